@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadEnvReportsEveryBadValue(t *testing.T) {
+	var c Config
+	err := ReadEnv(t.Context(), []string{"SLIPWAY_CGO=yes", "SLIPWAY_ALLOW_ROOT=2", "SLIPWAY_PORTS=80"}, &c)
+	assert.EqualError(t, err, "SLIPWAY_CGO \"yes\": neither true nor false: write true or false\n"+
+		"SLIPWAY_ALLOW_ROOT \"2\": neither true nor false: write true or false")
+}
+
+func TestReadEnvTakesAnEmptyVariableForNone(t *testing.T) {
+	var c Config
+	require.NoError(t, ReadEnv(t.Context(), []string{"SLIPWAY_CGO=", "SLIPWAY_PLATFORMS="}, &c))
+	assert.Zero(t, c)
+}
+
+func TestUnknownEnv(t *testing.T) {
+	environ := []string{"SLIPWAY_PLATFORM=linux/amd64", "SLIPWAY_PORTS=80", "SLIPWAY_EMPTY=", "PLATFORM=x"}
+	assert.EqualError(t, UnknownEnv(environ, Config{}), "SLIPWAY_PLATFORM: no such setting: slipway build --help lists the variables")
+	assert.NoError(t, UnknownEnv(environ[1:], Config{}))
+}
+
+// A field without a variable could not be set in a CI step.
+func TestEveryFieldHasAVariable(t *testing.T) {
+	for field := range reflect.TypeFor[Config]().Fields() {
+		assert.Regexp(t, `^(SLIPWAY_[A-Z_]+|SOURCE_DATE_EPOCH)$`, EnvName(field), field.Name)
+	}
+}
+
+func TestExactGo(t *testing.T) {
+	for in, want := range map[string]string{
+		"1.26.8": "1.26.8", "go1.26.8": "1.26.8", "1.26rc1": "1.26rc1", "1.21.0": "1.21.0",
+	} {
+		got, err := exactGo(in)
+		require.NoError(t, err, in)
+		assert.Equal(t, want, got)
+	}
+	got, err := exactGo("1.26")
+	require.NoError(t, err)
+	assert.Regexp(t, `^1\.26\.[0-9]+$`, got)
+	for in, want := range map[string]string{
+		"1.20.14":       "older modules",
+		"latest":        "from day to day",
+		"1.26.8-custom": "not a version of Go",
+		"one":           "not a version of Go",
+		"1.999":         "name one exactly",
+		"":              "not a version of Go",
+	} {
+		_, err := exactGo(in)
+		assert.ErrorContains(t, err, want, in)
+	}
+	_, err = exactGo(newestGo())
+	assert.NoError(t, err)
+}
+
+// The names are those that go build gives: cmd/go/internal/load, DefaultExecName.
+func TestProgramName(t *testing.T) {
+	for importPath, want := range map[string]string{
+		"example.com/app": "app", "example.com/app/v2": "app", "example.com/app/v2/cmd/x": "x", "gopkg.in/app.v1": "app.v1", "hello": "hello",
+	} {
+		assert.Equal(t, want, programName(importPath), importPath)
+	}
+}
+
+func TestMode(t *testing.T) {
+	for text, want := range map[string]string{"0755": "-rwxr-xr-x", "1777": "trwxrwxrwx", "4711": "urwx--x--x"} {
+		var m Mode
+		require.NoError(t, m.UnmarshalText([]byte(text)))
+		assert.Equal(t, want, m.FileMode().String())
+		assert.Equal(t, text, m.String())
+	}
+	assert.Error(t, new(Mode).UnmarshalText([]byte("0999")))
+	assert.Error(t, new(Mode).UnmarshalText([]byte("17777")))
+}

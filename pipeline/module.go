@@ -1,0 +1,309 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+)
+
+// gomod is a go.mod file that was read.
+type gomod struct {
+	dir  string // relative to the source
+	file *modfile.File
+}
+
+// workset is what the Go command works on: one main module, or a workspace of several.
+type workset struct {
+	dir     string // where commands run: the folder of go.work, else of go.mod
+	work    *modfile.WorkFile
+	modules []gomod // the main modules, in go.work's order
+	vendor  bool
+}
+
+// tree is a source tree, with the faults of what it reads.
+type tree struct {
+	fs.FS
+	*faulty
+}
+
+func (t tree) exists(name string) bool {
+	_, err := fs.Stat(t, name)
+	return err == nil
+}
+
+// read returns a file's content, nil where there is none; any other trouble is a fault.
+func (t tree) read(name string) []byte {
+	data, err := fs.ReadFile(t, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.add(name, "", err.Error(), "make it readable")
+	}
+	return data
+}
+
+// findWorkset finds what is in charge of the folder dir: the nearest go.work at or above it within the source, else the
+// nearest go.mod. It is nil where there is neither, or where one has a fault.
+func (t tree) findWorkset(dir string) *workset {
+	nearest := func(file string) (string, bool) {
+		for at := dir; ; at = path.Dir(at) {
+			if t.exists(path.Join(at, file)) {
+				return at, true
+			}
+			if at == "." {
+				return "", false
+			}
+		}
+	}
+	if at, ok := nearest("go.work"); ok {
+		return t.readWork(at)
+	}
+	at, ok := nearest("go.mod")
+	if !ok {
+		return nil
+	}
+	mod, ok := t.readMod(at)
+	if !ok {
+		return nil
+	}
+	return t.withVendor(&workset{dir: at, modules: []gomod{mod}})
+}
+
+func (t tree) readWork(dir string) *workset {
+	name := path.Join(dir, "go.work")
+	work, err := modfile.ParseWork(name, t.read(name), nil)
+	if err != nil {
+		t.add(name, "", syntaxError(name, err), "mend it; go work edit -fmt checks the file")
+		return nil
+	}
+	b := &workset{dir: dir, work: work}
+	for _, use := range work.Use {
+		at, ok := inside(dir, use.Path)
+		if !ok {
+			t.add(name, use.Path, "the workspace uses a module outside the source", "give slipway a folder that holds both")
+			return nil
+		}
+		mod, ok := t.readMod(at)
+		if !ok {
+			return nil
+		}
+		b.modules = append(b.modules, mod)
+	}
+	if len(b.modules) == 0 {
+		t.add(name, "", "the workspace uses no module", "add one with go work use ./FOLDER")
+		return nil
+	}
+	return t.withVendor(b)
+}
+
+func (t tree) readMod(dir string) (gomod, bool) {
+	name := path.Join(dir, "go.mod")
+	if !t.exists(name) {
+		t.add(name, "", "go.work names this module, but it is not there", "add it, or take it out with go work edit -dropuse")
+		return gomod{}, false
+	}
+	file, err := modfile.Parse(name, t.read(name), nil)
+	if err != nil {
+		t.add(name, "", syntaxError(name, err), "mend it; go mod edit -fmt checks the file")
+		return gomod{}, false
+	}
+	if file.Module == nil {
+		t.add(name, "", "no module line", "add one with go mod edit -module example.com/name")
+		return gomod{}, false
+	}
+	return gomod{dir, file}, true
+}
+
+// withVendor sets whether the Go command would use a vendor folder: since go 1.14 it does if there is one.
+// Source: https://go.dev/ref/mod#vendoring
+func (t tree) withVendor(b *workset) *workset {
+	b.vendor = t.exists(path.Join(b.dir, "vendor", "modules.txt"))
+	return b
+}
+
+// syntaxError is the first line of what modfile says, as "line 4: …": the rest is what follows from it.
+func syntaxError(name string, err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return "line " + strings.TrimPrefix(line, name+":")
+}
+
+// inside joins a local path of a file in dir, and says whether it stays within the source.
+func inside(dir, local string) (string, bool) {
+	if path.IsAbs(local) || strings.Contains(local, `\`) {
+		return "", false
+	}
+	joined := path.Join(dir, local)
+	return joined, joined != ".." && !strings.HasPrefix(joined, "../")
+}
+
+// replacement is a replace line, and the folder of the file that it stands in.
+type replacement struct {
+	dir, file string
+	*modfile.Replace
+}
+
+func (b *workset) replacements() []replacement {
+	var all []replacement
+	for _, m := range b.modules {
+		for _, r := range m.file.Replace {
+			all = append(all, replacement{m.dir, path.Join(m.dir, "go.mod"), r})
+		}
+	}
+	if b.work != nil {
+		for _, r := range b.work.Replace {
+			all = append(all, replacement{b.dir, path.Join(b.dir, "go.work"), r})
+		}
+	}
+	return all
+}
+
+// dependencyFiles are the files that go mod download and go mod verify read: of the main modules, of the workspace, and
+// of modules that a replace line takes from a folder. A folder outside the source is a fault.
+func (t tree) dependencyFiles(b *workset) []string {
+	var files []string
+	add := func(dir string, names ...string) {
+		for _, name := range names {
+			if file := path.Join(dir, name); t.exists(file) {
+				files = append(files, file)
+			}
+		}
+	}
+	if b.work != nil {
+		add(b.dir, "go.work", "go.work.sum")
+	}
+	for _, m := range b.modules {
+		add(m.dir, "go.mod", "go.sum")
+	}
+	for _, r := range b.replacements() {
+		if !modfile.IsDirectoryPath(r.New.Path) {
+			continue
+		}
+		dir, ok := inside(r.dir, r.New.Path)
+		switch {
+		case !ok:
+			t.add(r.file, r.New.Path, "the replace line leads outside the source", "give slipway a folder that holds both, with --package for the program")
+		case !t.exists(path.Join(dir, "go.mod")):
+			t.add(r.file, r.New.Path, "the replace line leads to a folder without a go.mod", "correct the path, or drop the line with go mod edit -dropreplace")
+		default:
+			add(dir, "go.mod", "go.sum")
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// needsModules says whether anything has to be downloaded.
+func (b *workset) needsModules() bool {
+	local := map[string]bool{}
+	for _, m := range b.modules {
+		local[m.file.Module.Mod.Path] = true
+	}
+	for _, r := range b.replacements() {
+		if modfile.IsDirectoryPath(r.New.Path) {
+			local[r.Old.Path] = true
+		}
+	}
+	for _, m := range b.modules {
+		for _, require := range m.file.Require {
+			if !local[require.Mod.Path] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkSums faults what would otherwise be found out late, or not at all: without go.sum nothing says what the modules
+// must be.
+func (t tree) checkSums(b *workset) {
+	if b.vendor || !b.needsModules() {
+		return
+	}
+	for _, m := range b.modules {
+		name := path.Join(m.dir, "go.sum")
+		if len(m.file.Require) == 0 || t.exists(name) || b.work != nil && t.exists(path.Join(b.dir, "go.work.sum")) {
+			continue
+		}
+		t.add(name, "", "it is missing, and go.mod requires modules", "run go mod tidy and commit the file")
+	}
+}
+
+// goVersion decides the version of Go: the setting, else the toolchain line, else the go line, of go.work where there is
+// one. from says which it was.
+func (t tree) goVersion(b *workset, setting string) (version, from string) {
+	file, goLine, toolchain := path.Join(b.dir, "go.mod"), (*modfile.Go)(nil), (*modfile.Toolchain)(nil)
+	if b.work != nil {
+		file, goLine, toolchain = path.Join(b.dir, "go.work"), b.work.Go, b.work.Toolchain
+	} else {
+		goLine, toolchain = b.modules[0].file.Go, b.modules[0].file.Toolchain
+	}
+	asked, field := setting, "go"
+	switch {
+	case setting != "":
+		from = "--go"
+	case toolchain != nil && toolchain.Name != "default":
+		asked, field, from = toolchain.Name, file, "the toolchain line of "+file
+	case goLine != nil:
+		asked, field, from = goLine.Version, file, "the go line of "+file
+	default:
+		t.add(file, "", "no go line, so nothing says which Go to use", "add one with go mod edit -go="+newestGo()+", or set --go")
+		return "", ""
+	}
+	version, err := exactGo(asked)
+	if err != nil {
+		t.add(field, asked, err.Error(), "")
+		return "", ""
+	}
+	if version != strings.TrimPrefix(asked, "go") {
+		from = fmt.Sprintf("%s (%s, its newest patch release)", from, strings.TrimPrefix(asked, "go"))
+	}
+	if goLine != nil && compareGo(version, goLine.Version) < 0 {
+		t.add("go", version, "older than the go line of "+file+" allows", "choose "+goLine.Version+" or newer")
+	}
+	return version, from
+}
+
+// importPath is the path of the package in dir, of the main module that dir belongs to.
+func (b *workset) importPath(dir string) (importPath, modulePath string, ok bool) {
+	best := -1
+	for i, m := range b.modules {
+		if within(m.dir, dir) && (best < 0 || len(m.dir) > len(b.modules[best].dir)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "", "", false
+	}
+	m := b.modules[best]
+	modulePath = m.file.Module.Mod.Path
+	return path.Join(modulePath, relative(m.dir, dir)), modulePath, true
+}
+
+// within says whether dir is parent or below it.
+func within(parent, dir string) bool {
+	return parent == "." || dir == parent || strings.HasPrefix(dir, parent+"/")
+}
+
+// relative is dir as seen from parent, which it is within.
+func relative(parent, dir string) string {
+	if parent == dir {
+		return "."
+	}
+	if parent == "." {
+		return dir
+	}
+	return strings.TrimPrefix(dir, parent+"/")
+}
+
+// programName is what go build calls the executable of a main package: the last element of its path, leaving out a
+// major version. Source: the Go command's DefaultExecName; https://go.dev/ref/mod#major-version-suffixes
+func programName(importPath string) string {
+	if prefix, major, ok := module.SplitPathVersion(importPath); ok && strings.HasPrefix(major, "/") {
+		importPath = prefix
+	}
+	return path.Base(importPath)
+}

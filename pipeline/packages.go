@@ -1,0 +1,105 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"go/build"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// packages finds main packages. Nothing is run and nothing of a Go file is read past its imports.
+type packages struct {
+	tree
+	context build.Context
+}
+
+// newPackages looks at the source as Go of that version would when compiling for p. go/build's defaults would depend on
+// the Go that Slipway was compiled with.
+func newPackages(t tree, goVersion string, p Platform, tags []string, cgo bool) packages {
+	var releases []string
+	for minor := 1; compareGo(fmt.Sprintf("1.%d", minor), goVersion) <= 0; minor++ {
+		releases = append(releases, fmt.Sprintf("go1.%d", minor))
+	}
+	return packages{t, build.Context{
+		GOOS: p.OS, GOARCH: p.Architecture, Compiler: "gc", CgoEnabled: cgo,
+		BuildTags: tags, ReleaseTags: releases,
+		JoinPath:  path.Join,
+		IsAbsPath: path.IsAbs,
+		IsDir: func(name string) bool {
+			info, err := fs.Stat(t, name)
+			return err == nil && info.IsDir()
+		},
+		HasSubdir: func(string, string) (string, bool) { return "", false },
+		ReadDir: func(dir string) ([]fs.FileInfo, error) {
+			entries, err := fs.ReadDir(t, dir)
+			if err != nil {
+				return nil, err
+			}
+			infos := make([]fs.FileInfo, 0, len(entries))
+			for _, e := range entries {
+				if !strings.HasSuffix(e.Name(), ".go") {
+					continue
+				}
+				if info, err := fs.Stat(t, path.Join(dir, e.Name())); err == nil {
+					infos = append(infos, info)
+				}
+			}
+			return infos, nil
+		},
+		OpenFile: func(name string) (io.ReadCloser, error) { return t.Open(name) },
+	}}
+}
+
+// name is the name of the package in dir, "" where there is none for this platform.
+func (p packages) name(dir string) (string, error) {
+	pkg, err := p.context.ImportDir(dir, 0)
+	if noGo := (*build.NoGoError)(nil); errors.As(err, &noGo) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(pkg.GoFiles)+len(pkg.CgoFiles) == 0 {
+		return "", nil // nothing but tests
+	}
+	return pkg.Name, nil
+}
+
+// mains are the folders of all main packages of b's modules, sorted.
+func (p packages) mains(b *workset) ([]string, error) {
+	var mains []string
+	for _, m := range b.modules {
+		ignored := map[string]bool{}
+		for _, i := range m.file.Ignore {
+			ignored[i.Path] = true
+		}
+		err := fs.WalkDir(p, m.dir, func(dir string, e fs.DirEntry, err error) error {
+			if err != nil || !e.IsDir() {
+				return err
+			}
+			if dir != m.dir && (skipped(e.Name()) || p.exists(path.Join(dir, "go.mod")) ||
+				ignored["./"+relative(m.dir, dir)] || ignored[relative(m.dir, dir)] || ignored[e.Name()]) {
+				return fs.SkipDir
+			}
+			// A folder that Go itself would refuse is no candidate; naming it with --package tells why.
+			if name, err := p.name(dir); err == nil && name == "main" {
+				mains = append(mains, dir)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(mains)
+	return slices.Compact(mains), nil
+}
+
+// skipped are the folders that "./..." does not look into. Source: go help packages
+func skipped(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor"
+}

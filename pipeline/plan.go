@@ -1,0 +1,194 @@
+package pipeline
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Plan says everything that a build does. An engine carries it out and decides nothing of its own.
+//
+// A plan marshals to JSON that is stable from run to run: the same source and settings give the same bytes.
+type Plan struct {
+	// Name of the image: the base name of its first program.
+	Name   string `json:"name"`
+	Source Source `json:"source"`
+	Go     Go     `json:"go"`
+	// Builder is the image to compile in, always for the platform of the machine that it runs on: Go cross-compiles.
+	// The host engine has no use for it.
+	Builder string `json:"builder"`
+	// Env is the environment of every command, besides what finds modules (GOPROXY and its like) and the tools (PATH, HOME).
+	Env          map[string]string `json:"env"`
+	Dependencies Dependencies      `json:"dependencies"`
+	// Caches are the folders that outlive a build.
+	Caches   []Cache   `json:"caches"`
+	Programs []Program `json:"programs"`
+	// Compile has one step for each platform, in the order of their names.
+	Compile []Compile `json:"compile"`
+	Guard   Guard     `json:"guard"`
+	Image   Image     `json:"image"`
+}
+
+// Source is what gets compiled.
+type Source struct {
+	// Module is the path of the main module; of the first program's module in a workspace.
+	Module string `json:"module"`
+	// Dir is the folder that commands run in, relative to the source: where go.work is, else where go.mod is.
+	Dir string `json:"dir"`
+	// Workspace says that go.work is in charge, Vendor that the vendor folder is.
+	Workspace bool `json:"workspace,omitempty"`
+	Vendor    bool `json:"vendor,omitempty"`
+}
+
+// Go is the toolchain.
+type Go struct {
+	// Version is exact, such as "1.26.8".
+	Version string `json:"version"`
+	// From says where the version was read.
+	From string `json:"from"`
+}
+
+// Dependencies says how modules are brought in.
+type Dependencies struct {
+	// Files are all that the commands need of the source, relative to it, so that no other edit repeats them.
+	Files []string `json:"files"`
+	// Download and Verify are the commands. Both are empty where the vendor folder or nothing is needed.
+	Download []string `json:"download,omitempty"`
+	Verify   []string `json:"verify,omitempty"`
+}
+
+// Cache is a folder that outlives a build.
+type Cache struct {
+	// Name is the same for all builds that may share the folder.
+	Name string `json:"name"`
+	// Env is the variable that tells Go of the folder, Path where it is in a builder container.
+	Env  string `json:"env"`
+	Path string `json:"path"`
+}
+
+// Program is an executable in the image.
+type Program struct {
+	// Name is what go build calls it.
+	Name string `json:"name"`
+	// ImportPath is the full path of the main package.
+	ImportPath string `json:"importPath"`
+	// Package is the main package as a folder relative to Source.Dir, such as "./cmd/server".
+	Package string `json:"package"`
+	// Module that the package belongs to.
+	Module string `json:"module"`
+}
+
+// Compile is the compilation of all programs for one platform.
+type Compile struct {
+	Platform Platform `json:"platform"`
+	// Env is added to the plan's.
+	Env map[string]string `json:"env"`
+	// Flags and Packages are arguments of go build.
+	Flags    []string `json:"flags"`
+	Packages []string `json:"packages"`
+}
+
+// Command is the command line. It leaves the programs, by their names, in the folder out.
+func (c Compile) Command(out string) []string {
+	command := append([]string{"go", "build"}, c.Flags...)
+	command = append(command, "-o", strings.TrimSuffix(out, "/")+"/")
+	return append(command, c.Packages...)
+}
+
+// Guard is what every program must be before it goes into an image.
+type Guard struct {
+	// Static programs load no libraries: the runtime has none.
+	Static bool `json:"static"`
+	// Runtime is named in the error.
+	Runtime Runtime `json:"runtime"`
+}
+
+// Image is what the images of all platforms have in common; they differ in programs and base alone.
+type Image struct {
+	Runtime Runtime `json:"runtime"`
+	// Base is the reference to build upon; empty for none.
+	Base string `json:"base,omitempty"`
+	// Layers come on top of the base's, lowest first.
+	Layers []Layer `json:"layers"`
+	// User is always numeric, "UID:GID".
+	User       string            `json:"user"`
+	Entrypoint []string          `json:"entrypoint"`
+	Args       []string          `json:"args,omitempty"`
+	Env        []string          `json:"env,omitempty"`
+	WorkingDir string            `json:"workingDir"`
+	Ports      []string          `json:"ports,omitempty"`
+	Labels     map[string]string `json:"labels"`
+	// Annotations are those of each manifest and of the index. Each manifest gets its base's name and digest too.
+	Annotations map[string]string `json:"annotations"`
+	// Created is the time of everything in the image, in seconds since 1970.
+	Created int64 `json:"created"`
+}
+
+// Layer is a layer of the image.
+type Layer struct {
+	// Name says what the layer is for, in the image's history.
+	Name  string `json:"name"`
+	Files []File `json:"files"`
+}
+
+// File is a file or folder in the image. Exactly one of Program, Source, Text, Append, Certificates and Dir is set.
+type File struct {
+	// Path is absolute.
+	Path string `json:"path"`
+	Mode Mode   `json:"mode"`
+	// Program is the name of one of the plan's programs.
+	Program string `json:"program,omitempty"`
+	// Source is a file of the source, relative to it.
+	Source string `json:"source,omitempty"`
+	// Text is the content itself.
+	Text string `json:"text,omitempty"`
+	// Append is a line for the end of the base's file of that path, in the manner of /etc/passwd: it is left out if the
+	// base has a line with the same first or the same third field.
+	Append string `json:"append,omitempty"`
+	// Certificates is the bundle of public root certificates that Slipway carries.
+	Certificates bool `json:"certificates,omitempty"`
+	// Dir is an empty folder.
+	Dir bool `json:"dir,omitempty"`
+}
+
+// Mode is a file's mode in the manner of chmod, with the sticky bit. Its text is octal: "0755", "1777".
+type Mode uint32
+
+func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }
+
+// MarshalText makes a mode an octal string in JSON.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Mode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 12)
+	*m = Mode(n)
+	return err
+}
+
+// FileMode is the mode in the terms of package fs.
+func (m Mode) FileMode() fs.FileMode {
+	mode := fs.FileMode(m) & fs.ModePerm
+	for bit, in := range map[Mode]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m&bit != 0 {
+			mode |= in
+		}
+	}
+	return mode
+}
+
+// Platforms are the platforms of the plan.
+func (p *Plan) Platforms() []Platform {
+	platforms := make([]Platform, len(p.Compile))
+	for i, c := range p.Compile {
+		platforms[i] = c.Platform
+	}
+	return platforms
+}
+
+// appDir holds the programs.
+const appDir = "/app"
+
+func appPath(program string) string { return path.Join(appDir, program) }

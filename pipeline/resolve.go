@@ -1,0 +1,313 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Resolve decides what building source as config asks does. An error that is [Faults] lists all that is wrong with the
+// request, as far as one fault does not hide another.
+func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	f := &faulty{}
+	r := resolver{config: config, settings: config.settings(f), tree: tree{source, f}}
+	plan, err := r.plan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+// resolver turns one request into a plan.
+type resolver struct {
+	config Config
+	settings
+	tree
+}
+
+// plan is nil where faults leave nothing to plan.
+func (r resolver) plan(ctx context.Context) (*Plan, error) {
+	work := r.workset()
+	if work == nil {
+		return nil, nil
+	}
+	r.checkSums(work)
+	dependencies := r.dependencyFiles(work)
+	version, from := r.goVersion(work, r.config.Go)
+	if version == "" || len(r.settings.platforms) == 0 {
+		return nil, nil
+	}
+	programs, err := r.programs(ctx, work, version)
+	if err != nil || len(programs) == 0 {
+		return nil, err
+	}
+	files, err := r.sourceFiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	plan := &Plan{
+		Name:    programs[0].Name,
+		Source:  Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor},
+		Go:      Go{Version: version, From: from},
+		Builder: "docker.io/library/golang:" + version + "-alpine",
+		Env: map[string]string{
+			"CGO_ENABLED": "0",
+			"GO111MODULE": "on",
+			"GOENV":       "off", // what go env -w stored on one machine must not change the result
+			"GOFLAGS":     "",
+			"GOTOOLCHAIN": "go" + version,
+			"GOWORK":      "off",
+		},
+		Dependencies: Dependencies{Files: dependencies},
+		Caches: []Cache{
+			{Name: "go-mod", Env: "GOMODCACHE", Path: "/go/pkg/mod"},
+			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
+		},
+		Programs: programs,
+		Guard:    Guard{Static: !runtimes[r.runtime].libc, Runtime: r.runtime},
+	}
+	if r.config.CGO {
+		plan.Env["CGO_ENABLED"] = "1"
+		// The builder's glibc must not be newer than the runtime's: both are Debian 12.
+		plan.Builder = "docker.io/library/golang:" + version + "-bookworm"
+	}
+	if work.work != nil {
+		plan.Env["GOWORK"] = "" // found by the Go command in its working folder
+	}
+	if !work.vendor && work.needsModules() {
+		plan.Dependencies.Download = []string{"go", "mod", "download"}
+		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
+	}
+	for _, p := range r.settings.platforms {
+		plan.Compile = append(plan.Compile, r.compile(p, work, programs))
+	}
+	plan.Image = r.image(programs, files)
+	return plan, nil
+}
+
+// workset finds the module or workspace to build in.
+func (r resolver) workset() *workset {
+	start := "."
+	if len(r.settings.packages) > 0 {
+		start = r.settings.packages[0]
+	}
+	if work := r.findWorkset(start); work != nil || len(r.faults) > 0 {
+		return work
+	}
+	below := r.modulesBelow()
+	switch {
+	case start != "." && !r.exists(start):
+		r.add("package", start, "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+	case start != ".":
+		r.add("package", start, "no go.mod in this folder or above it, within the source", "run go mod init in it, or name a folder of a module")
+	case len(below) > 0:
+		r.add("source", "", "no go.mod or go.work here, but there are modules below: "+strings.Join(below, ", "),
+			"give slipway one of these folders, or the program with --package")
+	default:
+		r.add("source", "", "no go.mod here", "give slipway the folder of a Go module, or make one with go mod init")
+	}
+	return nil
+}
+
+// modulesBelow are the folders of up to five modules below the source's root.
+func (r resolver) modulesBelow() []string {
+	var dirs []string
+	_ = fs.WalkDir(r, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil, e.IsDir() && name != "." && skipped(e.Name()):
+			return fs.SkipDir // only a hint is made of it
+		case len(dirs) == 5:
+			return fs.SkipAll
+		case path.Base(name) == "go.mod":
+			dirs = append(dirs, "./"+path.Dir(name))
+		}
+		return nil
+	})
+	return dirs
+}
+
+// programs finds the programs to build; it is empty where that is a fault.
+func (r resolver) programs(ctx context.Context, work *workset, version string) ([]Program, error) {
+	pkgs := newPackages(r.tree, version, r.settings.platforms[0], r.tags, r.config.CGO)
+	dirs := r.settings.packages
+	if len(r.config.Packages) == 0 {
+		mains, err := pkgs.mains(work)
+		switch {
+		case err != nil:
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case len(mains) == 0:
+			r.add("source", "", "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a folder with package main, such as cmd/server")
+		case len(mains) > 1:
+			r.add("package", "", fmt.Sprintf("%d main packages to choose from: %s", len(mains), list(mains)), "choose with --package, like --package "+local(mains[0]))
+			return nil, nil
+		}
+		dirs = mains
+	}
+	var programs []Program
+	names := map[string]string{}
+	for _, dir := range dirs {
+		importPath, modulePath, ok := work.importPath(dir)
+		if nearest := r.findWorkset(dir); ok && (nearest == nil || nearest.dir != work.dir) {
+			ok = false
+		}
+		name, err := pkgs.name(dir)
+		switch {
+		case !r.exists(dir):
+			r.add("package", local(dir), "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+		case !ok:
+			r.add("package", local(dir), "not in the same module or workspace as "+local(dirs[0]), "build them one after the other, or add the module to go.work")
+		case err != nil:
+			r.add("package", local(dir), err.Error(), "mend the files; go vet checks them")
+		case name == "":
+			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the folder of a main package, or set --build-tags")
+		case name != "main":
+			r.add("package", local(dir), "package "+name+" is a library", "name the folder of a package main, like ./cmd/server")
+		case names[programName(importPath)] != "":
+			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", programName(importPath), names[programName(importPath)]), "build them one after the other")
+		default:
+			names[programName(importPath)] = local(dir)
+			programs = append(programs, Program{
+				Name: programName(importPath), ImportPath: importPath,
+				Package: local(relative(work.dir, dir)), Module: modulePath,
+			})
+		}
+	}
+	return programs, nil
+}
+
+// local writes a folder as the Go command wants it.
+func local(dir string) string {
+	if dir == "." {
+		return dir
+	}
+	return "./" + dir
+}
+
+func list(dirs []string) string {
+	const most = 10
+	shown := make([]string, 0, most)
+	for _, d := range dirs[:min(len(dirs), most)] {
+		shown = append(shown, local(d))
+	}
+	if len(dirs) > most {
+		shown = append(shown, "…")
+	}
+	return strings.Join(shown, ", ")
+}
+
+func (r resolver) compile(p Platform, work *workset, programs []Program) Compile {
+	mod := "-mod=readonly"
+	if work.vendor {
+		mod = "-mod=vendor"
+	}
+	flags := []string{mod, "-trimpath", "-buildvcs=false", "-ldflags=" + r.ldflags}
+	if len(r.tags) > 0 {
+		flags = append(flags, "-tags="+strings.Join(r.tags, ","))
+	}
+	c := Compile{Platform: p, Env: p.goEnv(), Flags: flags}
+	for _, program := range programs {
+		c.Packages = append(c.Packages, program.Package)
+	}
+	return c
+}
+
+// sourceFiles lists what Config.Files puts into the image: folders file by file.
+func (r resolver) sourceFiles(ctx context.Context) ([]File, error) {
+	var files []File
+	placed := map[string]bool{}
+	place := func(text string, f File) {
+		if placed[f.Path] {
+			r.add("file", text, f.Path+" is placed twice", "leave one out")
+		}
+		placed[f.Path] = true
+		files = append(files, f)
+	}
+	for _, f := range r.settings.files {
+		if !r.exists(f.src) {
+			r.add("file", f.text, f.src+" is not in the source", "name a file or folder that is")
+			continue
+		}
+		err := fs.WalkDir(r, f.src, func(name string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			info, err := fs.Stat(r, name) // follows links: an image has no use for one to somewhere else
+			if err != nil {
+				return err
+			}
+			at := path.Join(f.dst, relative(f.src, name))
+			switch {
+			case info.Mode().IsRegular():
+				place(f.text, File{Path: at, Mode: f.fileMode(info.Mode()), Source: name})
+			case !e.IsDir():
+				r.add("file", f.text, name+" is neither a file nor a folder", "leave it out")
+			case name == f.src && at == f.dst, name != f.src:
+				place(f.text, File{Path: at, Mode: 0o755, Dir: true})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+// fileMode is the mode in the image. Of a file's own mode only the owner's execute bit counts, as in git: the rest is the
+// umask of whoever checked it out.
+func (f file) fileMode(own fs.FileMode) Mode {
+	switch {
+	case f.mode != 0:
+		return f.mode
+	case own&0o100 != 0:
+		return 0o755
+	default:
+		return 0o644
+	}
+}
+
+func (r resolver) image(programs []Program, files []File) Image {
+	described := map[string]string{"org.opencontainers.image.title": programs[0].Name}
+	if r.config.Revision != "" {
+		described["org.opencontainers.image.revision"] = r.config.Revision
+	}
+	labels, annotations := maps.Clone(described), maps.Clone(described)
+	maps.Copy(labels, r.labels)
+	maps.Copy(annotations, r.annotations)
+	image := Image{
+		Runtime: r.runtime, Base: r.base, User: r.user,
+		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,
+		WorkingDir: appDir, Ports: r.ports, Labels: labels, Annotations: annotations,
+		Created: r.created,
+	}
+	var binaries []File
+	for _, p := range programs {
+		binaries = append(binaries, File{Path: appPath(p.Name), Mode: 0o755, Program: p.Name})
+		for _, f := range files {
+			if f.Path == appPath(p.Name) {
+				r.add("file", f.Source+":"+f.Path, "the program itself goes there", "choose another destination")
+			}
+		}
+	}
+	// What changes least comes lowest, so that a registry and a node have most of the image already.
+	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user)}, {"files", files}, {"program", binaries}} {
+		if len(layer.Files) > 0 {
+			image.Layers = append(image.Layers, layer)
+		}
+	}
+	return image
+}

@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// WriteText writes the plan for people: what happens, in the order in which it does.
+func (p *Plan) WriteText(w io.Writer) error {
+	var b strings.Builder
+	section := func(title string) { fmt.Fprintf(&b, "\n%s\n", title) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-14s %s\n", name, fmt.Sprintf(format, args...))
+	}
+
+	fmt.Fprintf(&b, "%s, from %s\n", p.Name, p.Source.Module)
+	section("Source")
+	for _, program := range p.Programs {
+		row("program", "%s (%s)", program.Package, program.ImportPath)
+	}
+	row("folder", "%s", p.Source.Dir)
+	switch {
+	case p.Source.Workspace:
+		row("modules", "go.work")
+	case p.Source.Vendor:
+		row("modules", "vendor folder")
+	}
+	row("go", "%s, from %s", p.Go.Version, p.Go.From)
+	row("builder", "%s", p.Builder)
+
+	section("Dependencies")
+	if p.Dependencies.Download == nil {
+		row("", "nothing to download")
+	} else {
+		row("from", "%s", strings.Join(p.Dependencies.Files, ", "))
+		row("run", "%s", shellLine(p.Dependencies.Download))
+		row("run", "%s", shellLine(p.Dependencies.Verify))
+	}
+
+	section("Compile")
+	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
+	row("environment", "%s", assignments(p.Env))
+	for _, c := range p.Compile {
+		row(c.Platform.String(), "%s", assignments(c.Env))
+	}
+	if p.Guard.Static {
+		row("guard", "right platform, stripped, linked statically")
+	} else {
+		row("guard", "right platform, stripped")
+	}
+
+	section("Image")
+	base := p.Image.Base
+	if base == "" {
+		base = "nothing"
+	}
+	row("runtime", "%s, on %s", p.Image.Runtime, base)
+	for _, layer := range p.Image.Layers {
+		for _, f := range layer.Files {
+			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())
+		}
+	}
+	row("user", "%s", p.Image.User)
+	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
+	row("folder", "%s", p.Image.WorkingDir)
+	for _, port := range p.Image.Ports {
+		row("port", "%s", port)
+	}
+	for _, env := range p.Image.Env {
+		row("env", "%s", env)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Labels)) {
+		row("label", "%s=%s", k, p.Image.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Annotations)) {
+		row("annotation", "%s=%s", k, p.Image.Annotations[k])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// origin says where a file's content comes from.
+func (f File) origin() string {
+	switch {
+	case f.Program != "":
+		return "the program"
+	case f.Source != "":
+		return "from " + f.Source
+	case f.Certificates:
+		return "public root certificates"
+	case f.Append != "":
+		return "the base's, and " + strings.TrimSpace(f.Append)
+	case f.Dir:
+		return "a folder"
+	default:
+		return "written by Slipway"
+	}
+}
+
+func assignments(env map[string]string) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, k+"="+env[k])
+	}
+	return strings.Join(list, " ")
+}
+
+// shellLine writes a command line for reading; arguments with spaces are quoted.
+func shellLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = a
+		if a == "" || strings.ContainsAny(a, " \t\n'\"$") {
+			quoted[i] = fmt.Sprintf("%q", a)
+		}
+	}
+	return strings.Join(quoted, " ")
+}
