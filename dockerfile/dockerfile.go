@@ -1,0 +1,257 @@
+// Package dockerfile renders a plan as the multi-stage Dockerfile that it stands for: for people who want to read what a
+// build does in the notation that they know, or to build it with docker buildx.
+//
+// The binaries are the same, byte for byte; so are the image's configuration and the paths, modes and owners of its files.
+// The root certificates are the builder image's, where Slipway brings its own.
+package dockerfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// What a plan may hold and a Dockerfile has no notation for.
+var (
+	ErrArchiveBase = errors.New("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:FOLDER")
+	ErrLineBreak   = errors.New("a Dockerfile cannot hold a value of several lines: leave the line break out of --env, --label and --stamp")
+)
+
+// Folders of the builder stage.
+const (
+	srcDir  = "/src"
+	outDir  = "/out"
+	rootDir = "/rootfs" // prepared pieces of the runtime's file system
+)
+
+// Render writes the Dockerfile of plan. The build context is the plan's source.
+func Render(plan *pipeline.Plan) (string, error) {
+	if strings.HasPrefix(plan.Image.Base, "oci-archive:") {
+		return "", ErrArchiveBase
+	}
+	if hasLineBreak(plan) {
+		return "", ErrLineBreak
+	}
+	var d writer
+	d.line("# syntax=docker/dockerfile:1")
+	if layout, ok := strings.CutPrefix(plan.Image.Base, "oci:"); ok {
+		d.line("# Build with --build-context base=oci-layout://" + layout)
+	}
+	d.line("")
+	if len(appends(plan)) > 0 {
+		d.line("FROM " + base(plan) + " AS base")
+		d.line("")
+	}
+	d.builder(plan)
+	d.runtime(plan)
+	return d.String(), nil
+}
+
+func hasLineBreak(plan *pipeline.Plan) bool {
+	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags)
+	for k, v := range plan.Image.Labels {
+		values = append(values, k, v)
+	}
+	return slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\r\n") })
+}
+
+// writer collects lines.
+type writer struct{ strings.Builder }
+
+func (d *writer) line(s string) { d.WriteString(s + "\n") }
+
+// run writes a command that a shell gets in pieces, one to a line.
+func (d *writer) run(pieces ...string) { d.line("RUN " + strings.Join(pieces, " \\\n    ")) }
+
+// builder is the stage that compiles: on the platform of the machine, for the platform that is asked for.
+func (d *writer) builder(plan *pipeline.Plan) {
+	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS builder")
+	for _, k := range slices.Sorted(maps.Keys(plan.Env)) {
+		d.line("ENV " + k + "=" + quote(plan.Env[k]))
+	}
+	d.line("WORKDIR " + path.Join(srcDir, plan.Source.Dir))
+	modules, both := mounts(plan.Caches[:1]), mounts(plan.Caches)
+
+	if plan.Dependencies.Download != nil {
+		d.line("")
+		d.line("# The modules alone: no edit of the source repeats this.")
+		for _, group := range byFolder(plan.Dependencies.Files) {
+			d.line("COPY " + arguments(append(group.files, path.Join(srcDir, group.dir)+"/")))
+		}
+		d.run(append(modules, shell(plan.Dependencies.Download))...)
+		d.run(append(modules, shell(plan.Dependencies.Verify))...)
+	}
+
+	d.line("")
+	d.line("COPY . " + srcDir)
+	d.line("ARG TARGETPLATFORM")
+	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
+	for _, c := range plan.Compile {
+		var env []string
+		for _, k := range slices.Sorted(maps.Keys(c.Env)) {
+			env = append(env, k+"="+c.Env[k])
+		}
+		pieces = append(pieces, fmt.Sprintf("%s) export %s ;;", c.Platform, strings.Join(env, " ")))
+	}
+	pieces = append(pieces, `*) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;;`, "esac &&", shell(plan.Compile[0].Command(outDir)))
+	d.run(pieces...)
+
+	var prepare []string
+	for _, f := range files(plan) {
+		if f.Dir {
+			prepare = append(prepare, fmt.Sprintf("install -d -m %s %s", f.Mode, shell([]string{rootDir + f.Path})))
+		}
+	}
+	for _, f := range appends(plan) {
+		at := shell([]string{rootDir + f.Path})
+		prepare = append(prepare, "mkdir -p "+shell([]string{rootDir + path.Dir(f.Path)}),
+			fmt.Sprintf("cp %s %s", shell([]string{"/base" + f.Path}), at),
+			fmt.Sprintf("printf '%%s\\n' %s >> %s", shell([]string{strings.TrimSuffix(f.Append, "\n")}), at))
+	}
+	if prepare != nil {
+		d.line("")
+		var mount []string
+		if len(appends(plan)) > 0 {
+			mount = []string{"--mount=type=bind,from=base,target=/base"}
+		}
+		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
+	}
+}
+
+// runtime is the stage that becomes the image. None of its platform's programs runs: files are only placed.
+func (d *writer) runtime(plan *pipeline.Plan) {
+	image := plan.Image
+	d.line("")
+	d.line("FROM " + base(plan))
+	if slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Dir || f.Append != "" }) {
+		d.line("COPY --from=builder " + rootDir + "/ /")
+	}
+	for _, f := range files(plan) {
+		chmod := "--chmod=" + f.Mode.String()
+		switch {
+		case f.Program != "":
+			d.line("COPY --from=builder " + chmod + " " + arguments([]string{path.Join(outDir, f.Program), f.Path}))
+		case f.Certificates:
+			d.line("COPY --from=builder " + chmod + " /etc/ssl/certs/ca-certificates.crt " + f.Path)
+		case f.Source != "":
+			d.line("COPY " + chmod + " " + arguments([]string{f.Source, f.Path}))
+		case f.Text != "":
+			d.line("COPY " + chmod + " <<\"EOF\" " + f.Path + "\n" + f.Text + "EOF")
+		}
+	}
+	for _, kv := range image.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		d.line("ENV " + k + "=" + quote(v))
+	}
+	d.line("WORKDIR " + image.WorkingDir)
+	d.line("USER " + image.User)
+	for _, p := range image.Ports {
+		d.line("EXPOSE " + p)
+	}
+	for _, k := range slices.Sorted(maps.Keys(image.Labels)) {
+		d.line("LABEL " + quote(k) + "=" + quote(image.Labels[k]))
+	}
+	d.line("ENTRYPOINT " + execForm(image.Entrypoint))
+	if len(image.Args) > 0 {
+		d.line("CMD " + execForm(image.Args))
+	}
+}
+
+func base(plan *pipeline.Plan) string {
+	switch {
+	case plan.Image.Base == "":
+		return "scratch"
+	case strings.HasPrefix(plan.Image.Base, "oci:"):
+		return "base" // a named build context
+	default:
+		return plan.Image.Base
+	}
+}
+
+func files(plan *pipeline.Plan) []pipeline.File {
+	var all []pipeline.File
+	for _, l := range plan.Image.Layers {
+		all = append(all, l.Files...)
+	}
+	return all
+}
+
+func appends(plan *pipeline.Plan) []pipeline.File {
+	return slices.DeleteFunc(files(plan), func(f pipeline.File) bool { return f.Append == "" })
+}
+
+// folder is a folder of the source and files in it.
+type folder struct {
+	dir   string
+	files []string
+}
+
+func byFolder(files []string) []folder {
+	var groups []folder
+	for _, f := range files {
+		if i := len(groups) - 1; i >= 0 && groups[i].dir == path.Dir(f) {
+			groups[i].files = append(groups[i].files, f)
+		} else {
+			groups = append(groups, folder{path.Dir(f), []string{f}})
+		}
+	}
+	return groups
+}
+
+func mounts(caches []pipeline.Cache) []string {
+	var mounts []string
+	for _, c := range caches {
+		mounts = append(mounts, "--mount=type=cache,target="+c.Path)
+	}
+	return mounts
+}
+
+// arguments writes paths for COPY: plainly where that can be read, else as JSON.
+func arguments(paths []string) string {
+	if strings.ContainsAny(strings.Join(paths, ""), " \t\"'$\\[]*?") {
+		return execForm(paths)
+	}
+	return strings.Join(paths, " ")
+}
+
+func execForm(args []string) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(args) // strings always encode
+	return strings.TrimSpace(b.String())
+}
+
+// quote writes a value for ENV and LABEL. Source: https://docs.docker.com/reference/dockerfile/#environment-replacement
+func quote(s string) string {
+	if s != "" && plain(s) {
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(s) + `"`
+}
+
+// shell writes a command line for a POSIX shell.
+func shell(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		if a != "" && plain(a) {
+			quoted[i] = a
+		} else {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// plain says whether s means itself in a shell and in a Dockerfile.
+func plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,@+%", r)
+	})
+}

@@ -1,0 +1,64 @@
+# syntax=docker/dockerfile:1
+
+FROM docker.io/library/alpine:3.23.5 AS base
+
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.3-alpine AS builder
+ENV CGO_ENABLED=0
+ENV GO111MODULE=on
+ENV GOENV=off
+ENV GOFLAGS=""
+ENV GOTOOLCHAIN=go1.26.3
+ENV GOWORK=off
+WORKDIR /src
+
+# The modules alone: no edit of the source repeats this.
+COPY go.mod go.sum /src/
+COPY third_party/local/go.mod /src/third_party/local/
+RUN --mount=type=cache,target=/go/pkg/mod \
+    go mod download
+RUN --mount=type=cache,target=/go/pkg/mod \
+    go mod verify
+
+COPY . /src
+ARG TARGETPLATFORM
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    case "$TARGETPLATFORM" in \
+    linux/amd64) export GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
+    linux/amd64/v3) export GOAMD64=v3 GOARCH=amd64 GOOS=linux ;; \
+    linux/arm/v7) export GOARCH=arm GOARM=7 GOOS=linux ;; \
+    linux/arm64) export GOARCH=arm64 GOARM64=v8.0 GOOS=linux ;; \
+    *) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;; \
+    esac && \
+    go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -X main.version=v1.2.3 -X "example.com/shop/internal/build.Note=it'\''s two words" -X main.own=1' -tags=extra,netgo -o /out/ ./cmd/server
+
+RUN --mount=type=bind,from=base,target=/base \
+    install -d -m 0755 /rootfs/srv/static && \
+    install -d -m 0755 /rootfs/srv/static/js && \
+    mkdir -p /rootfs/etc && \
+    cp /base/etc/group /rootfs/etc/group && \
+    printf '%s\n' app:x:4000: >> /rootfs/etc/group && \
+    mkdir -p /rootfs/etc && \
+    cp /base/etc/passwd /rootfs/etc/passwd && \
+    printf '%s\n' app:x:4000:4000:app:/:/sbin/nologin >> /rootfs/etc/passwd
+
+FROM docker.io/library/alpine:3.23.5
+COPY --from=builder /rootfs/ /
+COPY --from=builder --chmod=0644 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --chmod=0600 config.yaml /etc/shop/config.yaml
+COPY --chmod=0644 static/index.html /srv/static/index.html
+COPY --chmod=0644 static/js/app.js /srv/static/js/app.js
+COPY --chmod=0755 static/run.sh /srv/static/run.sh
+COPY --from=builder --chmod=0755 /out/server /app/server
+ENV LOG_LEVEL=info
+ENV GREETING="hello, world"
+WORKDIR /app
+USER 4000:4000
+EXPOSE 53/udp
+EXPOSE 8080/tcp
+EXPOSE 8443/tcp
+LABEL org.opencontainers.image.revision=0123456789abcdef0123456789abcdef01234567
+LABEL org.opencontainers.image.title=server
+LABEL org.opencontainers.image.vendor=Example
+ENTRYPOINT ["/app/server"]
+CMD ["--verbose","--name=a b"]
