@@ -1,0 +1,116 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// userAgent is how the program names itself to registries; go-containerregistry appends its own name and version.
+const userAgent = "slipway"
+
+// Options are the settings of a [Client]. The zero value means no mirrors and the default bounds.
+type Options struct {
+	// Mirrors say where images of a registry are looked for first, each as HOST=MIRROR[/PREFIX], such as
+	// "docker.io=mirror.gcr.io" or "docker.io=http://cache.internal:5000/hub". Several mirrors of one host are asked in
+	// the given order, and the host itself last.
+	Mirrors []string
+	// Bounds say how often and how long a registry is tried; a field that is zero has its default.
+	Bounds Bounds
+}
+
+// Client talks to registries. It may be used from many goroutines.
+type Client struct {
+	idle      func()
+	transport http.RoundTripper
+	keychain  *keychain
+	secrets   *secrets
+	mirrors   mirrors
+	bounds    Bounds
+	puller    *remote.Puller
+}
+
+// New returns a client. Its error joins one error for every mirror that cannot be read.
+func New(o Options) (*Client, error) {
+	mirrors, err := parseMirrors(o.Mirrors)
+	if err != nil {
+		return nil, err
+	}
+	bounds := o.Bounds.orDefaults()
+	base := newTransport(bounds.Silence)
+	known := &secrets{}
+	c := &Client{
+		idle:      base.CloseIdleConnections,
+		transport: &retrying{inner: &redacting{inner: base, secrets: known}, bounds: bounds},
+		keychain:  &keychain{secrets: known},
+		secrets:   known,
+		mirrors:   mirrors,
+		bounds:    bounds,
+	}
+	if c.puller, err = remote.NewPuller(c.RemoteOptions()...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() { c.idle() }
+
+// RemoteOptions make functions of go-containerregistry's package remote use this client's transport and credentials.
+// Whole uploads and downloads that broke midway are to be begun again through [Client.Retry].
+func (c *Client) RemoteOptions() []remote.Option {
+	return []remote.Option{
+		remote.WithTransport(c.transport),
+		remote.WithAuthFromKeychain(c.keychain),
+		remote.WithUserAgent(userAgent),
+		remote.WithRetryPredicate(func(error) bool { return false }),
+		remote.WithRetryStatusCodes(),
+	}
+}
+
+// Get fetches the manifest that ref names, from the first mirror that has it, else from its own registry. Content that
+// does not match a digest reference is refused. The error is one of [Client.Explain] for each place that was asked.
+func (c *Client) Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
+	var failures []error
+	for _, candidate := range c.mirrors.candidates(ref) {
+		desc, err := c.get(ctx, candidate)
+		if err == nil {
+			return desc, nil
+		}
+		// The registry itself is asked last, yet its answer is the one to read first.
+		failures = append([]error{c.Explain(candidate, err)}, failures...)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(failures) == 1 {
+		return nil, failures[0]
+	}
+	return nil, errors.Join(failures...)
+}
+
+func (c *Client) get(ctx context.Context, ref name.Reference) (desc *remote.Descriptor, err error) {
+	err = c.Retry(ctx, func() error {
+		desc, err = c.puller.Get(ctx, ref)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	// go-containerregistry believes the digest header of a signed schema 1 manifest, and so of whatever calls itself one.
+	if digest, ok := ref.(name.Digest); ok {
+		want, err := v1.NewHash(digest.DigestStr())
+		if err != nil {
+			return nil, err
+		}
+		if desc.Digest != want || desc.MediaType.IsSchema1() {
+			return nil, fmt.Errorf("what came (%s, %s) cannot be verified against that digest", desc.MediaType, desc.Digest)
+		}
+	}
+	return desc, nil
+}

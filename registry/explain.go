@@ -1,0 +1,231 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Error is a failure in the words of its reader. It unwraps to what caused it.
+type Error struct {
+	// Problem says what is wrong, Remedy what mends it; that is empty where nobody can know.
+	Problem, Remedy string
+
+	err error
+}
+
+func (e *Error) Error() string {
+	if e.Remedy == "" {
+		return e.Problem
+	}
+	return e.Problem + ": " + e.Remedy
+}
+
+func (e *Error) Unwrap() error { return e.err }
+
+// Explain turns an error of using ref into an [Error] that names the registry, its answer, where the credential came
+// from, and the remedy; never a password or token. What is explained already, it returns as it is.
+func (c *Client) Explain(ref name.Reference, err error) error {
+	var explained *Error
+	if err == nil || errors.As(err, &explained) {
+		return err
+	}
+	if strings.Contains(err.Error(), "no token in bearer response") {
+		err = errNoToken
+	}
+	hideQuery(err)
+	problem, remedy := c.explain(ref, err)
+	var final *gaveUp
+	if errors.As(err, &final) {
+		problem += ", " + final.effort()
+	}
+	return &Error{Problem: c.secrets.redact(problem), Remedy: remedy, err: err}
+}
+
+// errNoToken stands for an error of go-containerregistry whose text has the token server's whole answer, in which there
+// may be a token under another name.
+var errNoToken = errors.New("the token server answered without a token")
+
+// hideQuery takes queries and logins out of the URLs that net/http puts into its errors: upload sessions and redirects
+// to storage carry tokens there.
+func hideQuery(err error) {
+	for _, failed := range requestErrors(err) {
+		if u, err := url.Parse(failed.URL); err == nil {
+			failed.URL = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+		}
+	}
+}
+
+// requestErrors are the errors of the requests in err, outermost first: asking a token server is a request within one.
+func requestErrors(err error) (failed []*url.Error) {
+	for next := (*url.Error)(nil); errors.As(err, &next); err = next.Err {
+		failed = append(failed, next)
+	}
+	return failed
+}
+
+func (c *Client) explain(ref name.Reference, err error) (problem, remedy string) {
+	host := failedHost(ref, err)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Sprintf("%s: stopped before it was done", ref), ""
+	}
+	// Certificates come before answers: go-containerregistry also tries plain http with a registry on this machine, and
+	// then the first error is the one that counts.
+	if problem, remedy := explainCertificate(host, err); problem != "" {
+		return problem, remedy
+	}
+	var answered *transport.Error
+	if errors.As(err, &answered) {
+		return c.explainAnswer(ref, answered)
+	}
+	if problem, remedy := explainConnection(host, err); problem != "" {
+		return problem, remedy
+	}
+	if errors.Is(err, errNoToken) {
+		return fmt.Sprintf("%s: %v", ref, err), "log in anew with `docker login " + host + "`"
+	}
+	return fmt.Sprintf("%s: %v", ref, err), ""
+}
+
+func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (problem, remedy string) {
+	what, repository := refused(ref, answered)
+	host, answer := hostOf(repository), answerOf(answered)
+	source := c.keychain.source(repository)
+	login := fmt.Sprintf("`docker login %s`, or name the folder of a config.json with a valid login by DOCKER_CONFIG", host)
+	switch status := answered.StatusCode; {
+	case status == http.StatusUnauthorized:
+		return fmt.Sprintf("%s refuses access to %s with %s (%s)", host, what, source, answer), login
+	case status == http.StatusForbidden:
+		return fmt.Sprintf("%s does not allow this with %s: %s (%s)", host, source, what, answer),
+			"give that account the right to the repository, or use another: " + login
+	case status == http.StatusNotFound:
+		return fmt.Sprintf("%s has no %s, or does not show it with %s (%s)", host, what, source, answer),
+			fmt.Sprintf("correct the name or tag, create the repository if %s wants that first, or log in with `docker login %s`",
+				host, host)
+	case status == http.StatusTooManyRequests:
+		return fmt.Sprintf("%s lets no more requests through for %s with %s (%s)", host, what, source, answer),
+			fmt.Sprintf("wait, raise the limit with `docker login %s`, or pull through a mirror", host)
+	case status == http.StatusRequestEntityTooLarge:
+		return fmt.Sprintf("%s takes nothing as large as %s has (%s)", host, what, answer),
+			"raise the body size limit of the registry or of the proxy before it (nginx: client_max_body_size)"
+	case status == http.StatusRequestTimeout || status >= 500:
+		return fmt.Sprintf("%s fails on %s (%s)", host, what, answer), "try again later: the fault is at the registry"
+	default:
+		return fmt.Sprintf("%s refuses %s (%s)", host, what, answer), ""
+	}
+}
+
+// repositoryPath is the part of a registry's API that is about one repository.
+var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests|referrers|tags)/`)
+
+// refused tells what answered is about: ref as a rule, but pushing to one registry also reads a base image's layers
+// from another.
+func refused(ref name.Reference, answered *transport.Error) (what string, repository name.Repository) {
+	if r := answered.Request; r != nil && r.URL.Host != ref.Context().RegistryStr() {
+		if path := repositoryPath.FindStringSubmatch(r.URL.Path); path != nil {
+			if other, err := name.NewRepository(r.URL.Host + "/" + path[1]); err == nil {
+				return other.String(), other
+			}
+		}
+	}
+	return ref.String(), ref.Context()
+}
+
+// answerOf is a registry's answer in short: the status, and its codes and messages.
+func answerOf(answered *transport.Error) string {
+	answer := fmt.Sprintf("%d %s", answered.StatusCode, http.StatusText(answered.StatusCode))
+	for _, d := range answered.Errors {
+		answer += "; " + strings.TrimSuffix(fmt.Sprintf("%s: %s", d.Code, d.Message), ": ")
+	}
+	if len(answered.Errors) > 0 {
+		return answer
+	}
+	// What is not in the form that registries use is in the text alone. Pages of proxies say nothing that helps.
+	if _, text, found := strings.Cut(answered.Error(), answer+": "); found && !strings.HasPrefix(strings.TrimSpace(text), "<") {
+		text = strings.Join(strings.Fields(text), " ")
+		answer += ": " + strings.ToValidUTF8(text[:min(len(text), 200)], "")
+	}
+	return answer
+}
+
+func explainCertificate(host string, err error) (problem, remedy string) {
+	var (
+		unknown x509.UnknownAuthorityError
+		other   *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("the certificate of %s is signed by an authority that this machine does not know", host),
+			"name a file with its certificate by SSL_CERT_FILE, or add that to the system's trusted ones (macOS, Windows)"
+	case errors.As(err, &other):
+		return fmt.Sprintf("the certificate of %s is not valid: %v", host, other.Err),
+			"check the host's name, its certificate and this machine's clock"
+	}
+	return "", ""
+}
+
+func explainConnection(host string, err error) (problem, remedy string) {
+	var (
+		record tls.RecordHeaderError
+		dns    *net.DNSError
+		op     *net.OpError
+		netErr net.Error
+		broken *interrupted
+		final  *gaveUp
+	)
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record):
+		return fmt.Sprintf("%s speaks plain http, and https was expected", host),
+			"give it a certificate, reach it as localhost:PORT, or write http:// before it where it is a mirror"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Sprintf("there is no host %s", dns.Name), "correct the name; where a proxy is needed, set HTTPS_PROXY"
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return fmt.Sprintf("the proxy before %s cannot be reached: %v", host, op.Err),
+			"check HTTPS_PROXY and HTTP_PROXY, or add the host to NO_PROXY"
+	case errors.As(err, &op) && op.Op == "dial":
+		return fmt.Sprintf("no connection to %s: %v", host, innermost(err)),
+			"check that the registry is running and its name and port are right; where a proxy is needed, set HTTPS_PROXY"
+	case errors.As(innermost(err), &netErr) && netErr.Timeout():
+		return fmt.Sprintf("%s does not answer", host),
+			"check that it is a registry and is well; where a proxy is needed, set HTTPS_PROXY"
+	case errors.As(err, &broken) || errors.As(err, &final):
+		return fmt.Sprintf("the connection to %s broke: %v", host, innermost(err)),
+			"try again; if it stays, look at the registry's logs and at proxies on the way"
+	}
+	return "", ""
+}
+
+// failedHost is the host that did not do its part: a registry may send to token servers and storage.
+func failedHost(ref name.Reference, err error) string {
+	if failed := requestErrors(err); len(failed) > 0 {
+		if u, err := url.Parse(failed[len(failed)-1].URL); err == nil && u.Host != "" && u.Host != name.DefaultRegistry {
+			return u.Host
+		}
+	}
+	return hostOf(ref.Context())
+}
+
+// innermost leaves out the layers of "Get …: dial tcp …: connect: …" that repeat what the sentence says.
+func innermost(err error) error {
+	for {
+		var op *net.OpError
+		switch {
+		case errors.As(err, &op) && op.Err != nil:
+			err = op.Err
+		case errors.Unwrap(err) != nil:
+			err = errors.Unwrap(err)
+		default:
+			return err
+		}
+	}
+}

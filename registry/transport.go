@@ -1,0 +1,52 @@
+package registry
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// newTransport returns a transport like http.DefaultTransport, with more connections per host, since a client talks to
+// one or two hosts in parallel, and with connections that give up on a peer that has gone silent.
+func newTransport(silence time.Duration) *http.Transport {
+	dialer := &net.Dialer{Timeout: min(30*time.Second, silence), KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &impatientConn{Conn: conn, silence: silence}, nil
+		},
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          100,
+		MaxIdleConnsPerHost:   50,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   min(10*time.Second, silence),
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// impatientConn fails when no byte has moved in either direction for a time. A limit for whole requests would not do:
+// an upload may rightly take an hour, and a dead one may have hours to go.
+type impatientConn struct {
+	net.Conn
+	silence time.Duration
+}
+
+func (c *impatientConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+// Write puts the deadline of a waiting Read off too: no answer is due while the request is being sent.
+func (c *impatientConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
