@@ -1,0 +1,113 @@
+package publish
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// Target is where an image goes.
+type Target struct {
+	// Repository names registry and repository, such as "ghcr.io/owner/app", without tag and digest.
+	Repository string
+	// Tags are moved to the image in this order. Without any, the image is reachable by its digest alone.
+	Tags []string
+}
+
+// Fault is one thing that is wrong with a target.
+type Fault struct {
+	// Field is "repository" or "tag".
+	Field string
+	// Value is what was given; empty where nothing was.
+	Value string
+	// Problem says what is wrong, Remedy what mends it.
+	Problem, Remedy string
+}
+
+func (f Fault) Error() string {
+	return fmt.Sprintf("%s %q: %s: %s", f.Field, f.Value, f.Problem, f.Remedy)
+}
+
+// The grammars of the OCI distribution specification, section "Pulling manifests".
+var (
+	repositoryPath = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tag            = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	notInTag       = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+)
+
+// longestPath is how long registries let a repository's path be, in bytes.
+const longestPath = 255
+
+// Validate returns everything that is wrong with the target: nothing, if it can be pushed to.
+func (t Target) Validate() []Fault {
+	faults := validateRepository(t.Repository)
+	for _, value := range t.Tags {
+		if !tag.MatchString(value) {
+			faults = append(faults, Fault{"tag", value,
+				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagRemedy(value)})
+		}
+	}
+	return faults
+}
+
+// tagRemedy suggests the closest tag: the + of a version with build metadata, say, becomes a -.
+func tagRemedy(value string) string {
+	closest := strings.TrimLeft(notInTag.ReplaceAllString(value, "-"), ".-")
+	closest = closest[:min(len(closest), 128)]
+	if closest == "" {
+		return "use one such as v1.2.3"
+	}
+	return fmt.Sprintf("use %q", closest)
+}
+
+func validateRepository(value string) (faults []Fault) {
+	add := func(problem, remedy string, arguments ...any) {
+		faults = append(faults, Fault{"repository", value, problem, fmt.Sprintf(remedy, arguments...)})
+	}
+	if value == "" {
+		add("there is none", "write HOST/OWNER/NAME, such as ghcr.io/owner/app")
+		return faults
+	}
+	rest := value
+	if _, after, found := strings.Cut(rest, "://"); found {
+		rest = after
+		add("it is a URL", "write it without the scheme: %s", rest)
+	}
+	if before, _, found := strings.Cut(rest, "@"); found {
+		rest = before
+		add("it has a digest, which only the finished image decides", "leave it out: %s", rest)
+	}
+	if colon := strings.LastIndex(rest, ":"); colon > strings.LastIndex(rest, "/") && strings.Contains(rest, "/") {
+		name, tag := rest[:colon], rest[colon+1:]
+		rest = name
+		add("it has a tag", "give it by --tag: --repository %s --tag %s", name, tag)
+	}
+	host, path, found := strings.Cut(rest, "/")
+	switch {
+	case !found:
+		add("it names no registry and repository",
+			"write HOST/OWNER/NAME, such as ghcr.io/owner/app, or docker.io/owner/app for Docker Hub")
+		return faults
+	case !strings.ContainsAny(host, ".:") && host != "localhost":
+		path = rest // on Docker Hub
+	default:
+		if _, err := name.NewRegistry(host); err != nil {
+			add("its host is not valid", "write HOST or HOST:PORT before the first /, such as ghcr.io/owner/app")
+		}
+	}
+	switch {
+	case path != strings.ToLower(path):
+		lower := strings.TrimSuffix(rest, path) + strings.ToLower(path)
+		add("repository names are lower case", "use %s", lower)
+		if !repositoryPath.MatchString(strings.ToLower(path)) {
+			add("it has characters that no repository name has", "use lower-case letters and digits, with . _ - / between them")
+		}
+	case !repositoryPath.MatchString(path):
+		add("it has characters that no repository name has", "use lower-case letters and digits, with . _ - / between them")
+	case len(path) > longestPath:
+		add(fmt.Sprintf("its path has %d characters", len(path)), "use %d at most", longestPath)
+	}
+	return faults
+}
