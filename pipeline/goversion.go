@@ -28,7 +28,7 @@ func exactGo(v string) (exact string, err error) {
 	}
 	patch, known := newestPatch[v]
 	if !known {
-		return "", fmt.Errorf("Slipway does not know which release of Go %s is the newest: name one exactly with --go, like %s.0", v, v)
+		return "", fmt.Errorf("not in the table of releases, so its newest patch is unknown: name one exactly with --go, like %s.0", v)
 	}
 	return v + "." + strconv.Itoa(patch), nil
 }

@@ -204,8 +204,10 @@ func TestFailedPushMovesNoTag(t *testing.T) {
 		"uploads":  {registrytest.Fault{When: registrytest.On("PATCH", ""), Do: registrytest.HangUp(5000)}, "broke"},
 		"manifest": {registrytest.Fault{When: registrytest.On("PUT", "/manifests/sha256:"), Do: registrytest.Answer(503, "UNAVAILABLE", "read-only")}, "503 Service Unavailable; UNAVAILABLE: read-only), given up after 3 tries"},
 		"index":    {registrytest.Fault{When: isIndex, Do: registrytest.Answer(400, "MANIFEST_INVALID", "no index here")}, "MANIFEST_INVALID: no index here"},
-		"forbidden": {registrytest.Fault{When: registrytest.On("POST", "/uploads/"), Do: registrytest.Answer(403, "DENIED", "read only account")},
-			"does not allow this with no credential"},
+		"forbidden": {
+			registrytest.Fault{When: registrytest.On("POST", "/uploads/"), Do: registrytest.Answer(403, "DENIED", "read only account")},
+			"does not allow this with no credential",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +244,8 @@ func TestBaseLayersAreMounted(t *testing.T) {
 		"in process": func() (string, func() []registrytest.Request) {
 			// That registry has one store for all repositories, and would find the base's blobs in any.
 			server := registrytest.Start(t, registrytest.Fault{
-				When: registrytest.On("HEAD", "/v2/app/blobs/"), Do: registrytest.Answer(404, "BLOB_UNKNOWN", "")})
+				When: registrytest.On("HEAD", "/v2/app/blobs/"), Do: registrytest.Answer(404, "BLOB_UNKNOWN", ""),
+			})
 			return server.Host, server.Requests
 		},
 		"distribution": func() (string, func() []registrytest.Request) {

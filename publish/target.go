@@ -45,8 +45,10 @@ func (t Target) Validate() []Fault {
 	faults := validateRepository(t.Repository)
 	for _, value := range t.Tags {
 		if !tag.MatchString(value) {
-			faults = append(faults, Fault{"tag", value,
-				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagRemedy(value)})
+			faults = append(faults, Fault{
+				"tag", value,
+				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagRemedy(value),
+			})
 		}
 	}
 	return faults
@@ -62,12 +64,33 @@ func tagRemedy(value string) string {
 	return fmt.Sprintf("use %q", closest)
 }
 
+// cutLogin takes a name and password away, such as those of https://name:password@host/path.
+func cutLogin(value string) (without string, found bool) {
+	scheme, rest, isURL := strings.Cut(value, "://")
+	if !isURL {
+		scheme, rest = "", value
+	} else {
+		scheme += "://"
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	at := strings.LastIndex(first, "@")
+	if at < 0 || strings.HasPrefix(first[at:], "@sha256:") {
+		return value, false
+	}
+	return scheme + rest[at+1:], true
+}
+
 func validateRepository(value string) (faults []Fault) {
 	add := func(problem, remedy string, arguments ...any) {
 		faults = append(faults, Fault{"repository", value, problem, fmt.Sprintf(remedy, arguments...)})
 	}
 	if value == "" {
 		add("there is none", "write HOST/OWNER/NAME, such as ghcr.io/owner/app")
+		return faults
+	}
+	if without, found := cutLogin(value); found {
+		value = without // the login is not repeated
+		add("it has a login before the host", "leave it out, and give it by docker login")
 		return faults
 	}
 	rest := value

@@ -38,7 +38,8 @@ func TestRepositoryFaults(t *testing.T) {
 		"ghcr .io/app":                        {"its host is not valid"},
 		"ghcr.io/Owner/App:v1@sha256:" + zeroes: {
 			"it has a digest", "it has a tag: give it by --tag: --repository ghcr.io/Owner/App --tag v1",
-			"repository names are lower case: use ghcr.io/owner/app"},
+			"repository names are lower case: use ghcr.io/owner/app",
+		},
 	} {
 		faults := publish.Target{Repository: repository}.Validate()
 		require.Len(t, faults, len(says), "%s: %v", repository, faults)
@@ -93,3 +94,14 @@ func TestValidTargetsParse(t *testing.T) {
 }
 
 const zeroes = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// A login in the wrong place is not printed.
+func TestValidateHidesALogin(t *testing.T) {
+	for _, value := range []string{"https://me:hunter2@registry.example/app", "me:hunter2@registry.example/app", "me:hunter2@registry.example"} {
+		faults := publish.Target{Repository: value}.Validate()
+		require.Len(t, faults, 1, value)
+		require.NotContains(t, faults[0].Error(), "hunter2")
+		require.Contains(t, faults[0].Error(), "docker login")
+	}
+	require.Contains(t, publish.Target{Repository: "app@sha256:aaaa"}.Validate()[0].Error(), "digest")
+}

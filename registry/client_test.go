@@ -49,8 +49,10 @@ func TestGetHonoursRetryAfter(t *testing.T) {
 	registrytest.NoLogin(t)
 	server := registrytest.Start(t)
 	put(t, server.Host+"/app:v1")
-	server.Break(registrytest.Fault{When: registrytest.On("GET", "/manifests/"), Times: 1,
-		Do: registrytest.Answer(429, "TOOMANYREQUESTS", "slow down", "Retry-After: 1")})
+	server.Break(registrytest.Fault{
+		When: registrytest.On("GET", "/manifests/"), Times: 1,
+		Do: registrytest.Answer(429, "TOOMANYREQUESTS", "slow down", "Retry-After: 1"),
+	})
 	began := time.Now()
 	_, err := newClient(t, registry.Options{}).Get(t.Context(), parse(t, server.Host+"/app:v1"))
 	require.NoError(t, err)
@@ -65,18 +67,28 @@ func TestGetGivesUp(t *testing.T) {
 		tries int
 		says  []string
 	}{
-		"never recovers": {registrytest.Answer(503, "UNAVAILABLE", "the disk is full"), 3,
-			[]string{"503 Service Unavailable; UNAVAILABLE: the disk is full", "given up after 3 tries", "try again later"}},
-		"no form that registries use": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream is\n gone", 502) }, 3,
-			[]string{"502 Bad Gateway: upstream is gone"}},
-		"a proxy's page": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Bad", 502) }, 3,
-			[]string{"(502 Bad Gateway)"}},
+		"never recovers": {
+			registrytest.Answer(503, "UNAVAILABLE", "the disk is full"), 3,
+			[]string{"503 Service Unavailable; UNAVAILABLE: the disk is full", "given up after 3 tries", "try again later"},
+		},
+		"no form that registries use": {
+			func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream is\n gone", http.StatusBadGateway) }, 3,
+			[]string{"502 Bad Gateway: upstream is gone"},
+		},
+		"a proxy's page": {
+			func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Bad", http.StatusBadGateway) }, 3,
+			[]string{"(502 Bad Gateway)"},
+		},
 		"drops every connection": {registrytest.HangUp(0), anyNumber, []string{"broke: EOF", "given up after 3 tries"}},
 		"never answers":          {registrytest.Stall, anyNumber, []string{"does not answer"}},
-		"asks for too long a wait": {registrytest.Answer(429, "TOOMANYREQUESTS", "too many pulls", "Retry-After: 3600"), 1,
-			[]string{"429 Too Many Requests; TOOMANYREQUESTS: too many pulls", "asks to wait 1h0m0s, and 3s is the most that is waited", "docker login"}},
-		"404": {registrytest.Answer(404, "MANIFEST_UNKNOWN", "manifest unknown"), 1,
-			[]string{"has no ", "/app:v1, or does not show it with no credential", "404 Not Found; MANIFEST_UNKNOWN: manifest unknown", "correct the name or tag"}},
+		"asks for too long a wait": {
+			registrytest.Answer(429, "TOOMANYREQUESTS", "too many pulls", "Retry-After: 3600"), 1,
+			[]string{"429 Too Many Requests; TOOMANYREQUESTS: too many pulls", "asks to wait 1h0m0s, and 3s is the most that is waited", "docker login"},
+		},
+		"404": {
+			registrytest.Answer(404, "MANIFEST_UNKNOWN", "manifest unknown"), 1,
+			[]string{"has no ", "/app:v1, or does not show it with no credential", "404 Not Found; MANIFEST_UNKNOWN: manifest unknown", "correct the name or tag"},
+		},
 		"413": {registrytest.Answer(413, "SIZE_INVALID", "big"), 1, []string{"client_max_body_size"}},
 		"400": {registrytest.Answer(400, "TAG_INVALID", ""), 1, []string{"refuses", "(400 Bad Request; TAG_INVALID)"}},
 	}
@@ -140,14 +152,20 @@ func TestExplain(t *testing.T) {
 		err  error
 		says string
 	}{
-		"no such host": {&net.OpError{Op: "dial", Err: &net.DNSError{Name: "registry.example", IsNotFound: true}},
-			"there is no host registry.example: correct the name; where a proxy is needed, set HTTPS_PROXY"},
-		"DNS fails": {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", Name: "registry.example", IsTemporary: true}},
-			"no connection to registry.example: lookup registry.example: server misbehaving: check that"},
+		"no such host": {
+			&net.OpError{Op: "dial", Err: &net.DNSError{Name: "registry.example", IsNotFound: true}},
+			"there is no host registry.example: correct the name; where a proxy is needed, set HTTPS_PROXY",
+		},
+		"DNS fails": {
+			&net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", Name: "registry.example", IsTemporary: true}},
+			"no connection to registry.example: lookup registry.example: server misbehaving: check that",
+		},
 		"plain http": {http.ErrSchemeMismatch, "registry.example speaks plain http, and https was expected"},
 		"proxy":      {&net.OpError{Op: "proxyconnect", Err: errors.New("refused")}, "the proxy before registry.example cannot be reached: refused: check HTTPS_PROXY"},
-		"expired": {&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
-			"the certificate of registry.example is not valid: x509: certificate has expired"},
+		"expired": {
+			&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
+			"the certificate of registry.example is not valid: x509: certificate has expired",
+		},
 		"anything else": {errors.New("odd"), `registry.example/app:v1: Get "https://registry.example/v2/": odd`},
 	} {
 		t.Run(name, func(t *testing.T) {

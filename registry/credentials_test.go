@@ -128,8 +128,10 @@ func TestCredentialSources(t *testing.T) {
 		says    string
 		user    string
 	}{
-		"DOCKER_CONFIG": {func(t *testing.T, home string) { write(t, home+"/.docker/config.json", entry) },
-			"the credential from the file HOME/.docker/config.json", "me"},
+		"DOCKER_CONFIG": {
+			func(t *testing.T, home string) { write(t, home+"/.docker/config.json", entry) },
+			"the credential from the file HOME/.docker/config.json", "me",
+		},
 		"home": {func(t *testing.T, home string) {
 			t.Setenv("DOCKER_CONFIG", "")
 			write(t, home+"/.docker/config.json", entry)
@@ -145,10 +147,14 @@ func TestCredentialSources(t *testing.T) {
 			t.Setenv("XDG_RUNTIME_DIR", home+"/run")
 			write(t, home+"/run/containers/auth.json", entry)
 		}, "the credential from the file HOME/run/containers/auth.json", "me"},
-		"podman's configuration": {func(t *testing.T, home string) { write(t, home+"/.config/containers/auth.json", entry) },
-			"the credential from the file HOME/.config/containers/auth.json", "me"},
-		"environment": {func(t *testing.T, home string) { t.Setenv("DOCKER_AUTH_CONFIG", entry) },
-			"the credential from the environment variable DOCKER_AUTH_CONFIG", "me"},
+		"podman's configuration": {
+			func(t *testing.T, home string) { write(t, home+"/.config/containers/auth.json", entry) },
+			"the credential from the file HOME/.config/containers/auth.json", "me",
+		},
+		"environment": {
+			func(t *testing.T, home string) { t.Setenv("DOCKER_AUTH_CONFIG", entry) },
+			"the credential from the environment variable DOCKER_AUTH_CONFIG", "me",
+		},
 		"helper of the registry": {func(t *testing.T, home string) {
 			write(t, home+"/bin/docker-credential-slipway", "#!/bin/sh\necho '{\"Username\":\"robot\",\"Secret\":\"pw\"}'\n")
 			t.Setenv("PATH", home+"/bin:"+os.Getenv("PATH"))
@@ -162,8 +168,10 @@ func TestCredentialSources(t *testing.T) {
 		"helper that is missing": {func(t *testing.T, home string) {
 			write(t, home+"/.docker/config.json", `{"credsStore":"missing"}`)
 		}, "the login for registry.example cannot be read from the helper docker-credential-missing", ""},
-		"broken file": {func(t *testing.T, home string) { write(t, home+"/.docker/config.json", `{"auths":`) },
-			"the credentials in HOME/.docker/config.json cannot be read: unexpected EOF: mend or delete that file", ""},
+		"broken file": {
+			func(t *testing.T, home string) { write(t, home+"/.docker/config.json", `{"auths":`) },
+			"the credentials in HOME/.docker/config.json cannot be read: unexpected EOF: mend or delete that file", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if runtime.GOOS == "windows" && strings.Contains(name, "helper") {

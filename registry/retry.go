@@ -148,7 +148,7 @@ func (t *retrying) RoundTrip(in *http.Request) (*http.Response, error) {
 	for req := in; ; {
 		began := time.Now()
 		resp, err := t.inner.RoundTrip(req)
-		cause, asked := transient(ctx, resp, err)
+		asked, cause := transient(ctx, resp, err)
 		switch {
 		case err == nil && cause == nil:
 			resp.Body = &download{ReadCloser: resp.Body, ctx: ctx}
@@ -186,18 +186,18 @@ func repeatable(in *http.Request) bool {
 
 // transient returns what went wrong if that may pass, and the wait that the registry asks for. It closes the body of a
 // response that it turns into an error.
-func transient(ctx context.Context, resp *http.Response, err error) (cause error, asked time.Duration) {
+func transient(ctx context.Context, resp *http.Response, err error) (asked time.Duration, cause error) {
 	if err != nil {
 		if ctx.Err() != nil || permanent(err) {
-			return nil, 0
+			return 0, nil
 		}
-		return err, 0
+		return 0, err
 	}
 	if s := resp.StatusCode; s != http.StatusRequestTimeout && s != http.StatusTooManyRequests && s < 500 {
-		return nil, 0
+		return 0, nil
 	}
 	defer resp.Body.Close()
-	return transport.CheckError(resp), retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), transport.CheckError(resp)
 }
 
 // permanent knows the network errors that no wait mends.

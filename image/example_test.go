@@ -1,0 +1,49 @@
+package image_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/image"
+)
+
+// An image from nothing, with one program in it, in a file that docker, podman, skopeo and crane read.
+func Example() {
+	dir, err := os.MkdirTemp("", "")
+	check(err)
+	defer os.RemoveAll(dir)
+	ctx, created := context.Background(), time.Unix(0, 0)
+
+	store, err := image.OpenStore(filepath.Join(dir, "layers"))
+	check(err)
+	layer, err := image.NewLayer(ctx, store, []image.File{
+		image.FromBytes("/app/hello", 0o755, []byte("a program")),
+		image.FromBytes("/etc/ssl/certs/ca-certificates.crt", 0o644, image.RootCertificates()),
+	}, created)
+	check(err)
+	img, err := image.New(image.Spec{
+		Platform:   v1.Platform{OS: "linux", Architecture: "amd64"},
+		Layers:     []image.Layer{{Layer: layer, CreatedBy: "an example"}},
+		User:       "65532:65532",
+		Entrypoint: []string{"/app/hello"},
+		Created:    created,
+	})
+	check(err)
+	check(image.WriteArchive(ctx, filepath.Join(dir, "hello.tar"), img, "v1"))
+
+	content, err := image.ReadFile(img, "/app/hello")
+	check(err)
+	fmt.Println(string(content))
+	// Output: a program
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

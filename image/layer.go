@@ -1,0 +1,195 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// compression is fixed since another level gives a layer another digest. Programs get hardly smaller above it, and the
+// time that it takes doubles.
+const compression = 6
+
+// NewLayer makes a layer of the files, in any order, and of the folders above them, which are root's with the mode 0755
+// unless they are listed. Everything in it has the time when, in whole seconds. The layer is kept in store and read from
+// there.
+//
+// A path that is there twice, and a file with more or fewer bytes than its Size, are errors. The content of files is
+// streamed: little memory is used, however big they are.
+func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (v1.Layer, error) {
+	files, err := tree(files)
+	if err != nil {
+		return nil, err
+	}
+	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
+	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error {
+		packed, err := gzip.NewWriterLevel(w, compression)
+		if err != nil {
+			return err
+		}
+		packed.ModTime = time.Unix(0, 0) // which the format has for no time; klauspost's zero value writes an odd number
+		archive := tar.NewWriter(io.MultiWriter(diffID, packed))
+		for _, f := range files {
+			if err := f.pack(ctx, archive, when); err != nil {
+				return fmt.Errorf("adding %s to a layer: %w", f.Path, err)
+			}
+		}
+		return errors.Join(archive.Close(), packed.Close())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &layer{
+		descriptor: v1.Descriptor{MediaType: types.OCILayer, Digest: digest, Size: size},
+		diffID:     diffID.digest(),
+		open: func(context.Context) (io.ReadCloser, error) {
+			content, err := store.open(digest)
+			if err != nil {
+				return nil, fmt.Errorf("reading a layer that was made before: %w", err)
+			}
+			return content, nil
+		},
+	}, nil
+}
+
+// pack adds the file to a layer.
+func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := archive.WriteHeader(f.header(when)); err != nil || !f.Mode.IsRegular() {
+		return err
+	}
+	content, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	n, err := copyAll(ctx, archive, io.LimitReader(content, f.Size))
+	if err != nil {
+		return err
+	}
+	if n < f.Size {
+		return fmt.Errorf("it has %d bytes instead of %d: it must not change while it is read", n, f.Size)
+	}
+	var more [1]byte
+	switch _, err := io.ReadFull(content, more[:]); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return fmt.Errorf("it has more than %d bytes: it must not change while it is read", f.Size)
+	default:
+		return err
+	}
+}
+
+func (f File) header(when time.Time) *tar.Header {
+	h := &tar.Header{
+		// In the PAX format nothing but the names and numbers that do not fit make a header more than a plain one.
+		Format:   tar.FormatPAX,
+		Typeflag: tar.TypeReg,
+		Name:     strings.TrimPrefix(f.Path, "/"),
+		Mode:     int64(f.Mode.Perm()),
+		Uid:      f.UID,
+		Gid:      f.GID,
+		ModTime:  when.Truncate(time.Second),
+	}
+	for bit, mode := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if f.Mode&mode != 0 {
+			h.Mode |= bit
+		}
+	}
+	switch f.Mode.Type() {
+	case fs.ModeDir:
+		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+	case fs.ModeSymlink:
+		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, f.Link, 0o777
+	default:
+		h.Size = f.Size
+	}
+	return h
+}
+
+// layer is a v1.Layer whose compressed bytes are somewhere else.
+type layer struct {
+	descriptor v1.Descriptor
+	diffID     v1.Hash
+	open       func(context.Context) (io.ReadCloser, error)
+}
+
+var _ v1.Layer = (*layer)(nil)
+
+func (l *layer) Digest() (v1.Hash, error)            { return l.descriptor.Digest, nil }
+func (l *layer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
+func (l *layer) Size() (int64, error)                { return l.descriptor.Size, nil }
+func (l *layer) MediaType() (types.MediaType, error) { return l.descriptor.MediaType, nil }
+func (l *layer) Compressed() (io.ReadCloser, error)  { return l.open(context.Background()) }
+func (l *layer) Descriptor() (*v1.Descriptor, error) { d := l.descriptor; return &d, nil }
+func (l *layer) Uncompressed() (io.ReadCloser, error) {
+	content, err := l.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := inflate(content)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("decompressing the layer %s: %w", l.descriptor.Digest, err), content.Close())
+	}
+	return plain, nil
+}
+
+// compressed is l.Compressed, and where the bytes have to be fetched first, the end of ctx ends that.
+func compressed(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
+	inner := l
+	if mountable, ok := l.(*remote.MountableLayer); ok {
+		inner = mountable.Layer
+	}
+	if own, ok := inner.(*layer); ok {
+		return own.open(ctx)
+	}
+	return l.Compressed()
+}
+
+// inflate decompresses what gzip or zstd has compressed. Other content comes as it is: media types are not always right.
+func inflate(content io.ReadCloser) (io.ReadCloser, error) {
+	buffered := bufio.NewReader(content)
+	magic, err := buffered.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		plain, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, err
+		}
+		return inflated{plain, func() error { return errors.Join(plain.Close(), content.Close()) }}, nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		plain, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return inflated{plain, func() error { plain.Close(); return content.Close() }}, nil
+	}
+	return inflated{buffered, content.Close}, nil
+}
+
+type inflated struct {
+	io.Reader
+	close func() error
+}
+
+func (i inflated) Close() error { return i.close() }

@@ -1,0 +1,169 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// WriteLayout adds an image or index to the OCI layout in the folder dir, which is made if need be. An entry of the
+// layout that is named refName is replaced, and all others stay; with an empty refName it is the nameless entry of the
+// same content that is replaced. Blobs that are there are kept.
+//
+// The entry appears when all that it consists of is there. Several processes may write to one layout: they wait for each
+// other. A folder that holds something else is refused and left as it is.
+func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refName string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("writing to the OCI layout %s: %w", dir, err)
+		}
+	}()
+	parts, entry, err := blobs(artifact)
+	if err != nil {
+		return err
+	}
+	marker, err := lockLayout(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, marker.Close()) }()
+	if err := mark(marker); err != nil {
+		return err
+	}
+	store, err := OpenStore(dir)
+	if err != nil {
+		return err
+	}
+	for _, b := range parts {
+		if err := store.add(ctx, b); err != nil {
+			return err
+		}
+	}
+	return replaceEntry(filepath.Join(dir, "index.json"), named(entry, map[string]string{annotationRefName: refName}))
+}
+
+// add writes a blob, unless there is one with its name and size.
+func (s *Store) add(ctx context.Context, b blob) error {
+	name, err := s.name(b.digest)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(name); err == nil && info.Size() == b.size {
+		return nil
+	}
+	_, _, err = s.write(b.digest, func(w io.Writer) error { return b.copyTo(ctx, w) })
+	return err
+}
+
+// lockInterval is how often a lock that another process has is tried.
+const lockInterval = 50 * time.Millisecond
+
+// errLocked is what lockFile returns while another process has the file locked.
+var errLocked = errors.New("the file is locked")
+
+// lockLayout waits until no other process writes to the layout. It locks the file oci-layout, which every layout has,
+// until that is closed.
+func lockLayout(ctx context.Context, dir string) (marker *os.File, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	isMarker := func(e fs.DirEntry) bool { return e.Name() == "oci-layout" }
+	if len(entries) > 0 && !slices.ContainsFunc(entries, isMarker) {
+		return nil, errors.New("the folder holds something else: choose a new or empty folder, or one with an OCI layout")
+	}
+	for {
+		marker, err := lockFile(filepath.Join(dir, "oci-layout"))
+		if !errors.Is(err, errLocked) {
+			return marker, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for another process that writes to it: %w", ctx.Err())
+		case <-time.After(lockInterval):
+		}
+	}
+}
+
+// mark writes the file oci-layout if it is new, and else checks its version.
+func mark(marker *os.File) error {
+	raw, err := io.ReadAll(marker)
+	if err != nil {
+		return err
+	}
+	if len(raw) == 0 {
+		_, err := marker.WriteString(layoutMarker)
+		return err
+	}
+	var layout struct{ ImageLayoutVersion string }
+	if err := json.Unmarshal(raw, &layout); err != nil {
+		return fmt.Errorf("its file oci-layout: %w", err)
+	}
+	if layout.ImageLayoutVersion != "1.0.0" {
+		return fmt.Errorf("it has the version %q, and only 1.0.0 is supported: choose another folder", layout.ImageLayoutVersion)
+	}
+	return nil
+}
+
+// replaceEntry puts an entry into an index.json. All else in it is kept as it is, whatever it may be.
+func replaceEntry(name string, entry v1.Descriptor) error {
+	index := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2")}
+	var err error
+	if index["mediaType"], err = json.Marshal(types.OCIImageIndex); err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(raw, &index); err != nil {
+			return fmt.Errorf("its index.json: %w", err)
+		}
+	}
+	var entries []json.RawMessage
+	if old := index["manifests"]; old != nil {
+		if err := json.Unmarshal(old, &entries); err != nil {
+			return fmt.Errorf("the manifests of its index.json: %w", err)
+		}
+	}
+	added, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	at := len(entries)
+	for i := len(entries) - 1; i >= 0; i-- {
+		var old v1.Descriptor
+		if err := json.Unmarshal(entries[i], &old); err != nil {
+			return fmt.Errorf("the manifests of its index.json: %w", err)
+		}
+		refName := old.Annotations[annotationRefName]
+		if refName == entry.Annotations[annotationRefName] && (refName != "" || old.Digest == entry.Digest) {
+			entries = slices.Delete(entries, i, i+1)
+			at = i
+		}
+	}
+	if index["manifests"], err = json.Marshal(slices.Insert(entries, at, added)); err != nil {
+		return err
+	}
+	temp, err := writeTemp(filepath.Dir(name), func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
+	if err != nil {
+		return err
+	}
+	return rename(temp, name)
+}
