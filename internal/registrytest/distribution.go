@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
 // User and Password are the login of registries that [StartDistribution] starts with authentication.
@@ -28,10 +30,7 @@ const passwordHash = "$2a$04$4luuDSvpCyINwF0VMAXGaO/u3dH5J57nr3IKx5XTHpgUGAtx74A
 // returns the address. Where the program is not installed, the test is skipped.
 func StartDistribution(t testing.TB, authentication bool) (host string) {
 	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		t.Skip("NOT TESTED against a real registry: the program docker-registry is not installed (apt-get install docker-registry)")
-	}
+	program := testtool.Need(t, "docker-registry", "docker-registry")
 	folder := t.TempDir()
 	host = FreeAddress(t)
 	config := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n",

@@ -1,0 +1,288 @@
+package enginetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+var amd64, arm64 = v1.Platform{OS: "linux", Architecture: "amd64"}, v1.Platform{OS: "linux", Architecture: "arm64"}
+
+// scratch: the whole file system is Slipway's.
+func (s suite) scratch(t *testing.T) {
+	result := s.mustBuild(t, extract(t, hello), pipeline.Config{Runtime: "scratch"})
+	for _, img := range result.Images {
+		files := Files(t, img)
+		owned := map[string]string{}
+		for name, f := range files {
+			owned[name] = f.Owned()
+			assert.Equal(t, time.Unix(0, 0).UTC(), f.Time, name)
+		}
+		assert.Equal(t, map[string]string{
+			"/app":                               "drwxr-xr-x 0:0",
+			"/app/hello":                         "-rwxr-xr-x 0:0",
+			"/etc":                               "drwxr-xr-x 0:0",
+			"/etc/group":                         "-rw-r--r-- 0:0",
+			"/etc/passwd":                        "-rw-r--r-- 0:0",
+			"/etc/ssl":                           "drwxr-xr-x 0:0",
+			"/etc/ssl/certs":                     "drwxr-xr-x 0:0",
+			"/etc/ssl/certs/ca-certificates.crt": "-rw-r--r-- 0:0",
+			"/tmp":                               "dtrwxrwxrwx 0:0",
+		}, owned)
+		assert.Equal(t, "root:x:0:0:root:/:/sbin/nologin\napp:x:1000:1000:app:/:/sbin/nologin\n", files["/etc/passwd"].Content)
+		assert.Contains(t, files["/etc/ssl/certs/ca-certificates.crt"].Content, "-----BEGIN CERTIFICATE-----")
+		assert.Positive(t, img.BinarySize)
+		assert.Len(t, files["/app/hello"].Content, int(img.BinarySize))
+	}
+}
+
+func (s suite) dependency(t *testing.T) {
+	s.mustBuild(t, extract(t, quote), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+}
+
+// workspace: a program of one module uses another that only go.work leads to.
+func (s suite) workspace(t *testing.T) {
+	s.mustBuild(t, extract(t, `
+-- go.work --
+go 1.26.8
+
+use (
+	./app
+	./lib
+)
+-- app/go.mod --
+module example.com/app
+
+go 1.26.8
+
+require example.com/lib v0.0.0
+-- app/cmd/tool/main.go --
+package main
+
+import "example.com/lib"
+
+func main() { println(lib.Name) }
+-- lib/go.mod --
+module example.com/lib
+
+go 1.26.8
+-- lib/lib.go --
+package lib
+
+const Name = "lib"
+`), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+}
+
+// settings: everything that a user can set about the image and the compilation.
+func (s suite) settings(t *testing.T) {
+	dir := extract(t, `
+-- go.mod --
+module example.com/multi
+
+go 1.26.8
+-- cmd/b/main.go --
+package main
+
+var version = "unset"
+
+func main() { println(version) }
+-- cmd/a/main.go --
+//go:build extra
+
+package main
+
+func main() {}
+-- config/one.yaml --
+one
+-- config/sub/two.yaml --
+two
+`)
+	result := s.mustBuild(t, dir, pipeline.Config{
+		Packages: []string{"./cmd/b", "./cmd/a"}, Platforms: []string{"linux/amd64"}, Runtime: "scratch",
+		BuildTags: []string{"extra"}, Stamps: []string{"main.version=v1.2.3 it's"},
+		Ports: []string{"8080", "53/udp"}, Env: []string{"GREETING=hello, world"}, Args: []string{"--flag", "a b"},
+		User: "4000:5000", Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"},
+		Files: []string{"config:/etc/multi", "config/one.yaml:/secret:0400"}, SourceDateEpoch: "1700000000",
+	})
+	files := Files(t, result.Images[0])
+	assert.Contains(t, files["/app/b"].Content, "v1.2.3 it's")
+	assert.Contains(t, files, "/app/a")
+	assert.Equal(t, "one\n", files["/etc/multi/one.yaml"].Content)
+	assert.Equal(t, "-rw-r--r-- 0:0", files["/etc/multi/one.yaml"].Owned())
+	assert.Equal(t, "two\n", files["/etc/multi/sub/two.yaml"].Content)
+	assert.Equal(t, "drwxr-xr-x 0:0", files["/etc/multi/sub"].Owned())
+	assert.Equal(t, "-r-------- 0:0", files["/secret"].Owned())
+	assert.Contains(t, files["/etc/passwd"].Content, "app:x:4000:5000:")
+}
+
+// base: a base's files and settings are kept, but for what would start something else or as somebody else.
+func (s suite) base(t *testing.T) {
+	base := newBase(t, map[string]string{
+		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nguest:x:405:100:guest:/dev/null:/sbin/nologin\n",
+		"etc/group":  "root:x:0:root\nusers:x:1000:", // taken, and no newline at the end
+		"bin/sh":     "shell",
+	}, amd64, arm64)
+	for _, img := range s.mustBuild(t, extract(t, hello), pipeline.Config{Runtime: "alpine", Base: base}).Images {
+		files := Files(t, img)
+		assert.Equal(t, "shell", files["/bin/sh"].Content)
+		assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\nguest:x:405:100:guest:/dev/null:/sbin/nologin\napp:x:1000:1000:app:/:/sbin/nologin\n", files["/etc/passwd"].Content)
+		assert.Equal(t, "root:x:0:root\nusers:x:1000:", files["/etc/group"].Content)
+		config, err := img.ConfigFile()
+		require.NoError(t, err)
+		assert.Contains(t, config.Config.Env, "FROM_BASE=1")
+		assert.Equal(t, "kept", config.Config.Labels["base.label"])
+		manifest, err := img.Manifest()
+		require.NoError(t, err)
+		assert.Regexp(t, "^sha256:[0-9a-f]{64}$", manifest.Annotations["org.opencontainers.image.base.digest"])
+		for _, layer := range manifest.Layers {
+			assert.Equal(t, types.OCILayer, layer.MediaType)
+		}
+	}
+
+	_, _, err := s.build(t.Context(), t, extract(t, hello), pipeline.Config{Base: base, Platforms: []string{"linux/s390x"}})
+	require.ErrorContains(t, err, "linux/s390x")
+	require.ErrorContains(t, err, "linux/amd64", "the error lists what the base has")
+}
+
+// platforms: the variants reach the compiler; assertPrograms looks at the result.
+func (s suite) platforms(t *testing.T) {
+	result := s.mustBuild(t, extract(t, hello), pipeline.Config{
+		Runtime: "scratch", Platforms: []string{"linux/arm/v6", "linux/riscv64", "linux/amd64/v2"},
+	})
+	assert.Len(t, result.Images, 3)
+}
+
+// reproducible: the same source gives the same digest, wherever it is.
+func (s suite) reproducible(t *testing.T) {
+	var digests []string
+	for range 2 {
+		result := s.mustBuild(t, extract(t, hello), pipeline.Config{Runtime: "scratch"})
+		digest, err := result.Artifact.Digest()
+		require.NoError(t, err)
+		digests = append(digests, digest.String())
+	}
+	assert.Equal(t, digests[0], digests[1])
+}
+
+// failures: what the user's source can be at fault for, found out by the Go command. The error shows what it said, and
+// what mends it.
+func (s suite) failures(t *testing.T) {
+	replace := func(tree, from, to string) string {
+		require.Contains(t, tree, from)
+		return strings.ReplaceAll(tree, from, to)
+	}
+	for name, test := range map[string]struct {
+		tree string
+		want []string
+	}{
+		"compile error": {replace(hello, `println("hello")`, "undefinedFunction()"), []string{"main.go:3:", "undefined: undefinedFunction", "linux/amd64"}},
+		"incomplete go.sum": {
+			replace(quote, "rsc.io/sampler v1.3.0 h1:7uVkIFmeBqHfdjD+gZwtXXI+RODJ2Wc4O7MPEh/QiW4=\n", ""),
+			[]string{"go.sum", "go mod tidy"},
+		},
+		"tampered go.sum": {
+			replace(quote, "h1:7uVkIFmeBqHfdjD+gZwtXXI", "h1:7uVkIFmeBqHfdjD+gZwtXXJ"),
+			[]string{"checksum mismatch", "rsc.io/sampler@v1.3.0", "compare go.sum with version control"},
+		},
+		"untidy go.mod": {replace(quote, "require rsc.io/quote v1.5.2\n", ""), []string{"rsc.io/quote", "go mod tidy"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := s.build(t.Context(), t, extract(t, test.tree), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+			require.Error(t, err)
+			for _, want := range test.want {
+				assert.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+// guard: a program that needs libraries does not get onto a runtime that has none.
+func (s suite) guard(t *testing.T) {
+	dir := extract(t, `
+-- go.mod --
+module example.com/cgo
+
+go 1.26.8
+-- main.go --
+package main
+
+// int answer(void) { return 42; }
+import "C"
+
+func main() { println(C.answer()) }
+`)
+	config := pipeline.Config{CGO: true, Runtime: "scratch", Platforms: []string{"linux/amd64"}}
+	_, _, err := s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "leave out --cgo")
+	require.ErrorContains(t, err, "--runtime distroless-base")
+
+	config.Runtime, config.Base = "distroless-base", newBase(t, map[string]string{"etc/os-release": "x"}, amd64)
+	s.mustBuild(t, dir, config)
+
+	_, _, err = s.build(t.Context(), t, extract(t, hello), pipeline.Config{
+		Runtime: "scratch", Platforms: []string{"linux/amd64"}, LDFlags: "-s=false -w=false",
+	})
+	require.ErrorContains(t, err, "not stripped")
+}
+
+// cancel: a build that is given up ends soon, says so, and leaves nothing in the temporary folder.
+func (s suite) cancel(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("enough")
+	plan, err := pipeline.Resolve(ctx, os.DirFS(extract(t, hello)), pipeline.Config{Runtime: "scratch"})
+	require.NoError(t, err)
+	report := stepHook(func(name string) {
+		if name == "compile" {
+			cancel(stop)
+		}
+	})
+	_, err = s.newEngine(t).Build(ctx, extract(t, hello), plan, report)
+	require.ErrorIs(t, err, stop)
+	left, err := filepath.Glob(filepath.Join(tmp, "*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// stepHook is a Reporter that is called at the beginning of each step.
+type stepHook func(name string)
+
+func (h stepHook) Step(_, name string) engine.Step {
+	h(name)
+	return engine.Discard.Step("", name)
+}
+
+func tarLayer(t *testing.T, files map[string]string) v1.Layer {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg, Format: tar.FormatPAX}))
+		_, err := io.WriteString(w, files[name])
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil },
+		tarball.WithMediaType(types.DockerLayer))
+	require.NoError(t, err)
+	return layer
+}

@@ -1,0 +1,280 @@
+// Package enginetest holds the tests that every engine passes: that it downloads, verifies, compiles, guards and assembles
+// as plans say, and fails as users can understand.
+package enginetest
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Run runs the suite. The engine that newEngine makes reaches the module proxy in the way that this process does.
+func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
+	s := suite{newEngine}
+	t.Run("scratch", s.scratch)
+	t.Run("dependency", s.dependency)
+	t.Run("workspace", s.workspace)
+	t.Run("settings", s.settings)
+	t.Run("base", s.base)
+	t.Run("platforms", s.platforms)
+	t.Run("reproducible", s.reproducible)
+	t.Run("failures", s.failures)
+	t.Run("guard", s.guard)
+	t.Run("cancel", s.cancel)
+}
+
+type suite struct {
+	newEngine func(t *testing.T) engine.Engine
+}
+
+// hello is the least program, in the module example.com/hello.
+const hello = `
+-- go.mod --
+module example.com/hello
+
+go 1.26.8
+-- main.go --
+package main
+
+func main() { println("hello") }
+`
+
+// quote is a program with a dependency that has dependencies.
+const quote = `
+-- go.mod --
+module example.com/quote
+
+go 1.26.8
+
+require rsc.io/quote v1.5.2
+
+require (
+	golang.org/x/text v0.0.0-20170915032832-14c0d48ead0c // indirect
+	rsc.io/sampler v1.3.0 // indirect
+)
+-- go.sum --
+golang.org/x/text v0.0.0-20170915032832-14c0d48ead0c h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=
+golang.org/x/text v0.0.0-20170915032832-14c0d48ead0c/go.mod h1:NqM8EUOU14njkJ3fqMW+pc6Ldnwhi/IjpwHt7yyuwOQ=
+rsc.io/quote v1.5.2 h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=
+rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=
+rsc.io/sampler v1.3.0 h1:7uVkIFmeBqHfdjD+gZwtXXI+RODJ2Wc4O7MPEh/QiW4=
+rsc.io/sampler v1.3.0/go.mod h1:T1hPZKmBbMNahiBKFy5HrXp6adAjACjK9JXDnKaTXpA=
+-- main.go --
+package main
+
+import "rsc.io/quote"
+
+func main() { println(quote.Hello()) }
+`
+
+// extract writes a tree, in txtar's notation, into a new folder.
+func extract(t *testing.T, tree string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range txtar.Parse([]byte(tree)).Files {
+		at := filepath.Join(dir, filepath.FromSlash(f.Name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+		require.NoError(t, os.WriteFile(at, f.Data, 0o644))
+	}
+	return dir
+}
+
+// build resolves and builds, and checks that the source stays as it is.
+func (s suite) build(ctx context.Context, t *testing.T, dir string, config pipeline.Config) (*engine.Result, *pipeline.Plan, error) {
+	t.Helper()
+	plan, err := pipeline.Resolve(ctx, os.DirFS(dir), config)
+	require.NoError(t, err)
+	before := snapshot(t, dir)
+	result, err := s.newEngine(t).Build(ctx, dir, plan, engine.Discard)
+	assert.Equal(t, before, snapshot(t, dir), "the source is left alone")
+	if err == nil {
+		t.Cleanup(func() { assert.NoError(t, result.Close()) })
+	}
+	return result, plan, err
+}
+
+// mustBuild builds, and checks what holds for every result.
+func (s suite) mustBuild(t *testing.T, dir string, config pipeline.Config) *engine.Result {
+	t.Helper()
+	result, plan, err := s.build(t.Context(), t, dir, config)
+	require.NoError(t, err)
+	require.Len(t, result.Images, len(plan.Compile))
+	for i, img := range result.Images {
+		assert.Equal(t, plan.Compile[i].Platform.String(), img.Platform)
+		require.NoError(t, validate.Image(img))
+		assertConfig(t, plan, plan.Compile[i].Platform, img)
+		assertPrograms(t, plan, plan.Compile[i], img)
+	}
+	if index, ok := result.Artifact.(v1.ImageIndex); ok {
+		require.NoError(t, validate.Index(index))
+		manifest, err := index.IndexManifest()
+		require.NoError(t, err)
+		assert.Equal(t, types.OCIImageIndex, manifest.MediaType)
+		assert.Equal(t, plan.Image.Annotations, manifest.Annotations)
+		for i, m := range manifest.Manifests {
+			require.NotNil(t, m.Platform)
+			assert.Equal(t, plan.Compile[i].Platform.String(), m.Platform.String())
+		}
+	} else {
+		assert.Len(t, result.Images, 1, "one platform makes a manifest and not an index")
+	}
+	return result
+}
+
+// assertConfig compares an image's configuration with the plan.
+func assertConfig(t *testing.T, plan *pipeline.Plan, platform pipeline.Platform, img v1.Image) {
+	t.Helper()
+	file, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, platform, pipeline.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant})
+	assert.Equal(t, plan.Image.Created, file.Created.Unix())
+	assert.Equal(t, plan.Image.User, file.Config.User)
+	assert.Equal(t, plan.Image.Entrypoint, file.Config.Entrypoint)
+	assert.Equal(t, plan.Image.Args, file.Config.Cmd)
+	assert.Equal(t, plan.Image.WorkingDir, file.Config.WorkingDir)
+	for k, v := range plan.Image.Labels {
+		assert.Equal(t, v, file.Config.Labels[k], k)
+	}
+	for _, kv := range plan.Image.Env {
+		assert.Contains(t, file.Config.Env, kv)
+	}
+	for _, port := range plan.Image.Ports {
+		assert.Contains(t, file.Config.ExposedPorts, port)
+	}
+	manifest, err := img.Manifest()
+	require.NoError(t, err)
+	assert.Equal(t, types.OCIManifestSchema1, manifest.MediaType)
+	for k, v := range plan.Image.Annotations {
+		assert.Equal(t, v, manifest.Annotations[k], k)
+	}
+}
+
+// assertPrograms opens the programs in an image.
+func assertPrograms(t *testing.T, plan *pipeline.Plan, compile pipeline.Compile, img v1.Image) {
+	t.Helper()
+	files := Files(t, img)
+	for _, program := range plan.Programs {
+		f, ok := files["/app/"+program.Name]
+		require.True(t, ok, "no /app/%s in %v", program.Name, files)
+		assert.Equal(t, "-rwxr-xr-x 0:0", f.Owned())
+		info, err := buildinfo.Read(strings.NewReader(f.Content))
+		require.NoError(t, err)
+		assert.Equal(t, "go"+plan.Go.Version, info.GoVersion)
+		assert.Equal(t, program.ImportPath, info.Path)
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		assert.Equal(t, compile.Platform.Architecture, settings["GOARCH"])
+		assert.Equal(t, "true", settings["-trimpath"])
+		assert.NotContains(t, f.Content, os.TempDir(), "no path of the machine in the program")
+	}
+}
+
+// File is a file or folder of an image.
+type File struct {
+	Mode     fs.FileMode
+	UID, GID int
+	Content  string
+	Link     string
+	Time     time.Time
+}
+
+// Owned is the mode and the owner, like "-rwxr-xr-x 0:0".
+func (f File) Owned() string { return fmt.Sprintf("%s %d:%d", f.Mode, f.UID, f.GID) }
+
+// Files are all files and folders of an image, by their absolute paths.
+func Files(t *testing.T, img v1.Image) map[string]File {
+	t.Helper()
+	files := map[string]File{}
+	r := mutate.Extract(img)
+	defer r.Close()
+	archive := tar.NewReader(r)
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		require.NoError(t, err)
+		content, err := io.ReadAll(archive)
+		require.NoError(t, err)
+		files[path.Join("/", h.Name)] = File{
+			Mode: h.FileInfo().Mode(), UID: h.Uid, GID: h.Gid, Content: string(content), Link: h.Linkname, Time: h.ModTime.UTC(),
+		}
+	}
+}
+
+// snapshot is every file of a folder, with its content's digest and its mode.
+func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(content)
+		files[name] = hex.EncodeToString(sum[:])
+		return nil
+	}))
+	return files
+}
+
+// newBase makes a base image for the given platforms, in an OCI layout, and returns its --base value.
+func newBase(t *testing.T, files map[string]string, platforms ...v1.Platform) string {
+	t.Helper()
+	index := v1.ImageIndex(empty.Index)
+	for _, p := range platforms {
+		layer := tarLayer(t, files)
+		img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
+		require.NoError(t, err)
+		img, err = mutate.ConfigFile(img, baseConfig(t, img, p))
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &p}})
+	}
+	dir := t.TempDir()
+	at, err := layout.Write(dir, empty.Index)
+	require.NoError(t, err)
+	require.NoError(t, at.AppendIndex(index))
+	return "oci:" + dir
+}
+
+func baseConfig(t *testing.T, img v1.Image, p v1.Platform) *v1.ConfigFile {
+	t.Helper()
+	file, err := img.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	file.OS, file.Architecture, file.Variant = p.OS, p.Architecture, p.Variant
+	file.Config.Env = []string{"PATH=/bin", "FROM_BASE=1"}
+	file.Config.Entrypoint, file.Config.Cmd, file.Config.User = []string{"/bin/sh"}, []string{"-c", "true"}, "root"
+	file.Config.Labels = map[string]string{"base.label": "kept"}
+	return file
+}

@@ -1,0 +1,117 @@
+package host_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/enginetest"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newEngine makes an engine in the caller's environment, changed by env. Its bases come from layouts alone.
+func newEngine(t *testing.T, env ...string) engine.Engine {
+	t.Helper()
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	return host.New(&image.Bases{Store: store}, append(os.Environ(), env...))
+}
+
+func TestEngine(t *testing.T) {
+	enginetest.Run(t, func(t *testing.T) engine.Engine { return newEngine(t) })
+}
+
+func writeTree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	return dir
+}
+
+var hello = map[string]string{
+	"go.mod":  "module example.com/hello\n\ngo 1.26.8\n",
+	"main.go": "package main\n\nfunc main() { println(\"hello\") }\n",
+}
+
+func digest(t *testing.T, e engine.Engine, dir string) string {
+	t.Helper()
+	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch"})
+	require.NoError(t, err)
+	result, err := e.Build(t.Context(), dir, plan, engine.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, result.Close()) }()
+	d, err := result.Artifact.Digest()
+	require.NoError(t, err)
+	return d.String()
+}
+
+// Nobody's shell and nobody's go env -w changes what is built.
+func TestEnvironmentIsMadeNotInherited(t *testing.T) {
+	goenv := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(goenv, []byte("GOFLAGS=-tags=evil -race\nGOEXPERIMENT=nosuch\nGOAMD64=v4\n"), 0o644))
+	dir := writeTree(t, hello)
+	plain := digest(t, newEngine(t), dir)
+	hostile := newEngine(t,
+		"GOENV="+goenv, "GOFLAGS=-mod=vendor -ldflags=-X=main.x=1", "CGO_ENABLED=1", "GOOS=plan9", "GOARCH=mips", "GOARM=5", "GOAMD64=v4",
+		"GO111MODULE=off", "GOWORK=/nowhere/go.work", "GOTOOLCHAIN=go1.21.0", "GOEXPERIMENT=nosuch", "CC=false", "TZ=Asia/Tokyo",
+		"GODEBUG=gocachehash=1", "GOFIPS140=latest", "USER=somebody", "LANG=tr_TR",
+	)
+	assert.Equal(t, plain, digest(t, hostile, dir))
+}
+
+func TestNoGoCommand(t *testing.T) {
+	dir := writeTree(t, hello)
+	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch"})
+	require.NoError(t, err)
+	t.Setenv("PATH", t.TempDir())
+	_, err = newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	assert.ErrorContains(t, err, "install Go 1.21 or newer")
+}
+
+// A module cache that somebody wrote to is found out before anything is compiled from it.
+func TestAlteredModuleCache(t *testing.T) {
+	dir := writeTree(t, map[string]string{
+		"go.mod": "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
+		"go.sum": "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n" +
+			"github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
+		"main.go": "package main\n\nimport \"github.com/pkg/errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n",
+	})
+	cache := t.TempDir()
+	t.Cleanup(func() { // its folders are read-only
+		cmd := exec.Command("go", "clean", "-modcache")
+		cmd.Env = append(os.Environ(), "GOMODCACHE="+cache)
+		assert.NoError(t, cmd.Run())
+	})
+	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+	require.NoError(t, err)
+	build := func() error {
+		result, err := newEngine(t, "GOMODCACHE="+cache).Build(t.Context(), dir, plan, engine.Discard)
+		if err == nil {
+			err = result.Close()
+		}
+		return err
+	}
+	require.NoError(t, build())
+
+	name := filepath.Join(cache, "cache/download/github.com/pkg/errors/@v/v0.9.1.zip")
+	zip, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(name, 0o644))
+	zip[len(zip)/2] ^= 1
+	require.NoError(t, os.WriteFile(name, zip, 0o644))
+	err = build()
+	require.ErrorContains(t, err, "github.com/pkg/errors")
+	require.ErrorContains(t, err, "go clean -modcache")
+}

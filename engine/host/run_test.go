@@ -1,0 +1,104 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/engine"
+)
+
+// recorder is a step that keeps what is written to it.
+type recorder struct{ bytes.Buffer }
+
+func (*recorder) End(error) {}
+
+func TestCancelEndsTheWholeGroup(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	// A grandchild that ignores interrupts and holds the output open.
+	script := `(trap "" INT TERM; echo $$ > "$1.tmp"; sh -c 'echo $PPID' > "$1"; exec sleep 600) & wait`
+	go func() {
+		for {
+			if pid, err := os.ReadFile(pidFile); err == nil && len(pid) > 0 {
+				cancel(errors.New("enough"))
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	err := command{dir: ".", env: os.Environ(), args: []string{"sh", "-c", script, "sh", pidFile}, what: "waiting"}.run(ctx, engine.Discard.Step("", ""))
+	require.ErrorIs(t, err, context.Canceled)
+	pid, err := os.ReadFile(pidFile)
+	require.NoError(t, err)
+	proc := fmt.Sprintf("/proc/%s/stat", strings.TrimSpace(string(pid)))
+	require.Eventually(t, func() bool {
+		stat, err := os.ReadFile(proc)
+		return errors.Is(err, os.ErrNotExist) || strings.Contains(string(stat), ") Z ") // gone, or waiting for init
+	}, 10*time.Second, 10*time.Millisecond, "the grandchild lives on")
+}
+
+func TestFailureShowsTheTailAndTheRemedy(t *testing.T) {
+	script := `i=0; while [ $i -lt 5000 ]; do echo "line $i"; i=$((i+1)); done; echo "missing go.sum entry for x" >&2; exit 3`
+	var out recorder
+	err := command{dir: ".", env: os.Environ(), args: []string{"sh", "-c", script}, what: "compiling"}.run(t.Context(), &out)
+	var failed *CommandError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, 5001, strings.Count(out.String(), "\n"), "everything is streamed")
+	lines := strings.Split(failed.Output, "\n")
+	assert.Len(t, lines, tailLines+1)
+	assert.Equal(t, "…", lines[0])
+	assert.Equal(t, "line 4999", lines[tailLines-1])
+	assert.ErrorContains(t, err, "compiling: the Go command failed (exit status 3):\n…")
+	assert.ErrorContains(t, err, "run go mod tidy")
+}
+
+func TestTailBeginsWithAWholeLine(t *testing.T) {
+	out := &tail{next: engine.Discard.Step("", "")}
+	for i := range 20000 {
+		fmt.Fprintf(out, "%06d\n", i)
+	}
+	lines := strings.Split(out.String(), "\n")
+	assert.Equal(t, "019999", lines[len(lines)-1])
+	for _, l := range lines[1:] {
+		assert.Len(t, l, 6)
+	}
+	assert.LessOrEqual(t, out.buf.Len(), 2*tailBytes)
+}
+
+func TestCallerEnv(t *testing.T) {
+	goenv := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(goenv, []byte("GOPRIVATE=from.file\nGOPROXY=https://file.example\nGOFLAGS=-tags=x\nGOMODCACHE=/mod\n"), 0o644))
+	got := callerEnv([]string{
+		"GOENV=" + goenv, "GOPROXY=https://caller.example", "HTTPS_PROXY=http://proxy", "GIT_SSH_COMMAND=ssh -v", "SSL_CERT_FILE=/ca.pem",
+		"GOFLAGS=-race", "GOOS=plan9", "CC=clang", "SECRET=x", "NETRC=/netrc",
+	})
+	assert.Equal(t, map[string]string{
+		"GOPRIVATE": "from.file", "GOPROXY": "https://caller.example", "HTTPS_PROXY": "http://proxy", "GIT_SSH_COMMAND": "ssh -v",
+		"SSL_CERT_FILE": "/ca.pem", "NETRC": "/netrc", "GOMODCACHE": "/mod",
+	}, got)
+	assert.Empty(t, callerEnv([]string{"GOENV=off"}))
+}
+
+func TestAppendEntry(t *testing.T) {
+	const entry = "app:x:1000:1000:app:/:/sbin/nologin\n"
+	for content, want := range map[string]string{
+		"":                                  entry,
+		"root:x:0:0:root:/root:/bin/sh":     "root:x:0:0:root:/root:/bin/sh\n" + entry,
+		"root:x:0:0::/:\n\n# comment\n":     "root:x:0:0::/:\n\n# comment\n" + entry,
+		"app:x:7:7:app:/:/bin/sh\n":         "app:x:7:7:app:/:/bin/sh\n",
+		"other:x:1000:1000:o:/:/bin/sh\n":   "other:x:1000:1000:o:/:/bin/sh\n",
+		"other:x:10000:10000:o:/:/bin/sh\n": "other:x:10000:10000:o:/:/bin/sh\n" + entry,
+	} {
+		assert.Equal(t, want, appendEntry(content, entry), content)
+	}
+}

@@ -1,0 +1,107 @@
+// Package guard looks at a compiled program before it goes into an image, so that one that cannot run there is found out
+// at build time and not in production. Nothing is executed: the ELF file and the build information in it say it all.
+package guard
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// machines are the ELF headers of Go's architectures. Source: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+var machines = map[string]struct {
+	machine elf.Machine
+	class   elf.Class
+	data    elf.Data
+}{
+	"386":      {elf.EM_386, elf.ELFCLASS32, elf.ELFDATA2LSB},
+	"amd64":    {elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"arm":      {elf.EM_ARM, elf.ELFCLASS32, elf.ELFDATA2LSB},
+	"arm64":    {elf.EM_AARCH64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"loong64":  {elf.EM_LOONGARCH, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"mips64le": {elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"ppc64le":  {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"riscv64":  {elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
+}
+
+// Check says what is wrong with a program that was compiled for one platform of plan. The error names every fault, each
+// with what mends it.
+func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, program pipeline.Program) error {
+	file, err := elf.NewFile(binary)
+	if err != nil {
+		return fmt.Errorf("%s for %s is not a Linux program: %w", program.Name, compile.Platform, err)
+	}
+	info, err := buildinfo.Read(binary)
+	if err != nil {
+		return fmt.Errorf("%s for %s does not say how it was built: %w: it must be compiled by Go with modules", program.Name, compile.Platform, err)
+	}
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s for %s "+format, append([]any{program.Name, compile.Platform}, args...)...))
+	}
+
+	want := machines[compile.Platform.Architecture]
+	if file.Machine != want.machine || file.Class != want.class || file.Data != want.data {
+		fault("was compiled for %s %s %s: report it as a bug", file.Machine, file.Class, file.Data)
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	for _, key := range slices.Sorted(maps.Keys(compile.Env)) {
+		if got, recorded := settings[key]; recorded && !strings.HasPrefix(got+",", compile.Env[key]+",") {
+			fault("was compiled with %s=%s and not %s: report it as a bug", key, got, compile.Env[key])
+		}
+	}
+	if got, _, _ := strings.Cut(info.GoVersion, " "); got != "go"+plan.Go.Version {
+		fault("was compiled by %s and not go%s: check which go is on the PATH", got, plan.Go.Version)
+	}
+	if info.Path != program.ImportPath || info.Main.Path != program.Module {
+		fault("is the program %s of the module %s, where the plan has %s of %s: report it as a bug", info.Path, info.Main.Path, program.ImportPath, program.Module)
+	}
+	if section := symbols(file); section != "" {
+		fault("is not stripped, it has a section %s: leave out what undoes -s -w in --ldflags", section)
+	}
+	if needs := libraries(file); needs != "" && plan.Guard.Static {
+		remedy := "leave out --ldflags that link dynamically"
+		if plan.Env["CGO_ENABLED"] == "1" {
+			remedy = "leave out --cgo"
+		}
+		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, plan.Guard.Runtime, remedy, pipeline.DistrolessBase)
+	}
+	return errors.Join(faults...)
+}
+
+// symbols is the name of a section that stripping removes, if there is one.
+func symbols(file *elf.File) string {
+	for _, s := range file.Sections {
+		if s.Type == elf.SHT_SYMTAB || strings.HasPrefix(s.Name, ".debug_") || strings.HasPrefix(s.Name, ".zdebug_") {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// libraries says what the program loads at its start: its interpreter and its shared libraries.
+func libraries(file *elf.File) string {
+	var needs []string
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP {
+			path, err := io.ReadAll(p.Open())
+			if err == nil {
+				needs = append(needs, strings.TrimRight(string(path), "\x00"))
+			}
+		}
+	}
+	// An error means no dynamic section, hence no libraries.
+	shared, _ := file.ImportedLibraries()
+	return strings.Join(append(needs, shared...), ", ")
+}

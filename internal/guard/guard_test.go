@@ -1,0 +1,141 @@
+package guard_test
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// compile builds a program as no plan would, if asked to.
+func compile(t *testing.T, env []string, flags ...string) *os.File {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/hello\n\ngo 1.26.0\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644))
+	out := filepath.Join(dir, "hello")
+	cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", out}, append(flags, ".")...)...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64"), env...)
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
+	f, err := os.Open(out)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, f.Close()) })
+	return f
+}
+
+var amd64 = pipeline.Platform{OS: "linux", Architecture: "amd64"}
+
+func planFor(t *testing.T) (*pipeline.Plan, pipeline.Compile, pipeline.Program) {
+	t.Helper()
+	program := pipeline.Program{Name: "hello", ImportPath: "example.com/hello", Module: "example.com/hello", Package: "."}
+	compile := pipeline.Compile{Platform: amd64, Env: map[string]string{"GOOS": "linux", "GOARCH": "amd64", "GOAMD64": "v1"}}
+	return &pipeline.Plan{
+		Go:       pipeline.Go{Version: strings.TrimPrefix(runtime.Version(), "go")},
+		Env:      map[string]string{"CGO_ENABLED": "0"},
+		Programs: []pipeline.Program{program}, Compile: []pipeline.Compile{compile},
+		Guard: pipeline.Guard{Static: true, Runtime: pipeline.Distroless},
+	}, compile, program
+}
+
+const stripped = "-ldflags=-s -w"
+
+func TestCheck(t *testing.T) {
+	for name, test := range map[string]struct {
+		env    []string
+		flags  []string
+		change func(*pipeline.Plan, *pipeline.Compile, *pipeline.Program)
+		want   []string // nothing: it passes
+	}{
+		"right":                  {flags: []string{stripped}},
+		"symbols":                {flags: []string{"-ldflags=-w"}, want: []string{"not stripped", ".symtab", "--ldflags"}},
+		"debug data":             {want: []string{"not stripped"}},
+		"another architecture":   {env: []string{"GOARCH=arm64"}, flags: []string{stripped}, want: []string{"EM_AARCH64", "GOARCH=arm64 and not amd64"}},
+		"another variant":        {env: []string{"GOAMD64=v3"}, flags: []string{stripped}, want: []string{"GOAMD64=v3 and not v1"}},
+		"position independent":   {flags: []string{stripped, "-buildmode=pie"}, want: []string{"/lib64/ld-linux-x86-64.so.2", "runtime distroless does not have", "leave out --ldflags"}},
+		"libraries where any go": {flags: []string{stripped, "-buildmode=pie"}, change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Guard.Static = false }},
+		"cgo is to blame": {
+			flags: []string{stripped, "-buildmode=pie"},
+			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) {
+				p.Env = map[string]string{"CGO_ENABLED": "1"}
+			},
+			want: []string{"leave out --cgo, or choose --runtime distroless-base"},
+		},
+		"another Go": {
+			flags:  []string{stripped},
+			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Go.Version = "1.21.0" },
+			want:   []string{runtime.Version() + " and not go1.21.0", "PATH"},
+		},
+		"another program": {
+			flags:  []string{stripped},
+			change: func(_ *pipeline.Plan, _ *pipeline.Compile, p *pipeline.Program) { p.ImportPath += "/cmd/x" },
+			want:   []string{"example.com/hello/cmd/x"},
+		},
+		"several faults": {env: []string{"GOARCH=arm64"}, want: []string{"not stripped", "EM_AARCH64"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, compiled, program := planFor(t)
+			if test.change != nil {
+				test.change(plan, &compiled, &program)
+			}
+			err := guard.Check(compile(t, test.env, test.flags...), plan, compiled, program)
+			if test.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Error(t, err)
+			for _, want := range test.want {
+				assert.ErrorContains(t, err, want)
+			}
+			assert.ErrorContains(t, err, "hello for linux/amd64")
+		})
+	}
+}
+
+// Every platform that a plan can have passes for itself, and for no other.
+func TestEveryArchitecture(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the runtime for nine architectures")
+	}
+	for _, text := range []string{"linux/386", "linux/arm/v6", "linux/arm64", "linux/loong64", "linux/mips64le", "linux/ppc64le", "linux/riscv64", "linux/s390x"} {
+		t.Run(text, func(t *testing.T) {
+			platform, err := pipeline.ParsePlatform(text)
+			require.NoError(t, err)
+			plan, compiled, program := planFor(t)
+			program.ImportPath = "example.com/hello"
+			env := map[string]string{"GOOS": "linux", "GOARCH": platform.Architecture}
+			if platform.Variant != "" {
+				env["GOARM"] = strings.TrimPrefix(platform.Variant, "v")
+			}
+			var list []string
+			for k, v := range env {
+				list = append(list, k+"="+v)
+			}
+			binary := compile(t, list, stripped)
+			compiled.Platform, compiled.Env = platform, maps.Clone(env)
+			require.NoError(t, guard.Check(binary, plan, compiled, program))
+			compiled.Platform, compiled.Env = amd64, nil
+			require.ErrorContains(t, guard.Check(binary, plan, compiled, program), "was compiled for")
+		})
+	}
+}
+
+func TestCheckOfWhatIsNoProgram(t *testing.T) {
+	plan, compiled, program := planFor(t)
+	require.ErrorContains(t, guard.Check(bytes.NewReader([]byte("#!/bin/sh\n")), plan, compiled, program), "not a Linux program")
+	sh, err := os.Open("/bin/sh")
+	require.NoError(t, err)
+	defer sh.Close()
+	require.ErrorContains(t, guard.Check(sh, plan, compiled, program), "how it was built")
+}

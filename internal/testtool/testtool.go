@@ -1,0 +1,54 @@
+// Package testtool finds the programs of others that tests use: to open images with tools that Slipway has not written, and
+// to start them. On a machine without them such a test is skipped, and says so. Where [Require] is set, as in CI, it fails.
+package testtool
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Require is the variable that turns a skip for something missing into a failure. Any value does.
+const Require = "SLIPWAY_TEST_REQUIRE_TOOLS"
+
+// Need returns the path of a program, which Debian has in the package pkg. Without it the test is skipped.
+func Need(t testing.TB, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = lookSbin(name)
+	}
+	if err != nil {
+		Skip(t, "the program "+name+" (apt-get install "+pkg+")")
+	}
+	return path
+}
+
+// lookSbin looks where programs for administrators are, which is not on everybody's PATH.
+func lookSbin(name string) (string, error) {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", exec.ErrNotFound
+}
+
+// NeedRoot skips the test unless it runs as root, which it needs for what.
+func NeedRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		Skip(t, "root, for "+what)
+	}
+}
+
+// Skip skips the test because something is missing, or fails it where [Require] is set.
+func Skip(t testing.TB, missing string) {
+	t.Helper()
+	if os.Getenv(Require) != "" {
+		t.Fatalf("%s is set, and this test lacks %s", Require, missing)
+	}
+	t.Skipf("NOT TESTED, for want of %s", strings.TrimSpace(missing))
+}
