@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/registry"
+)
+
+func (a *app) buildCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "build [flags] [DIR]",
+		Short: "Build an image into an archive or a folder",
+		Long: `Build the Go module in DIR (default: the current folder) into a container image: download and
+verify its modules, compile it for every platform, check the programs, and assemble one image.
+The path of the result goes to standard output.`,
+		Example: `  slipway build                        the only program here, for amd64 and arm64
+  slipway build --runtime scratch --port 8080 ./services/api
+  slipway build --load && docker run --rm api:latest
+  slipway build --package ./cmd/server --stamp main.version=v1.2.3 --output dist/server.tar`,
+		Args: oneDir,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.work(c.Context(), dirOf(args), a.write)
+		},
+	}
+	f := a.flags(c)
+	f.plan(&a.config)
+	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout folder, which is added to; default: dist/NAME.tar")
+	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
+	f.work(&a.options)
+	f.json(&a.options, "write the result as JSON")
+	return c
+}
+
+func (a *app) publishCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "publish [flags] [DIR]",
+		Short: "Build an image and push it to a registry",
+		Long: `Build the Go module in DIR (default: the current folder) as slipway build does, and push the
+image. Tags move last, when everything that they lead to is there. Credentials are those of
+docker login. The image's reference by digest goes to standard output.`,
+		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
+  kubectl set image deployment/api api="$(slipway publish --repository ghcr.io/me/api)"`,
+		Args: oneDir,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.work(c.Context(), dirOf(args), a.push)
+		},
+	}
+	f := a.flags(c)
+	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api")
+	f.commas(&a.Tags, "tag", "`TAG` to move to the image; several by commas; default: none, the image is found by its digest")
+	f.plan(&a.config)
+	f.work(&a.options)
+	f.json(&a.options, "write the result as JSON")
+	return c
+}
+
+// engines are the values of --engine.
+var engines = []string{"auto", "host"}
+
+// result is what a command that built something writes as JSON.
+type result struct {
+	Name string `json:"name"`
+	// Digest is that of the index, or of the manifest where there is one platform.
+	Digest    string           `json:"digest"`
+	Output    string           `json:"output,omitempty"`
+	Loaded    string           `json:"loaded,omitempty"`
+	Reference string           `json:"reference,omitempty"`
+	Tags      []string         `json:"tags,omitempty"`
+	Platforms []platformResult `json:"platforms"`
+}
+
+type platformResult struct {
+	Platform string `json:"platform"`
+	Digest   string `json:"digest"`
+	// Sizes in bytes: of the programs, of the image as it is pulled, and as it is on a node's disk.
+	BinarySize   int64 `json:"binarySize"`
+	ImageSize    int64 `json:"imageSize"`
+	UnpackedSize int64 `json:"unpackedSize"`
+}
+
+// delivery is a built image on its way to the user.
+type delivery struct {
+	plan    *pipeline.Plan
+	built   *engine.Result
+	client  *registry.Client
+	display *progress.Display
+	result
+}
+
+// deliver puts the image somewhere and returns what standard output is to say.
+type deliver func(ctx context.Context, d *delivery) (string, error)
+
+// work is what build and publish have in common: all but where the image goes. Whatever can be found wrong without
+// building is found first.
+func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (deliver, error)) error {
+	plan, planErr := a.plan(ctx, dir)
+	var deliver deliver
+	var deliverErr error
+	if a.environment == nil {
+		deliver, deliverErr = to(plan)
+	}
+	if a.Engine != "" && !slices.Contains(engines, a.Engine) {
+		planErr = requests(planErr, pipeline.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
+	}
+	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	if err := errors.Join(planErr, deliverErr, requests(clientErr, displayErr)); err != nil {
+		return err
+	}
+	defer client.Close()
+	defer display.Close()
+
+	bases, err := openBases(client)
+	if err != nil {
+		return err
+	}
+	display.Note("engine: host, " + plan.Name + " with go" + plan.Go.Version)
+	built, err := host.New(bases, a.environ).Build(ctx, dir, plan, display)
+	if err != nil {
+		return err
+	}
+	d := &delivery{plan: plan, built: built, client: client, display: display, result: result{Name: plan.Name}}
+	said, err := d.deliver(ctx, deliver)
+	if err = errors.Join(err, built.Close()); err != nil {
+		return err
+	}
+	display.Table(d.rows())
+	_ = display.Close() // the work is done, whether or not everything about it could be shown
+	if a.JSON {
+		return a.printJSON(d.result)
+	}
+	_, err = fmt.Fprintln(a.stdout, said)
+	return err
+}
+
+// openBases opens the cache of base images.
+func openBases(client *registry.Client) (*image.Bases, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("there is no folder for caches: %w: set HOME or XDG_CACHE_HOME", err)
+	}
+	store, err := image.OpenStore(filepath.Join(dir, "slipway"))
+	if err != nil {
+		return nil, err
+	}
+	return &image.Bases{Store: store, Remote: client}, nil
+}
+
+func (d *delivery) deliver(ctx context.Context, deliver deliver) (string, error) {
+	digest, err := d.built.Artifact.Digest()
+	if err != nil {
+		return "", err
+	}
+	d.Digest = digest.String()
+	said, err := deliver(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	for _, img := range d.built.Images {
+		row := platformResult{Platform: img.Platform, BinarySize: img.BinarySize}
+		digest, err := img.Image.Digest()
+		if err != nil {
+			return "", err
+		}
+		row.Digest = digest.String()
+		if row.ImageSize, row.UnpackedSize, err = image.Sizes(img.Image); err != nil {
+			return "", err
+		}
+		d.Platforms = append(d.Platforms, row)
+	}
+	return said, nil
+}
+
+func (d *delivery) rows() []progress.Row {
+	var rows []progress.Row
+	for _, p := range d.Platforms {
+		rows = append(rows, progress.Row{Platform: p.Platform, Binary: p.BinarySize, Image: p.ImageSize, Unpacked: p.UnpackedSize, Digest: p.Digest})
+	}
+	return rows
+}
+
+// step reports what f does.
+func (d *delivery) step(name string, f func(io.Writer) error) error {
+	step := d.display.Step("", name)
+	err := f(step)
+	step.End(err)
+	return err
+}
+
+// write delivers into a file or folder, and into a container runtime where that is asked for.
+func (a *app) write(plan *pipeline.Plan) (deliver, error) {
+	if plan == nil {
+		return nil, nil
+	}
+	output := a.Output
+	if output == "" {
+		output = filepath.Join("dist", plan.Name+".tar")
+	}
+	if err := writable(filepath.Dir(output)); err != nil {
+		return nil, fmt.Errorf("output %q: %w: choose another with --output", output, err)
+	}
+	var load *loader
+	if a.Load {
+		var err error
+		if load, err = newLoader(plan); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context, d *delivery) (string, error) {
+		d.Output = output
+		err := d.step("write", func(io.Writer) error {
+			if strings.HasSuffix(output, ".tar") {
+				return image.WriteArchive(ctx, output, d.built.Artifact, plan.Name)
+			}
+			return image.WriteLayout(ctx, output, d.built.Artifact, plan.Name)
+		})
+		if err != nil {
+			return "", fmt.Errorf("%w: choose another place with --output, or mend this one", err)
+		}
+		if load == nil {
+			return output, nil
+		}
+		d.Loaded = load.name
+		return output, d.step("load", func(out io.Writer) error { return load.run(ctx, d.built, out) })
+	}, nil
+}
+
+// writable finds out, before the work and without leaving a trace, whether files can be made in dir after it. Folders that
+// are not there yet will be made.
+func writable(dir string) error {
+	for {
+		_, err := os.Stat(dir)
+		if err == nil {
+			break
+		}
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, os.ErrNotExist) || parent == dir {
+			return err
+		}
+		dir = parent
+	}
+	probe, err := os.CreateTemp(dir, ".slipway-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// push delivers to a registry.
+func (a *app) push(*pipeline.Plan) (deliver, error) {
+	target := publish.Target{Repository: a.Repository, Tags: a.Tags}
+	var faults []error
+	for _, fault := range target.Validate() {
+		faults = append(faults, fault)
+	}
+	if err := requests(faults...); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, d *delivery) (string, error) {
+		err := d.step("push", func(io.Writer) error {
+			ref, err := publish.Push(ctx, d.client, target, d.built.Artifact, nil)
+			d.Reference, d.Tags = ref.String(), target.Tags
+			return err
+		})
+		return d.Reference, err
+	}, nil
+}

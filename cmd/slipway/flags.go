@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// options are the settings that say where results go and how the command works. What the image is, is in
+// [pipeline.Config].
+type options struct {
+	Output     string   `env:"SLIPWAY_OUTPUT"`
+	Load       bool     `env:"SLIPWAY_LOAD"`
+	Repository string   `env:"SLIPWAY_REPOSITORY"`
+	Tags       []string `env:"SLIPWAY_TAGS"`
+	Mirrors    []string `env:"SLIPWAY_MIRRORS"`
+	Engine     string   `env:"SLIPWAY_ENGINE"`
+	Progress   string   `env:"SLIPWAY_PROGRESS"`
+	JSON       bool     `env:"SLIPWAY_JSON"`
+}
+
+// settings are all that a user can set: first the variables fill them, then the flags.
+type settings struct {
+	config pipeline.Config
+	options
+}
+
+// read fills s from the environment.
+func (s *settings) read(ctx context.Context, environ []string) error {
+	return requests(
+		pipeline.UnknownEnv(environ, s.config, s.options),
+		pipeline.ReadEnv(ctx, environ, &s.config),
+		pipeline.ReadEnv(ctx, environ, &s.options),
+	)
+}
+
+// requests joins the faults of several looks at a request.
+func requests(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return requestError{err}
+	}
+	return nil
+}
+
+// flags are the flags of one command. Each stands for a field of the settings, whose value, filled from the environment,
+// is its default; its help names the variable.
+type flags struct {
+	command *cobra.Command
+	set     *pflag.FlagSet
+	names   map[any]string // variables, by the field's address
+}
+
+func (s *settings) flags(c *cobra.Command) flags {
+	f := flags{c, c.Flags(), map[any]string{}}
+	for _, target := range []any{&s.config, &s.options} {
+		v := reflect.ValueOf(target).Elem()
+		for i := range v.NumField() {
+			f.names[v.Field(i).Addr().Interface()] = pipeline.EnvName(v.Type().Field(i))
+		}
+	}
+	f.set.SortFlags = false
+	return f
+}
+
+func (f flags) usage(field any, text string) string { return text + " (" + f.names[field] + ")" }
+
+func (f flags) text(p *string, name, text string, choices ...string) {
+	f.set.StringVar(p, name, *p, f.usage(p, text))
+	f.complete(name, choices)
+}
+
+func (f flags) yes(p *bool, name, text string) { f.set.BoolVar(p, name, *p, f.usage(p, text)) }
+
+// commas is a list whose values have no commas of their own.
+func (f flags) commas(p *[]string, name, text string, choices ...string) {
+	f.set.StringSliceVar(p, name, *p, f.usage(p, text))
+	f.complete(name, choices)
+}
+
+// lines is a list of free text: a flag is one value, a variable has one on each line.
+func (f flags) lines(p *[]string, name, text string) {
+	f.set.StringArrayVar(p, name, *p, f.usage(p, text))
+}
+
+func (f flags) complete(name string, choices []string) {
+	if len(choices) == 0 {
+		return
+	}
+	if err := f.command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // a name that this very function's caller did not define
+	}
+}
+
+// plan defines the flags that decide what the image is.
+func (f flags) plan(c *pipeline.Config) {
+	f.commas(&c.Packages, "package", "main package to build, a `FOLDER` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
+	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
+	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(pipeline.Runtimes(), ", ")+"; default: distroless", pipeline.Runtimes()...)
+	f.text(&c.Base, "base", "`IMAGE` to build on instead: a reference with a tag or digest, oci:FOLDER or oci-archive:FILE")
+	f.text(&c.Go, "go", "`VERSION` of Go to compile with; 1.26 means its newest patch release; default: what go.mod says")
+	f.commas(&c.BuildTags, "build-tags", "build constraints to satisfy, by commas, as go build -tags takes them")
+	f.text(&c.LDFlags, "ldflags", "more flags for the linker, after -s -w")
+	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version=v1.2.3; repeat for more")
+	f.yes(&c.CGO, "cgo", "compile with cgo; needs a C compiler and a runtime with a libc, such as distroless-base")
+	f.commas(&c.Ports, "port", "`PORT` that the program listens on, like 8080 or 53/udp; several by commas")
+	f.lines(&c.Env, "env", "environment variable of the image, as `KEY=VALUE`; repeat for more")
+	f.lines(&c.Args, "arg", "default `ARGUMENT` of the program; repeat for more")
+	f.text(&c.User, "user", "numeric `UID[:GID]` to run as; default: 65532:65532, and 1000:1000 on alpine and scratch")
+	f.yes(&c.AllowRoot, "allow-root", "permit --user 0")
+	f.lines(&c.Labels, "label", "label of the image, as `KEY=VALUE`; repeat for more")
+	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; repeat for more")
+	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
+	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
+}
+
+// work defines the flags that say how the command works.
+func (f flags) work(o *options) {
+	f.commas(&o.Mirrors, "mirror", "mirror of a registry for base images, as `HOST=MIRROR[/PREFIX]`, like docker.io=localhost:5000; several by commas")
+	f.text(&o.Engine, "engine", "what builds: host is this machine's Go; default: auto, which is host", engines...)
+	f.text(&o.Progress, "progress", "how progress is shown: "+strings.Join(progress.Formats, ", ")+"; default: auto", progress.Formats...)
+}
+
+func (f flags) json(o *options, text string) { f.yes(&o.JSON, "json", text) }

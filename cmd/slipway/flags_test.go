@@ -1,0 +1,58 @@
+package main
+
+import (
+	"io"
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Every setting has a flag whose help names its variable, and both stand in the README.
+func TestEverySettingIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	root := newRoot(nil, io.Discard, io.Discard)
+	usage := map[string]string{}
+	for _, c := range root.Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { usage[f.Name] += f.Usage })
+	}
+	all := ""
+	for name, text := range usage {
+		all += text
+		if name != "help" {
+			assert.Contains(t, string(readme), "`--"+name, "the README")
+			assert.NotEmpty(t, text)
+		}
+	}
+	for _, s := range []any{pipeline.Config{}, options{}} {
+		for field := range reflect.TypeOf(s).Fields() {
+			name := pipeline.EnvName(field)
+			assert.Contains(t, string(readme), "`"+name+"`", "the README")
+			if name != "SOURCE_DATE_EPOCH" {
+				assert.Contains(t, all, "("+name+")", "the help of its flag")
+			}
+		}
+	}
+}
+
+// A flag wins over its variable, a list flag replaces the variable's list.
+func TestFlagsWin(t *testing.T) {
+	s := &settings{}
+	require.NoError(t, s.read(t.Context(), []string{"SLIPWAY_PLATFORMS=linux/386", "SLIPWAY_LABELS=a=1\nb=2", "SLIPWAY_RUNTIME=alpine", "SLIPWAY_CGO=true"}))
+	c := &cobra.Command{}
+	f := s.flags(c)
+	f.plan(&s.config)
+	f.work(&s.options)
+	require.NoError(t, c.ParseFlags([]string{"--platform", "linux/amd64,linux/arm64", "--platform", "linux/arm", "--label", "c=3,4", "--runtime", "scratch", "--cgo=false"}))
+	assert.Equal(t, []string{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)
+	assert.Equal(t, []string{"c=3,4"}, s.config.Labels)
+	assert.Equal(t, "scratch", s.config.Runtime)
+	assert.False(t, s.config.CGO)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// runtimes are the commands that can load an image, in the order in which they are looked for.
+var runtimes = []string{"docker", "podman", "nerdctl"}
+
+// loader loads an image into the local container runtime.
+type loader struct {
+	command  string
+	platform pipeline.Platform
+	name     string
+}
+
+// newLoader finds out what can be found out before building: whether there is a runtime, and an image for it.
+func newLoader(plan *pipeline.Plan) (*loader, error) {
+	l := &loader{name: plan.Name + ":latest"}
+	for _, name := range runtimes {
+		if path, err := exec.LookPath(name); err == nil {
+			l.command = path
+			break
+		}
+	}
+	if l.command == "" {
+		return nil, requestError{fmt.Errorf("load: none of %s is on the PATH: install one, or leave out --load", strings.Join(runtimes, ", "))}
+	}
+	for _, p := range plan.Platforms() {
+		// The first is the architecture's lowest variant, which runs everywhere.
+		if p.Architecture == runtime.GOARCH {
+			l.platform = p
+			return l, nil
+		}
+	}
+	return nil, requestError{fmt.Errorf("load: no image for this machine: add --platform linux/%s", runtime.GOARCH)}
+}
+
+func (l *loader) run(ctx context.Context, built *engine.Result, out io.Writer) error {
+	for _, img := range built.Images {
+		if img.Platform == l.platform.String() {
+			return l.load(ctx, img, out)
+		}
+	}
+	return fmt.Errorf("no image for %s was built", l.platform)
+}
+
+// load streams the image into the runtime: nothing is written to the disk.
+func (l *loader) load(ctx context.Context, img engine.Image, out io.Writer) error {
+	r, w := io.Pipe()
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, l.command, "load")
+	cmd.Stdin = r
+	cmd.Stdout = io.MultiWriter(out, &said)
+	cmd.Stderr = cmd.Stdout
+	var group errgroup.Group
+	group.Go(func() error {
+		err := image.WriteDocker(ctx, w, img.Image, l.name)
+		return errors.Join(err, w.CloseWithError(err))
+	})
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("%s load: %w: %s: check that its daemon runs", l.command, err, strings.TrimSpace(said.String()))
+	}
+	_ = r.CloseWithError(errors.New("the runtime stopped reading")) // a no-op when it read all
+	if writeErr := group.Wait(); err == nil {
+		return writeErr
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+// Command slipway turns a Go module into a minimal container image for several platforms, and publishes it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// Exit statuses.
+const (
+	exitDone    = 0
+	exitFailed  = 1 // the work failed
+	exitRequest = 2 // the request was wrong; nothing was done
+)
+
+// run is the whole command, but for the process around it.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	root := newRoot(environ, stdout, stderr)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "slipway: interrupted; nothing half-done was left")
+		return exitFailed
+	}
+	fmt.Fprintln(stderr, "slipway: "+indent(message(err)))
+	if isRequest(err) {
+		return exitRequest
+	}
+	return exitFailed
+}
+
+// requestError is a request that cannot be carried out as it stands.
+type requestError struct{ error }
+
+func (e requestError) Unwrap() error { return e.error }
+
+func isRequest(err error) bool {
+	return errors.As(err, new(requestError)) || pipeline.AsFaults(err) != nil
+}
+
+// message is what the user reads: several faults are a list.
+func message(err error) string {
+	text := progress.Clean(err.Error())
+	if isRequest(err) && strings.Contains(text, "\n") {
+		return "the request has several faults\n" + text
+	}
+	return text
+}
+
+// indent sets the lines after the first off, so that it is plain where one error ends.
+func indent(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+// version is stamped into releases. Otherwise it is what the Go command knows: the version of go install, or "(devel)".
+var version = ""
+
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	switch {
+	case version != "":
+		return version
+	case ok && info.Main.Version != "":
+		return info.Main.Version
+	default:
+		return "(devel)"
+	}
+}

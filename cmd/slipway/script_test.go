@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/registrytest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"slipway": main})
+}
+
+// The scripts in testdata/script call the command as a user would. In them:
+//
+//   - $REGISTRY is a registry that works, but for repositories that are called refused, unknown and broken
+//   - $DOWN is an address that nothing listens on
+//   - exits N COMMAND… runs a command and wants that exit status
+//   - sparse FILE makes a file readable by its owner alone, as another user's would be
+func TestScripts(t *testing.T) {
+	registry := registrytest.Start(t,
+		registrytest.Fault{When: registrytest.On("", "/refused/"), Do: registrytest.Answer(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`)},
+		registrytest.Fault{When: registrytest.On("", "/forbidden/"), Do: registrytest.Answer(http.StatusForbidden, "DENIED", "requested access to the resource is denied")},
+	)
+	pushBases(t, registry.Host)
+	goEnv := goEnvironment(t)
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, goEnv...)
+			e.Setenv("HOME", filepath.Join(e.WorkDir, ".home"))
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
+			e.Setenv("REGISTRY", registry.Host)
+			e.Setenv("DOWN", registrytest.FreeAddress(t))
+			e.Setenv("SLIPWAY_MIRRORS", "gcr.io="+registry.Host+",docker.io="+registry.Host)
+			e.Setenv("SLIPWAY_PROGRESS", "plain")
+			return os.MkdirAll(filepath.Join(e.WorkDir, ".home"), 0o755)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit := (*exec.ExitError)(nil)
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%s did not run: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d and not %d", got, want)
+	}
+}
+
+// goEnvironment is what lets a test use the Go caches of the person who runs it: filling new ones would take minutes.
+func goEnvironment(t *testing.T) []string {
+	t.Helper()
+	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE"}
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	require.NoError(t, err)
+	var vars []string
+	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+		vars = append(vars, names[i]+"="+value)
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"} {
+		if value, set := os.LookupEnv(name); set {
+			vars = append(vars, name+"="+value)
+		}
+	}
+	return vars
+}

@@ -1,0 +1,191 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Formats are the names that [New] takes.
+var Formats = []string{"auto", "tty", "plain", "json"}
+
+// Display shows progress. Its methods may be called from many goroutines.
+type Display struct {
+	elapsed func() time.Duration // since the start; tests have a clock of their own
+
+	mu     sync.Mutex
+	sink   sink
+	closed bool
+	err    error // the first that writing met
+}
+
+var _ engine.Reporter = (*Display)(nil)
+
+// sink shows events in one format. Its methods are called one at a time.
+type sink interface {
+	show(event) error
+	close() error
+}
+
+// The kinds of events, as the json format spells them.
+const (
+	start   = "start"
+	output  = "output"
+	end     = "end"
+	note    = "note"
+	warning = "warning"
+	summary = "summary"
+)
+
+type event struct {
+	kind string
+	at   time.Duration // since the start
+	step *step         // of start, output and end
+	text string        // of output, note and warning
+	err  error         // of end
+	rows []Row         // of summary
+}
+
+// took is how long the step of an end took.
+func (e event) took() time.Duration { return e.at - e.step.began }
+
+// New returns a display that writes to w in format; an empty one means auto. environ, in the form of [os.Environ], is
+// asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. A wrong format is
+// reported as [pipeline.Faults].
+func New(format string, w io.Writer, environ []string) (*Display, error) {
+	began := time.Now()
+	return newDisplay(format, w, environ, func() time.Duration { return time.Since(began) })
+}
+
+func newDisplay(format string, w io.Writer, environ []string, elapsed func() time.Duration) (*Display, error) {
+	d := &Display{elapsed: elapsed}
+	if format == "" || format == "auto" {
+		format = "plain"
+		if isTerminal(w) && drawable(environ) {
+			format = "tty"
+		}
+	}
+	switch format {
+	case "tty":
+		d.sink = newTerminal(w, environ, elapsed)
+	case "plain":
+		d.sink = plain{w}
+	case "json":
+		d.sink = jsonLines{w}
+	default:
+		return nil, pipeline.Faults{{Field: "progress", Value: format, Problem: "no such format", Remedy: "choose from " + strings.Join(Formats, ", ")}}
+	}
+	return d, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// drawable reports whether a live view makes sense on a terminal. Some CI systems give programs a terminal, and keep what
+// they write to it as a log.
+func drawable(environ []string) bool {
+	ci := getenv(environ, "CI")
+	return getenv(environ, "TERM") != "dumb" && (ci == "" || ci == "false" || ci == "0")
+}
+
+// getenv returns the last value of a variable, which is the one that counts.
+func getenv(environ []string, name string) string {
+	for _, variable := range slices.Backward(environ) {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Step begins a step.
+func (d *Display) Step(lane, name string) engine.Step {
+	s := &step{display: d, lane: clean(lane), name: clean(name)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.began = d.elapsed()
+	d.tell(event{kind: start, at: s.began, step: s})
+	return s
+}
+
+// Note tells what is worth knowing, such as which engine is at work, in one line.
+func (d *Display) Note(text string) { d.tellNow(event{kind: note, text: clean(text)}) }
+
+// Warn tells what may need the user's attention, in one line.
+func (d *Display) Warn(text string) { d.tellNow(event{kind: warning, text: clean(text)}) }
+
+// Table shows what was built. A terminal has it below the steps when the display is closed.
+func (d *Display) Table(rows []Row) { d.tellNow(event{kind: summary, rows: rows}) }
+
+// Close ends the display and gives the terminal back. Nothing is shown after it. It returns the first error that writing
+// met, and returns the same when it is called again.
+func (d *Display) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.closed = true
+		d.keep(d.sink.close())
+	}
+	return d.err
+}
+
+func (d *Display) tellNow(e event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.at = d.elapsed()
+	d.tell(e)
+}
+
+// tell shows e; d.mu is held, so that what is shown is in the order of its times.
+func (d *Display) tell(e event) {
+	if !d.closed && d.err == nil {
+		d.keep(d.sink.show(e))
+	}
+}
+
+func (d *Display) keep(err error) {
+	if err != nil && d.err == nil {
+		d.err = fmt.Errorf("writing progress: %w", err)
+	}
+}
+
+// step is a step under way.
+type step struct {
+	display    *Display
+	lane, name string
+	began      time.Duration
+	lines      lines
+}
+
+// Write never fails: no build should break because its progress cannot be shown.
+func (s *step) Write(p []byte) (int, error) {
+	d := s.display
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := d.elapsed()
+	for _, line := range s.lines.add(p) {
+		d.tell(event{kind: output, at: at, step: s, text: line})
+	}
+	return len(p), nil
+}
+
+func (s *step) End(err error) {
+	d := s.display
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := d.elapsed()
+	if line, ok := s.lines.rest(); ok {
+		d.tell(event{kind: output, at: at, step: s, text: line})
+	}
+	d.tell(event{kind: end, at: at, step: s, err: err})
+}

@@ -1,0 +1,31 @@
+// Package progress tells the user how the work goes.
+//
+// A [Display] is an [engine.Reporter] that writes in one of the [Formats]:
+//
+//   - tty: a live view of a terminal. Steps are grouped by platform; each shows its state, its time and, while it runs,
+//     the last line of what it prints. [Display.Close] leaves the whole view in the terminal's scrollback.
+//   - plain: one line for each event, headed by the seconds since the start, for logs. Never with colour.
+//   - json: one JSON object for each event on a line of its own, for programs.
+//   - auto: tty where the writer is a terminal that can draw and no CI system is at work, else plain.
+//
+// What builds print is not trusted: control sequences, control characters and invisible characters such as those that
+// reverse the direction of text are taken out in every format.
+//
+// # The json format
+//
+// Every object has "time", the seconds since the start, and "event". The other members are there where they have
+// something to say:
+//
+//	event     members                              told
+//	start     lane, step                           when a step begins
+//	output    lane, step, text                     for each line that a step prints, an empty one without text
+//	end       lane, step, seconds, error           when a step is over; error is there only if it failed
+//	note      text                                 for what is worth knowing
+//	warning   text                                 for what may need the user's attention
+//	summary   images                               once, at the end of work that went well
+//
+// "lane" is a platform such as "linux/arm64", and is left out for work that all platforms share. "seconds" is how long the
+// step took. Each of "images" has "platform", "digest", and in bytes "binarySize", "imageSize" (compressed, as it is
+// pulled) and "unpackedSize". Times have a precision of a millisecond. Members may be added later, but none changes its
+// meaning.
+package progress

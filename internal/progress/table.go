@@ -1,0 +1,70 @@
+package progress
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	lipglosstable "charm.land/lipgloss/v2/table"
+)
+
+// Row is the image of one platform in the summary. Sizes are in bytes.
+type Row struct {
+	Platform string `json:"platform"`
+	// Binary is the size of the program, of all together where the image has several.
+	Binary int64 `json:"binarySize"`
+	// Image is the size of the image as it is pulled, compressed.
+	Image int64 `json:"imageSize"`
+	// Unpacked is the size of the image on a node's disk.
+	Unpacked int64  `json:"unpackedSize"`
+	Digest   string `json:"digest"`
+}
+
+// Lengths of digests: the whole, and what docker shows of one, both after "sha256:".
+const (
+	fullDigest  = 64
+	shortDigest = 12
+)
+
+// table returns the lines of the summary for people, each digest cut to so many hexadecimal digits.
+func table(rows []Row, digits int, c colours) []string {
+	t := lipglosstable.New().
+		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).BorderHeader(false).
+		Headers("PLATFORM", "BINARY", "IMAGE", "UNPACKED", "DIGEST").
+		StyleFunc(func(row, col int) lipgloss.Style {
+			style := lipgloss.NewStyle()
+			if row == lipglosstable.HeaderRow {
+				style = c.dim
+			}
+			if 1 <= col && col <= 3 {
+				style = style.Align(lipgloss.Right)
+			}
+			return style.PaddingLeft(2)
+		})
+	for _, r := range rows {
+		digest := r.Digest
+		if algorithm, hex, ok := strings.Cut(digest, ":"); ok {
+			digest = algorithm + ":" + hex[:min(digits, len(hex))]
+		}
+		t.Row(r.Platform, size(r.Binary), size(r.Image), size(r.Unpacked), digest)
+	}
+	lines := strings.Split(t.Render(), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
+}
+
+// size writes a number of bytes as docker does: decimal units, one digit after the point.
+func size(bytes int64) string {
+	if bytes < 1000 {
+		return fmt.Sprintf("%dB", bytes)
+	}
+	value, unit := float64(bytes)/1000, 0
+	units := []string{"kB", "MB", "GB", "TB"}
+	// From 999.95 on, rounding would give a thousand of the unit.
+	for ; value >= 999.95 && unit < len(units)-1; unit++ {
+		value /= 1000
+	}
+	return fmt.Sprintf("%.1f%s", value, units[unit])
+}
