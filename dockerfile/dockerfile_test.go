@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// The plans are the golden ones of package pipeline. BuildKit's own linter reads the results in the module dockerfile/lint.
+// The plans are the golden ones of package pipeline. BuildKit's own linter reads the results in the module conformance.
 func TestRender(t *testing.T) {
 	files, err := filepath.Glob("../pipeline/testdata/plans/*.txtar")
 	require.NoError(t, err)

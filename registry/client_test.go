@@ -72,7 +72,9 @@ func TestGetGivesUp(t *testing.T) {
 			[]string{"503 Service Unavailable; UNAVAILABLE: the disk is full", "given up after 3 tries", "try again later"},
 		},
 		"no form that registries use": {
-			func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream is\n gone", http.StatusBadGateway) }, 3,
+			func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "upstream is\n gone", http.StatusBadGateway)
+			}, 3,
 			[]string{"502 Bad Gateway: upstream is gone"},
 		},
 		"a proxy's page": {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 //   - $REGISTRY is a registry that works, but for repositories that are called refused, unknown and broken
 //   - $DOWN is an address that nothing listens on
 //   - exits N COMMAND… runs a command and wants that exit status
-//   - sparse FILE makes a file readable by its owner alone, as another user's would be
+//   - flip FILE changes one bit in the middle of a file
 func TestScripts(t *testing.T) {
 	registry := registrytest.Start(t,
 		registrytest.Fault{When: registrytest.On("", "/refused/"), Do: registrytest.Answer(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`)},
@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
+			"flip":  flip,
 		},
 	})
 }
@@ -69,6 +70,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d and not %d", got, want)
 	}
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip FILE")
+	}
+	name := ts.MkAbs(args[0])
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	content[len(content)/2] ^= 1
+	ts.Check(os.Chmod(name, 0o644)) // the module cache is read-only
+	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
 // goEnvironment is what lets a test use the Go caches of the person who runs it: filling new ones would take minutes.

@@ -1,6 +1,7 @@
-// Package lint reads the Dockerfiles that Slipway renders with BuildKit's own parser and linter. It is a module of its own
-// because BuildKit brings a hundred others, which nothing else here needs.
-package lint
+// Package conformance holds Slipway's output against other people's specifications: its Dockerfiles against BuildKit's
+// parser and linter, its images against the JSON schemas of the OCI. It is a module of its own because BuildKit brings a
+// hundred others, which nothing else here needs.
+package conformance
 
 import (
 	"context"
@@ -17,7 +18,7 @@ import (
 )
 
 func TestBuildKitFindsNothing(t *testing.T) {
-	files, err := filepath.Glob("../testdata/*.Dockerfile")
+	files, err := filepath.Glob("../dockerfile/testdata/*.Dockerfile")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no Dockerfiles: %v", err)
 	}
