@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +33,8 @@ import (
 func slipway(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "slipway", args...)
-	cmd.Env = append(append(os.Environ(), goEnvironment(t)...), "XDG_CACHE_HOME="+t.TempDir(), "SLIPWAY_PROGRESS=plain")
+	own := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "SLIPWAY_") })
+	cmd.Env = append(append(own, goEnvironment(t)...), "XDG_CACHE_HOME="+t.TempDir(), "SLIPWAY_PROGRESS=plain")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Require is the variable that turns a skip for something missing into a failure. Any value does.
-const Require = "SLIPWAY_TEST_REQUIRE_TOOLS"
+const Require = "REQUIRE_TEST_TOOLS"
 
 // Need returns the path of a program, which Debian has in the package pkg. Without it the test is skipped.
 func Need(t testing.TB, name, pkg string) string {
