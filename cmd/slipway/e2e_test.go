@@ -288,7 +288,7 @@ func TestFullDisk(t *testing.T) {
 	disk := t.TempDir()
 	out, err := exec.Command(testtool.Need(t, "mount", "mount"), "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk).CombinedOutput()
 	require.NoError(t, err, string(out))
-	t.Cleanup(func() { assert.NoError(t, exec.Command("umount", disk).Run()) })
+	t.Cleanup(func() { assert.NoError(t, exec.Command("umount", "--lazy", disk).Run()) })
 	archive := filepath.Join(disk, "image.tar")
 	require.NoError(t, os.WriteFile(archive, []byte("what was there"), 0o644))
 	for _, output := range []string{archive, filepath.Join(disk, "layout")} {
