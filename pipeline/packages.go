@@ -69,7 +69,7 @@ func (p packages) name(dir string) (string, error) {
 	return pkg.Name, nil
 }
 
-// mains are the folders of all main packages of b's modules, sorted.
+// mains are the folders of the main packages of b's modules that a user may mean, sorted.
 func (p packages) mains(b *workset) ([]string, error) {
 	var mains []string
 	for _, m := range b.modules {
@@ -96,7 +96,13 @@ func (p packages) mains(b *workset) ([]string, error) {
 		}
 	}
 	slices.Sort(mains)
-	return slices.Compact(mains), nil
+	mains = slices.Compact(mains)
+	// Programs in a folder called internal are a module's own tools: they count only where there are no others.
+	public := slices.DeleteFunc(slices.Clone(mains), func(dir string) bool { return slices.Contains(strings.Split(dir, "/"), "internal") })
+	if len(public) > 0 {
+		return public, nil
+	}
+	return mains, nil
 }
 
 // skipped are the folders that "./..." does not look into. Source: go help packages

@@ -37,3 +37,18 @@ func TestNeed(t *testing.T) {
 	testtool.Need(required, "no-such-tool", "no-such-package")
 	assert.True(t, required.failed)
 }
+
+// Programs for administrators, such as runc, are found by those who do not have their folder on the PATH.
+func TestNeedLooksInSbin(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	const sbin = "/usr/sbin"
+	entries, err := os.ReadDir(sbin)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(sbin, e.Name())); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0o111 {
+			assert.Equal(t, e.Name(), filepath.Base(testtool.Need(t, e.Name(), "any")))
+			return
+		}
+	}
+	testtool.Skip(t, "a program in "+sbin)
+}
