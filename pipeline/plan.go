@@ -153,6 +153,23 @@ type File struct {
 	Dir bool `json:"dir,omitempty"`
 }
 
+// Appended is the content of a file with Append, when the base's is content.
+func (f File) Appended(content string) string {
+	field := func(line string, i int) string {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", i+2)
+		return fields[min(i, len(fields)-1)]
+	}
+	for line := range strings.Lines(content) {
+		if field(line, 0) == field(f.Append, 0) || field(line, 2) == field(f.Append, 2) {
+			return content
+		}
+	}
+	if content != "" && !strings.HasSuffix(content, "\n") {
+		content += "\n"
+	}
+	return content + f.Append
+}
+
 // Mode is a file's mode in the manner of chmod, with the sticky bit. Its text is octal: "0755", "1777".
 type Mode uint32
 

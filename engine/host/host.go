@@ -348,25 +348,8 @@ func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, er
 		if err != nil {
 			return image.File{}, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
 		}
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(appendEntry(string(content), f.Append))), nil
+		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Appended(string(content)))), nil
 	default:
 		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Text)), nil
 	}
-}
-
-// appendEntry adds a line to a file in the manner of /etc/passwd, unless its name or number is taken.
-func appendEntry(content, entry string) string {
-	field := func(line string, i int) string {
-		fields := strings.SplitN(strings.TrimSpace(line), ":", i+2)
-		return fields[min(i, len(fields)-1)]
-	}
-	for line := range strings.Lines(content) {
-		if field(line, 0) == field(entry, 0) || field(line, 2) == field(entry, 2) {
-			return content
-		}
-	}
-	if content != "" && !strings.HasSuffix(content, "\n") {
-		content += "\n"
-	}
-	return content + entry
 }

@@ -88,17 +88,3 @@ func TestCallerEnv(t *testing.T) {
 	}, got)
 	assert.Empty(t, callerEnv([]string{"GOENV=off"}))
 }
-
-func TestAppendEntry(t *testing.T) {
-	const entry = "app:x:1000:1000:app:/:/sbin/nologin\n"
-	for content, want := range map[string]string{
-		"":                                  entry,
-		"root:x:0:0:root:/root:/bin/sh":     "root:x:0:0:root:/root:/bin/sh\n" + entry,
-		"root:x:0:0::/:\n\n# comment\n":     "root:x:0:0::/:\n\n# comment\n" + entry,
-		"app:x:7:7:app:/:/bin/sh\n":         "app:x:7:7:app:/:/bin/sh\n",
-		"other:x:1000:1000:o:/:/bin/sh\n":   "other:x:1000:1000:o:/:/bin/sh\n",
-		"other:x:10000:10000:o:/:/bin/sh\n": "other:x:10000:10000:o:/:/bin/sh\n" + entry,
-	} {
-		assert.Equal(t, want, appendEntry(content, entry), content)
-	}
-}
