@@ -2,7 +2,6 @@ package host
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,58 +45,7 @@ func (c command) run(ctx context.Context, step engine.Step) error {
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 		return fmt.Errorf("%s: %w", c.what, err)
 	}
-	failed := &CommandError{What: c.what, Output: out.String(), err: err}
-	failed.Remedy = cmp.Or(remedyFor(failed.Output), c.remedy)
-	return failed
-}
-
-// CommandError is a command that failed.
-type CommandError struct {
-	// What was being done.
-	What string
-	// Output is the end of what the command printed.
-	Output string
-	// Remedy is what mends it; empty where that is not known.
-	Remedy string
-	err    error
-}
-
-func (e *CommandError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: the Go command failed (%v)", e.What, e.err)
-	if e.Output != "" {
-		b.WriteString(":\n" + e.Output)
-	}
-	if e.Remedy != "" {
-		b.WriteString("\n" + e.Remedy)
-	}
-	return b.String()
-}
-
-func (e *CommandError) Unwrap() error { return e.err }
-
-// remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
-var remedies = []struct{ sign, remedy string }{
-	{"SECURITY ERROR", "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
-	{"missing go.sum entry", "go.sum is incomplete: run go mod tidy and commit go.mod and go.sum."},
-	{"cannot find module providing package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
-	{"no required module provides package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
-	{"updates to go.mod needed", "go.mod is out of date: run go mod tidy and commit go.mod and go.sum."},
-	{"inconsistent vendoring", "The vendor folder is out of date: run go mod vendor and commit it."},
-	{"toolchain not available", "This machine cannot download that release of Go: install it, choose another with --go, or check GOPROXY."},
-	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
-	{"no space left on device", "The disk is full: free some, or set TMPDIR and GOCACHE to a folder on another."},
-	{"could not read Username", "A private module needs credentials: put them in ~/.netrc, and its path into GOPRIVATE."},
-	{"dial tcp", "A server cannot be reached: check the network, GOPROXY and the proxy variables."},
-}
-
-func remedyFor(output string) string {
-	for _, r := range remedies {
-		if strings.Contains(output, r.sign) {
-			return r.remedy
-		}
-	}
-	return ""
+	return engine.NewCommandError(c.what, out.String(), c.remedy, err)
 }
 
 // tail passes everything on and remembers the end.
@@ -107,11 +55,8 @@ type tail struct {
 	cut  bool
 }
 
-// tailBytes and tailLines bound what an error shows of a command's output.
-const (
-	tailBytes = 16 << 10
-	tailLines = 40
-)
+// tailBytes bounds what is remembered.
+const tailBytes = 16 << 10
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.buf.Write(p)
@@ -123,16 +68,10 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) String() string {
-	text := strings.TrimRight(t.buf.String(), "\n")
+	text := t.buf.String()
 	if t.cut {
 		_, text, _ = strings.Cut(text, "\n") // begin with a whole line
+		text = engine.Cut + "\n" + text
 	}
-	lines := strings.Split(text, "\n")
-	if len(lines) > tailLines {
-		lines, t.cut = lines[len(lines)-tailLines:], true
-	}
-	if t.cut {
-		lines = append([]string{"…"}, lines...)
-	}
-	return strings.Join(lines, "\n")
+	return text
 }

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+)
+
+// CommandError is a command that failed.
+type CommandError struct {
+	// What was being done.
+	What string
+	// Output is the end of what the command printed.
+	Output string
+	// Remedy is what mends it; empty where that is not known.
+	Remedy string
+	err    error
+}
+
+// Cut is the line that stands for lines left out.
+const Cut = "…"
+
+// tailLines bounds what an error shows of a command's output.
+const tailLines = 40
+
+// NewCommandError makes the error of a command that failed with err while doing what: with the last lines of its output,
+// and what mends the failure if the output tells, else remedy, which may be empty.
+func NewCommandError(what, output, remedy string, err error) *CommandError {
+	output = strings.TrimRight(output, "\n")
+	for _, r := range remedies {
+		if strings.Contains(output, r.sign) {
+			remedy = r.remedy
+			break
+		}
+	}
+	if lines := strings.Split(output, "\n"); len(lines) > tailLines {
+		output = strings.Join(append([]string{Cut}, lines[len(lines)-tailLines:]...), "\n")
+	}
+	return &CommandError{What: what, Output: output, Remedy: remedy, err: err}
+}
+
+func (e *CommandError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: the Go command failed (%v)", e.What, e.err)
+	if e.Output != "" {
+		b.WriteString(":\n" + e.Output)
+	}
+	if e.Remedy != "" {
+		b.WriteString("\n" + e.Remedy)
+	}
+	return b.String()
+}
+
+func (e *CommandError) Unwrap() error { return e.err }
+
+// remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
+var remedies = []struct{ sign, remedy string }{
+	{"SECURITY ERROR", "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
+	{"missing go.sum entry", "go.sum is incomplete: run go mod tidy and commit go.mod and go.sum."},
+	{"cannot find module providing package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
+	{"no required module provides package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
+	{"updates to go.mod needed", "go.mod is out of date: run go mod tidy and commit go.mod and go.sum."},
+	{"inconsistent vendoring", "The vendor folder is out of date: run go mod vendor and commit it."},
+	{"toolchain not available", "This machine cannot download that release of Go: install it, choose another with --go, or check GOPROXY."},
+	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
+	{"no space left on device", "The disk is full: free some, or set TMPDIR and GOCACHE to a folder on another."},
+	{"could not read Username", "A private module needs credentials: put them in ~/.netrc, and its path into GOPRIVATE."},
+	{"dial tcp", "A server cannot be reached: check the network, GOPROXY and the proxy variables."},
+}
