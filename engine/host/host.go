@@ -246,7 +246,7 @@ func (b *build) platform(ctx context.Context, c pipeline.Compile) (engine.Image,
 	}
 	var size int64
 	err = b.step(lane, "guard", func(engine.Step) (err error) {
-		size, err = b.guard(c, out)
+		size, err = guard.CheckAll(out, b.plan, c)
 		return err
 	})
 	if err != nil {
@@ -258,24 +258,6 @@ func (b *build) platform(ctx context.Context, c pipeline.Compile) (engine.Image,
 		return err
 	})
 	return engine.Image{Image: img, Platform: lane, BinarySize: size}, err
-}
-
-// guard checks all programs and returns their size.
-func (b *build) guard(c pipeline.Compile, out string) (size int64, err error) {
-	var faults []error
-	for _, program := range b.plan.Programs {
-		f, err := os.Open(filepath.Join(out, program.Name))
-		if err != nil {
-			return 0, fmt.Errorf("go build left no program %s: %w", program.Name, err)
-		}
-		info, err := f.Stat()
-		if err == nil {
-			size += info.Size()
-			err = guard.Check(f, b.plan, c, program)
-		}
-		faults = append(faults, err, f.Close())
-	}
-	return size, errors.Join(faults...)
 }
 
 // assemble puts the image of a platform together.

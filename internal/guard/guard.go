@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,6 +32,25 @@ var machines = map[string]struct {
 	"ppc64le":  {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB},
 	"riscv64":  {elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB},
 	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
+}
+
+// CheckAll checks all programs of plan in the folder dir, where they were compiled for one platform. It returns their size
+// in bytes, of all together.
+func CheckAll(dir string, plan *pipeline.Plan, compile pipeline.Compile) (size int64, err error) {
+	var faults []error
+	for _, program := range plan.Programs {
+		f, err := os.Open(filepath.Join(dir, program.Name))
+		if err != nil {
+			return 0, fmt.Errorf("go build left no program %s: %w", program.Name, err)
+		}
+		info, err := f.Stat()
+		if err == nil {
+			size += info.Size()
+			err = Check(f, plan, compile, program)
+		}
+		faults = append(faults, err, f.Close())
+	}
+	return size, errors.Join(faults...)
 }
 
 // Check says what is wrong with a program that was compiled for one platform of plan. The error names every fault, each
