@@ -40,15 +40,18 @@ func TestNeed(t *testing.T) {
 
 // Programs for administrators, such as runc, are found by those who do not have their folder on the PATH.
 func TestNeedLooksInSbin(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	const sbin = "/usr/sbin"
-	entries, err := os.ReadDir(sbin)
+	programs, err := filepath.Glob("/usr/sbin/*")
 	require.NoError(t, err)
-	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(sbin, e.Name())); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0o111 {
-			assert.Equal(t, e.Name(), filepath.Base(testtool.Need(t, e.Name(), "any")))
+	if len(programs) == 0 {
+		testtool.Skip(t, "a program in /usr/sbin")
+	}
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv(testtool.Require, "1") // a skip would look like success
+	for _, program := range programs {
+		if info, err := os.Stat(program); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0o111 {
+			name := filepath.Base(program)
+			assert.Equal(t, name, filepath.Base(testtool.Need(t, name, "any")))
 			return
 		}
 	}
-	testtool.Skip(t, "a program in "+sbin)
 }
