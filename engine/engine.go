@@ -67,6 +67,14 @@ type Step interface {
 	End(err error)
 }
 
+// Do reports what f does as a step.
+func Do(report Reporter, lane, name string, f func(Step) error) error {
+	step := report.Step(lane, name)
+	err := f(step)
+	step.End(err)
+	return err
+}
+
 // Discard is a Reporter that tells nobody.
 var Discard Reporter = discard{}
 

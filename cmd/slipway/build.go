@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	sdk "dagger.io/dagger"
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
@@ -70,7 +72,7 @@ docker login. The image's reference by digest goes to standard output.`,
 }
 
 // engines are the values of --engine.
-var engines = []string{"auto", "host"}
+var engines = []string{"auto", "host", "dagger"}
 
 // result is what a command that built something writes as JSON.
 type result struct {
@@ -129,8 +131,18 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	if err != nil {
 		return err
 	}
-	display.Note("engine: host, " + plan.Name + " with go" + plan.Go.Version)
-	built, err := host.New(bases, a.environ).Build(ctx, dir, plan, display)
+	kind := a.engineKind()
+	display.Note("engine: " + kind + ", " + plan.Name + " with go" + plan.Go.Version)
+	var builder engine.Engine = host.New(bases, a.environ)
+	if kind == "dagger" {
+		client, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		builder = dagger.NewEngine(client, bases)
+	}
+	built, err := builder.Build(ctx, dir, plan, display)
 	if err != nil {
 		return err
 	}
@@ -146,6 +158,27 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	}
 	_, err = fmt.Fprintln(a.stdout, said)
 	return err
+}
+
+// engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.
+func (a *app) engineKind() string {
+	switch {
+	case a.Engine != "" && a.Engine != "auto":
+		return a.Engine
+	case slices.ContainsFunc(a.environ, func(kv string) bool { return strings.HasPrefix(kv, "DAGGER_SESSION_PORT=") }):
+		return "dagger"
+	default:
+		return "host"
+	}
+}
+
+// connect joins the Dagger session at hand, or begins one by the dagger command.
+func connect(ctx context.Context) (*sdk.Client, error) {
+	client, err := sdk.Connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to a Dagger engine: %w: run slipway by dagger run, check that an engine can be reached, or use --engine host", err)
+	}
+	return client, nil
 }
 
 // openBases opens the cache of base images.

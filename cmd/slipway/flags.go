@@ -123,7 +123,7 @@ func (f flags) plan(c *pipeline.Config) {
 // work defines the flags that say how the command works.
 func (f flags) work(o *options) {
 	f.commas(&o.Mirrors, "mirror", "mirror of a registry for base images, as `HOST=MIRROR[/PREFIX]`, like docker.io=localhost:5000; several by commas")
-	f.text(&o.Engine, "engine", "what builds: host is this machine's Go; default: auto, which is host", engines...)
+	f.text(&o.Engine, "engine", "what builds: host is this machine's Go, dagger a Dagger engine; default: auto, which is dagger within a Dagger session, else host", engines...)
 	f.text(&o.Progress, "progress", "how progress is shown: "+strings.Join(progress.Formats, ", ")+"; default: auto", progress.Formats...)
 }
 

@@ -4,21 +4,14 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"time"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
-	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/internal/assemble"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -39,106 +32,37 @@ func New(bases *image.Bases, environ []string) *Engine {
 // Build carries plan out. See [engine.Engine].
 func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return nil, fmt.Errorf("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl")
+		return nil, fmt.Errorf("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
 	}
 	source, err := filepath.Abs(source)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "slipway-")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder for the build: %w", err)
-	}
-	b := &build{plan: plan, report: report, bases: e.bases, source: source, dir: dir, caller: callerEnv(e.environ)}
-	result, err := b.run(ctx)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx) // what the steps say is that they were stopped
-	}
-	if err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	result.Close = b.close
-	return result, nil
+	return assemble.Build(ctx, source, plan, e.bases, report, func(dir string) assemble.Compiler {
+		return &compiler{plan, report, source, dir, callerEnv(e.environ)}
+	})
 }
 
-// build is one plan being carried out.
-type build struct {
+// compiler runs the Go command.
+type compiler struct {
 	plan   *pipeline.Plan
 	report engine.Reporter
-	bases  *image.Bases
 	source string
-	dir    string // everything that the build writes; removed at its end
+	dir    string // for what it writes
 	caller map[string]string
-
-	store *image.Store
-	base  *image.Base // nil for none
-	// shared are the layers that are the same on all platforms, by their place in the plan; nil where they are not.
-	shared []v1.Layer
 }
 
-func (b *build) close() error { return os.RemoveAll(b.dir) }
-
-func (b *build) run(ctx context.Context) (*engine.Result, error) {
-	var err error
-	if b.store, err = image.OpenStore(filepath.Join(b.dir, "layers")); err != nil {
-		return nil, err
-	}
-	// What does not need the modules goes on beside their download.
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.modules(groupCtx) })
-	group.Go(func() error { return b.resolveBase(groupCtx) })
-	group.Go(func() error { return b.sharedLayers(groupCtx) })
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-
-	images := make([]engine.Image, len(b.plan.Compile))
-	group, groupCtx = errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, c := range b.plan.Compile {
-		group.Go(func() (err error) {
-			images[i], err = b.platform(groupCtx, c)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-
-	result := &engine.Result{Images: images, Artifact: images[0].Image}
-	if len(images) > 1 {
-		members := make([]v1.Image, len(images))
-		for i, img := range images {
-			members[i] = img.Image
-		}
-		index, err := image.NewIndex(members, b.plan.Image.Annotations)
-		if err != nil {
-			return nil, err
-		}
-		result.Artifact = index
-	}
-	return result, nil
-}
-
-// step reports what f does.
-func (b *build) step(lane, name string, f func(engine.Step) error) error {
-	step := b.report.Step(lane, name)
-	err := f(step)
-	step.End(err)
-	return err
-}
-
-// modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
+// Modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
 // nothing may change in the source.
-func (b *build) modules(ctx context.Context) error {
-	dependencies := b.plan.Dependencies
+func (c *compiler) Modules(ctx context.Context) error {
+	dependencies := c.plan.Dependencies
 	if dependencies.Download == nil {
 		return nil
 	}
-	copies := filepath.Join(b.dir, "modules")
+	copies := filepath.Join(c.dir, "modules")
 	before := map[string]string{}
 	for _, name := range dependencies.Files {
-		content, err := os.ReadFile(filepath.Join(b.source, name))
+		content, err := os.ReadFile(filepath.Join(c.source, name))
 		if err != nil {
 			return err
 		}
@@ -151,10 +75,10 @@ func (b *build) modules(ctx context.Context) error {
 		}
 		before[name] = string(content)
 	}
-	run := func(name string, c command) error {
-		return b.step("", name, func(step engine.Step) error {
-			c.dir = filepath.Join(copies, b.plan.Source.Dir)
-			return b.goCommand(ctx, step, c, nil)
+	run := func(name string, cmd command) error {
+		return engine.Do(c.report, "", name, func(step engine.Step) error {
+			cmd.dir = filepath.Join(copies, c.plan.Source.Dir)
+			return c.goCommand(ctx, step, cmd, nil)
 		})
 	}
 	if err := run("download", command{args: dependencies.Download, what: "downloading modules"}); err != nil {
@@ -175,163 +99,22 @@ func (b *build) modules(ctx context.Context) error {
 	})
 }
 
-// goCommand runs c in the environment that the plan makes, to which env is added.
-func (b *build) goCommand(ctx context.Context, step engine.Step, c command, env map[string]string) error {
-	tmp := filepath.Join(b.dir, "tmp")
+// Compile runs go build once for all programs.
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
+	lane := p.Platform.String()
+	return engine.Do(c.report, lane, "compile", func(step engine.Step) error {
+		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + lane}
+		return c.goCommand(ctx, step, cmd, p.Env)
+	})
+}
+
+// goCommand runs cmd in the environment that the plan makes, to which env is added.
+func (c *compiler) goCommand(ctx context.Context, step engine.Step, cmd command, env map[string]string) error {
+	tmp := filepath.Join(c.dir, "tmp")
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
-	own := map[string]string{"TMPDIR": tmp, "GOTMPDIR": tmp, "PWD": c.dir, "LC_ALL": "C"}
-	c.env = join(b.caller, own, b.plan.Env, env)
-	return c.run(ctx, step)
-}
-
-// resolveBase finds the base, and whether it has every platform, before anything is compiled in vain.
-func (b *build) resolveBase(ctx context.Context) error {
-	if b.plan.Image.Base == "" {
-		return nil
-	}
-	return b.step("", "base", func(engine.Step) (err error) {
-		if b.base, err = b.bases.Resolve(ctx, b.plan.Image.Base); err != nil {
-			return err
-		}
-		group := errgroup.Group{}
-		for _, p := range b.plan.Platforms() {
-			group.Go(func() error {
-				_, err := b.base.Image(ociPlatform(p))
-				return err
-			})
-		}
-		return group.Wait()
-	})
-}
-
-func ociPlatform(p pipeline.Platform) v1.Platform {
-	return v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
-}
-
-// sharedLayers makes the layers that hold nothing of a platform.
-func (b *build) sharedLayers(ctx context.Context) error {
-	b.shared = make([]v1.Layer, len(b.plan.Image.Layers))
-	for i, layer := range b.plan.Image.Layers {
-		own := false
-		for _, f := range layer.Files {
-			own = own || f.Program != "" || f.Append != ""
-		}
-		if own {
-			continue
-		}
-		made, err := b.layer(ctx, layer, nil, "")
-		if err != nil {
-			return err
-		}
-		b.shared[i] = made
-	}
-	return nil
-}
-
-// platform compiles, guards and assembles for one platform.
-func (b *build) platform(ctx context.Context, c pipeline.Compile) (engine.Image, error) {
-	lane := c.Platform.String()
-	out := filepath.Join(b.dir, "out", strings.ReplaceAll(lane, "/", "-"))
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return engine.Image{}, err
-	}
-	err := b.step(lane, "compile", func(step engine.Step) error {
-		run := command{dir: filepath.Join(b.source, b.plan.Source.Dir), args: c.Command(out), what: "compiling for " + lane}
-		return b.goCommand(ctx, step, run, c.Env)
-	})
-	if err != nil {
-		return engine.Image{}, err
-	}
-	var size int64
-	err = b.step(lane, "guard", func(engine.Step) (err error) {
-		size, err = guard.CheckAll(out, b.plan, c)
-		return err
-	})
-	if err != nil {
-		return engine.Image{}, err
-	}
-	var img v1.Image
-	err = b.step(lane, "assemble", func(engine.Step) (err error) {
-		img, err = b.assemble(ctx, c.Platform, out)
-		return err
-	})
-	return engine.Image{Image: img, Platform: lane, BinarySize: size}, err
-}
-
-// assemble puts the image of a platform together.
-func (b *build) assemble(ctx context.Context, platform pipeline.Platform, out string) (v1.Image, error) {
-	plan := b.plan.Image
-	spec := image.Spec{
-		Platform:    ociPlatform(platform),
-		Base:        b.base,
-		User:        plan.User,
-		Entrypoint:  plan.Entrypoint,
-		Cmd:         plan.Args,
-		Env:         plan.Env,
-		WorkingDir:  plan.WorkingDir,
-		Ports:       plan.Ports,
-		Labels:      plan.Labels,
-		Annotations: plan.Annotations,
-		Created:     b.created(),
-	}
-	var base v1.Image
-	if b.base != nil {
-		var err error
-		if base, err = b.base.Image(spec.Platform); err != nil {
-			return nil, err
-		}
-	}
-	for i, layer := range plan.Layers {
-		made := b.shared[i]
-		if made == nil {
-			var err error
-			if made, err = b.layer(ctx, layer, base, out); err != nil {
-				return nil, err
-			}
-		}
-		spec.Layers = append(spec.Layers, image.Layer{Layer: made, CreatedBy: "slipway: " + layer.Name})
-	}
-	return image.New(spec)
-}
-
-func (b *build) created() time.Time { return time.Unix(b.plan.Image.Created, 0).UTC() }
-
-// layer makes one layer. Programs are in the folder out; base is what Append extends.
-func (b *build) layer(ctx context.Context, layer pipeline.Layer, base v1.Image, out string) (v1.Layer, error) {
-	var files []image.File
-	for _, f := range layer.Files {
-		file, err := b.file(f, base, out)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	made, err := image.NewLayer(ctx, b.store, files, b.created())
-	if err != nil {
-		return nil, fmt.Errorf("making the layer %s: %w", layer.Name, err)
-	}
-	return made, nil
-}
-
-func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, error) {
-	switch {
-	case f.Dir:
-		return image.File{Path: f.Path, Mode: os.ModeDir | f.Mode.FileMode()}, nil
-	case f.Program != "":
-		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
-	case f.Source != "":
-		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(b.source, f.Source))
-	case f.Certificates:
-		return image.FromBytes(f.Path, f.Mode.FileMode(), image.RootCertificates()), nil
-	case f.Append != "":
-		content, err := image.ReadFile(base, f.Path)
-		if err != nil {
-			return image.File{}, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
-		}
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Appended(string(content)))), nil
-	default:
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Text)), nil
-	}
+	own := map[string]string{"TMPDIR": tmp, "GOTMPDIR": tmp, "PWD": cmd.dir, "LC_ALL": "C"}
+	cmd.env = join(c.caller, own, c.plan.Env, env)
+	return cmd.run(ctx, step)
 }

@@ -1,0 +1,182 @@
+// Package dagger carries plans out on a Dagger engine.
+//
+// A [Build] describes containers and folders, and nothing runs until one of them is asked for: what the engine has in its
+// cache is not done again. The engine package of the command and the Dagger module are both thin faces of it.
+package dagger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dagger.io/dagger"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Folders of the builder container.
+const (
+	sourceDir = "/src"
+	outDir    = "/out"
+)
+
+// Build is a plan on a Dagger engine.
+type Build struct {
+	client  *dagger.Client
+	source  *dagger.Directory
+	plan    *pipeline.Plan
+	private Private
+}
+
+// Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
+type Private struct {
+	// Netrc is a file with logins, in the form of ~/.netrc.
+	Netrc *dagger.Secret
+	// SSH is the socket of an SSH agent.
+	SSH *dagger.Socket
+	// Env are variables for the Go command, such as GOPRIVATE and GOPROXY.
+	Env map[string]string
+}
+
+// New describes the build of source, which plan was made for.
+func New(client *dagger.Client, source *dagger.Directory, plan *pipeline.Plan, private Private) *Build {
+	return &Build{client, source, plan, private}
+}
+
+// builder is the container that compiles, on the engine's own platform, before anything of the source is in it: its
+// modules are downloaded and verified, and only an edit of go.mod and its like repeats that.
+func (b *Build) builder() *dagger.Container {
+	dir := path.Join(sourceDir, b.plan.Source.Dir)
+	ctr := b.client.Container().From(b.plan.Builder)
+	for _, k := range slices.Sorted(maps.Keys(b.plan.Env)) {
+		ctr = ctr.WithEnvVariable(k, b.plan.Env[k])
+	}
+	for _, c := range b.plan.Caches {
+		ctr = ctr.WithMountedCache(c.Path, b.client.CacheVolume(c.Name)).WithEnvVariable(c.Env, c.Path)
+	}
+	ctr = ctr.With(b.withPrivate).WithWorkdir(dir)
+	if b.plan.Dependencies.Download != nil {
+		// Filter and not a list of files: one round trip however many there are.
+		ctr = ctr.
+			WithDirectory(sourceDir, b.source.Filter(dagger.DirectoryFilterOpts{Include: b.plan.Dependencies.Files})).
+			WithExec(b.plan.Dependencies.Download).
+			WithExec(b.plan.Dependencies.Verify)
+	}
+	return ctr
+}
+
+func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
+	for _, k := range slices.Sorted(maps.Keys(b.private.Env)) {
+		// As a secret: the URL of a proxy may hold a login.
+		ctr = ctr.WithSecretVariable(k, b.client.SetSecret("slipway-"+k, b.private.Env[k]))
+	}
+	if b.private.Netrc != nil {
+		ctr = ctr.WithMountedSecret("/root/.netrc", b.private.Netrc)
+	}
+	if b.private.SSH != nil {
+		ctr = ctr.WithUnixSocket("/run/ssh-agent.sock", b.private.SSH).WithEnvVariable("SSH_AUTH_SOCK", "/run/ssh-agent.sock")
+	}
+	return ctr
+}
+
+// Programs is the folder of the programs for a platform of the plan.
+func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
+	ctr := b.builder().WithDirectory(sourceDir, b.source)
+	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
+		ctr = ctr.WithEnvVariable(k, c.Env[k])
+	}
+	return ctr.WithExec(c.Command(outDir)).Directory(outDir)
+}
+
+// Container is the image for a platform of the plan, as a container that is ready to run. No program of that platform runs
+// while it is made: files are only placed.
+func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Container, error) {
+	plan := b.plan.Image
+	ctr := b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(c.Platform.String())})
+	if plan.Base != "" {
+		ctr = ctr.From(plan.Base)
+	}
+	base := ctr.Rootfs()
+	for _, layer := range plan.Layers {
+		dir, err := b.layer(ctx, layer, base, c)
+		if err != nil {
+			return nil, err
+		}
+		ctr = ctr.WithDirectory("/", dir, dagger.ContainerWithDirectoryOpts{Owner: "0:0"})
+	}
+	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir).WithEntrypoint(plan.Entrypoint)
+	if len(plan.Args) > 0 {
+		ctr = ctr.WithDefaultArgs(plan.Args)
+	}
+	for _, kv := range plan.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		ctr = ctr.WithEnvVariable(k, v)
+	}
+	for _, p := range plan.Ports {
+		number, protocol, _ := strings.Cut(p, "/")
+		port, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("port %s: %w", p, err)
+		}
+		ctr = ctr.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{Protocol: dagger.NetworkProtocol(strings.ToUpper(protocol))})
+	}
+	for _, k := range slices.Sorted(maps.Keys(plan.Labels)) {
+		ctr = ctr.WithLabel(k, plan.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(plan.Annotations)) {
+		ctr = ctr.WithAnnotation(k, plan.Annotations[k])
+	}
+	return ctr, nil
+}
+
+// layer is the content of a layer.
+func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Directory, c pipeline.Compile) (*dagger.Directory, error) {
+	dir := b.client.Directory()
+	for _, f := range layer.Files {
+		mode := int(f.Mode)
+		switch {
+		case f.Dir:
+			dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: mode})
+		case f.Program != "":
+			dir = dir.WithFile(f.Path, b.Programs(c).File(f.Program), dagger.DirectoryWithFileOpts{Permissions: mode})
+		case f.Source != "":
+			dir = dir.WithFile(f.Path, b.source.File(f.Source), dagger.DirectoryWithFileOpts{Permissions: mode})
+		case f.Certificates:
+			dir = dir.WithNewFile(f.Path, string(image.RootCertificates()), dagger.DirectoryWithNewFileOpts{Permissions: mode})
+		case f.Append != "":
+			content, err := base.File(strings.TrimPrefix(f.Path, "/")).Contents(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
+			}
+			dir = dir.WithNewFile(f.Path, f.Appended(content), dagger.DirectoryWithNewFileOpts{Permissions: mode})
+		default:
+			dir = dir.WithNewFile(f.Path, f.Text, dagger.DirectoryWithNewFileOpts{Permissions: mode})
+		}
+	}
+	return dir.WithTimestamps(int(b.plan.Image.Created)), nil
+}
+
+// explain turns the engine's error for a failed command into one that shows what the command printed.
+func (b *Build) explain(what string, err error) error {
+	var failed *dagger.ExecError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &failed):
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	remedy := ""
+	if slices.Equal(failed.Cmd, b.plan.Dependencies.Verify) {
+		what, remedy = "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
+	} else if slices.Equal(failed.Cmd, b.plan.Dependencies.Download) {
+		what = "downloading modules"
+	}
+	return engine.NewCommandError(what, failed.Stdout+failed.Stderr, remedy, fmt.Errorf("exit status %d", failed.ExitCode))
+}

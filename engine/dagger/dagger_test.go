@@ -1,0 +1,313 @@
+package dagger_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	sdk "dagger.io/dagger"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/daggertest"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// These tests run without an engine: a recorded session shows what is asked of it. What a real engine makes of that, the
+// suite of all engines shows: dagger run go test -tags dagger_e2e ./engine/dagger
+
+// program is a source tree with a dependency, which the tests never download.
+func program(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":        "module example.com/app\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
+		"go.sum":        "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n",
+		"main.go":       "package main\n\nfunc main() { println(\"app\") }\n",
+		"config.yaml":   "a: 1\n",
+		".dockerignore": "# not for builds\n\nsecrets/\n*.log\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	return dir
+}
+
+func resolve(t *testing.T, dir string, config pipeline.Config) *pipeline.Plan {
+	t.Helper()
+	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
+	require.NoError(t, err)
+	return plan
+}
+
+// compiles answers as an engine that has compiled: with this machine's Go.
+func compiles(dir string, plan *pipeline.Plan) daggertest.Answer {
+	return func(c daggertest.Chain) (any, error) {
+		last := c[len(c)-1]
+		if last.Name != "export" {
+			return nil, nil
+		}
+		out := last.Args["path"].(string)
+		env := os.Environ()
+		for _, v := range c.Named("withEnvVariable") {
+			if name := v.Args["name"].(string); !slices.ContainsFunc(plan.Caches, func(c pipeline.Cache) bool { return c.Env == name }) {
+				env = append(env, fmt.Sprintf("%s=%s", name, v.Args["value"]))
+			}
+		}
+		builds := execs(c)
+		args := append(slices.Clone(builds[len(builds)-1][1:]), ".")
+		args = slices.Replace(args, slices.Index(args, "-o")+1, slices.Index(args, "-o")+2, out+"/")
+		cmd := exec.Command("go", args[:len(args)-1]...)
+		cmd.Dir, cmd.Env = dir, env
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, said)
+		}
+		return out, nil
+	}
+}
+
+// execs are the commands of a chain.
+func execs(c daggertest.Chain) [][]string {
+	var all [][]string
+	for _, call := range c.Named("withExec") {
+		var args []string
+		for _, a := range call.Args["args"].([]any) {
+			args = append(args, a.(string))
+		}
+		all = append(all, args)
+	}
+	return all
+}
+
+func connect(t *testing.T) *sdk.Client {
+	t.Helper()
+	client, err := sdk.Connect(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return client
+}
+
+func newEngine(t *testing.T) engine.Engine {
+	t.Helper()
+	return dagger.NewEngine(connect(t), &image.Bases{})
+}
+
+// exports are the chains that end in an export, by the architecture that they compile for.
+func exports(t *testing.T, session *daggertest.Session) map[string]daggertest.Chain {
+	t.Helper()
+	found := map[string]daggertest.Chain{}
+	for _, c := range session.Asked() {
+		if c[len(c)-1].Name != "export" {
+			continue
+		}
+		for _, v := range c.Named("withEnvVariable") {
+			if v.Args["name"] == "GOARCH" {
+				arch := v.Args["value"].(string)
+				require.NotContains(t, found, arch, "compiled twice")
+				found[arch] = c
+			}
+		}
+	}
+	return found
+}
+
+func TestBuildAsksForWhatThePlanSays(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
+	session := daggertest.Start(t, compiles(dir, plan))
+	result, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, result.Close()) }()
+
+	chains := exports(t, session)
+	require.Len(t, chains, 2)
+	for _, compile := range plan.Compile {
+		chain := chains[compile.Platform.Architecture]
+		assert.Equal(t, "container", chain[0].Name)
+		assert.Empty(t, chain[0].Args, "the builder is of the engine's own platform")
+		assert.Equal(t, plan.Builder, chain.Named("from")[0].Args["address"])
+		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, compile.Command("/out")}, execs(chain))
+
+		caches := map[any]any{}
+		for _, m := range chain.Named("withMountedCache") {
+			caches[m.Args["path"]] = m.Args["cache"].(daggertest.Chain)[0].Args["key"]
+		}
+		assert.Equal(t, map[any]any{"/go/pkg/mod": "go-mod", "/root/.cache/go-build": "go-build"}, caches)
+
+		// What comes in, and when: the modules' files alone, then the commands, then the source.
+		var order []string
+		for _, call := range chain {
+			switch call.Name {
+			case "withExec":
+				order = append(order, fmt.Sprint(call.Args["args"].([]any)[1:3]...))
+			case "withDirectory":
+				from := call.Args["source"].(daggertest.Chain)
+				assert.Equal(t, "/src", call.Args["path"])
+				assert.Equal(t, "host", from[0].Name)
+				assert.Equal(t, []any{".git", "secrets/", "*.log"}, from[1].Args["exclude"])
+				if len(from) > 2 {
+					assert.Equal(t, []any{"go.mod", "go.sum"}, from[2].Args["include"])
+					order = append(order, "modules' files")
+				} else {
+					order = append(order, "source")
+				}
+			}
+		}
+		assert.Equal(t, []string{"modules' files", "moddownload", "modverify", "source", fmt.Sprint(compile.Command("/out")[1], compile.Command("/out")[2])}, order)
+		last := len(chain) - 1
+		assert.Equal(t, []string{"withExec", "directory", "export"}, []string{chain[last-2].Name, chain[last-1].Name, chain[last].Name})
+	}
+}
+
+// The images are the host engine's, to the byte.
+func TestSameImageAsOnTheHost(t *testing.T) {
+	dir := program(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/app\n\ngo 1.26.8\n"), 0o644))
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Files: []string{"config.yaml:/etc/app/"}})
+	daggertest.Start(t, compiles(dir, plan))
+	var digests []string
+	for _, e := range []engine.Engine{newEngine(t), host.New(&image.Bases{}, os.Environ())} {
+		result, err := e.Build(t.Context(), dir, plan, engine.Discard)
+		require.NoError(t, err)
+		digest, err := result.Artifact.Digest()
+		require.NoError(t, err)
+		digests = append(digests, digest.String())
+		require.NoError(t, result.Close())
+	}
+	assert.Equal(t, digests[1], digests[0])
+}
+
+// What a command printed reaches the user, with what mends it, and not the engine's query.
+func TestFailedCommand(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+	compile := plan.Compile[0].Command("/out")
+	for name, test := range map[string]struct {
+		failed *daggertest.ExecFailure
+		want   string
+	}{
+		"download": {
+			&daggertest.ExecFailure{Cmd: plan.Dependencies.Download, ExitCode: 1, Stderr: "verifying x: checksum mismatch\nSECURITY ERROR\n"},
+			"downloading modules: the Go command failed (exit status 1):\nverifying x: checksum mismatch\nSECURITY ERROR\nThe module is not the one that go.sum records",
+		},
+		"verify": {
+			&daggertest.ExecFailure{Cmd: plan.Dependencies.Verify, ExitCode: 1, Stdout: "x v1: dir has been modified\n"},
+			"verifying modules: the Go command failed (exit status 1):\nx v1: dir has been modified\nThe module cache was changed after the download: prune",
+		},
+		"compile": {
+			&daggertest.ExecFailure{Cmd: compile, ExitCode: 1, Stderr: "./main.go:3:1: undefined: x\n"},
+			"compiling for linux/amd64: the Go command failed (exit status 1):\n./main.go:3:1: undefined: x",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+				if slices.ContainsFunc(execs(c), func(args []string) bool { return slices.Equal(args, test.failed.Cmd) }) {
+					return nil, test.failed
+				}
+				return nil, nil
+			})
+			_, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+			require.Error(t, err)
+			assert.True(t, strings.HasPrefix(err.Error(), test.want), err.Error())
+			assert.NotContains(t, err.Error(), "process")
+		})
+	}
+	daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New("no space on the engine") })
+	_, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	assert.ErrorContains(t, err, "downloading and verifying modules: ")
+	assert.ErrorContains(t, err, "no space on the engine")
+}
+
+// A login goes to the engine once, as a secret, and is nowhere else.
+func TestPrivateModules(t *testing.T) {
+	const password = "hunter2"
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{})
+	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
+		Netrc: client.SetSecret("netrc", "machine git.example login me password "+password),
+		Env:   map[string]string{"GOPRIVATE": "git.example", "GOPROXY": "https://me:" + password + "@proxy.example"},
+	})
+	_, err := build.Programs(plan.Compile[0]).Export(t.Context(), t.TempDir())
+	require.NoError(t, err)
+
+	var told int
+	for _, query := range session.Queries() {
+		if strings.Contains(query, password) {
+			assert.Contains(t, query, "setSecret(")
+			assert.NotContains(t, query, "withExec")
+			told++
+		}
+	}
+	assert.Equal(t, 2, told)
+	asked := session.Asked()
+	chain := asked[len(asked)-1]
+	assert.Equal(t, "/root/.netrc", chain.Named("withMountedSecret")[0].Args["path"])
+	var secret []any
+	for _, v := range chain.Named("withSecretVariable") {
+		secret = append(secret, v.Args["name"])
+	}
+	assert.Equal(t, []any{"GOPRIVATE", "GOPROXY"}, secret)
+}
+
+// The container of a platform starts from its base, has the plan's settings, and runs nothing while it is made.
+func TestContainer(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{
+		Runtime: "alpine", Ports: []string{"8080", "53/udp"}, Env: []string{"A=b=c"}, Args: []string{"x"},
+		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
+	})
+	session := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if c[len(c)-1].Name == "contents" {
+			return "root:x:0:0:root:/root:/bin/sh\n", nil
+		}
+		return "ok", nil
+	})
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+	ctr, err := build.Container(t.Context(), plan.Compile[1])
+	require.NoError(t, err)
+	_, err = ctr.Sync(t.Context())
+	require.NoError(t, err)
+
+	asked := session.Asked()
+	chain := asked[len(asked)-1]
+	assert.Equal(t, "linux/arm64", chain[0].Args["platform"])
+	assert.Equal(t, plan.Image.Base, chain[1].Args["address"])
+	assert.Empty(t, execs(chain), "no program of the platform runs")
+	arg := func(call, name string) any { return chain.Named(call)[0].Args[name] }
+	assert.Equal(t, "1000:1000", arg("withUser", "name"))
+	assert.Equal(t, "/app", arg("withWorkdir", "path"))
+	assert.Equal(t, []any{"/app/app"}, arg("withEntrypoint", "args"))
+	assert.Equal(t, []any{"x"}, arg("withDefaultArgs", "args"))
+	assert.Equal(t, "b=c", arg("withEnvVariable", "value"))
+	assert.Equal(t, "UDP", chain.Named("withExposedPort")[0].Args["protocol"])
+	assert.Equal(t, "l", arg("withLabel", "name"))
+	assert.Equal(t, "n", arg("withAnnotation", "name"))
+
+	placed := map[any]any{}
+	for _, layer := range chain.Named("withDirectory") {
+		assert.Equal(t, "0:0", layer.Args["owner"])
+		for _, call := range layer.Args["source"].(daggertest.Chain) {
+			if strings.HasPrefix(call.Name, "with") && call.Name != "withTimestamps" {
+				placed[call.Args["path"]] = call.Args["permissions"]
+				if call.Args["path"] == "/etc/passwd" {
+					assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/:/sbin/nologin\n", call.Args["contents"])
+				}
+			}
+		}
+	}
+	assert.Equal(t, map[any]any{
+		"/app/app": int64(0o755), "/etc/app/config.yaml": int64(0o600), "/etc/group": int64(0o644), "/etc/passwd": int64(0o644),
+		"/etc/ssl/certs/ca-certificates.crt": int64(0o644),
+	}, placed)
+}

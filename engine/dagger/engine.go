@@ -1,0 +1,86 @@
+package dagger
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dagger.io/dagger"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/assemble"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Engine compiles on the Dagger engine of a session and assembles the images on this side of it, so that they are the host
+// engine's to the byte.
+type Engine struct {
+	client *dagger.Client
+	bases  *image.Bases
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// NewEngine makes an engine of a session, which takes base images from bases.
+func NewEngine(client *dagger.Client, bases *image.Bases) *Engine { return &Engine{client, bases} }
+
+// Build carries plan out. See [engine.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
+// names.
+func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
+	ignored, err := ignoredBy(source)
+	if err != nil {
+		return nil, err
+	}
+	source, err = filepath.Abs(source)
+	if err != nil {
+		return nil, err
+	}
+	tree := e.client.Host().Directory(source, dagger.HostDirectoryOpts{Exclude: ignored})
+	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler {
+		return &compiler{New(e.client, tree, plan, Private{}), report}
+	})
+}
+
+// compiler fetches what the engine compiles.
+type compiler struct {
+	*Build
+	report engine.Reporter
+}
+
+// Modules waits for the modules, so that their failure is told as such.
+func (c *compiler) Modules(ctx context.Context) error {
+	if c.plan.Dependencies.Download == nil {
+		return nil
+	}
+	return engine.Do(c.report, "", "modules", func(engine.Step) error {
+		_, err := c.builder().Sync(ctx)
+		return c.explain("downloading and verifying modules", err)
+	})
+}
+
+// Compile brings the programs of a platform here.
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
+	lane := p.Platform.String()
+	return engine.Do(c.report, lane, "compile", func(engine.Step) error {
+		_, err := c.Programs(p).Export(ctx, out)
+		return c.explain("compiling for "+lane, err)
+	})
+}
+
+// ignoredBy are the patterns of files that are not sent: those of .dockerignore, and git's own files.
+func ignoredBy(source string) ([]string, error) {
+	patterns := []string{".git"}
+	text, err := os.ReadFile(filepath.Join(source, ".dockerignore"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, line)
+		}
+	}
+	return patterns, nil
+}
