@@ -140,7 +140,7 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 			return err
 		}
 		defer client.Close()
-		builder = dagger.NewEngine(client, bases)
+		builder = dagger.NewEngine(client, bases, a.environ)
 	}
 	built, err := builder.Build(ctx, dir, plan, display)
 	if err != nil {

@@ -97,7 +97,7 @@ func connect(t *testing.T) *sdk.Client {
 
 func newEngine(t *testing.T) engine.Engine {
 	t.Helper()
-	return dagger.NewEngine(connect(t), &image.Bases{})
+	return dagger.NewEngine(connect(t), &image.Bases{}, nil)
 }
 
 // exports are the chains that end in an export, by the architecture that they compile for.
@@ -257,6 +257,29 @@ func TestPrivateModules(t *testing.T) {
 		secret = append(secret, v.Args["name"])
 	}
 	assert.Equal(t, []any{"GOPRIVATE", "GOPROXY"}, secret)
+}
+
+// The command's user needs to say nothing again: what finds private modules on this machine goes along.
+func TestCallersLogins(t *testing.T) {
+	dir := program(t)
+	netrc := filepath.Join(t.TempDir(), "netrc")
+	require.NoError(t, os.WriteFile(netrc, []byte("machine git.example password hunter2"), 0o600))
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+	session := daggertest.Start(t, compiles(dir, plan))
+	environ := []string{"GOENV=off", "NETRC=" + netrc, "GOPRIVATE=git.example", "SSH_AUTH_SOCK=/agent.sock", "GOFLAGS=-race"}
+	result, err := dagger.NewEngine(connect(t), &image.Bases{}, environ).Build(t.Context(), dir, plan, engine.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, result.Close()) }()
+	chain := exports(t, session)["amd64"]
+	assert.Len(t, chain.Named("withMountedSecret"), 1)
+	assert.Len(t, chain.Named("withUnixSocket"), 1)
+	assert.Len(t, chain.Named("withSecretVariable"), 1)
+	for _, v := range chain.Named("withEnvVariable") {
+		assert.NotEqual(t, "-race", v.Args["value"])
+	}
+	for _, query := range session.Queries() {
+		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
+	}
 }
 
 // The container of a platform starts from its base, has the plan's settings, and runs nothing while it is made.

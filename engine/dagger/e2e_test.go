@@ -4,6 +4,7 @@ package dagger_test
 
 import (
 	"io"
+	"os"
 	"testing"
 
 	sdk "dagger.io/dagger"
@@ -24,6 +25,6 @@ func TestEngine(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T) engine.Engine {
 		store, err := image.OpenStore(t.TempDir())
 		require.NoError(t, err)
-		return dagger.NewEngine(client, &image.Bases{Store: store})
+		return dagger.NewEngine(client, &image.Bases{Store: store}, os.Environ())
 	})
 }

@@ -12,20 +12,25 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
+	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // Engine compiles on the Dagger engine of a session and assembles the images on this side of it, so that they are the host
 // engine's to the byte.
 type Engine struct {
-	client *dagger.Client
-	bases  *image.Bases
+	client  *dagger.Client
+	bases   *image.Bases
+	environ []string
 }
 
 var _ engine.Engine = (*Engine)(nil)
 
-// NewEngine makes an engine of a session, which takes base images from bases.
-func NewEngine(client *dagger.Client, bases *image.Bases) *Engine { return &Engine{client, bases} }
+// NewEngine makes an engine of a session, which takes base images from bases. What finds private modules is taken from
+// environ, the caller's environment as a list of KEY=VALUE, and from the caller's netrc file and SSH agent.
+func NewEngine(client *dagger.Client, bases *image.Bases, environ []string) *Engine {
+	return &Engine{client, bases, environ}
+}
 
 // Build carries plan out. See [engine.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
 // names.
@@ -38,10 +43,29 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 	if err != nil {
 		return nil, err
 	}
+	private, err := e.callersPrivate()
+	if err != nil {
+		return nil, err
+	}
 	tree := e.client.Host().Directory(source, dagger.HostDirectoryOpts{Exclude: ignored})
 	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler {
-		return &compiler{New(e.client, tree, plan, Private{}), report}
+		return &compiler{New(e.client, tree, plan, private), report}
 	})
+}
+
+func (e *Engine) callersPrivate() (Private, error) {
+	private := Private{Env: goenv.Modules(e.environ)}
+	netrc, err := goenv.Netrc(e.environ)
+	if err != nil {
+		return private, err
+	}
+	if netrc != "" {
+		private.Netrc = e.client.SetSecret("slipway-netrc", netrc)
+	}
+	if agent := goenv.Caller(e.environ)["SSH_AUTH_SOCK"]; agent != "" {
+		private.SSH = e.client.Host().UnixSocket(agent)
+	}
+	return private, nil
 }
 
 // compiler fetches what the engine compiles.

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
+	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -39,7 +40,7 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 		return nil, err
 	}
 	return assemble.Build(ctx, source, plan, e.bases, report, func(dir string) assemble.Compiler {
-		return &compiler{plan, report, source, dir, callerEnv(e.environ)}
+		return &compiler{plan, report, source, dir, goenv.Caller(e.environ)}
 	})
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,4 +76,17 @@ func (t *tail) String() string {
 		text = engine.Cut + "\n" + text
 	}
 	return text
+}
+
+// join writes variables as a command's environment; later maps win. An empty value is set, too: it hides a default.
+func join(envs ...map[string]string) []string {
+	all := map[string]string{}
+	for _, env := range envs {
+		maps.Copy(all, env)
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, name+"="+all[name])
+	}
+	return list
 }

@@ -75,17 +75,3 @@ func TestTailBeginsWithAWholeLine(t *testing.T) {
 	}
 	assert.LessOrEqual(t, out.buf.Len(), 2*tailBytes)
 }
-
-func TestCallerEnv(t *testing.T) {
-	goenv := filepath.Join(t.TempDir(), "env")
-	require.NoError(t, os.WriteFile(goenv, []byte("GOPRIVATE=from.file\nGOPROXY=https://file.example\nGOFLAGS=-tags=x\nGOMODCACHE=/mod\n"), 0o644))
-	got := callerEnv([]string{
-		"GOENV=" + goenv, "GOPROXY=https://caller.example", "HTTPS_PROXY=http://proxy", "GIT_SSH_COMMAND=ssh -v", "SSL_CERT_FILE=/ca.pem",
-		"GOFLAGS=-race", "GOOS=plan9", "CC=clang", "SECRET=x", "NETRC=/netrc",
-	})
-	assert.Equal(t, map[string]string{
-		"GOPRIVATE": "from.file", "GOPROXY": "https://caller.example", "HTTPS_PROXY": "http://proxy", "GIT_SSH_COMMAND": "ssh -v",
-		"SSL_CERT_FILE": "/ca.pem", "NETRC": "/netrc", "GOMODCACHE": "/mod",
-	}, got)
-	assert.Empty(t, callerEnv([]string{"GOENV=off"}))
-}

@@ -1,0 +1,89 @@
+// Package goenv says what of a user's environment a build may see: what finds modules, what authenticates, what the network
+// needs. Nothing else may change a result.
+package goenv
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// finding are the variables that tell the Go command where modules come from, on any machine.
+var finding = []string{"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS"}
+
+// local are those that mean something on this machine alone: logins, the network, and where tools and caches are.
+var local = []string{
+	"GOAUTH", "NETRC",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+	"SSL_CERT_FILE", "SSL_CERT_DIR",
+	"GOMODCACHE", "GOCACHE", "GOPATH",
+	"PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",
+	// Windows finds its system libraries and the user's folders by these.
+	"SystemRoot", "SystemDrive", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "PATHEXT", "ComSpec",
+}
+
+// passedPrefix are git's variables: the Go command fetches private modules with it.
+const passedPrefix = "GIT_"
+
+// stored are the settings that count when a user keeps them with go env -w; a plan turns the rest off.
+var stored = append([]string{"GOAUTH", "GOMODCACHE", "GOCACHE", "GOPATH"}, finding...)
+
+// Caller is the part of environ that reaches the Go command on this machine, with what go env -w stored where environ does
+// not say.
+func Caller(environ []string) map[string]string {
+	passed := append(slices.Clone(finding), local...)
+	env := map[string]string{}
+	var goenv string
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if slices.Contains(passed, name) || strings.HasPrefix(name, passedPrefix) || runtime.GOOS == "windows" && containsFold(passed, name) {
+			env[name] = value
+		}
+		if name == "GOENV" {
+			goenv = value
+		}
+	}
+	if goenv == "" {
+		if dir, err := os.UserConfigDir(); err == nil {
+			goenv = filepath.Join(dir, "go", "env")
+		}
+	}
+	// A missing file, and "off", hold nothing.
+	file, _ := os.ReadFile(goenv)
+	for line := range strings.Lines(string(file)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if _, set := env[name]; ok && !set && slices.Contains(stored, name) {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// Modules is the part of [Caller] that finds modules, and means the same on another machine.
+func Modules(environ []string) map[string]string {
+	env := Caller(environ)
+	maps.DeleteFunc(env, func(name, _ string) bool { return !slices.Contains(finding, name) })
+	return env
+}
+
+// Netrc is the content of the caller's file of logins, empty if there is none.
+func Netrc(environ []string) (string, error) {
+	env := Caller(environ)
+	name := env["NETRC"]
+	if name == "" && env["HOME"] != "" {
+		name = filepath.Join(env["HOME"], ".netrc")
+	}
+	content, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(content), err
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}

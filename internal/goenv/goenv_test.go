@@ -1,0 +1,47 @@
+package goenv_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/goenv"
+)
+
+func TestCaller(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(file, []byte("GOPRIVATE=from.file\nGOPROXY=https://file.example\nGOFLAGS=-tags=x\nGOMODCACHE=/mod\n"), 0o644))
+	got := goenv.Caller([]string{
+		"GOENV=" + file, "GOPROXY=https://caller.example", "HTTPS_PROXY=http://proxy", "GIT_SSH_COMMAND=ssh -v", "SSL_CERT_FILE=/ca.pem",
+		"GOFLAGS=-race", "GOOS=plan9", "CC=clang", "SECRET=x", "NETRC=/netrc",
+	})
+	assert.Equal(t, map[string]string{
+		"GOPRIVATE": "from.file", "GOPROXY": "https://caller.example", "HTTPS_PROXY": "http://proxy", "GIT_SSH_COMMAND": "ssh -v",
+		"SSL_CERT_FILE": "/ca.pem", "NETRC": "/netrc", "GOMODCACHE": "/mod",
+	}, got)
+	assert.Empty(t, goenv.Caller([]string{"GOENV=off"}))
+}
+
+func TestModules(t *testing.T) {
+	got := goenv.Modules([]string{"GOENV=off", "GOPROXY=https://proxy.example", "GOPRIVATE=git.example", "GOMODCACHE=/mod", "PATH=/bin", "NETRC=/netrc"})
+	assert.Equal(t, map[string]string{"GOPROXY": "https://proxy.example", "GOPRIVATE": "git.example"}, got)
+}
+
+func TestNetrc(t *testing.T) {
+	home := t.TempDir()
+	got, err := goenv.Netrc([]string{"HOME=" + home})
+	require.NoError(t, err)
+	assert.Empty(t, got)
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".netrc"), []byte("machine a"), 0o600))
+	got, err = goenv.Netrc([]string{"HOME=" + home})
+	require.NoError(t, err)
+	assert.Equal(t, "machine a", got)
+	other := filepath.Join(home, "other")
+	require.NoError(t, os.WriteFile(other, []byte("machine b"), 0o600))
+	got, err = goenv.Netrc([]string{"HOME=" + home, "NETRC=" + other})
+	require.NoError(t, err)
+	assert.Equal(t, "machine b", got)
+}
