@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,6 +30,8 @@ type Plan struct {
 	Compile []Compile `json:"compile"`
 	Guard   Guard     `json:"guard"`
 	Image   Image     `json:"image"`
+	// Checks look at the source. A build does not need them.
+	Checks []Check `json:"checks"`
 }
 
 // Source is what gets compiled.
@@ -105,6 +108,22 @@ type Guard struct {
 	Runtime Runtime `json:"runtime"`
 }
 
+// Check is a look at the source that passes if the modules are downloaded and verified and its command succeeds.
+type Check struct {
+	Name string `json:"name"`
+	// Command is empty where there is nothing to do besides.
+	Command []string `json:"command,omitempty"`
+}
+
+// Check is the check of that name.
+func (p *Plan) Check(name string) (Check, bool) {
+	i := slices.IndexFunc(p.Checks, func(c Check) bool { return c.Name == name })
+	if i < 0 {
+		return Check{}, false
+	}
+	return p.Checks[i], true
+}
+
 // Image is what the images of all platforms have in common; they differ in programs and base alone.
 type Image struct {
 	Runtime Runtime `json:"runtime"`
@@ -168,6 +187,18 @@ func (f File) Appended(content string) string {
 		content += "\n"
 	}
 	return content + f.Append
+}
+
+// Ignored are the patterns of files that an engine elsewhere does not get: git's own, and those of a .dockerignore file with
+// that text.
+func Ignored(dockerignore string) []string {
+	patterns := []string{".git"}
+	for line := range strings.Lines(dockerignore) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, line)
+		}
+	}
+	return patterns
 }
 
 // Mode is a file's mode in the manner of chmod, with the sticky bit. Its text is octal: "0755", "1777".

@@ -90,7 +90,26 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Compile = append(plan.Compile, r.compile(p, work, programs))
 	}
 	plan.Image = r.image(programs, files)
+	plan.Checks = checks(work)
 	return plan, nil
+}
+
+// checks are those that every module can have.
+func checks(work *workset) []Check {
+	var all []string
+	for _, m := range work.modules {
+		all = append(all, strings.TrimSuffix(local(relative(work.dir, m.dir)), "/")+"/...")
+	}
+	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
+	var tidy []string
+	if work.work == nil {
+		tidy = []string{"go", "mod", "tidy", "-diff"}
+	}
+	return []Check{
+		{"verify", tidy},
+		{"vet", append([]string{"go", "vet"}, all...)},
+		{"test", append([]string{"go", "test"}, all...)},
+	}
 }
 
 // workset finds the module or workspace to build in.

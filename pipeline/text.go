@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -77,6 +78,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	for _, k := range slices.Sorted(maps.Keys(p.Image.Annotations)) {
 		row("annotation", "%s=%s", k, p.Image.Annotations[k])
+	}
+
+	section("Checks")
+	for _, check := range p.Checks {
+		row(check.Name, "%s", cmp.Or(shellLine(check.Command), "go mod verify"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
