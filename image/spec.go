@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Keys of annotations. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
+// Keys of annotations; those of the base are for images that are put together elsewhere. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
 const (
-	annotationBaseName   = "org.opencontainers.image.base.name"
-	annotationBaseDigest = "org.opencontainers.image.base.digest"
+	AnnotationBaseName   = "org.opencontainers.image.base.name"
+	AnnotationBaseDigest = "org.opencontainers.image.base.digest"
 	annotationRefName    = "org.opencontainers.image.ref.name"
 )
 
@@ -72,9 +72,9 @@ func New(spec Spec) (v1.Image, error) {
 		if layers, err = base.Layers(); err != nil {
 			return nil, err
 		}
-		annotations[annotationBaseDigest] = spec.Base.Digest.String()
+		annotations[AnnotationBaseDigest] = spec.Base.Digest.String()
 		if spec.Base.Name != "" {
-			annotations[annotationBaseName] = spec.Base.Name
+			annotations[AnnotationBaseName] = spec.Base.Name
 		}
 	}
 	maps.Copy(annotations, spec.Annotations)

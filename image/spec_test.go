@@ -93,12 +93,12 @@ func TestNewOnABase(t *testing.T) {
 	manifest, err := img.Manifest()
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{
-		"z": "1", "a": "2", annotationBaseName: s.host + "/base:1", annotationBaseDigest: base.Digest.String(),
+		"z": "1", "a": "2", AnnotationBaseName: s.host + "/base:1", AnnotationBaseDigest: base.Digest.String(),
 	}, manifest.Annotations)
 
 	spec := sampleSpec(t, base)
 	spec.WorkingDir = ""
-	spec.Annotations = map[string]string{annotationBaseName: "example.com/own:1"}
+	spec.Annotations = map[string]string{AnnotationBaseName: "example.com/own:1"}
 	img, err = New(spec)
 	require.NoError(t, err)
 	file, err := img.ConfigFile()
@@ -106,7 +106,7 @@ func TestNewOnABase(t *testing.T) {
 	assert.Equal(t, "/base", file.Config.WorkingDir)
 	manifest, err = img.Manifest()
 	require.NoError(t, err)
-	assert.Equal(t, "example.com/own:1", manifest.Annotations[annotationBaseName])
+	assert.Equal(t, "example.com/own:1", manifest.Annotations[AnnotationBaseName])
 
 	spec.Platform.Architecture = "s390x"
 	_, err = New(spec)

@@ -9,16 +9,21 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"dagger.io/dagger"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/publish"
 )
 
 // Folders of the builder container.
@@ -41,8 +46,8 @@ type Private struct {
 	Netrc *dagger.Secret
 	// SSH is the socket of an SSH agent.
 	SSH *dagger.Socket
-	// Env are variables for the Go command, such as GOPRIVATE and GOPROXY.
-	Env map[string]string
+	// Env are variables for the Go command, such as GOPRIVATE and GOPROXY: the URL of a proxy may hold a login.
+	Env map[string]*dagger.Secret
 }
 
 // New describes the build of source, which plan was made for.
@@ -74,8 +79,7 @@ func (b *Build) builder() *dagger.Container {
 
 func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	for _, k := range slices.Sorted(maps.Keys(b.private.Env)) {
-		// As a secret: the URL of a proxy may hold a login.
-		ctr = ctr.WithSecretVariable(k, b.client.SetSecret("slipway-"+k, b.private.Env[k]))
+		ctr = ctr.WithSecretVariable(k, b.private.Env[k])
 	}
 	if b.private.Netrc != nil {
 		ctr = ctr.WithMountedSecret("/root/.netrc", b.private.Netrc)
@@ -99,7 +103,8 @@ func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
 // while it is made: files are only placed.
 func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Container, error) {
 	plan := b.plan.Image
-	ctr := b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(c.Platform.String())})
+	platform := dagger.Platform(c.Platform.String())
+	ctr := b.client.Container(dagger.ContainerOpts{Platform: platform})
 	if plan.Base != "" {
 		ctr = ctr.From(plan.Base)
 	}
@@ -133,7 +138,15 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	for _, k := range slices.Sorted(maps.Keys(plan.Annotations)) {
 		ctr = ctr.WithAnnotation(k, plan.Annotations[k])
 	}
-	return ctr, nil
+	if plan.Base == "" {
+		return ctr, nil
+	}
+	ref, err := b.client.Container(dagger.ContainerOpts{Platform: platform}).From(plan.Base).ImageRef(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding the base %s: %w", plan.Base, err)
+	}
+	_, digest, _ := strings.Cut(ref, "@")
+	return ctr.WithAnnotation(image.AnnotationBaseName, plan.Base).WithAnnotation(image.AnnotationBaseDigest, digest), nil
 }
 
 // layer is the content of a layer.
@@ -161,6 +174,101 @@ func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Di
 		}
 	}
 	return dir.WithTimestamps(int(b.plan.Image.Created)), nil
+}
+
+// Guard compiles for these platforms side by side and checks the programs, which come to this side of the session for it.
+func (b *Build) Guard(ctx context.Context, compiles ...pipeline.Compile) (err error) {
+	dir, err := os.MkdirTemp("", "slipway-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i, c := range compiles {
+		out := filepath.Join(dir, strconv.Itoa(i))
+		group.Go(func() error {
+			if _, err := b.Programs(c).Export(groupCtx, out); err != nil {
+				return b.explain("compiling for "+c.Platform.String(), err)
+			}
+			_, err := guard.CheckAll(out, b.plan, c)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// Check runs one of the plan's checks.
+func (b *Build) Check(ctx context.Context, name string) error {
+	check, ok := b.plan.Check(name)
+	if !ok {
+		return fmt.Errorf("the plan has no check %s", name)
+	}
+	ctr := b.builder()
+	if check.Command != nil {
+		ctr = ctr.WithDirectory(sourceDir, b.source).WithExec(check.Command)
+	}
+	_, err := ctr.Sync(ctx)
+	return b.explain("check "+name, err)
+}
+
+// Plan is what the build carries out.
+func (b *Build) Plan() *pipeline.Plan { return b.plan }
+
+// images checks the programs of all platforms, and returns their containers in the plan's order.
+func (b *Build) images(ctx context.Context) ([]*dagger.Container, error) {
+	if err := b.Guard(ctx, b.plan.Compile...); err != nil {
+		return nil, err
+	}
+	containers := make([]*dagger.Container, len(b.plan.Compile))
+	for i, c := range b.plan.Compile {
+		var err error
+		if containers[i], err = b.Container(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return containers, nil
+}
+
+// Archive is one OCI archive of all platforms.
+func (b *Build) Archive(ctx context.Context) (*dagger.File, error) {
+	containers, err := b.images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.client.Container().AsTarball(dagger.ContainerAsTarballOpts{PlatformVariants: containers}), nil
+}
+
+// Login is an account of a registry.
+type Login struct {
+	User     string
+	Password *dagger.Secret
+}
+
+// Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
+// returns the reference by digest. A nil login is the engine's own.
+func (b *Build) Publish(ctx context.Context, target publish.Target, login *Login) (string, error) {
+	containers, err := b.images(ctx)
+	if err != nil {
+		return "", err
+	}
+	// The login is of this container alone: those of the platforms are the same with and without it.
+	pusher := b.client.Container()
+	if login != nil {
+		host, _, _ := strings.Cut(target.Repository, "/")
+		pusher = pusher.WithRegistryAuth(host, login.User, login.Password)
+	}
+	var ref string
+	for _, tag := range target.Tags {
+		ref, err = pusher.Publish(ctx, target.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
+		if err != nil {
+			return "", fmt.Errorf("pushing to %s:%s: %w", target.Repository, tag, err)
+		}
+	}
+	_, digest, ok := strings.Cut(ref, "@")
+	if !ok {
+		return "", fmt.Errorf("the engine returned %q, which names no digest", ref)
+	}
+	return target.Repository + "@" + digest, nil
 }
 
 // explain turns the engine's error for a failed command into one that shows what the command printed.

@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/daggertest"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/publish"
 )
 
 // These tests run without an engine: a recorded session shows what is asked of it. What a real engine makes of that, the
@@ -235,7 +236,10 @@ func TestPrivateModules(t *testing.T) {
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
 		Netrc: client.SetSecret("netrc", "machine git.example login me password "+password),
-		Env:   map[string]string{"GOPRIVATE": "git.example", "GOPROXY": "https://me:" + password + "@proxy.example"},
+		Env: map[string]*sdk.Secret{
+			"GOPRIVATE": client.SetSecret("private", "git.example"),
+			"GOPROXY":   client.SetSecret("proxy", "https://me:"+password+"@proxy.example"),
+		},
 	})
 	_, err := build.Programs(plan.Compile[0]).Export(t.Context(), t.TempDir())
 	require.NoError(t, err)
@@ -290,10 +294,14 @@ func TestContainer(t *testing.T) {
 		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
 	})
 	session := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		if c[len(c)-1].Name == "contents" {
+		switch c[len(c)-1].Name {
+		case "contents":
 			return "root:x:0:0:root:/root:/bin/sh\n", nil
+		case "imageRef":
+			return plan.Image.Base + "@sha256:abc", nil
+		default:
+			return "ok", nil
 		}
-		return "ok", nil
 	})
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
@@ -315,7 +323,14 @@ func TestContainer(t *testing.T) {
 	assert.Equal(t, "b=c", arg("withEnvVariable", "value"))
 	assert.Equal(t, "UDP", chain.Named("withExposedPort")[0].Args["protocol"])
 	assert.Equal(t, "l", arg("withLabel", "name"))
-	assert.Equal(t, "n", arg("withAnnotation", "name"))
+	annotations := map[any]any{}
+	for _, a := range chain.Named("withAnnotation") {
+		annotations[a.Args["name"]] = a.Args["value"]
+	}
+	assert.Equal(t, map[any]any{
+		"n": "2", "org.opencontainers.image.title": "app",
+		"org.opencontainers.image.base.name": plan.Image.Base, "org.opencontainers.image.base.digest": "sha256:abc",
+	}, annotations)
 
 	placed := map[any]any{}
 	for _, layer := range chain.Named("withDirectory") {
@@ -333,4 +348,60 @@ func TestContainer(t *testing.T) {
 		"/app/app": int64(0o755), "/etc/app/config.yaml": int64(0o600), "/etc/group": int64(0o644), "/etc/passwd": int64(0o644),
 		"/etc/ssl/certs/ca-certificates.crt": int64(0o644),
 	}, placed)
+}
+
+// All platforms are pushed at once, in the plan's order, under each tag; the login is the pusher's alone.
+func TestPublish(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
+	compiled := compiles(dir, plan)
+	session := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if last := c[len(c)-1]; last.Name == "publish" {
+			return last.Args["address"].(string) + "@sha256:abc", nil
+		}
+		return compiled(c)
+	})
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+	login := &dagger.Login{User: "me", Password: client.SetSecret("password", "hunter2")}
+	ref, err := build.Publish(t.Context(), publish.Target{Repository: "registry.example:5000/team/app", Tags: []string{"v1", "v2"}}, login)
+	require.NoError(t, err)
+	assert.Equal(t, "registry.example:5000/team/app@sha256:abc", ref)
+
+	var addresses []any
+	for _, chain := range session.Asked() {
+		last := chain[len(chain)-1]
+		if last.Name != "publish" {
+			continue
+		}
+		addresses = append(addresses, last.Args["address"])
+		assert.Equal(t, "registry.example:5000", chain.Named("withRegistryAuth")[0].Args["address"])
+		var platforms []any
+		for _, variant := range last.Args["platformVariants"].([]any) {
+			assert.Empty(t, variant.(daggertest.Chain).Named("withRegistryAuth"))
+			platforms = append(platforms, variant.(daggertest.Chain)[0].Args["platform"])
+		}
+		assert.Equal(t, []any{"linux/amd64", "linux/arm64"}, platforms)
+	}
+	assert.Equal(t, []any{"registry.example:5000/team/app:v1", "registry.example:5000/team/app:v2"}, addresses)
+	for _, query := range session.Queries() {
+		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
+	}
+}
+
+// A check has the verified modules and the source.
+func TestCheck(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{})
+	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+	for name, command := range map[string][]string{
+		"verify": {"go", "mod", "tidy", "-diff"}, "vet": {"go", "vet", "./..."}, "test": {"go", "test", "./..."},
+	} {
+		require.NoError(t, build.Check(t.Context(), name))
+		asked := session.Asked()
+		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
+	}
+	assert.ErrorContains(t, build.Check(t.Context(), "nosuch"), "no check nosuch")
 }

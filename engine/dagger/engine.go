@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"dagger.io/dagger"
 
@@ -54,7 +53,10 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 }
 
 func (e *Engine) callersPrivate() (Private, error) {
-	private := Private{Env: goenv.Modules(e.environ)}
+	private := Private{Env: map[string]*dagger.Secret{}}
+	for name, value := range goenv.Modules(e.environ) {
+		private.Env[name] = e.client.SetSecret("slipway-"+name, value)
+	}
 	netrc, err := goenv.Netrc(e.environ)
 	if err != nil {
 		return private, err
@@ -94,17 +96,11 @@ func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) 
 	})
 }
 
-// ignoredBy are the patterns of files that are not sent: those of .dockerignore, and git's own files.
+// ignoredBy are the patterns of files that are not sent.
 func ignoredBy(source string) ([]string, error) {
-	patterns := []string{".git"}
 	text, err := os.ReadFile(filepath.Join(source, ".dockerignore"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			patterns = append(patterns, line)
-		}
-	}
-	return patterns, nil
+	return pipeline.Ignored(string(text)), nil
 }
