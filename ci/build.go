@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	"github.com/slipway-ci/slipway/dockerfile"
+	engine "github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Show what a build would do, without doing it
+func (m *Slipway) Plan(
+	ctx context.Context,
+	// Write it as JSON, which is the same from run to run.
+	// +optional
+	asJSON bool,
+) (string, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return "", err
+	}
+	if asJSON {
+		text, err := json.MarshalIndent(plan, "", "  ")
+		return string(text), err
+	}
+	var text strings.Builder
+	err = plan.WriteText(&text)
+	return text.String(), err
+}
+
+// Write the multi-stage Dockerfile that a build stands for
+func (m *Slipway) Dockerfile(ctx context.Context) (string, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return "", err
+	}
+	return dockerfile.Render(plan)
+}
+
+// Build the image for one platform: a container ready for terminal, as-service or export
+func (m *Slipway) Build(
+	ctx context.Context,
+	// Platform to build for. Default: the engine's own, if it is one of the build's, else the first of those.
+	// +optional
+	platform string,
+) (*dagger.Container, error) {
+	build, compile, err := m.one(ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	if err := build.Guard(ctx, compile); err != nil {
+		return nil, err
+	}
+	ctr, err := build.Container(ctx, compile)
+	if err != nil {
+		return nil, err
+	}
+	return own[*dagger.Container](ctx, ctr)
+}
+
+// Compile the program for one platform, without an image
+func (m *Slipway) Binary(
+	ctx context.Context,
+	// Platform to compile for. Default: the engine's own, if it is one of the build's, else the first of those.
+	// +optional
+	platform string,
+) (*dagger.File, error) {
+	build, compile, err := m.one(ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	if err := build.Guard(ctx, compile); err != nil {
+		return nil, err
+	}
+	programs, err := own[*dagger.Directory](ctx, build.Programs(compile))
+	if err != nil {
+		return nil, err
+	}
+	plan := build.Plan()
+	return programs.File(plan.Programs[0].Name), nil
+}
+
+// Compile all programs for all platforms, each platform in a folder like linux-arm64
+func (m *Slipway) Binaries(ctx context.Context) (*dagger.Directory, error) {
+	build, plan, err := m.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := build.Guard(ctx, plan.Compile...); err != nil {
+		return nil, err
+	}
+	all := dag.Directory()
+	for _, compile := range plan.Compile {
+		programs, err := own[*dagger.Directory](ctx, build.Programs(compile))
+		if err != nil {
+			return nil, err
+		}
+		all = all.WithDirectory(strings.ReplaceAll(compile.Platform.String(), "/", "-"), programs)
+	}
+	return all, nil
+}
+
+// Build the image for all platforms, as one OCI archive
+func (m *Slipway) ImageArchive(ctx context.Context) (*dagger.File, error) {
+	build, _, err := m.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := build.Archive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return own[*dagger.File](ctx, archive)
+}
+
+// Run the program as a service, on the ports that it says it listens on
+// +up
+func (m *Slipway) Serve(ctx context.Context) (*dagger.Service, error) {
+	ctr, err := m.Build(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return ctr.AsService(dagger.ContainerAsServiceOpts{UseEntrypoint: true}), nil
+}
+
+// one is the build, and its compilation for one platform.
+func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, pipeline.Compile, error) {
+	build, plan, err := m.open(ctx)
+	if err != nil {
+		return nil, pipeline.Compile{}, err
+	}
+	wanted := platform
+	if wanted == "" {
+		own, err := dag.DefaultPlatform(ctx)
+		if err != nil {
+			return nil, pipeline.Compile{}, err
+		}
+		wanted = string(own)
+	}
+	parsed, err := pipeline.ParsePlatform(wanted)
+	if err != nil && platform != "" {
+		return nil, pipeline.Compile{}, pipeline.Faults{{Field: "platform", Value: platform, Problem: err.Error()}}
+	}
+	var have []string
+	for _, compile := range plan.Compile {
+		if err == nil && compile.Platform == parsed {
+			return build, compile, nil
+		}
+		have = append(have, compile.Platform.String())
+	}
+	if platform != "" {
+		return nil, pipeline.Compile{}, pipeline.Faults{{
+			Field: "platform", Value: platform, Problem: "not one of the build's",
+			Remedy: fmt.Sprintf("choose from %s, or add it with --platforms", strings.Join(have, ", ")),
+		}}
+	}
+	return build, plan.Compile[0], nil
+}

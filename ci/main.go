@@ -1,0 +1,159 @@
+// Slipway ships Go programs as minimal container images.
+//
+// It downloads and verifies a Go module's dependencies, cross-compiles static programs, checks them, puts them on a
+// distroless, Alpine or scratch runtime, and publishes one image for all platforms. Without arguments it ships the
+// program in the folder that it is called from:
+//
+//	dagger call build terminal
+//	dagger call publish --repository ghcr.io/me/api --tags v1.2.3
+//
+// Everything is decided before anything runs: `dagger call plan` shows it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Slipway is one Go module or workspace, with the settings for shipping it.
+type Slipway struct {
+	// +private
+	Source *dagger.Directory
+	// Settings is a pipeline.Config as JSON: the engine keeps what it can name.
+	// +private
+	Settings string
+	// +private
+	Netrc *dagger.Secret
+	// +private
+	SSH *dagger.Socket
+	// +private
+	Goprivate string
+	// +private
+	Goproxy *dagger.Secret
+}
+
+// What the program runs in.
+type Runtime string
+
+const (
+	// Root certificates, time zones and a non-root user; no shell, no libc. The production default.
+	Distroless Runtime = "DISTROLESS"
+	// Distroless with glibc, for cgo.
+	DistrolessBase Runtime = "DISTROLESS_BASE"
+	// A shell and a package manager, for debugging.
+	Alpine Runtime = "ALPINE"
+	// What Slipway puts there and nothing more: root certificates, /tmp and a user.
+	Scratch Runtime = "SCRATCH"
+)
+
+// New takes what is to be shipped.
+func New(
+	ctx context.Context,
+	ws *dagger.Workspace,
+	// Folder of a Go module or workspace. Default: the folder that you call from, without .git and what its .dockerignore
+	// names.
+	// +optional
+	source *dagger.Directory,
+	// Main packages to build, as folders of the source like ./cmd/server. The first is the image's entrypoint. Default: the
+	// only one there is.
+	// +optional
+	packages []string,
+	// Platforms to build for, like linux/arm/v7. Default: linux/amd64 and linux/arm64.
+	// +optional
+	platforms []string,
+	// What the program runs in. Default: DISTROLESS.
+	// +optional
+	runtime Runtime,
+	// Image to build on instead of the runtime's own, with a tag or digest.
+	// +optional
+	base string,
+	// Version of Go to compile with; 1.26 means its newest patch release. Default: what go.mod says.
+	// +optional
+	goVersion string,
+	// Build constraints to satisfy, as go build -tags takes them.
+	// +optional
+	buildTags []string,
+	// More flags for the linker, after -s -w.
+	// +optional
+	ldflags string,
+	// String variables to set at link time, as main.version=v1.2.3.
+	// +optional
+	stamps []string,
+	// Compile with cgo. Needs a runtime with a libc, such as DISTROLESS_BASE.
+	// +optional
+	cgo bool,
+	// Ports that the program listens on, like 8080 or 53/udp.
+	// +optional
+	ports []string,
+	// Environment variables of the image, as KEY=VALUE.
+	// +optional
+	env []string,
+	// Default arguments of the program.
+	// +optional
+	args []string,
+	// Numeric user to run as, UID or UID:GID. Default: 65532:65532, and 1000:1000 on ALPINE and SCRATCH.
+	// +optional
+	user string,
+	// Permit user 0.
+	// +optional
+	allowRoot bool,
+	// Labels of the image, as KEY=VALUE.
+	// +optional
+	labels []string,
+	// Annotations of the manifests, as KEY=VALUE.
+	// +optional
+	annotations []string,
+	// Files and folders of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE.
+	// +optional
+	files []string,
+	// Commit that labels and annotations name: its hash. Default: none.
+	// +optional
+	revision string,
+	// Logins for private modules, in the form of ~/.netrc.
+	// +optional
+	netrc *dagger.Secret,
+	// Socket of an SSH agent, for private modules that git fetches.
+	// +optional
+	ssh *dagger.Socket,
+	// Patterns of private modules, as GOPRIVATE takes them.
+	// +optional
+	goprivate string,
+	// Module proxies, as GOPROXY takes them; secret, for it may hold a login.
+	// +optional
+	goproxy *dagger.Secret,
+) (*Slipway, error) {
+	if source == nil {
+		ignored, err := ignoredBy(ctx, ws)
+		if err != nil {
+			return nil, err
+		}
+		source = ws.Directory(".", dagger.WorkspaceDirectoryOpts{Exclude: ignored})
+	}
+	settings, err := json.Marshal(pipeline.Config{
+		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
+		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: cgo,
+		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
+		Files: files, Revision: revision,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Slipway{source, string(settings), netrc, ssh, goprivate, goproxy}, nil
+}
+
+// ignoredBy are the patterns of files that a build does not get: git's own, and those of .dockerignore. What .gitignore
+// names stays: generated code may be ignored and still be needed.
+func ignoredBy(ctx context.Context, ws *dagger.Workspace) ([]string, error) {
+	const name = ".dockerignore"
+	here := ws.Directory(".", dagger.WorkspaceDirectoryOpts{Include: []string{name}})
+	entries, err := here.Entries(ctx)
+	if err != nil || len(entries) == 0 {
+		return pipeline.Ignored(""), err
+	}
+	text, err := here.File(name).Contents(ctx)
+	return pipeline.Ignored(text), err
+}

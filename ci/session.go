@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+
+	sdk "dagger.io/dagger"
+
+	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	engine "github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Here two ends of the Dagger SDK meet: a module's functions have types that are generated for it, and engine/dagger has
+// those of the public SDK. Both talk to the same session, where an object is its ID.
+
+// public is the public SDK's end of an object.
+func public[T sdk.Loadable[T]](ctx context.Context, client *sdk.Client, object interface {
+	ID(context.Context) (dagger.ID, error)
+},
+) (T, error) {
+	id, err := object.ID(ctx)
+	return sdk.Ref[T](client, sdk.ID(id)), err
+}
+
+// own is the module's end of an object.
+func own[T dagger.Loadable[T]](ctx context.Context, object interface {
+	ID(context.Context) (sdk.ID, error)
+},
+) (T, error) {
+	id, err := object.ID(ctx)
+	return dagger.Ref[T](dag, dagger.ID(id)), err
+}
+
+// plan decides what building means. It reads Go files and go.mod and their like, and what the settings name.
+func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
+	var config pipeline.Config
+	if err := json.Unmarshal([]byte(m.Settings), &config); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "source-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	include := []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt"}
+	for _, file := range config.Files {
+		name, _, _ := strings.Cut(file, ":")
+		include = append(include, name)
+	}
+	if _, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: include}).Export(ctx, dir); err != nil {
+		return nil, err
+	}
+	return pipeline.Resolve(ctx, os.DirFS(dir), config)
+}
+
+// open is the build of the plan, on this session's engine.
+func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := sdk.Connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := public[*sdk.Directory](ctx, client, m.Source)
+	if err != nil {
+		return nil, nil, err
+	}
+	private := engine.Private{Env: map[string]*sdk.Secret{}}
+	if m.Goprivate != "" {
+		private.Env["GOPRIVATE"] = client.SetSecret("slipway-GOPRIVATE", m.Goprivate)
+	}
+	if m.Goproxy != nil {
+		if private.Env["GOPROXY"], err = public[*sdk.Secret](ctx, client, m.Goproxy); err != nil {
+			return nil, nil, err
+		}
+	}
+	if m.Netrc != nil {
+		if private.Netrc, err = public[*sdk.Secret](ctx, client, m.Netrc); err != nil {
+			return nil, nil, err
+		}
+	}
+	if m.SSH != nil {
+		if private.SSH, err = public[*sdk.Socket](ctx, client, m.SSH); err != nil {
+			return nil, nil, err
+		}
+	}
+	return engine.New(client, source, plan, private), plan, nil
+}
