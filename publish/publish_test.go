@@ -240,20 +240,20 @@ func TestFailedTagSaysWhatMoved(t *testing.T) {
 
 func TestBaseLayersAreMounted(t *testing.T) {
 	registrytest.NoLogin(t)
-	for name, start := range map[string]func() (host string, requests func() []registrytest.Request){
-		"in process": func() (string, func() []registrytest.Request) {
+	for name, start := range map[string]func(t *testing.T) (host string, requests func() []registrytest.Request){
+		"in process": func(t *testing.T) (string, func() []registrytest.Request) {
 			// That registry has one store for all repositories, and would find the base's blobs in any.
 			server := registrytest.Start(t, registrytest.Fault{
 				When: registrytest.On("HEAD", "/v2/app/blobs/"), Do: registrytest.Answer(404, "BLOB_UNKNOWN", ""),
 			})
 			return server.Host, server.Requests
 		},
-		"distribution": func() (string, func() []registrytest.Request) {
+		"distribution": func(t *testing.T) (string, func() []registrytest.Request) {
 			return registrytest.StartDistribution(t, false), nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host, requests := start()
+			host, requests := start(t)
 			client := newClient(t)
 			base, err := random.Image(1000, 1)
 			require.NoError(t, err)

@@ -287,7 +287,9 @@ func TestFullDisk(t *testing.T) {
 	testtool.NeedRoot(t, "mounting a small disk")
 	disk := t.TempDir()
 	out, err := exec.Command(testtool.Need(t, "mount", "mount"), "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk).CombinedOutput()
-	require.NoError(t, err, string(out))
+	if err != nil {
+		testtool.Skip(t, "the right to mount: "+string(out))
+	}
 	t.Cleanup(func() { assert.NoError(t, exec.Command("umount", "--lazy", disk).Run()) })
 	archive := filepath.Join(disk, "image.tar")
 	require.NoError(t, os.WriteFile(archive, []byte("what was there"), 0o644))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/registrytest"
+	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +27,16 @@ func TestMain(m *testing.M) {
 //   - $DOWN is an address that nothing listens on
 //   - exits N COMMAND… runs a command and wants that exit status
 //   - flip FILE changes one bit in the middle of a file
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
+
+// Those in testdata/cgo need a C compiler.
+func TestCgoScripts(t *testing.T) {
+	testtool.Need(t, "gcc", "gcc")
+	runScripts(t, "testdata/cgo")
+}
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	registry := registrytest.Start(t,
 		registrytest.Fault{When: registrytest.On("", "/refused/"), Do: registrytest.Answer(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`)},
 		registrytest.Fault{When: registrytest.On("", "/forbidden/"), Do: registrytest.Answer(http.StatusForbidden, "DENIED", "requested access to the resource is denied")},
@@ -34,7 +44,7 @@ func TestScripts(t *testing.T) {
 	pushBases(t, registry.Host)
 	goEnv := goEnvironment(t)
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
+		Dir:           dir,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, goEnv...)

@@ -22,9 +22,11 @@ func TestEngine(t *testing.T) {
 	client, err := sdk.Connect(t.Context(), sdk.WithLogOutput(io.Discard))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	enginetest.Run(t, func(t *testing.T) engine.Engine {
+	newEngine := func(t *testing.T) engine.Engine {
 		store, err := image.OpenStore(t.TempDir())
 		require.NoError(t, err)
 		return dagger.NewEngine(client, &image.Bases{Store: store}, os.Environ())
-	})
+	}
+	enginetest.Run(t, newEngine)
+	enginetest.RunCgo(t, newEngine)
 }

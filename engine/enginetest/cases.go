@@ -214,8 +214,16 @@ func (s suite) failures(t *testing.T) {
 	}
 }
 
-// guard: a program that needs libraries does not get onto a runtime that has none.
+// guard: what is wrong with a program stops the build.
 func (s suite) guard(t *testing.T) {
+	_, _, err := s.build(t.Context(), t, extract(t, hello), pipeline.Config{
+		Runtime: "scratch", Platforms: []string{"linux/amd64"}, LDFlags: "-s=false -w=false",
+	})
+	require.ErrorContains(t, err, "not stripped")
+}
+
+// cgo: a program that needs libraries does not get onto a runtime that has none.
+func (s suite) cgo(t *testing.T) {
 	dir := extract(t, `
 -- go.mod --
 module example.com/cgo
@@ -236,11 +244,6 @@ func main() { println(C.answer()) }
 
 	config.Runtime, config.Base = "distroless-base", newBase(t, map[string]string{"etc/os-release": "x"}, amd64)
 	s.mustBuild(t, dir, config)
-
-	_, _, err = s.build(t.Context(), t, extract(t, hello), pipeline.Config{
-		Runtime: "scratch", Platforms: []string{"linux/amd64"}, LDFlags: "-s=false -w=false",
-	})
-	require.ErrorContains(t, err, "not stripped")
 }
 
 // cancel: a build that is given up ends soon, says so, and leaves nothing in the temporary folder.

@@ -48,6 +48,11 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("cancel", s.cancel)
 }
 
+// RunCgo runs what the suite has for cgo: its engine needs a C compiler for linux/amd64.
+func RunCgo(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
+	t.Run("cgo", suite{newEngine}.cgo)
+}
+
 type suite struct {
 	newEngine func(t *testing.T) engine.Engine
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-ci/slipway/engine/enginetest"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/testtool"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -29,6 +30,11 @@ func newEngine(t *testing.T, env ...string) engine.Engine {
 
 func TestEngine(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T) engine.Engine { return newEngine(t) })
+}
+
+func TestEngineWithCgo(t *testing.T) {
+	testtool.Need(t, "gcc", "gcc")
+	enginetest.RunCgo(t, func(t *testing.T) engine.Engine { return newEngine(t) })
 }
 
 func writeTree(t *testing.T, files map[string]string) string {
