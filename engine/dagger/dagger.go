@@ -149,12 +149,22 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	return ctr.WithAnnotation(image.AnnotationBaseName, plan.Base).WithAnnotation(image.AnnotationBaseDigest, digest), nil
 }
 
+// specialDir makes a folder whose mode has a sticky bit and its like in the builder: the engine's own call drops them.
+func (b *Build) specialDir(f pipeline.File) *dagger.Directory {
+	const root = "/rootfs"
+	return b.client.Container().From(b.plan.Builder).
+		WithExec([]string{"install", "-d", "-m", f.Mode.String(), root + f.Path}).
+		Directory(root)
+}
+
 // layer is the content of a layer.
 func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Directory, c pipeline.Compile) (*dagger.Directory, error) {
 	dir := b.client.Directory()
 	for _, f := range layer.Files {
 		mode := int(f.Mode)
 		switch {
+		case f.Dir && mode > 0o777:
+			dir = dir.WithDirectory("/", b.specialDir(f))
 		case f.Dir:
 			dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: mode})
 		case f.Program != "":

@@ -350,6 +350,28 @@ func TestContainer(t *testing.T) {
 	}, placed)
 }
 
+// The engine drops the sticky bit of folders that it makes itself.
+func TestStickyFolder(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
+	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	client := connect(t)
+	ctr, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Container(t.Context(), plan.Compile[0])
+	require.NoError(t, err)
+	_, err = ctr.Sync(t.Context())
+	require.NoError(t, err)
+	asked := session.Asked()
+	var made [][]string
+	for _, layer := range asked[len(asked)-1].Named("withDirectory") {
+		for _, call := range layer.Args["source"].(daggertest.Chain) {
+			if from, ok := call.Args["source"].(daggertest.Chain); ok && call.Name == "withDirectory" {
+				made = append(made, execs(from)...)
+			}
+		}
+	}
+	assert.Equal(t, [][]string{{"install", "-d", "-m", "1777", "/rootfs/tmp"}}, made)
+}
+
 // All platforms are pushed at once, in the plan's order, under each tag; the login is the pusher's alone.
 func TestPublish(t *testing.T) {
 	dir := program(t)
