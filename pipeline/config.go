@@ -67,6 +67,7 @@ func ReadEnv(ctx context.Context, environ []string, target any) error {
 	values := envconfig.MapLookuper(nonEmpty(environ))
 	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: values})
 	if err == nil {
+		dropEmpty(reflect.ValueOf(target).Elem())
 		return nil
 	}
 	// The library stops at the first value and does not say what to write instead, so look for all of them.
@@ -82,6 +83,15 @@ func ReadEnv(ctx context.Context, environ []string, target any) error {
 		return fmt.Errorf("reading the environment: %w", err)
 	}
 	return f.err()
+}
+
+// dropEmpty takes empty values out of lists: a block of lines in YAML ends in a newline.
+func dropEmpty(target reflect.Value) {
+	for i := range target.NumField() {
+		if list, ok := target.Field(i).Interface().([]string); ok {
+			target.Field(i).Set(reflect.ValueOf(slices.DeleteFunc(list, func(v string) bool { return strings.TrimSpace(v) == "" })))
+		}
+	}
 }
 
 // EnvName is the variable that fills a struct's field, or "".

@@ -21,6 +21,14 @@ func TestReadEnvTakesAnEmptyVariableForNone(t *testing.T) {
 	assert.Zero(t, c)
 }
 
+// A block of lines in YAML ends in a newline, and may have blank lines.
+func TestReadEnvLeavesOutBlankLines(t *testing.T) {
+	var c Config
+	require.NoError(t, ReadEnv(t.Context(), []string{"SLIPWAY_LABELS=a=1\n\nb=2\n", "SLIPWAY_PORTS=80,"}, &c))
+	assert.Equal(t, []string{"a=1", "b=2"}, c.Labels)
+	assert.Equal(t, []string{"80"}, c.Ports)
+}
+
 func TestUnknownEnv(t *testing.T) {
 	environ := []string{"SLIPWAY_PLATFORM=linux/amd64", "SLIPWAY_PORTS=80", "SLIPWAY_EMPTY=", "PLATFORM=x"}
 	assert.EqualError(t, UnknownEnv(environ, Config{}), "SLIPWAY_PLATFORM: no such setting: slipway build --help lists the variables")
