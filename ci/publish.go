@@ -8,7 +8,7 @@ import (
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/engine/dagger"
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/publish/target"
 )
 
 // Build the image for all platforms and push it, as one index. Returns its reference by digest
@@ -30,9 +30,9 @@ func (m *Slipway) Publish(
 	if len(tags) == 0 {
 		tags = []string{"latest"}
 	}
-	target := publish.Target{Repository: repository, Tags: tags}
+	to := target.Target{Repository: repository, Tags: tags}
 	var faults []error
-	for _, fault := range target.Validate() {
+	for _, fault := range to.Validate() {
 		faults = append(faults, fault)
 	}
 	if (username == "") != (password == nil) {
@@ -57,7 +57,7 @@ func (m *Slipway) Publish(
 		}
 		login = &engine.Login{User: username, Password: secret}
 	}
-	return build.Publish(ctx, target, login)
+	return build.Publish(ctx, to, login)
 }
 
 // Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // WriteArchive writes an image or index as an OCI archive: a tar file of an OCI layout with this one entry, named
@@ -30,7 +31,7 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 		if err != nil {
 			return err
 		}
-		index, err := layoutIndex(named(entry, map[string]string{annotationRefName: refName}))
+		index, err := layoutIndex(named(entry, map[string]string{oci.AnnotationRefName: refName}))
 		if err != nil {
 			return err
 		}
@@ -59,7 +60,7 @@ func WriteDocker(ctx context.Context, w io.Writer, img v1.Image, imageName strin
 	if err != nil {
 		return err
 	}
-	index, err := layoutIndex(named(entry, map[string]string{annotationRefName: tag.TagStr(), annotationContainerd: familiar(tag)}))
+	index, err := layoutIndex(named(entry, map[string]string{oci.AnnotationRefName: tag.TagStr(), annotationContainerd: familiar(tag)}))
 	if err != nil {
 		return err
 	}

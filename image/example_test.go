@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/image/roots"
 )
 
 // An image from nothing, with one program in it, in a file that docker, podman, skopeo and crane read.
@@ -23,7 +24,7 @@ func Example() {
 	check(err)
 	layer, err := image.NewLayer(ctx, store, []image.File{
 		image.FromBytes("/app/hello", 0o755, []byte("a program")),
-		image.FromBytes("/etc/ssl/certs/ca-certificates.crt", 0o644, image.RootCertificates()),
+		image.FromBytes("/etc/ssl/certs/ca-certificates.crt", 0o644, roots.PEM()),
 	}, created)
 	check(err)
 	img, err := image.New(image.Spec{

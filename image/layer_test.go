@@ -4,8 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -279,20 +277,4 @@ func BenchmarkNewLayer(b *testing.B) {
 		_, err := NewLayer(b.Context(), store, []File{file}, epoch)
 		require.NoError(b, err)
 	}
-}
-
-func TestRootCertificates(t *testing.T) {
-	pool, count := x509.NewCertPool(), 0
-	for rest := RootCertificates(); len(rest) > 0; count++ {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		require.NotNil(t, block)
-		require.Equal(t, "CERTIFICATE", block.Type)
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		require.NoError(t, err)
-		require.True(t, pool.AppendCertsFromPEM(pem.EncodeToMemory(block)), certificate.Subject)
-	}
-	assert.Greater(t, count, 100)
-	RootCertificates()[0] = 'x' // a copy
-	assert.True(t, bytes.HasPrefix(RootCertificates(), []byte("-----BEGIN CERTIFICATE-----\n")))
 }

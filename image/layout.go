@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // WriteLayout adds an image or index to the OCI layout in the folder dir, which is made if need be. An entry of the
@@ -50,7 +51,7 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 			return err
 		}
 	}
-	return replaceEntry(filepath.Join(dir, "index.json"), named(entry, map[string]string{annotationRefName: refName}))
+	return replaceEntry(filepath.Join(dir, "index.json"), named(entry, map[string]string{oci.AnnotationRefName: refName}))
 }
 
 // add writes a blob, unless there is one with its name and size.
@@ -152,8 +153,8 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 		if err := json.Unmarshal(entries[i], &old); err != nil {
 			return fmt.Errorf("the manifests of its index.json: %w", err)
 		}
-		refName := old.Annotations[annotationRefName]
-		if refName == entry.Annotations[annotationRefName] && (refName != "" || old.Digest == entry.Digest) {
+		refName := old.Annotations[oci.AnnotationRefName]
+		if refName == entry.Annotations[oci.AnnotationRefName] && (refName != "" || old.Digest == entry.Digest) {
 			entries = slices.Delete(entries, i, i+1)
 			at = i
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
@@ -83,7 +84,7 @@ func TestWriteArchive(t *testing.T) {
 	assert.Len(t, names[4:], 3+2*2+1, "three layers, two configurations and manifests, one index")
 	require.Len(t, index.Manifests, 1)
 	assert.Equal(t, mustDigest(t, x), index.Manifests[0].Digest)
-	assert.Equal(t, map[string]string{annotationRefName: "v1"}, index.Manifests[0].Annotations)
+	assert.Equal(t, map[string]string{oci.AnnotationRefName: "v1"}, index.Manifests[0].Annotations)
 
 	dir := t.TempDir()
 	require.NoError(t, exec.CommandContext(t.Context(), "tar", "-xf", path, "-C", dir).Run())
@@ -146,7 +147,7 @@ func readIndex(t testing.TB, dir string) (index v1.IndexManifest) {
 
 func refNames(index v1.IndexManifest) (names []string) {
 	for _, d := range index.Manifests {
-		names = append(names, d.Annotations[annotationRefName])
+		names = append(names, d.Annotations[oci.AnnotationRefName])
 	}
 	return names
 }
@@ -167,7 +168,7 @@ func TestWriteLayout(t *testing.T) {
 	replaced := readIndex(t, dir)
 	assert.Equal(t, refNames(index), refNames(replaced), "in its place")
 	for _, d := range replaced.Manifests {
-		if d.Annotations[annotationRefName] == "one" {
+		if d.Annotations[oci.AnnotationRefName] == "one" {
 			assert.Equal(t, mustDigest(t, second), d.Digest)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // files opens a file of an OCI layout by its name, with slashes, relative to the layout.
@@ -47,12 +48,12 @@ func resolveLayout(ctx context.Context, ref string, open func(path string) (file
 	source := layoutSource{layout}
 	chosen, names := index.Manifests, []string(nil)
 	for _, d := range index.Manifests {
-		if entry := d.Annotations[annotationRefName]; entry != "" {
+		if entry := d.Annotations[oci.AnnotationRefName]; entry != "" {
 			names = append(names, entry)
 		}
 	}
 	if refName != "" {
-		chosen = slices.DeleteFunc(slices.Clone(chosen), func(d v1.Descriptor) bool { return d.Annotations[annotationRefName] != refName })
+		chosen = slices.DeleteFunc(slices.Clone(chosen), func(d v1.Descriptor) bool { return d.Annotations[oci.AnnotationRefName] != refName })
 	}
 	switch {
 	case len(chosen) == 1:

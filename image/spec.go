@@ -12,13 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-)
-
-// Keys of annotations; those of the base are for images that are put together elsewhere. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
-const (
-	AnnotationBaseName   = "org.opencontainers.image.base.name"
-	AnnotationBaseDigest = "org.opencontainers.image.base.digest"
-	annotationRefName    = "org.opencontainers.image.ref.name"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Spec says what an image is made of.
@@ -72,9 +66,9 @@ func New(spec Spec) (v1.Image, error) {
 		if layers, err = base.Layers(); err != nil {
 			return nil, err
 		}
-		annotations[AnnotationBaseDigest] = spec.Base.Digest.String()
+		annotations[oci.AnnotationBaseImageDigest] = spec.Base.Digest.String()
 		if spec.Base.Name != "" {
-			annotations[AnnotationBaseName] = spec.Base.Name
+			annotations[oci.AnnotationBaseImageName] = spec.Base.Name
 		}
 	}
 	maps.Copy(annotations, spec.Annotations)

@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -93,12 +94,12 @@ func TestNewOnABase(t *testing.T) {
 	manifest, err := img.Manifest()
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{
-		"z": "1", "a": "2", AnnotationBaseName: s.host + "/base:1", AnnotationBaseDigest: base.Digest.String(),
+		"z": "1", "a": "2", oci.AnnotationBaseImageName: s.host + "/base:1", oci.AnnotationBaseImageDigest: base.Digest.String(),
 	}, manifest.Annotations)
 
 	spec := sampleSpec(t, base)
 	spec.WorkingDir = ""
-	spec.Annotations = map[string]string{AnnotationBaseName: "example.com/own:1"}
+	spec.Annotations = map[string]string{oci.AnnotationBaseImageName: "example.com/own:1"}
 	img, err = New(spec)
 	require.NoError(t, err)
 	file, err := img.ConfigFile()
@@ -106,7 +107,7 @@ func TestNewOnABase(t *testing.T) {
 	assert.Equal(t, "/base", file.Config.WorkingDir)
 	manifest, err = img.Manifest()
 	require.NoError(t, err)
-	assert.Equal(t, "example.com/own:1", manifest.Annotations[AnnotationBaseName])
+	assert.Equal(t, "example.com/own:1", manifest.Annotations[oci.AnnotationBaseImageName])
 
 	spec.Platform.Architecture = "s390x"
 	_, err = New(spec)

@@ -1,15 +1,6 @@
 package pipeline
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"reflect"
-	"slices"
-	"strings"
-
-	"github.com/sethvargo/go-envconfig"
-)
+import "errors"
 
 // Config is what a user asks for. The zero value asks for the defaults.
 //
@@ -59,79 +50,6 @@ type Config struct {
 	// SourceDateEpoch is the time of everything in the image, in seconds since 1970. Empty: 0.
 	// Source: https://reproducible-builds.org/specs/source-date-epoch/
 	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
-}
-
-// ReadEnv fills target, a pointer to a struct whose fields have env tags, from environ, a list of KEY=VALUE. A value that
-// its field cannot hold is reported as [Faults].
-func ReadEnv(ctx context.Context, environ []string, target any) error {
-	values := envconfig.MapLookuper(nonEmpty(environ))
-	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: values})
-	if err == nil {
-		dropEmpty(reflect.ValueOf(target).Elem())
-		return nil
-	}
-	// The library stops at the first value and does not say what to write instead, so look for all of them.
-	var f faulty
-	for field := range reflect.TypeOf(target).Elem().Fields() {
-		name := EnvName(field)
-		value, set := values.Lookup(name)
-		if set && field.Type.Kind() == reflect.Bool && !isBool(value) {
-			f.add(name, value, "neither true nor false", "write true or false")
-		}
-	}
-	if f.err() == nil {
-		return fmt.Errorf("reading the environment: %w", err)
-	}
-	return f.err()
-}
-
-// dropEmpty takes empty values out of lists: a block of lines in YAML ends in a newline.
-func dropEmpty(target reflect.Value) {
-	for i := range target.NumField() {
-		if list, ok := target.Field(i).Interface().([]string); ok {
-			target.Field(i).Set(reflect.ValueOf(slices.DeleteFunc(list, func(v string) bool { return strings.TrimSpace(v) == "" })))
-		}
-	}
-}
-
-// EnvName is the variable that fills a struct's field, or "".
-func EnvName(field reflect.StructField) string {
-	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-	return name
-}
-
-// UnknownEnv reports, as [Faults], each SLIPWAY_* variable of environ that no field of the structs reads: a misspelled
-// setting would otherwise be a silent one.
-func UnknownEnv(environ []string, structs ...any) error {
-	var known []string
-	for _, s := range structs {
-		for field := range reflect.TypeOf(s).Fields() {
-			known = append(known, EnvName(field))
-		}
-	}
-	var f faulty
-	for name := range nonEmpty(environ) {
-		if strings.HasPrefix(name, "SLIPWAY_") && !slices.Contains(known, name) {
-			f.add(name, "", "no such setting", "slipway build --help lists the variables")
-		}
-	}
-	slices.SortFunc(f.faults, func(a, b Fault) int { return strings.Compare(a.Field, b.Field) })
-	return f.err()
-}
-
-// nonEmpty leaves out variables without a value: CI systems define every input, also those that nobody filled in.
-func nonEmpty(environ []string) map[string]string {
-	vars := map[string]string{}
-	for _, kv := range environ {
-		if name, value, _ := strings.Cut(kv, "="); value != "" {
-			vars[name] = value
-		}
-	}
-	return vars
-}
-
-func isBool(value string) bool {
-	return slices.Contains([]string{"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"}, value)
 }
 
 // AsFaults returns the faults in err, or nil.

@@ -1,46 +1,11 @@
 package pipeline
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestReadEnvReportsEveryBadValue(t *testing.T) {
-	var c Config
-	err := ReadEnv(t.Context(), []string{"SLIPWAY_CGO=yes", "SLIPWAY_ALLOW_ROOT=2", "SLIPWAY_PORTS=80"}, &c)
-	assert.EqualError(t, err, "SLIPWAY_CGO \"yes\": neither true nor false: write true or false\n"+
-		"SLIPWAY_ALLOW_ROOT \"2\": neither true nor false: write true or false")
-}
-
-func TestReadEnvTakesAnEmptyVariableForNone(t *testing.T) {
-	var c Config
-	require.NoError(t, ReadEnv(t.Context(), []string{"SLIPWAY_CGO=", "SLIPWAY_PLATFORMS="}, &c))
-	assert.Zero(t, c)
-}
-
-// A block of lines in YAML ends in a newline, and may have blank lines.
-func TestReadEnvLeavesOutBlankLines(t *testing.T) {
-	var c Config
-	require.NoError(t, ReadEnv(t.Context(), []string{"SLIPWAY_LABELS=a=1\n\nb=2\n", "SLIPWAY_PORTS=80,"}, &c))
-	assert.Equal(t, []string{"a=1", "b=2"}, c.Labels)
-	assert.Equal(t, []string{"80"}, c.Ports)
-}
-
-func TestUnknownEnv(t *testing.T) {
-	environ := []string{"SLIPWAY_PLATFORM=linux/amd64", "SLIPWAY_PORTS=80", "SLIPWAY_EMPTY=", "PLATFORM=x"}
-	assert.EqualError(t, UnknownEnv(environ, Config{}), "SLIPWAY_PLATFORM: no such setting: slipway build --help lists the variables")
-	assert.NoError(t, UnknownEnv(environ[1:], Config{}))
-}
-
-// A field without a variable could not be set in a CI step.
-func TestEveryFieldHasAVariable(t *testing.T) {
-	for field := range reflect.TypeFor[Config]().Fields() {
-		assert.Regexp(t, `^(SLIPWAY_[A-Z_]+|SOURCE_DATE_EPOCH)$`, EnvName(field), field.Name)
-	}
-}
 
 func TestExactGo(t *testing.T) {
 	for in, want := range map[string]string{

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/pipeline/environ"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,7 +34,7 @@ func TestPlans(t *testing.T) {
 			source, settings, golden := split(archive)
 
 			var config pipeline.Config
-			require.NoError(t, pipeline.ReadEnv(t.Context(), settings, &config))
+			require.NoError(t, environ.Read(t.Context(), settings, &config))
 			plan, err := pipeline.Resolve(t.Context(), source, config)
 
 			got := map[string]string{}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-ci/slipway/publish/target"
 	"github.com/slipway-ci/slipway/registry"
 )
 
@@ -21,6 +22,9 @@ const parallel = 6
 // upload broke and begins again. It is called from many goroutines, one at a time, and must return soon.
 type Progress func(complete, total int64)
 
+// Target is where an image goes.
+type Target = target.Target
+
 // Push puts artifact, a v1.Image or a v1.ImageIndex, into the target's repository and returns its reference by digest.
 //
 // Blobs go first, those that the repository lacks and each of them once; layers of a base image in the same registry
@@ -29,7 +33,7 @@ type Progress func(complete, total int64)
 func Push(
 	ctx context.Context, client *registry.Client, target Target, artifact remote.Taggable, progress Progress,
 ) (name.Digest, error) {
-	repository, err := target.parse()
+	repository, err := parse(target)
 	if err != nil {
 		return name.Digest{}, err
 	}
@@ -67,8 +71,8 @@ func Push(
 	return root, nil
 }
 
-// parse is for callers that have not asked [Target.Validate].
-func (t Target) parse() (name.Repository, error) {
+// parse is for callers that have not asked Target.Validate.
+func parse(t Target) (name.Repository, error) {
 	var faults []error
 	for _, fault := range t.Validate() {
 		faults = append(faults, fault)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/registrytest"
 	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/publish/target"
 	"github.com/slipway-ci/slipway/registry"
 )
 
@@ -365,6 +366,6 @@ func TestPushRefusesWhatIsNoImage(t *testing.T) {
 	_, err := publish.Push(t.Context(), newClient(t), publish.Target{Repository: "ghcr.io/owner/app"}, struct{ remote.Taggable }{}, nil)
 	require.ErrorContains(t, err, "neither an image nor an index")
 	_, err = publish.Push(t.Context(), newClient(t), publish.Target{Repository: "ghcr.io/Owner/app", Tags: []string{"+"}}, empty.Image, nil)
-	var fault publish.Fault
+	var fault target.Fault
 	require.ErrorAs(t, err, &fault)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/engine/dagger/session"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
@@ -140,7 +140,7 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 			return err
 		}
 		defer client.Close()
-		builder = dagger.NewEngine(client, bases, a.environ)
+		builder = session.New(client, bases, a.environ)
 	}
 	built, err := builder.Build(ctx, dir, plan, display)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/pipeline/environ"
 )
 
 // options are the settings that say where results go and how the command works. What the image is, is in
@@ -33,11 +34,11 @@ type settings struct {
 }
 
 // read fills s from the environment.
-func (s *settings) read(ctx context.Context, environ []string) error {
+func (s *settings) read(ctx context.Context, vars []string) error {
 	return requests(
-		pipeline.UnknownEnv(environ, s.config, s.options),
-		pipeline.ReadEnv(ctx, environ, &s.config),
-		pipeline.ReadEnv(ctx, environ, &s.options),
+		environ.Unknown(vars, s.config, s.options),
+		environ.Read(ctx, vars, &s.config),
+		environ.Read(ctx, vars, &s.options),
 	)
 }
 
@@ -62,7 +63,7 @@ func (s *settings) flags(c *cobra.Command) flags {
 	for _, target := range []any{&s.config, &s.options} {
 		v := reflect.ValueOf(target).Elem()
 		for i := range v.NumField() {
-			f.names[v.Field(i).Addr().Interface()] = pipeline.EnvName(v.Type().Field(i))
+			f.names[v.Field(i).Addr().Interface()] = environ.Name(v.Type().Field(i))
 		}
 	}
 	f.set.SortFlags = false

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/pipeline/environ"
 )
 
 // Every setting has a flag whose help names its variable, and both stand in the README.
@@ -33,7 +34,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 	for _, s := range []any{pipeline.Config{}, options{}} {
 		for field := range reflect.TypeOf(s).Fields() {
-			name := pipeline.EnvName(field)
+			name := environ.Name(field)
 			assert.Contains(t, string(readme), "`"+name+"`", "the README")
 			if name != "SOURCE_DATE_EPOCH" {
 				assert.Contains(t, all, "("+name+")", "the help of its flag")

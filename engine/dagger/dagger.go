@@ -17,13 +17,14 @@ import (
 	"strings"
 
 	"dagger.io/dagger"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/image/roots"
+	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/publish/target"
 )
 
 // Folders of the builder container.
@@ -99,6 +100,18 @@ func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
 	return ctr.WithExec(c.Command(outDir)).Directory(outDir)
 }
 
+// Export brings the programs for a platform of the plan into the folder out, on this side of the session.
+func (b *Build) Export(ctx context.Context, c pipeline.Compile, out string) error {
+	_, err := b.Programs(c).Export(ctx, out)
+	return b.explain("compiling for "+c.Platform.String(), err)
+}
+
+// Modules downloads and verifies the modules.
+func (b *Build) Modules(ctx context.Context) error {
+	_, err := b.builder().Sync(ctx)
+	return b.explain("downloading and verifying modules", err)
+}
+
 // Container is the image for a platform of the plan, as a container that is ready to run. No program of that platform runs
 // while it is made: files are only placed.
 func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Container, error) {
@@ -146,7 +159,7 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 		return nil, fmt.Errorf("finding the base %s: %w", plan.Base, err)
 	}
 	_, digest, _ := strings.Cut(ref, "@")
-	return ctr.WithAnnotation(image.AnnotationBaseName, plan.Base).WithAnnotation(image.AnnotationBaseDigest, digest), nil
+	return ctr.WithAnnotation(oci.AnnotationBaseImageName, plan.Base).WithAnnotation(oci.AnnotationBaseImageDigest, digest), nil
 }
 
 // specialDir makes a folder whose mode has a sticky bit and its like in the builder: the engine's own call drops them.
@@ -172,7 +185,7 @@ func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Di
 		case f.Source != "":
 			dir = dir.WithFile(f.Path, b.source.File(f.Source), dagger.DirectoryWithFileOpts{Permissions: mode})
 		case f.Certificates:
-			dir = dir.WithNewFile(f.Path, string(image.RootCertificates()), dagger.DirectoryWithNewFileOpts{Permissions: mode})
+			dir = dir.WithNewFile(f.Path, string(roots.PEM()), dagger.DirectoryWithNewFileOpts{Permissions: mode})
 		case f.Append != "":
 			content, err := base.File(strings.TrimPrefix(f.Path, "/")).Contents(ctx)
 			if err != nil {
@@ -197,8 +210,8 @@ func (b *Build) Guard(ctx context.Context, compiles ...pipeline.Compile) (err er
 	for i, c := range compiles {
 		out := filepath.Join(dir, strconv.Itoa(i))
 		group.Go(func() error {
-			if _, err := b.Programs(c).Export(groupCtx, out); err != nil {
-				return b.explain("compiling for "+c.Platform.String(), err)
+			if err := b.Export(groupCtx, c, out); err != nil {
+				return err
 			}
 			_, err := guard.CheckAll(out, b.plan, c)
 			return err
@@ -256,7 +269,7 @@ type Login struct {
 
 // Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
 // returns the reference by digest. A nil login is the engine's own.
-func (b *Build) Publish(ctx context.Context, target publish.Target, login *Login) (string, error) {
+func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (string, error) {
 	containers, err := b.images(ctx)
 	if err != nil {
 		return "", err
@@ -264,21 +277,21 @@ func (b *Build) Publish(ctx context.Context, target publish.Target, login *Login
 	// The login is of this container alone: those of the platforms are the same with and without it.
 	pusher := b.client.Container()
 	if login != nil {
-		host, _, _ := strings.Cut(target.Repository, "/")
+		host, _, _ := strings.Cut(to.Repository, "/")
 		pusher = pusher.WithRegistryAuth(host, login.User, login.Password)
 	}
 	var ref string
-	for _, tag := range target.Tags {
-		ref, err = pusher.Publish(ctx, target.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
+	for _, tag := range to.Tags {
+		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
 		if err != nil {
-			return "", fmt.Errorf("pushing to %s:%s: %w", target.Repository, tag, err)
+			return "", fmt.Errorf("pushing to %s:%s: %w", to.Repository, tag, err)
 		}
 	}
 	_, digest, ok := strings.Cut(ref, "@")
 	if !ok {
 		return "", fmt.Errorf("the engine returned %q, which names no digest", ref)
 	}
-	return target.Repository + "@" + digest, nil
+	return to.Repository + "@" + digest, nil
 }
 
 // explain turns the engine's error for a failed command into one that shows what the command printed.
@@ -296,5 +309,5 @@ func (b *Build) explain(what string, err error) error {
 	} else if slices.Equal(failed.Cmd, b.plan.Dependencies.Download) {
 		what = "downloading modules"
 	}
-	return engine.NewCommandError(what, failed.Stdout+failed.Stderr, remedy, fmt.Errorf("exit status %d", failed.ExitCode))
+	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, fmt.Errorf("exit status %d", failed.ExitCode))
 }

@@ -16,11 +16,12 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/engine/dagger/session"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/daggertest"
 	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/publish/target"
 )
 
 // These tests run without an engine: a recorded session shows what is asked of it. What a real engine makes of that, the
@@ -98,14 +99,14 @@ func connect(t *testing.T) *sdk.Client {
 
 func newEngine(t *testing.T) engine.Engine {
 	t.Helper()
-	return dagger.NewEngine(connect(t), &image.Bases{}, nil)
+	return session.New(connect(t), &image.Bases{}, nil)
 }
 
 // exports are the chains that end in an export, by the architecture that they compile for.
-func exports(t *testing.T, session *daggertest.Session) map[string]daggertest.Chain {
+func exports(t *testing.T, recorded *daggertest.Session) map[string]daggertest.Chain {
 	t.Helper()
 	found := map[string]daggertest.Chain{}
-	for _, c := range session.Asked() {
+	for _, c := range recorded.Asked() {
 		if c[len(c)-1].Name != "export" {
 			continue
 		}
@@ -123,12 +124,12 @@ func exports(t *testing.T, session *daggertest.Session) map[string]daggertest.Ch
 func TestBuildAsksForWhatThePlanSays(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
-	session := daggertest.Start(t, compiles(dir, plan))
+	recorded := daggertest.Start(t, compiles(dir, plan))
 	result, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
 
-	chains := exports(t, session)
+	chains := exports(t, recorded)
 	require.Len(t, chains, 2)
 	for _, compile := range plan.Compile {
 		chain := chains[compile.Platform.Architecture]
@@ -232,7 +233,7 @@ func TestPrivateModules(t *testing.T) {
 	const password = "hunter2"
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{})
-	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
+	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
 		Netrc: client.SetSecret("netrc", "machine git.example login me password "+password),
@@ -245,7 +246,7 @@ func TestPrivateModules(t *testing.T) {
 	require.NoError(t, err)
 
 	var told int
-	for _, query := range session.Queries() {
+	for _, query := range recorded.Queries() {
 		if strings.Contains(query, password) {
 			assert.Contains(t, query, "setSecret(")
 			assert.NotContains(t, query, "withExec")
@@ -253,7 +254,7 @@ func TestPrivateModules(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 2, told)
-	asked := session.Asked()
+	asked := recorded.Asked()
 	chain := asked[len(asked)-1]
 	assert.Equal(t, "/root/.netrc", chain.Named("withMountedSecret")[0].Args["path"])
 	var secret []any
@@ -269,19 +270,19 @@ func TestCallersLogins(t *testing.T) {
 	netrc := filepath.Join(t.TempDir(), "netrc")
 	require.NoError(t, os.WriteFile(netrc, []byte("machine git.example password hunter2"), 0o600))
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
-	session := daggertest.Start(t, compiles(dir, plan))
+	recorded := daggertest.Start(t, compiles(dir, plan))
 	environ := []string{"GOENV=off", "NETRC=" + netrc, "GOPRIVATE=git.example", "SSH_AUTH_SOCK=/agent.sock", "GOFLAGS=-race"}
-	result, err := dagger.NewEngine(connect(t), &image.Bases{}, environ).Build(t.Context(), dir, plan, engine.Discard)
+	result, err := session.New(connect(t), &image.Bases{}, environ).Build(t.Context(), dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
-	chain := exports(t, session)["amd64"]
+	chain := exports(t, recorded)["amd64"]
 	assert.Len(t, chain.Named("withMountedSecret"), 1)
 	assert.Len(t, chain.Named("withUnixSocket"), 1)
 	assert.Len(t, chain.Named("withSecretVariable"), 1)
 	for _, v := range chain.Named("withEnvVariable") {
 		assert.NotEqual(t, "-race", v.Args["value"])
 	}
-	for _, query := range session.Queries() {
+	for _, query := range recorded.Queries() {
 		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
 	}
 }
@@ -293,7 +294,7 @@ func TestContainer(t *testing.T) {
 		Runtime: "alpine", Ports: []string{"8080", "53/udp"}, Env: []string{"A=b=c"}, Args: []string{"x"},
 		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
 	})
-	session := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		switch c[len(c)-1].Name {
 		case "contents":
 			return "root:x:0:0:root:/root:/bin/sh\n", nil
@@ -310,7 +311,7 @@ func TestContainer(t *testing.T) {
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)
 
-	asked := session.Asked()
+	asked := recorded.Asked()
 	chain := asked[len(asked)-1]
 	assert.Equal(t, "linux/arm64", chain[0].Args["platform"])
 	assert.Equal(t, plan.Image.Base, chain[1].Args["address"])
@@ -354,13 +355,13 @@ func TestContainer(t *testing.T) {
 func TestStickyFolder(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
-	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
 	client := connect(t)
 	ctr, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Container(t.Context(), plan.Compile[0])
 	require.NoError(t, err)
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)
-	asked := session.Asked()
+	asked := recorded.Asked()
 	var made [][]string
 	for _, layer := range asked[len(asked)-1].Named("withDirectory") {
 		for _, call := range layer.Args["source"].(daggertest.Chain) {
@@ -377,7 +378,7 @@ func TestPublish(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
 	compiled := compiles(dir, plan)
-	session := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		if last := c[len(c)-1]; last.Name == "publish" {
 			return last.Args["address"].(string) + "@sha256:abc", nil
 		}
@@ -386,12 +387,12 @@ func TestPublish(t *testing.T) {
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
 	login := &dagger.Login{User: "me", Password: client.SetSecret("password", "hunter2")}
-	ref, err := build.Publish(t.Context(), publish.Target{Repository: "registry.example:5000/team/app", Tags: []string{"v1", "v2"}}, login)
+	ref, err := build.Publish(t.Context(), target.Target{Repository: "registry.example:5000/team/app", Tags: []string{"v1", "v2"}}, login)
 	require.NoError(t, err)
 	assert.Equal(t, "registry.example:5000/team/app@sha256:abc", ref)
 
 	var addresses []any
-	for _, chain := range session.Asked() {
+	for _, chain := range recorded.Asked() {
 		last := chain[len(chain)-1]
 		if last.Name != "publish" {
 			continue
@@ -406,7 +407,7 @@ func TestPublish(t *testing.T) {
 		assert.Equal(t, []any{"linux/amd64", "linux/arm64"}, platforms)
 	}
 	assert.Equal(t, []any{"registry.example:5000/team/app:v1", "registry.example:5000/team/app:v2"}, addresses)
-	for _, query := range session.Queries() {
+	for _, query := range recorded.Queries() {
 		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
 	}
 }
@@ -415,14 +416,14 @@ func TestPublish(t *testing.T) {
 func TestCheck(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{})
-	session := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
 	for name, command := range map[string][]string{
 		"verify": {"go", "mod", "tidy", "-diff"}, "vet": {"go", "vet", "./..."}, "test": {"go", "test", "./..."},
 	} {
 		require.NoError(t, build.Check(t.Context(), name))
-		asked := session.Asked()
+		asked := recorded.Asked()
 		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
 	}
 	assert.ErrorContains(t, build.Check(t.Context(), "nosuch"), "no check nosuch")

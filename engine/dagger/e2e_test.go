@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/engine/dagger/session"
 	"github.com/slipway-ci/slipway/engine/enginetest"
 	"github.com/slipway-ci/slipway/image"
 )
@@ -25,7 +25,7 @@ func TestEngine(t *testing.T) {
 	newEngine := func(t *testing.T) engine.Engine {
 		store, err := image.OpenStore(t.TempDir())
 		require.NoError(t, err)
-		return dagger.NewEngine(client, &image.Bases{Store: store}, os.Environ())
+		return session.New(client, &image.Bases{Store: store}, os.Environ())
 	}
 	enginetest.Run(t, newEngine)
 	enginetest.RunCgo(t, newEngine)

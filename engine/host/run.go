@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/gocommand"
 )
 
 // interruptDelay is how long an interrupted command may take to clean up before it is killed.
@@ -47,7 +48,7 @@ func (c command) run(ctx context.Context, step engine.Step) error {
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 		return fmt.Errorf("%s: %w", c.what, err)
 	}
-	return engine.NewCommandError(c.what, out.String(), c.remedy, err)
+	return gocommand.NewError(c.what, out.String(), c.remedy, err)
 }
 
 // tail passes everything on and remembers the end.
@@ -73,7 +74,7 @@ func (t *tail) String() string {
 	text := t.buf.String()
 	if t.cut {
 		_, text, _ = strings.Cut(text, "\n") // begin with a whole line
-		text = engine.Cut + "\n" + text
+		text = gocommand.Cut + "\n" + text
 	}
 	return text
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/gocommand"
 )
 
 // recorder is a step that keeps what is written to it.
@@ -51,7 +52,7 @@ func TestFailureShowsTheTailAndTheRemedy(t *testing.T) {
 	script := `i=0; while [ $i -lt 5000 ]; do echo "line $i"; i=$((i+1)); done; echo "missing go.sum entry for x" >&2; exit 3`
 	var out recorder
 	err := command{dir: ".", env: os.Environ(), args: []string{"sh", "-c", script}, what: "compiling"}.run(t.Context(), &out)
-	var failed *engine.CommandError
+	var failed *gocommand.Error
 	require.ErrorAs(t, err, &failed)
 	assert.Equal(t, 5001, strings.Count(out.String(), "\n"), "everything is streamed")
 	lines := strings.Split(failed.Output, "\n")
@@ -68,7 +69,7 @@ func TestTailBeginsWithAWholeLine(t *testing.T) {
 		fmt.Fprintf(out, "%06d\n", i)
 	}
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	assert.Equal(t, engine.Cut, lines[0])
+	assert.Equal(t, gocommand.Cut, lines[0])
 	assert.Equal(t, "019999", lines[len(lines)-1])
 	for _, l := range lines[1:] {
 		assert.Len(t, l, 6)

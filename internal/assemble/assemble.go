@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -244,7 +245,7 @@ func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, er
 	case f.Source != "":
 		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(b.source, f.Source))
 	case f.Certificates:
-		return image.FromBytes(f.Path, f.Mode.FileMode(), image.RootCertificates()), nil
+		return image.FromBytes(f.Path, f.Mode.FileMode(), roots.PEM()), nil
 	case f.Append != "":
 		content, err := image.ReadFile(base, f.Path)
 		if err != nil {

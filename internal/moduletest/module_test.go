@@ -147,5 +147,9 @@ func TestIncludesWhatIsImported(t *testing.T) {
 	out, err := exec.Command("go", append([]string{"list", "-deps"}, slices.Sorted(maps.Keys(imported))...)...).Output()
 	require.NoError(t, err)
 	add(string(out))
+	// A fresh engine compiles all of it before it can list the module's functions.
+	for _, heavy := range []string{"github.com/google/go-containerregistry/pkg/v1", "github.com/docker/cli", "github.com/klauspost/compress", "encoding/gob"} {
+		assert.NotContains(t, string(out), heavy)
+	}
 	assert.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(config.Include)))
 }

@@ -1,4 +1,5 @@
-package publish
+// Package target says where an image goes, and what is wrong with that.
+package target
 
 import (
 	"fmt"

@@ -1,4 +1,5 @@
-package dagger
+// Package session is the engine that compiles on the Dagger engine of a session, and assembles the images on this side of it.
+package session
 
 import (
 	"context"
@@ -6,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"dagger.io/dagger"
+	sdk "dagger.io/dagger"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
 	"github.com/slipway-ci/slipway/internal/goenv"
@@ -18,16 +20,16 @@ import (
 // Engine compiles on the Dagger engine of a session and assembles the images on this side of it, so that they are the host
 // engine's to the byte.
 type Engine struct {
-	client  *dagger.Client
+	client  *sdk.Client
 	bases   *image.Bases
 	environ []string
 }
 
 var _ engine.Engine = (*Engine)(nil)
 
-// NewEngine makes an engine of a session, which takes base images from bases. What finds private modules is taken from
+// New makes an engine of a session, which takes base images from bases. What finds private modules is taken from
 // environ, the caller's environment as a list of KEY=VALUE, and from the caller's netrc file and SSH agent.
-func NewEngine(client *dagger.Client, bases *image.Bases, environ []string) *Engine {
+func New(client *sdk.Client, bases *image.Bases, environ []string) *Engine {
 	return &Engine{client, bases, environ}
 }
 
@@ -46,14 +48,14 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 	if err != nil {
 		return nil, err
 	}
-	tree := e.client.Host().Directory(source, dagger.HostDirectoryOpts{Exclude: ignored})
+	tree := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: ignored})
 	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler {
-		return &compiler{New(e.client, tree, plan, private), report}
+		return &compiler{dagger.New(e.client, tree, plan, private), report}
 	})
 }
 
-func (e *Engine) callersPrivate() (Private, error) {
-	private := Private{Env: map[string]*dagger.Secret{}}
+func (e *Engine) callersPrivate() (dagger.Private, error) {
+	private := dagger.Private{Env: map[string]*sdk.Secret{}}
 	for name, value := range goenv.Modules(e.environ) {
 		private.Env[name] = e.client.SetSecret("slipway-"+name, value)
 	}
@@ -72,28 +74,23 @@ func (e *Engine) callersPrivate() (Private, error) {
 
 // compiler fetches what the engine compiles.
 type compiler struct {
-	*Build
+	build  *dagger.Build
 	report engine.Reporter
 }
 
 // Modules waits for the modules, so that their failure is told as such.
 func (c *compiler) Modules(ctx context.Context) error {
-	if c.plan.Dependencies.Download == nil {
+	if c.build.Plan().Dependencies.Download == nil {
 		return nil
 	}
 	return engine.Do(c.report, "", "modules", func(engine.Step) error {
-		_, err := c.builder().Sync(ctx)
-		return c.explain("downloading and verifying modules", err)
+		return c.build.Modules(ctx)
 	})
 }
 
 // Compile brings the programs of a platform here.
 func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
-	lane := p.Platform.String()
-	return engine.Do(c.report, lane, "compile", func(engine.Step) error {
-		_, err := c.Programs(p).Export(ctx, out)
-		return c.explain("compiling for "+lane, err)
-	})
+	return engine.Do(c.report, p.Platform.String(), "compile", func(engine.Step) error { return c.build.Export(ctx, p, out) })
 }
 
 // ignoredBy are the patterns of files that are not sent.

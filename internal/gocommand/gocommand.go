@@ -1,12 +1,13 @@
-package engine
+// Package gocommand makes errors of the Go command's failures: with the end of what it printed, and what mends it.
+package gocommand
 
 import (
 	"fmt"
 	"strings"
 )
 
-// CommandError is a command that failed.
-type CommandError struct {
+// Error is a Go command that failed.
+type Error struct {
 	// What was being done.
 	What string
 	// Output is the end of what the command printed.
@@ -22,9 +23,9 @@ const Cut = "…"
 // tailLines bounds what an error shows of a command's output.
 const tailLines = 40
 
-// NewCommandError makes the error of a command that failed with err while doing what: with the last lines of its output,
+// NewError makes the error of a command that failed with err while doing what: with the last lines of its output,
 // and what mends the failure if the output tells, else remedy, which may be empty.
-func NewCommandError(what, output, remedy string, err error) *CommandError {
+func NewError(what, output, remedy string, err error) *Error {
 	output = strings.TrimRight(output, "\n")
 	for _, r := range remedies {
 		if strings.Contains(output, r.sign) {
@@ -35,10 +36,10 @@ func NewCommandError(what, output, remedy string, err error) *CommandError {
 	if lines := strings.Split(output, "\n"); len(lines) > tailLines {
 		output = strings.Join(append([]string{Cut}, lines[len(lines)-tailLines:]...), "\n")
 	}
-	return &CommandError{What: what, Output: output, Remedy: remedy, err: err}
+	return &Error{What: what, Output: output, Remedy: remedy, err: err}
 }
 
-func (e *CommandError) Error() string {
+func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: the Go command failed (%v)", e.What, e.err)
 	if e.Output != "" {
@@ -50,7 +51,7 @@ func (e *CommandError) Error() string {
 	return b.String()
 }
 
-func (e *CommandError) Unwrap() error { return e.err }
+func (e *Error) Unwrap() error { return e.err }
 
 // remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
 var remedies = []struct{ sign, remedy string }{

@@ -1,4 +1,4 @@
-package publish_test
+package target_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/publish/target"
 )
 
 func TestValidTargets(t *testing.T) {
@@ -16,7 +16,7 @@ func TestValidTargets(t *testing.T) {
 		"ghcr.io/owner/app", "localhost/app", "localhost:5000/app", "127.0.0.1:5000/a/b/c", "docker.io/owner/app", "owner/app",
 		"registry.example:443/a__b/c-d.e", "[::1]:5000/app",
 	} {
-		require.Empty(t, publish.Target{Repository: repository, Tags: []string{"v1", "latest", "_x", "A.b-c_1"}}.Validate(), repository)
+		require.Empty(t, target.Target{Repository: repository, Tags: []string{"v1", "latest", "_x", "A.b-c_1"}}.Validate(), repository)
 	}
 }
 
@@ -41,7 +41,7 @@ func TestRepositoryFaults(t *testing.T) {
 			"repository names are lower case: use ghcr.io/owner/app",
 		},
 	} {
-		faults := publish.Target{Repository: repository}.Validate()
+		faults := target.Target{Repository: repository}.Validate()
 		require.Len(t, faults, len(says), "%s: %v", repository, faults)
 		for i, fault := range faults {
 			require.ErrorContains(t, fault, says[i])
@@ -60,34 +60,34 @@ func TestTagFaults(t *testing.T) {
 		"-v1":                    `use "v1"`,
 		strings.Repeat("a", 129): `use "` + strings.Repeat("a", 128) + `"`,
 	} {
-		faults := publish.Target{Repository: "ghcr.io/owner/app", Tags: []string{"ok", tag}}.Validate()
+		faults := target.Target{Repository: "ghcr.io/owner/app", Tags: []string{"ok", tag}}.Validate()
 		require.Len(t, faults, 1, tag)
 		require.Equal(t, "tag", faults[0].Field)
 		require.Equal(t, remedy, faults[0].Remedy)
 	}
-	require.Len(t, publish.Target{Repository: "App", Tags: []string{"a b", "c d"}}.Validate(), 3, "all at once")
+	require.Len(t, target.Target{Repository: "App", Tags: []string{"a b", "c d"}}.Validate(), 3, "all at once")
 }
 
 // What is valid here, go-containerregistry takes; what is suggested instead of a tag is one.
 func TestValidTargetsParse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		target := publish.Target{
+		destination := target.Target{
 			Repository: rapid.StringMatching(`(ghcr\.io/|localhost:5000/|)[a-z0-9A-Z._/:@-]{0,20}`).Draw(t, "repository"),
 			Tags:       []string{rapid.String().Draw(t, "tag")},
 		}
 		faulty := map[string]bool{}
-		for _, fault := range target.Validate() {
+		for _, fault := range destination.Validate() {
 			faulty[fault.Field] = true
 			if suggested, ok := strings.CutPrefix(fault.Remedy, `use "`); ok && fault.Field == "tag" {
-				require.Empty(t, publish.Target{Repository: "a/b", Tags: []string{strings.TrimSuffix(suggested, `"`)}}.Validate())
+				require.Empty(t, target.Target{Repository: "a/b", Tags: []string{strings.TrimSuffix(suggested, `"`)}}.Validate())
 			}
 		}
 		if !faulty["repository"] {
-			_, err := name.NewRepository(target.Repository)
+			_, err := name.NewRepository(destination.Repository)
 			require.NoError(t, err)
 		}
 		if !faulty["tag"] {
-			_, err := name.NewTag("ghcr.io/owner/app:" + target.Tags[0])
+			_, err := name.NewTag("ghcr.io/owner/app:" + destination.Tags[0])
 			require.NoError(t, err)
 		}
 	})
@@ -98,10 +98,10 @@ const zeroes = "0000000000000000000000000000000000000000000000000000000000000000
 // A login in the wrong place is not printed.
 func TestValidateHidesALogin(t *testing.T) {
 	for _, value := range []string{"https://me:hunter2@registry.example/app", "me:hunter2@registry.example/app", "me:hunter2@registry.example"} {
-		faults := publish.Target{Repository: value}.Validate()
+		faults := target.Target{Repository: value}.Validate()
 		require.Len(t, faults, 1, value)
 		require.NotContains(t, faults[0].Error(), "hunter2")
 		require.Contains(t, faults[0].Error(), "docker login")
 	}
-	require.Contains(t, publish.Target{Repository: "app@sha256:aaaa"}.Validate()[0].Error(), "digest")
+	require.Contains(t, target.Target{Repository: "app@sha256:aaaa"}.Validate()[0].Error(), "digest")
 }
