@@ -196,20 +196,26 @@ func (t tree) dependencyFiles(b *workset) []string {
 	return slices.Compact(files)
 }
 
-// needsModules says whether anything has to be downloaded.
-func (b *workset) needsModules() bool {
-	local := map[string]bool{}
+// localModules are the folders of the modules that are in the source, by their paths.
+func (b *workset) localModules() map[string]string {
+	local := map[string]string{}
 	for _, m := range b.modules {
-		local[m.file.Module.Mod.Path] = true
+		local[m.file.Module.Mod.Path] = m.dir
 	}
 	for _, r := range b.replacements() {
 		if modfile.IsDirectoryPath(r.New.Path) {
-			local[r.Old.Path] = true
+			local[r.Old.Path] = path.Join(r.dir, r.New.Path)
 		}
 	}
+	return local
+}
+
+// needsModules says whether anything has to be downloaded.
+func (b *workset) needsModules() bool {
+	local := b.localModules()
 	for _, m := range b.modules {
 		for _, require := range m.file.Require {
-			if !local[require.Mod.Path] {
+			if _, ok := local[require.Mod.Path]; !ok {
 				return true
 			}
 		}

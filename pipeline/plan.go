@@ -43,6 +43,8 @@ type Source struct {
 	// Workspace says that go.work is in charge, Vendor that the vendor folder is.
 	Workspace bool `json:"workspace,omitempty"`
 	Vendor    bool `json:"vendor,omitempty"`
+	// Files are patterns, in the manner of .dockerignore, of all that compiling reads of the source. None: all of it.
+	Files []string `json:"files,omitempty"`
 }
 
 // Go is the toolchain.

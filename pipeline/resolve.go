@@ -52,10 +52,14 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	compiled, err := r.compiledFiles(work)
+	if err != nil {
+		return nil, err
+	}
 
 	plan := &Plan{
 		Name:    programs[0].Name,
-		Source:  Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor},
+		Source:  Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled},
 		Go:      Go{Version: version, From: from},
 		Builder: "docker.io/library/golang:" + version + "-alpine",
 		Env: map[string]string{

@@ -93,7 +93,11 @@ func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 
 // Programs is the folder of the programs for a platform of the plan.
 func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
-	ctr := b.builder().WithDirectory(sourceDir, b.source)
+	source := b.source
+	if files := b.plan.Source.Files; files != nil {
+		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
+	}
+	ctr := b.builder().WithDirectory(sourceDir, source)
 	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
 		ctr = ctr.WithEnvVariable(k, c.Env[k])
 	}

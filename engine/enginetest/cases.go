@@ -91,6 +91,61 @@ const Name = "lib"
 `), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 }
 
+// reads: all that compiling reads of the source gets there: what is embedded, assembly with what it includes, and a package
+// that a symbolic link leads to.
+func (s suite) reads(t *testing.T) {
+	const tree = `
+-- go.mod --
+module example.com/reads
+
+go 1.26.8
+-- main.go --
+package main
+
+import (
+	"embed"
+
+	"example.com/reads/sum"
+)
+
+//go:embed page.html all:tree
+var files embed.FS
+
+func main() {
+	entries, _ := files.ReadDir(".")
+	println(len(entries), sum.Of(1, 2))
+}
+-- page.html --
+an embedded page
+-- tree/.hidden --
+an embedded hidden file
+-- sum/sum.go --
+package sum
+
+func Of(a, b int64) int64
+-- sum/sum_amd64.s --
+#include "textflag.h"
+#include "where.h"
+
+TEXT ·Of(SB), NOSPLIT, $0-24
+	MOVQ FIRST, AX
+	ADDQ b+8(FP), AX
+	MOVQ AX, ret+16(FP)
+	RET
+-- sum/where.h --
+#define FIRST a+0(FP)
+`
+	config := pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}}
+	content := Files(t, s.mustBuild(t, extract(t, tree), config).Images[0])["/app/reads"].Content
+	assert.Contains(t, content, "an embedded page")
+	assert.Contains(t, content, "an embedded hidden file")
+
+	dir := extract(t, tree)
+	require.NoError(t, os.Rename(filepath.Join(dir, "sum"), filepath.Join(dir, "elsewhere")))
+	require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, "sum")))
+	s.mustBuild(t, dir, config)
+}
+
 // settings: everything that a user can set about the image and the compilation.
 func (s suite) settings(t *testing.T) {
 	dir := extract(t, `

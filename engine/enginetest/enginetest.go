@@ -39,6 +39,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("scratch", s.scratch)
 	t.Run("dependency", s.dependency)
 	t.Run("workspace", s.workspace)
+	t.Run("reads", s.reads)
 	t.Run("settings", s.settings)
 	t.Run("base", s.base)
 	t.Run("platforms", s.platforms)
@@ -234,12 +235,16 @@ func Files(t *testing.T, img v1.Image) map[string]File {
 	}
 }
 
-// snapshot is every file of a folder, with its content's digest and its mode.
+// snapshot is every file of a folder, with its content's digest, and every link with what it leads to.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
+			return err
+		}
+		if e.Type() == fs.ModeSymlink {
+			files[name], err = os.Readlink(name)
 			return err
 		}
 		content, err := os.ReadFile(name)
