@@ -4,13 +4,25 @@ package moduletest
 
 import (
 	"bytes"
+	"context"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
+	"strings"
 	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/engine/enginetest"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/registry"
 )
 
 // These tests call the module as its users do: by the dagger command, from another repository's folder, on whatever engine
@@ -25,12 +37,19 @@ func user(t *testing.T) string {
 	return dir
 }
 
-func call(t *testing.T, dir string, args ...string) (stdout, stderr string, err error) {
+// command calls the module from the folder dir.
+func command(ctx context.Context, t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "dagger", append([]string{"--progress=plain", "-m", root}, args...)...)
+	cmd := exec.CommandContext(ctx, "dagger", append([]string{"--progress=plain", "-m", root}, args...)...)
 	cmd.Dir = dir
+	return cmd
+}
+
+func call(t *testing.T, dir string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	cmd := command(t.Context(), t, dir, args...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err = cmd.Run()
@@ -62,10 +81,94 @@ func TestFunctions(t *testing.T) {
 		require.NoError(t, err, "%v: %s", test.args, said)
 		assert.Contains(t, out, test.want, test.args)
 	}
-	if repository := os.Getenv("SLIPWAY_E2E_REPOSITORY"); repository != "" {
-		out, said, err := call(t, dir, "call", "publish", "--repository", repository, "--tags", "v1,v2")
-		require.NoError(t, err, said)
-		assert.Contains(t, out, repository+"@sha256:")
+}
+
+// What is published can be pulled, by each of its names, and runs. The repository is one that the engine can push to, and
+// this machine pull from.
+func TestPublish(t *testing.T) {
+	repository := os.Getenv("SLIPWAY_E2E_REPOSITORY")
+	if repository == "" {
+		t.Skip("SKIPPED: set SLIPWAY_E2E_REPOSITORY to a repository to publish to")
+	}
+	dir := user(t)
+	out, said, err := call(t, dir, "call", "--runtime", "SCRATCH", "publish", "--repository", repository, "--tags", "v1,v2")
+	require.NoError(t, err, said)
+	ref := strings.TrimSpace(out)
+	require.Contains(t, ref, repository+"@sha256:")
+
+	client, err := registry.New(registry.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	bases := &image.Bases{Store: store, Remote: client}
+	pulled, err := bases.Resolve(t.Context(), ref)
+	require.NoError(t, err)
+	for _, tag := range []string{"v1", "v2"} {
+		tagged, err := bases.Resolve(t.Context(), repository+":"+tag)
+		require.NoError(t, err)
+		assert.Equal(t, pulled.Digest, tagged.Digest)
+	}
+	_, err = pulled.Image(v1.Platform{OS: "linux", Architecture: "arm64"})
+	require.NoError(t, err)
+	if goruntime.GOOS != "linux" || goruntime.GOARCH != "amd64" {
+		return
+	}
+	img, err := pulled.Image(v1.Platform{OS: "linux", Architecture: "amd64"})
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "http-server")
+	require.NoError(t, os.WriteFile(program, []byte(enginetest.Files(t, img)["/app/http-server"].Content), 0o755))
+	cmd := exec.Command(program)
+	port := freePort(t)
+	cmd.Env = []string{"PORT=" + port}
+	require.NoError(t, cmd.Start())
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	assertHealthy(t, port)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return port
+}
+
+func assertHealthy(t *testing.T, port string) {
+	t.Helper()
+	status := 0
+	assert.Eventually(t, func() bool {
+		answer, err := http.Get("http://127.0.0.1:" + port + "/health")
+		if err == nil {
+			status = answer.StatusCode
+			_ = answer.Body.Close()
+		}
+		return err == nil
+	}, 2*time.Minute, 200*time.Millisecond)
+	assert.Equal(t, http.StatusOK, status)
+}
+
+// The program answers on the caller's own machine.
+func TestServe(t *testing.T) {
+	port := freePort(t)
+	ctx, stop := context.WithCancel(t.Context())
+	cmd := command(ctx, t, user(t), "call", "--ports", "8080", "serve", "up", "--ports", port+":8080")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	require.NoError(t, cmd.Start())
+	defer func() {
+		stop()
+		_ = cmd.Wait()
+	}()
+	assertHealthy(t, port)
+	if t.Failed() {
+		stop()
+		_ = cmd.Wait()
+		t.Log(said.String())
 	}
 }
 

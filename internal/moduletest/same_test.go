@@ -5,6 +5,7 @@ package moduletest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,38 +17,67 @@ import (
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/registry"
 )
 
-// The module's image is the host engine's but for times: the same configuration, and the same paths, modes, owners and
-// content.
+// The module's image is the host engine's but for times, on every runtime: the same configuration and annotations, and the
+// same paths, modes, owners and content. The host engine looks for bases where SLIPWAY_MIRRORS says, the Dagger engine in
+// its own mirrors: both must lead to the same images.
 func TestSameImageAsOnTheHost(t *testing.T) {
-	dir := user(t)
-	archive := filepath.Join(t.TempDir(), "image.tar")
-	_, said, err := call(t, dir, "call", "--runtime", "SCRATCH", "--ports", "8080", "--env", "A=b", "--args", "x",
-		"--labels", "a.label=1", "--files", "README.md:/doc/:0600", "image-archive", "-o", archive)
-	require.NoError(t, err, said)
-	base, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
-	require.NoError(t, err)
-
-	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{
-		Runtime: "scratch", Ports: []string{"8080"}, Env: []string{"A=b"}, Args: []string{"x"},
-		Labels: []string{"a.label=1"}, Files: []string{"README.md:/doc/:0600"},
-	})
-	require.NoError(t, err)
-	built, err := host.New(&image.Bases{}, os.Environ()).Build(t.Context(), dir, plan, engine.Discard)
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, built.Close()) }()
-	for i, p := range plan.Platforms() {
-		got, err := base.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture})
-		require.NoError(t, err)
-		want := built.Images[i]
-		gotConfig, err := got.ConfigFile()
-		require.NoError(t, err)
-		wantConfig, err := want.ConfigFile()
-		require.NoError(t, err)
-		assert.Equal(t, wantConfig.Config, gotConfig.Config)
-		assert.Equal(t, files(t, want), files(t, got), p.String())
+	var mirrors []string
+	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {
+		mirrors = strings.Split(list, ",")
 	}
+	client, err := registry.New(registry.Options{Mirrors: mirrors})
+	require.NoError(t, err)
+	defer client.Close()
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	hosts := host.New(&image.Bases{Store: store, Remote: client}, os.Environ())
+
+	for _, runtime := range pipeline.Runtimes() {
+		t.Run(runtime, func(t *testing.T) {
+			dir := user(t)
+			archive := filepath.Join(t.TempDir(), "image.tar")
+			enum := strings.ToUpper(strings.ReplaceAll(runtime, "-", "_"))
+			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--env", "A=b", "--args", "x",
+				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "README.md:/doc/:0600", "--user", "4000:5000",
+				"image-archive", "-o", archive)
+			require.NoError(t, err, said)
+			base, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
+			require.NoError(t, err)
+
+			plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{
+				Runtime: runtime, Ports: []string{"8080", "53/udp"}, Env: []string{"A=b"}, Args: []string{"x"}, User: "4000:5000",
+				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"README.md:/doc/:0600"},
+			})
+			require.NoError(t, err)
+			built, err := hosts.Build(t.Context(), dir, plan, engine.Discard)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, built.Close()) }()
+			for i, p := range plan.Platforms() {
+				got, err := base.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture})
+				require.NoError(t, err)
+				assertSame(t, built.Images[i], got)
+			}
+		})
+	}
+}
+
+func assertSame(t *testing.T, want, got v1.Image) {
+	t.Helper()
+	wantConfig, err := want.ConfigFile()
+	require.NoError(t, err)
+	gotConfig, err := got.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, wantConfig.Config, gotConfig.Config)
+	assert.Equal(t, wantConfig.Platform(), gotConfig.Platform())
+	wantManifest, err := want.Manifest()
+	require.NoError(t, err)
+	gotManifest, err := got.Manifest()
+	require.NoError(t, err)
+	assert.Equal(t, wantManifest.Annotations, gotManifest.Annotations)
+	assert.Equal(t, files(t, want), files(t, got), wantConfig.Platform().String())
 }
 
 // files are an image's files without their times.
