@@ -93,14 +93,16 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	d.line("ARG TARGETPLATFORM")
 	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
 	for _, c := range plan.Compile {
-		var env []string
-		for _, k := range slices.Sorted(maps.Keys(c.Env)) {
-			env = append(env, k+"="+c.Env[k])
-		}
-		pieces = append(pieces, fmt.Sprintf("%s) export %s ;;", c.Platform, strings.Join(env, " ")))
+		pieces = append(pieces, fmt.Sprintf("%s) export %s ;;", c.Platform, assignments(c.Env)))
 	}
-	pieces = append(pieces, `*) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;;`, "esac &&", shell(plan.Compile[0].Command(outDir)))
-	d.run(pieces...)
+	pieces = append(pieces, `*) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;;`, "esac &&")
+	command := shell(plan.Compile[0].Command(outDir))
+	if plan.Debugger != nil {
+		modules := plan.Caches[0].Path
+		pieces = append(pieces, command+" &&", "(cd / && "+assignments(plan.Debugger.Env)+" "+shell(plan.Debugger.Download)+") &&")
+		command = assignments(plan.Debugger.Env) + " " + shell(plan.Debugger.Command(modules, outDir))
+	}
+	d.run(append(pieces, command)...)
 
 	var prepare []string
 	for _, f := range files(plan) {
@@ -161,6 +163,14 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	if len(image.Args) > 0 {
 		d.line("CMD " + execForm(image.Args))
 	}
+}
+
+func assignments(env map[string]string) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, k+"="+shell([]string{env[k]}))
+	}
+	return strings.Join(list, " ")
 }
 
 func base(plan *pipeline.Plan) string {

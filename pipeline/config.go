@@ -29,6 +29,9 @@ type Config struct {
 	Stamps []string `env:"SLIPWAY_STAMPS, delimiter=\n"`
 	// CGO compiles with cgo.
 	CGO bool `env:"SLIPWAY_CGO"`
+	// Debug makes an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under
+	// Delve, which listens on port 40000.
+	Debug bool `env:"SLIPWAY_DEBUG"`
 	// Ports that the program listens on, such as "8080" or "53/udp".
 	Ports []string `env:"SLIPWAY_PORTS"`
 	// Env are environment variables of the image, as "KEY=VALUE".

@@ -28,8 +28,10 @@ type Plan struct {
 	Programs []Program `json:"programs"`
 	// Compile has one step for each platform, in the order of their names.
 	Compile []Compile `json:"compile"`
-	Guard   Guard     `json:"guard"`
-	Image   Image     `json:"image"`
+	// Debugger is compiled for each platform, too, into the folder of the programs; nil where none was asked for.
+	Debugger *Debugger `json:"debugger,omitempty"`
+	Guard    Guard     `json:"guard"`
+	Image    Image     `json:"image"`
 	// Checks look at the source. A build does not need them.
 	Checks []Check `json:"checks"`
 }
@@ -106,6 +108,8 @@ func (c Compile) Command(out string) []string {
 type Guard struct {
 	// Static programs load no libraries: the runtime has none.
 	Static bool `json:"static"`
+	// Symbols says that programs must have their symbols and debug data. Otherwise they must not.
+	Symbols bool `json:"symbols,omitempty"`
 	// Runtime is named in the error.
 	Runtime Runtime `json:"runtime"`
 }
@@ -159,7 +163,7 @@ type File struct {
 	// Path is absolute.
 	Path string `json:"path"`
 	Mode Mode   `json:"mode"`
-	// Program is the name of one of the plan's programs.
+	// Program is the name of one of the plan's programs, or of its debugger.
 	Program string `json:"program,omitempty"`
 	// Source is a file of the source, relative to it.
 	Source string `json:"source,omitempty"`

@@ -48,6 +48,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if err != nil || len(programs) == 0 {
 		return nil, err
 	}
+	r.checkDebugger(version, programs)
 	files, err := r.sourceFiles(ctx)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,10 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
 		},
 		Programs: programs,
-		Guard:    Guard{Static: !runtimes[r.runtime].libc, Runtime: r.runtime},
+		Guard:    Guard{Static: !runtimes[r.runtime].libc, Symbols: r.config.Debug, Runtime: r.runtime},
+	}
+	if r.config.Debug {
+		plan.Debugger = newDebugger()
 	}
 	if r.config.CGO {
 		plan.Env["CGO_ENABLED"] = "1"
@@ -233,7 +237,13 @@ func (r resolver) compile(p Platform, work *workset, programs []Program) Compile
 	if work.vendor {
 		mod = "-mod=vendor"
 	}
-	flags := []string{mod, "-trimpath", "-buildvcs=false", "-ldflags=" + r.ldflags}
+	flags := []string{mod, "-trimpath", "-buildvcs=false"}
+	if r.ldflags != "" {
+		flags = append(flags, "-ldflags="+r.ldflags)
+	}
+	if r.config.Debug {
+		flags = append(flags, "-gcflags=all=-N -l")
+	}
 	if len(r.tags) > 0 {
 		flags = append(flags, "-tags="+strings.Join(r.tags, ","))
 	}
@@ -318,6 +328,12 @@ func (r resolver) image(programs []Program, files []File) Image {
 		Created: r.created,
 	}
 	var binaries []File
+	if r.config.Debug {
+		image.Entrypoint = debugged(programs[0].Name)
+		image.Ports = append(slices.Clone(r.ports), debugPort)
+		slices.SortFunc(image.Ports, comparePorts)
+		programs = append(slices.Clone(programs), Program{Name: debuggerName})
+	}
 	for _, p := range programs {
 		binaries = append(binaries, File{Path: appPath(p.Name), Mode: 0o755, Program: p.Name})
 		for _, f := range files {

@@ -135,7 +135,10 @@ func parseBuildTag(s string) (string, error) {
 // readLDFlags joins the linker's flags: without symbol table and debug data, then the stamps, then the user's own, which
 // the linker reads last.
 func (c Config) readLDFlags(f *faulty) string {
-	flags := []string{"-s", "-w"}
+	var flags []string
+	if !c.Debug {
+		flags = append(flags, "-s", "-w")
+	}
 	for _, stamp := range each(f, "stamp", c.Stamps, parseStamp) {
 		flags = append(flags, "-X", stamp)
 	}

@@ -11,8 +11,8 @@ import (
 
 func TestEmbedded(t *testing.T) {
 	for text, want := range map[string][]string{
-		"package a\n": nil,
-		"//go:embed static\nvar x embed.FS\n":                              {"static"},
+		"package a\n":                         nil,
+		"//go:embed static\nvar x embed.FS\n": {"static"},
 		"//go:embed a.txt  b/*.html\t all:c\n//go:embed \"d e\" `f` g\n":   {"a.txt", "b/*.html", "c", "d e", "f", "g"},
 		"var (\n\t//go:embed in.txt\n\tx string\n)\n//go:embed\nvar y int": {"in.txt"},
 	} {

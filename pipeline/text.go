@@ -47,11 +47,17 @@ func (p *Plan) WriteText(w io.Writer) error {
 	for _, c := range p.Compile {
 		row(c.Platform.String(), "%s", assignments(c.Env))
 	}
-	if p.Guard.Static {
-		row("guard", "right platform, stripped, linked statically")
-	} else {
-		row("guard", "right platform, stripped")
+	if d := p.Debugger; d != nil {
+		row("debugger", "%s@%s", d.Module, d.Version)
 	}
+	guard := "right platform, stripped"
+	if p.Guard.Symbols {
+		guard = "right platform, with symbols"
+	}
+	if p.Guard.Static {
+		guard += ", linked statically"
+	}
+	row("guard", "%s", guard)
 
 	section("Image")
 	base := p.Image.Base

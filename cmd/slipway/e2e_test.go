@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func fails(t *testing.T, status int, cmd *exec.Cmd) string {
 
 // The README's first command, and what a user does next: start the program. Other people's tools open the image.
 func TestExampleRuns(t *testing.T) {
-	skopeo, umoci := testtool.Need(t, "skopeo", "skopeo"), testtool.Need(t, "umoci", "umoci")
+	skopeo := testtool.Need(t, "skopeo", "skopeo")
 	dir := t.TempDir()
 	archive := filepath.Join(dir, "image.tar")
 	must(t, slipway(t, nil, "build", "--runtime", "scratch", "--port", "8080", "--stamp", "main.version=v1.2.3", "--output", archive, "../../examples/http-server"))
@@ -74,18 +75,7 @@ func TestExampleRuns(t *testing.T) {
 		assert.Contains(t, string(out), fmt.Sprintf("%q: %q", "Architecture", arch))
 	}
 
-	unpack := func(t *testing.T, arch string) (bundle string) {
-		testtool.NeedRoot(t, "umoci restores owners")
-		layout, bundle := filepath.Join(t.TempDir(), "layout"), filepath.Join(t.TempDir(), "bundle")
-		for _, args := range [][]string{
-			{skopeo, "--insecure-policy", "--override-arch", arch, "copy", "oci-archive:" + archive, "oci:" + layout + ":image"},
-			{umoci, "unpack", "--image", layout + ":image", bundle},
-		} {
-			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-			require.NoError(t, err, string(out))
-		}
-		return bundle
-	}
+	unpack := func(t *testing.T, arch string) string { return unpack(t, archive, arch) }
 	t.Run("amd64 directly", func(t *testing.T) {
 		if runtime.GOARCH != "amd64" {
 			testtool.Skip(t, "a processor of type amd64")
@@ -97,17 +87,41 @@ func TestExampleRuns(t *testing.T) {
 		serves(t, exec.Command(qemu, filepath.Join(unpack(t, "arm64"), "rootfs", "app", "http-server")))
 	})
 	t.Run("amd64 in a container", func(t *testing.T) {
-		if runtime.GOARCH != "amd64" {
-			testtool.Skip(t, "a processor of type amd64")
-		}
-		runc := testtool.Need(t, "runc", "runc")
-		bundle := unpack(t, "amd64")
 		port := freePort(t)
-		onHostNetwork(t, bundle, "PORT="+port)
-		cmd := exec.Command(runc, "--root", t.TempDir(), "run", "--bundle", bundle, fmt.Sprintf("slipway-test-%d", os.Getpid()))
-		servesOn(t, cmd, port)
+		servesOn(t, container(t, unpack(t, "amd64"), "PORT="+port), port)
 	})
 }
+
+// unpack unpacks the image for an architecture from an archive, into a bundle that runc can run.
+func unpack(t *testing.T, archive, arch string) (bundle string) {
+	t.Helper()
+	skopeo, umoci := testtool.Need(t, "skopeo", "skopeo"), testtool.Need(t, "umoci", "umoci")
+	testtool.NeedRoot(t, "umoci restores owners")
+	layout, bundle := filepath.Join(t.TempDir(), "layout"), filepath.Join(t.TempDir(), "bundle")
+	for _, args := range [][]string{
+		{skopeo, "--insecure-policy", "--override-arch", arch, "copy", "oci-archive:" + archive, "oci:" + layout + ":image"},
+		{umoci, "unpack", "--image", layout + ":image", bundle},
+	} {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return bundle
+}
+
+// container is a run of the image for amd64 in a bundle: as its user, in its file system, on the host's network, with more
+// environment.
+func container(t *testing.T, bundle string, env ...string) *exec.Cmd {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		testtool.Skip(t, "a processor of type amd64")
+	}
+	runc := testtool.Need(t, "runc", "runc")
+	onHostNetwork(t, bundle, env...)
+	name := fmt.Sprintf("slipway-test-%d-%d", os.Getpid(), containers.Add(1))
+	return exec.Command(runc, "--root", t.TempDir(), "run", "--bundle", bundle, name)
+}
+
+var containers atomic.Int64
 
 func freePort(t *testing.T) string {
 	_, port, _ := strings.Cut(registrytest.FreeAddress(t), ":")
@@ -121,6 +135,21 @@ func serves(t *testing.T, cmd *exec.Cmd) {
 	servesOn(t, cmd, port)
 }
 
+// get is the status and the body of an answer, or the error.
+func get(url string) string {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, bytes.TrimSpace(body))
+}
+
 // servesOn starts the example server, asks how it is, and stops it as Kubernetes would.
 func servesOn(t *testing.T, cmd *exec.Cmd, port string) {
 	t.Helper()
@@ -130,23 +159,9 @@ func servesOn(t *testing.T, cmd *exec.Cmd, port string) {
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it fails if all went well
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	get := func(path string) (string, error) {
-		resp, err := client.Get("http://127.0.0.1:" + port + path)
-		if err != nil {
-			return "", err
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		return fmt.Sprintf("%d %s", resp.StatusCode, body), err
-	}
-	require.Eventually(t, func() bool {
-		answer, err := get("/health")
-		return err == nil && strings.TrimSpace(answer) == "200 OK"
-	}, 30*time.Second, 50*time.Millisecond, "no answer")
-	answer, err := get("/")
-	require.NoError(t, err)
-	assert.Contains(t, answer, "v1.2.3", "the stamp is in the program")
+	url := "http://127.0.0.1:" + port
+	require.Eventually(t, func() bool { return get(url+"/health") == "200 OK" }, 30*time.Second, 50*time.Millisecond, "no answer")
+	assert.Contains(t, get(url+"/"), "v1.2.3", "the stamp is in the program")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	select {
 	case err := <-exited:
@@ -158,27 +173,30 @@ func servesOn(t *testing.T, cmd *exec.Cmd, port string) {
 
 // onHostNetwork changes the runtime configuration that umoci made: no terminal, the host's network, more environment. The
 // user, the command and the file system stay the image's.
-func onHostNetwork(t *testing.T, bundle, env string) {
+func onHostNetwork(t *testing.T, bundle string, env ...string) {
+	t.Helper()
+	changeBundle(t, bundle, func(config map[string]any) {
+		process := config["process"].(map[string]any)
+		process["terminal"] = false
+		for _, kv := range env {
+			process["env"] = append(process["env"].([]any), kv)
+		}
+		user := process["user"].(map[string]any)
+		assert.EqualValues(t, 1000, user["uid"])
+		assert.EqualValues(t, 1000, user["gid"])
+		linux := config["linux"].(map[string]any)
+		linux["namespaces"] = slices.DeleteFunc(linux["namespaces"].([]any), func(n any) bool { return n.(map[string]any)["type"] == "network" })
+	})
+}
+
+func changeBundle(t *testing.T, bundle string, change func(config map[string]any)) {
 	t.Helper()
 	name := filepath.Join(bundle, "config.json")
 	raw, err := os.ReadFile(name)
 	require.NoError(t, err)
 	var config map[string]any
 	require.NoError(t, json.Unmarshal(raw, &config))
-	process := config["process"].(map[string]any)
-	process["terminal"] = false
-	process["env"] = append(process["env"].([]any), env)
-	user := process["user"].(map[string]any)
-	assert.EqualValues(t, 1000, user["uid"])
-	assert.EqualValues(t, 1000, user["gid"])
-	linux := config["linux"].(map[string]any)
-	var namespaces []any
-	for _, n := range linux["namespaces"].([]any) {
-		if n.(map[string]any)["type"] != "network" {
-			namespaces = append(namespaces, n)
-		}
-	}
-	linux["namespaces"] = namespaces
+	change(config)
 	raw, err = json.Marshal(config)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, raw, 0o644))

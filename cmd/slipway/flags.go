@@ -110,6 +110,7 @@ func (f flags) plan(c *pipeline.Config) {
 	f.text(&c.LDFlags, "ldflags", "more flags for the linker, after -s -w")
 	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version=v1.2.3; repeat for more")
 	f.yes(&c.CGO, "cgo", "compile with cgo; needs a C compiler and a runtime with a libc, such as distroless-base")
+	f.yes(&c.Debug, "debug", "keep symbols, leave optimisations out, and run the program under Delve, which listens on port 40000 for a remote debugger")
 	f.commas(&c.Ports, "port", "`PORT` that the program listens on, like 8080 or 53/udp; several by commas")
 	f.lines(&c.Env, "env", "environment variable of the image, as `KEY=VALUE`; repeat for more")
 	f.lines(&c.Args, "arg", "default `ARGUMENT` of the program; repeat for more")

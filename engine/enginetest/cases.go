@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"debug/buildinfo"
+	"debug/elf"
 	"errors"
 	"io"
 	"maps"
@@ -275,6 +277,22 @@ func (s suite) guard(t *testing.T) {
 		Runtime: "scratch", Platforms: []string{"linux/amd64"}, LDFlags: "-s=false -w=false",
 	})
 	require.ErrorContains(t, err, "not stripped")
+}
+
+// debug: the debugger is in the image, for the image's platform, beside a program that has its symbols.
+func (s suite) debug(t *testing.T) {
+	result := s.mustBuild(t, extract(t, hello), pipeline.Config{Runtime: "scratch", Debug: true, Platforms: []string{"linux/arm64"}})
+	files := Files(t, result.Images[0])
+	assert.Equal(t, "-rwxr-xr-x 0:0", files["/app/dlv"].Owned())
+	info, err := buildinfo.Read(strings.NewReader(files["/app/dlv"].Content))
+	require.NoError(t, err)
+	assert.Equal(t, "github.com/go-delve/delve/cmd/dlv", info.Path)
+	debugger, err := elf.NewFile(strings.NewReader(files["/app/dlv"].Content))
+	require.NoError(t, err)
+	assert.Equal(t, elf.EM_AARCH64, debugger.Machine)
+	program, err := elf.NewFile(strings.NewReader(files["/app/hello"].Content))
+	require.NoError(t, err)
+	assert.NotNil(t, program.Section(".symtab"))
 }
 
 // cgo: a program that needs libraries does not get onto a runtime that has none.

@@ -46,6 +46,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("reproducible", s.reproducible)
 	t.Run("failures", s.failures)
 	t.Run("guard", s.guard)
+	t.Run("debug", s.debug)
 	t.Run("cancel", s.cancel)
 }
 

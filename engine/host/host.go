@@ -3,11 +3,15 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
@@ -40,7 +44,7 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 		return nil, err
 	}
 	return assemble.Build(ctx, source, plan, e.bases, report, func(dir string) assemble.Compiler {
-		return &compiler{plan, report, source, dir, goenv.Caller(e.environ)}
+		return &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
 	})
 }
 
@@ -51,11 +55,16 @@ type compiler struct {
 	source string
 	dir    string // for what it writes
 	caller map[string]string
+	// modules is GOMODCACHE, once the debugger is in it.
+	modules string
 }
 
 // Modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
 // nothing may change in the source.
 func (c *compiler) Modules(ctx context.Context) error {
+	if err := c.debugger(ctx); err != nil {
+		return err
+	}
 	dependencies := c.plan.Dependencies
 	if dependencies.Download == nil {
 		return nil
@@ -100,12 +109,45 @@ func (c *compiler) Modules(ctx context.Context) error {
 	})
 }
 
-// Compile runs go build once for all programs.
+// debugger downloads the debugger's source, where the plan has one, and finds the module cache that it is in.
+func (c *compiler) debugger(ctx context.Context) error {
+	if c.plan.Debugger == nil {
+		return nil
+	}
+	empty := filepath.Join(c.dir, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		return err
+	}
+	return engine.Do(c.report, "", "debugger", func(step engine.Step) error {
+		cmd := command{dir: empty, args: c.plan.Debugger.Download, what: "downloading the debugger"}
+		if err := c.goCommand(ctx, step, cmd, c.plan.Debugger.Env); err != nil {
+			return err
+		}
+		var out bytes.Buffer
+		cmd = command{dir: empty, args: []string{"go", "env", "GOMODCACHE"}, what: "finding the module cache"}
+		err := c.goCommand(ctx, into{&out}, cmd, c.plan.Debugger.Env)
+		c.modules = strings.TrimSpace(out.String())
+		return err
+	})
+}
+
+// into is a step that nobody hears of: what a command prints is wanted.
+type into struct{ io.Writer }
+
+func (into) End(error) {}
+
+// Compile runs go build once for all programs, and once more for the debugger.
 func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
 	lane := p.Platform.String()
 	return engine.Do(c.report, lane, "compile", func(step engine.Step) error {
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + lane}
-		return c.goCommand(ctx, step, cmd, p.Env)
+		if err := c.goCommand(ctx, step, cmd, p.Env); err != nil || c.plan.Debugger == nil {
+			return err
+		}
+		env := maps.Clone(p.Env)
+		maps.Copy(env, c.plan.Debugger.Env)
+		cmd = command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}
+		return c.goCommand(ctx, step, cmd, env)
 	})
 }
 

@@ -88,7 +88,10 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 	if info.Path != program.ImportPath || info.Main.Path != program.Module {
 		fault("is the program %s of the module %s, where the plan has %s of %s: report it as a bug", info.Path, info.Main.Path, program.ImportPath, program.Module)
 	}
-	if section := symbols(file); section != "" {
+	switch section := symbols(file); {
+	case section == "" && plan.Guard.Symbols:
+		fault("has no symbols for a debugger: leave -s and -w out of --ldflags")
+	case section != "" && !plan.Guard.Symbols:
 		fault("is not stripped, it has a section %s: leave out what undoes -s -w in --ldflags", section)
 	}
 	if needs := libraries(file); needs != "" && plan.Guard.Static {

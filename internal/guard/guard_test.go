@@ -58,9 +58,15 @@ func TestCheck(t *testing.T) {
 		change func(*pipeline.Plan, *pipeline.Compile, *pipeline.Program)
 		want   []string // nothing: it passes
 	}{
-		"right":                  {flags: []string{stripped}},
-		"symbols":                {flags: []string{"-ldflags=-w"}, want: []string{"not stripped", ".symtab", "--ldflags"}},
-		"debug data":             {want: []string{"not stripped"}},
+		"right":          {flags: []string{stripped}},
+		"symbols":        {flags: []string{"-ldflags=-w"}, want: []string{"not stripped", ".symtab", "--ldflags"}},
+		"debug data":     {want: []string{"not stripped"}},
+		"for a debugger": {change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Guard.Symbols = true }},
+		"nothing for a debugger": {
+			flags:  []string{stripped},
+			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Guard.Symbols = true },
+			want:   []string{"no symbols for a debugger", "--ldflags"},
+		},
 		"another architecture":   {env: []string{"GOARCH=arm64"}, flags: []string{stripped}, want: []string{"EM_AARCH64", "GOARCH=arm64 and not amd64"}},
 		"another variant":        {env: []string{"GOAMD64=v3"}, flags: []string{stripped}, want: []string{"GOAMD64=v3 and not v1"}},
 		"position independent":   {flags: []string{stripped, "-buildmode=pie"}, want: []string{"/lib64/ld-linux-x86-64.so.2", "runtime distroless does not have", "leave out --ldflags"}},
