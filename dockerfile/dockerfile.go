@@ -28,6 +28,9 @@ const (
 	srcDir  = "/src"
 	outDir  = "/out"
 	rootDir = "/rootfs" // prepared pieces of the runtime's file system
+
+	caFile     = "/ca-certs.pem"     // the plan's certificates
+	publicFile = "/public-certs.pem" // the builder's own
 )
 
 // Render writes the Dockerfile of plan. The build context is the plan's source.
@@ -44,7 +47,7 @@ func Render(plan *pipeline.Plan) (string, error) {
 		d.line("# Build with --build-context base=oci-layout://" + layout)
 	}
 	d.line("")
-	if len(appends(plan)) > 0 {
+	if readsBase(plan) {
 		d.line("FROM " + base(plan) + " AS base")
 		d.line("")
 	}
@@ -74,6 +77,10 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS builder")
 	for _, k := range slices.Sorted(maps.Keys(plan.Env)) {
 		d.line("ENV " + k + "=" + quote(plan.Env[k]))
+	}
+	if plan.CACerts != "" {
+		d.line("COPY <<\"EOF\" " + caFile + "\n" + plan.CACerts + "EOF")
+		d.line("RUN cp " + pipeline.CABundle + " " + publicFile + " && cat " + caFile + " >> " + pipeline.CABundle)
 	}
 	d.line("WORKDIR " + path.Join(srcDir, plan.Source.Dir))
 	modules, both := mounts(plan.Caches[:1]), mounts(plan.Caches)
@@ -116,10 +123,18 @@ func (d *writer) builder(plan *pipeline.Plan) {
 			fmt.Sprintf("cp %s %s", shell([]string{"/base" + f.Path}), at),
 			fmt.Sprintf("printf '%%s\\n' %s >> %s", shell([]string{strings.TrimSuffix(f.Append, "\n")}), at))
 	}
+	for _, f := range files(plan) {
+		if bundleOfBase(f) {
+			theirs, ours := shell([]string{"/base" + f.Path}), shell([]string{rootDir + f.Path})
+			prepare = append(prepare, "mkdir -p "+shell([]string{rootDir + path.Dir(f.Path)}),
+				fmt.Sprintf("if [ -e %s ]; then cp %[1]s %s; else cp %s %[2]s; fi", theirs, ours, publicFile),
+				fmt.Sprintf("cat %s >> %s", caFile, ours))
+		}
+	}
 	if prepare != nil {
 		d.line("")
 		var mount []string
-		if len(appends(plan)) > 0 {
+		if readsBase(plan) {
 			mount = []string{"--mount=type=bind,from=base,target=/base"}
 		}
 		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
@@ -131,7 +146,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	image := plan.Image
 	d.line("")
 	d.line("FROM " + base(plan))
-	if slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Dir || f.Append != "" }) {
+	if slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Dir || f.Append != "" || bundleOfBase(f) }) {
 		d.line("COPY --from=builder " + rootDir + "/ /")
 	}
 	for _, f := range files(plan) {
@@ -140,7 +155,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 		case f.Program != "":
 			d.line("COPY --from=builder " + chmod + " " + arguments([]string{path.Join(outDir, f.Program), f.Path}))
 		case f.Certificates:
-			d.line("COPY --from=builder " + chmod + " /etc/ssl/certs/ca-certificates.crt " + f.Path)
+			d.line("COPY --from=builder " + chmod + " " + pipeline.CABundle + " " + f.Path)
 		case f.Source != "":
 			d.line("COPY " + chmod + " " + arguments([]string{f.Source, f.Path}))
 		case f.Text != "":
@@ -190,6 +205,14 @@ func files(plan *pipeline.Plan) []pipeline.File {
 		all = append(all, l.Files...)
 	}
 	return all
+}
+
+// bundleOfBase says whether certificates are added to those of the base.
+func bundleOfBase(f pipeline.File) bool { return f.CACerts != "" && !f.Certificates }
+
+// readsBase says whether files are made from the base's.
+func readsBase(plan *pipeline.Plan) bool {
+	return slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Append != "" || bundleOfBase(f) })
 }
 
 func appends(plan *pipeline.Plan) []pipeline.File {

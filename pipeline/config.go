@@ -32,6 +32,8 @@ type Config struct {
 	// Debug makes an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under
 	// Delve, which listens on port 40000.
 	Debug bool `env:"SLIPWAY_DEBUG"`
+	// CACerts are root certificates, in PEM, that the image and the commands of the build trust besides the public ones.
+	CACerts string `env:"SLIPWAY_CA_CERTS"`
 	// Ports that the program listens on, such as "8080" or "53/udp".
 	Ports []string `env:"SLIPWAY_PORTS"`
 	// Env are environment variables of the image, as "KEY=VALUE".

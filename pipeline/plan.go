@@ -21,8 +21,10 @@ type Plan struct {
 	// The host engine has no use for it.
 	Builder string `json:"builder"`
 	// Env is the environment of every command, besides what finds modules (GOPROXY and its like) and the tools (PATH, HOME).
-	Env          map[string]string `json:"env"`
-	Dependencies Dependencies      `json:"dependencies"`
+	Env map[string]string `json:"env"`
+	// CACerts are root certificates, in PEM, that every command trusts besides those of its machine or container.
+	CACerts      string       `json:"caCerts,omitempty"`
+	Dependencies Dependencies `json:"dependencies"`
 	// Caches are the folders that outlive a build.
 	Caches   []Cache   `json:"caches"`
 	Programs []Program `json:"programs"`
@@ -158,7 +160,8 @@ type Layer struct {
 	Files []File `json:"files"`
 }
 
-// File is a file or folder in the image. Exactly one of Program, Source, Text, Append, Certificates and Dir is set.
+// File is a file or folder in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts and Dir is set;
+// only Certificates and CACerts may be together.
 type File struct {
 	// Path is absolute.
 	Path string `json:"path"`
@@ -174,6 +177,9 @@ type File struct {
 	Append string `json:"append,omitempty"`
 	// Certificates is the bundle of public root certificates that Slipway carries.
 	Certificates bool `json:"certificates,omitempty"`
+	// CACerts are certificates, in PEM, for the end of a bundle: of Slipway's, if Certificates is set, or if the base has no
+	// file of that path, else of the base's.
+	CACerts string `json:"caCerts,omitempty"`
 	// Dir is an empty folder.
 	Dir bool `json:"dir,omitempty"`
 }

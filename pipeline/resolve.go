@@ -71,6 +71,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 			"GOTOOLCHAIN": "go" + version,
 			"GOWORK":      "off",
 		},
+		CACerts:      r.caCerts,
 		Dependencies: Dependencies{Files: dependencies},
 		Caches: []Cache{
 			{Name: "go-mod", Env: "GOMODCACHE", Path: "/go/pkg/mod"},
@@ -343,7 +344,7 @@ func (r resolver) image(programs []Program, files []File) Image {
 		}
 	}
 	// What changes least comes lowest, so that a registry and a node have most of the image already.
-	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user)}, {"files", files}, {"program", binaries}} {
+	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {"files", files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {
 			image.Layers = append(image.Layers, layer)
 		}

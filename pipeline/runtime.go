@@ -42,9 +42,10 @@ func Runtimes() []string {
 	return []string{string(Distroless), string(DistrolessBase), string(Alpine), string(Scratch)}
 }
 
-// etc are the files that make a runtime complete, of the user with the numeric name "UID:GID". Distroless brings its own.
-func (r Runtime) etc(user string) []File {
-	certificates := File{Path: "/etc/ssl/certs/ca-certificates.crt", Mode: 0o644, Certificates: true}
+// etc are the files that make a runtime complete, of the user with the numeric name "UID:GID", and the certificates that it
+// is to trust besides the public ones. Distroless brings its own of all others.
+func (r Runtime) etc(user, caCerts string) []File {
+	certificates := File{Path: CABundle, Mode: 0o644, Certificates: true, CACerts: caCerts}
 	uid, gid, _ := strings.Cut(user, ":")
 	passwd := fmt.Sprintf("app:x:%s:%s:app:/:/sbin/nologin\n", uid, gid)
 	group := fmt.Sprintf("app:x:%s:\n", gid)
@@ -72,7 +73,10 @@ func (r Runtime) etc(user string) []File {
 			{Path: "/tmp", Mode: 0o1777, Dir: true},
 		}
 	default:
-		return nil
+		if caCerts == "" {
+			return nil
+		}
+		return []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
 	}
 }
 

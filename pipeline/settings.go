@@ -20,6 +20,7 @@ type settings struct {
 	base        string
 	ldflags     string
 	tags        []string
+	caCerts     string
 	ports       []string
 	env         []string
 	user        string
@@ -51,6 +52,7 @@ func (c Config) settings(f *faulty) settings {
 	s.tags = each(f, "build-tags", c.BuildTags, parseBuildTag)
 	slices.Sort(s.tags)
 	s.ldflags = c.readLDFlags(f)
+	s.caCerts = c.readCACerts(f)
 	s.ports = each(f, "port", c.Ports, parsePort)
 	slices.SortFunc(s.ports, comparePorts)
 	s.ports = slices.Compact(s.ports)

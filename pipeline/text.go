@@ -32,6 +32,10 @@ func (p *Plan) WriteText(w io.Writer) error {
 	row("go", "%s, from %s", p.Go.Version, p.Go.From)
 	row("builder", "%s", p.Builder)
 
+	if p.CACerts != "" {
+		row("trusts", "%s more", caCerts(p.CACerts))
+	}
+
 	section("Dependencies")
 	if p.Dependencies.Download == nil {
 		row("", "nothing to download")
@@ -101,8 +105,12 @@ func (f File) origin() string {
 		return "the program"
 	case f.Source != "":
 		return "from " + f.Source
+	case f.Certificates && f.CACerts != "":
+		return "public root certificates, and " + caCerts(f.CACerts) + " more"
 	case f.Certificates:
 		return "public root certificates"
+	case f.CACerts != "":
+		return "the base's, and " + caCerts(f.CACerts) + " more"
 	case f.Append != "":
 		return "the base's, and " + strings.TrimSpace(f.Append)
 	case f.Dir:

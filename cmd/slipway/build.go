@@ -40,7 +40,7 @@ The path of the result goes to standard output.`,
 		},
 	}
 	f := a.flags(c)
-	f.plan(&a.config)
+	f.plan(&a.settings)
 	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout folder, which is added to; default: dist/NAME.tar")
 	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
 	f.work(&a.options)
@@ -65,7 +65,7 @@ docker login. The image's reference by digest goes to standard output.`,
 	f := a.flags(c)
 	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api")
 	f.commas(&a.Tags, "tag", "`TAG` to move to the image; several by commas; default: none, the image is found by its digest")
-	f.plan(&a.config)
+	f.plan(&a.settings)
 	f.work(&a.options)
 	f.json(&a.options, "write the result as JSON")
 	return c

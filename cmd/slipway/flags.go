@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"reflect"
 	"strings"
 
@@ -30,6 +33,8 @@ type options struct {
 // settings are all that a user can set: first the variables fill them, then the flags.
 type settings struct {
 	config pipeline.Config
+	// caCertFiles take the place of config.CACerts.
+	caCertFiles []string
 	options
 }
 
@@ -40,6 +45,33 @@ func (s *settings) read(ctx context.Context, vars []string) error {
 		environ.Read(ctx, vars, &s.config),
 		environ.Read(ctx, vars, &s.options),
 	)
+}
+
+// readCACerts reads the files that flags named.
+func (s *settings) readCACerts() (string, error) {
+	if s.caCertFiles == nil {
+		return s.config.CACerts, nil
+	}
+	var all strings.Builder
+	var faults pipeline.Faults
+	for _, name := range s.caCertFiles {
+		text, err := os.ReadFile(name)
+		certs := ""
+		if err == nil {
+			certs, err = pipeline.ParseCACerts(string(text))
+		}
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			err = fmt.Errorf("%w: name a file with certificates in PEM", path.Err)
+		}
+		if err != nil {
+			faults = append(faults, pipeline.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
+		}
+		all.WriteString(certs)
+	}
+	if faults != nil {
+		return "", faults
+	}
+	return all.String(), nil
 }
 
 // requests joins the faults of several looks at a request.
@@ -100,7 +132,8 @@ func (f flags) complete(name string, choices []string) {
 }
 
 // plan defines the flags that decide what the image is.
-func (f flags) plan(c *pipeline.Config) {
+func (f flags) plan(s *settings) {
+	c := &s.config
 	f.commas(&c.Packages, "package", "main package to build, a `FOLDER` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
 	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
 	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(pipeline.Runtimes(), ", ")+"; default: distroless", pipeline.Runtimes()...)
@@ -111,6 +144,7 @@ func (f flags) plan(c *pipeline.Config) {
 	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version=v1.2.3; repeat for more")
 	f.yes(&c.CGO, "cgo", "compile with cgo; needs a C compiler and a runtime with a libc, such as distroless-base")
 	f.yes(&c.Debug, "debug", "keep symbols, leave optimisations out, and run the program under Delve, which listens on port 40000 for a remote debugger")
+	f.set.StringArrayVar(&s.caCertFiles, "ca-cert", nil, f.usage(&c.CACerts, "`FILE` with root certificates, in PEM, that the image and the build trust besides the public ones; repeat for more; the variable holds the certificates themselves"))
 	f.commas(&c.Ports, "port", "`PORT` that the program listens on, like 8080 or 53/udp; several by commas")
 	f.lines(&c.Env, "env", "environment variable of the image, as `KEY=VALUE`; repeat for more")
 	f.lines(&c.Args, "arg", "default `ARGUMENT` of the program; repeat for more")

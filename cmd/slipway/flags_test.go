@@ -49,7 +49,7 @@ func TestFlagsWin(t *testing.T) {
 	require.NoError(t, s.read(t.Context(), []string{"SLIPWAY_PLATFORMS=linux/386", "SLIPWAY_LABELS=a=1\nb=2", "SLIPWAY_RUNTIME=alpine", "SLIPWAY_CGO=true"}))
 	c := &cobra.Command{}
 	f := s.flags(c)
-	f.plan(&s.config)
+	f.plan(s)
 	f.work(&s.options)
 	require.NoError(t, c.ParseFlags([]string{"--platform", "linux/amd64,linux/arm64", "--platform", "linux/arm", "--label", "c=3,4", "--runtime", "scratch", "--cgo=false"}))
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)

@@ -92,7 +92,7 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	}
 	f := a.flags(c)
-	f.plan(&a.config)
+	f.plan(&a.settings)
 	f.json(&a.options, "write the plan as JSON")
 	return c
 }
@@ -119,7 +119,7 @@ cross-compiles. Slipway itself does not use it.`,
 			return err
 		},
 	}
-	a.flags(c).plan(&a.config)
+	a.flags(c).plan(&a.settings)
 	return c
 }
 
@@ -151,7 +151,11 @@ func (a *app) plan(ctx context.Context, dir string) (*pipeline.Plan, error) {
 		}
 		config.Revision = revision
 	}
-	return pipeline.Resolve(ctx, os.DirFS(dir), config)
+	// Files that cannot be read are told together with all else that is wrong.
+	certs, certErr := a.readCACerts()
+	config.CACerts = certs
+	plan, err := pipeline.Resolve(ctx, os.DirFS(dir), config)
+	return plan, errors.Join(certErr, err)
 }
 
 // headRevision asks git for the commit of dir. A work tree that differs from it is marked: the image is not what the

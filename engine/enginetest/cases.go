@@ -6,9 +6,12 @@ import (
 	"context"
 	"debug/buildinfo"
 	"debug/elf"
+	"encoding/pem"
 	"errors"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -293,6 +296,38 @@ func (s suite) debug(t *testing.T) {
 	program, err := elf.NewFile(strings.NewReader(files["/app/hello"].Content))
 	require.NoError(t, err)
 	assert.NotNil(t, program.Section(".symtab"))
+}
+
+// caCerts: the bundle of every runtime ends in what the user adds.
+func (s suite) caCerts(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate, which may sign
+	defer server.Close()
+	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	const theirs = "the base's own"
+	withBundle := newBase(t, map[string]string{"etc/passwd": "", "etc/group": "", "etc/ssl/certs/ca-certificates.crt": theirs}, amd64)
+	without := newBase(t, map[string]string{"etc/os-release": "x"}, amd64)
+	for name, test := range map[string]struct {
+		config pipeline.Config
+		public bool
+	}{
+		"scratch":             {pipeline.Config{Runtime: "scratch"}, true},
+		"alpine":              {pipeline.Config{Runtime: "alpine", Base: withBundle}, true},
+		"distroless":          {pipeline.Config{Runtime: "distroless", Base: withBundle}, false},
+		"base without bundle": {pipeline.Config{Base: without}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.config.Platforms, test.config.CACerts = []string{"linux/amd64"}, root
+			bundle := Files(t, s.mustBuild(t, extract(t, hello), test.config).Images[0])["/etc/ssl/certs/ca-certificates.crt"]
+			assert.Equal(t, "-rw-r--r-- 0:0", bundle.Owned())
+			before, found := strings.CutSuffix(bundle.Content, root)
+			require.True(t, found)
+			if test.public {
+				assert.Greater(t, strings.Count(before, "-----BEGIN CERTIFICATE-----"), 50)
+			} else {
+				assert.Equal(t, theirs+"\n", before)
+			}
+		})
+	}
 }
 
 // cgo: a program that needs libraries does not get onto a runtime that has none.

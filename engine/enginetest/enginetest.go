@@ -47,6 +47,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("failures", s.failures)
 	t.Run("guard", s.guard)
 	t.Run("debug", s.debug)
+	t.Run("caCerts", s.caCerts)
 	t.Run("cancel", s.cancel)
 }
 

@@ -55,6 +55,8 @@ type compiler struct {
 	source string
 	dir    string // for what it writes
 	caller map[string]string
+	// bundle is the file of certificates to trust; empty for those of this machine.
+	bundle string
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
 }
@@ -62,6 +64,9 @@ type compiler struct {
 // Modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
 // nothing may change in the source.
 func (c *compiler) Modules(ctx context.Context) error {
+	if err := c.trust(); err != nil {
+		return err
+	}
 	if err := c.debugger(ctx); err != nil {
 		return err
 	}
@@ -158,6 +163,9 @@ func (c *compiler) goCommand(ctx context.Context, step engine.Step, cmd command,
 		return err
 	}
 	own := map[string]string{"TMPDIR": tmp, "GOTMPDIR": tmp, "PWD": cmd.dir, "LC_ALL": "C"}
+	if c.bundle != "" {
+		own["SSL_CERT_FILE"], own["GIT_SSL_CAINFO"] = c.bundle, c.bundle
+	}
 	cmd.env = join(c.caller, own, c.plan.Env, env)
 	return cmd.run(ctx, step)
 }

@@ -1,9 +1,16 @@
 package host_test
 
 import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -75,6 +82,53 @@ func TestEnvironmentIsMadeNotInherited(t *testing.T) {
 		"GODEBUG=gocachehash=1", "GOFIPS140=latest", "USER=somebody", "LANG=tr_TR",
 	)
 	assert.Equal(t, plain, digest(t, hostile, dir))
+}
+
+// Modules come from a server with a certificate that only the user knows.
+func TestCACertsForModules(t *testing.T) {
+	modules := t.TempDir()
+	run := func(env ...string) error {
+		cmd := exec.Command("go", "mod", "download", "github.com/pkg/errors@v0.9.1")
+		cmd.Dir, cmd.Env = t.TempDir(), append(append(os.Environ(), "GOFLAGS=-modcacherw"), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	}
+	require.NoError(t, run("GOMODCACHE="+modules))
+	proxy := httptest.NewUnstartedServer(http.FileServer(http.Dir(filepath.Join(modules, "cache/download"))))
+	proxy.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshakes that are to fail
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}))
+	dir := writeTree(t, map[string]string{
+		"go.mod": "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
+		"go.sum": "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n" +
+			"github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
+		"main.go": "package main\n\nimport \"github.com/pkg/errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n",
+	})
+	build := func(certs string) error {
+		cache := t.TempDir()
+		t.Cleanup(func() { // its folders are read-only
+			cmd := exec.Command("go", "clean", "-modcache")
+			cmd.Env = append(os.Environ(), "GOMODCACHE="+cache)
+			assert.NoError(t, cmd.Run())
+		})
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}, CACerts: certs})
+		require.NoError(t, err)
+		result, err := newEngine(t, "GOMODCACHE="+cache, "GOPROXY="+proxy.URL, "GOSUMDB=off").Build(t.Context(), dir, plan, engine.Discard)
+		if err == nil {
+			err = result.Close()
+		}
+		return err
+	}
+	err := build("")
+	require.ErrorContains(t, err, "x509")
+	require.ErrorContains(t, err, "--ca-cert FILE")
+	if runtime.GOOS == "linux" {
+		require.NoError(t, build(root))
+	}
 }
 
 func TestNoGoCommand(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -141,7 +142,7 @@ func (b *build) sharedLayers(ctx context.Context) error {
 	for i, layer := range b.plan.Image.Layers {
 		own := false
 		for _, f := range layer.Files {
-			own = own || f.Program != "" || f.Append != ""
+			own = own || f.Program != "" || f.Append != "" || f.CACerts != "" && !f.Certificates
 		}
 		if own {
 			continue
@@ -236,6 +237,18 @@ func (b *build) layer(ctx context.Context, layer pipeline.Layer, base v1.Image, 
 	return made, nil
 }
 
+// bundle is the certificates that f adds to.
+func (b *build) bundle(f pipeline.File, base v1.Image) (string, error) {
+	if f.Certificates || base == nil {
+		return string(roots.PEM()), nil
+	}
+	content, err := image.ReadFile(base, f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return string(roots.PEM()), nil
+	}
+	return string(content), err
+}
+
 func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, error) {
 	switch {
 	case f.Dir:
@@ -244,8 +257,12 @@ func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, er
 		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
 	case f.Source != "":
 		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(b.source, f.Source))
-	case f.Certificates:
-		return image.FromBytes(f.Path, f.Mode.FileMode(), roots.PEM()), nil
+	case f.Certificates || f.CACerts != "":
+		bundle, err := b.bundle(f, base)
+		if err != nil {
+			return image.File{}, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
+		}
+		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Bundle(bundle))), nil
 	case f.Append != "":
 		content, err := image.ReadFile(base, f.Path)
 		if err != nil {

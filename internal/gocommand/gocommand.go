@@ -65,5 +65,7 @@ var remedies = []struct{ sign, remedy string }{
 	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
 	{"no space left on device", "The disk is full: free some, or set TMPDIR and GOCACHE to a folder on another."},
 	{"could not read Username", "A private module needs credentials: put them in ~/.netrc, and its path into GOPRIVATE."},
+	{"certificate signed by unknown authority", "A server's certificate is not of a public authority: add the root that it is of with --ca-cert FILE."},
+	{"server certificate verification failed", "A server's certificate is not of a public authority: add the root that it is of with --ca-cert FILE."},
 	{"dial tcp", "A server cannot be reached: check the network, GOPROXY and the proxy variables."},
 }

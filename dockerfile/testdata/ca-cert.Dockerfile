@@ -1,0 +1,49 @@
+# syntax=docker/dockerfile:1
+
+FROM gcr.io/distroless/static-debian12:nonroot AS base
+
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
+ENV CGO_ENABLED=0
+ENV GO111MODULE=on
+ENV GOENV=off
+ENV GOFLAGS=""
+ENV GOTOOLCHAIN=go1.26.8
+ENV GOWORK=off
+COPY <<"EOF" /ca-certs.pem
+-----BEGIN CERTIFICATE-----
+MIIBhDCCASugAwIBAgIUbzsCnDyEe8wC1U31AgVPkLjYZQQwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMRXhhbXBsZSBSb290MCAXDTI2MTEyMzIwMDk0MloYDzIxMjYx
+MDMwMjAwOTQyWjAXMRUwEwYDVQQDDAxFeGFtcGxlIFJvb3QwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAAR8TlRpDQ/Iee8i7VHTg94iDHOMB8Qvdnv/c9Lx1Wl2nDx/
+6NZOedLclq9ZBF2NreO7EuVX76F+j5t47cgnQ4nBo1MwUTAdBgNVHQ4EFgQUryDM
+mntZeaYAZJvg5T0lViXYm8wwHwYDVR0jBBgwFoAUryDMmntZeaYAZJvg5T0lViXY
+m8wwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBTrq6DCBBq04Ru
+xQK/2CHq4/4Kl1tr9BkNxugrcAwicAIgFCJ7481JQkGHFY2XN4Ltz7aats/biWsO
+mvmhLTnvIl8=
+-----END CERTIFICATE-----
+EOF
+RUN cp /etc/ssl/certs/ca-certificates.crt /public-certs.pem && cat /ca-certs.pem >> /etc/ssl/certs/ca-certificates.crt
+WORKDIR /src
+
+COPY . /src
+ARG TARGETPLATFORM
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    case "$TARGETPLATFORM" in \
+    linux/amd64) export GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
+    *) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;; \
+    esac && \
+    go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
+
+RUN --mount=type=bind,from=base,target=/base \
+    mkdir -p /rootfs/etc/ssl/certs && \
+    if [ -e /base/etc/ssl/certs/ca-certificates.crt ]; then cp /base/etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/ca-certificates.crt; else cp /public-certs.pem /rootfs/etc/ssl/certs/ca-certificates.crt; fi && \
+    cat /ca-certs.pem >> /rootfs/etc/ssl/certs/ca-certificates.crt
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=builder /rootfs/ /
+COPY --from=builder --chmod=0755 /out/app /app/app
+WORKDIR /app
+USER 65532:65532
+LABEL org.opencontainers.image.title=app
+ENTRYPOINT ["/app/app"]

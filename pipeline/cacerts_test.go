@@ -1,0 +1,52 @@
+package pipeline
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func certificate(t *testing.T, ca bool) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	// It expired long ago: no plan depends on the clock.
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Example Root"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0), IsCA: ca, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func TestParseCACerts(t *testing.T) {
+	one, two := certificate(t, true), certificate(t, true)
+	got, err := ParseCACerts("# the company's\n" + one + "\n# twice\n" + strings.ReplaceAll(one, "\n", "\r\n") + two)
+	require.NoError(t, err)
+	assert.Equal(t, one+two, got, "no comments, none twice, in their order")
+
+	const secret = "c2VjcmV0"
+	for text, want := range map[string]string{
+		"":                    "holds no certificate",
+		"nothing":             "holds no certificate",
+		certificate(t, false): "certificate 1, of CN=Example Root, is not that of an authority",
+		one + "-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n": "block 2 is a PRIVATE KEY",
+		one + two[:len(two)/2]: "not complete",
+		"-----BEGIN CERTIFICATE-----\n" + secret + "\n-----END CERTIFICATE-----\n": "certificate 1 cannot be read",
+	} {
+		_, err := ParseCACerts(text)
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), secret)
+	}
+}
