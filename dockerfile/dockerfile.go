@@ -114,7 +114,12 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	var prepare []string
 	for _, f := range files(plan) {
 		if f.Dir {
-			prepare = append(prepare, fmt.Sprintf("install -d -m %s %s", f.Mode, shell([]string{rootDir + f.Path})))
+			command := []string{"install", "-d", "-m", f.Mode.String()}
+			if user, group, owned := strings.Cut(f.Owner, ":"); owned {
+				// COPY keeps the owners of another stage's files.
+				command = append(command, "-o", user, "-g", group)
+			}
+			prepare = append(prepare, shell(append(command, rootDir+f.Path)))
 		}
 	}
 	for _, f := range appends(plan) {

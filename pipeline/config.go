@@ -50,6 +50,8 @@ type Config struct {
 	Annotations []string `env:"SLIPWAY_ANNOTATIONS, delimiter=\n"`
 	// Files are more files and folders of the source for the image, as "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
 	Files []string `env:"SLIPWAY_FILES, delimiter=\n"`
+	// Writable are folders of the image that the program may write to, such as "/data". It may write nowhere else but in /tmp.
+	Writable []string `env:"SLIPWAY_WRITABLE"`
 	// Revision is the commit that labels and annotations name. Empty: none is named.
 	Revision string `env:"SLIPWAY_REVISION"`
 	// SourceDateEpoch is the time of everything in the image, in seconds since 1970. Empty: 0.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -182,6 +183,22 @@ type File struct {
 	CACerts string `json:"caCerts,omitempty"`
 	// Dir is an empty folder.
 	Dir bool `json:"dir,omitempty"`
+	// Owner is the numeric user and group that a folder belongs to, "UID:GID"; empty for root's. Files are root's.
+	Owner string `json:"owner,omitempty"`
+}
+
+// IDs are the numbers of Owner.
+func (f File) IDs() (uid, gid int, err error) {
+	if f.Owner == "" {
+		return 0, 0, nil
+	}
+	user, group, _ := strings.Cut(f.Owner, ":")
+	uid, err1 := strconv.Atoi(user)
+	gid, err2 := strconv.Atoi(group)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, fmt.Errorf("the owner %q of %s: %w", f.Owner, f.Path, err)
+	}
+	return uid, gid, nil
 }
 
 // Appended is the content of a file with Append, when the base's is content.

@@ -301,6 +301,22 @@ func (r resolver) sourceFiles(ctx context.Context) ([]File, error) {
 	return files, nil
 }
 
+// writableDirs are the folders that belong to the image's user. Others of the image's files may not be in them, where the user
+// could put something else in their place.
+func (r resolver) writableDirs(others []File) []File {
+	var dirs []File
+	for _, dir := range r.writable {
+		for _, f := range others {
+			if within(dir, f.Path) || !f.Dir && within(f.Path, dir) {
+				r.add("writable", dir, f.Path+" of the image is there", "choose another folder")
+				break
+			}
+		}
+		dirs = append(dirs, File{Path: dir, Mode: 0o755, Dir: true, Owner: r.user})
+	}
+	return dirs
+}
+
 // fileMode is the mode in the image. Of a file's own mode only the owner's execute bit counts, as in git: the rest is the
 // umask of whoever checked it out.
 func (f file) fileMode(own fs.FileMode) Mode {
@@ -343,6 +359,8 @@ func (r resolver) image(programs []Program, files []File) Image {
 			}
 		}
 	}
+	files = append(files, r.writableDirs(slices.Concat(r.runtime.etc(r.user, r.caCerts), files, binaries))...)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	// What changes least comes lowest, so that a registry and a node have most of the image already.
 	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {"files", files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {

@@ -27,6 +27,7 @@ type settings struct {
 	labels      map[string]string
 	annotations map[string]string
 	files       []file
+	writable    []string
 	created     int64
 }
 
@@ -61,6 +62,9 @@ func (c Config) settings(f *faulty) settings {
 	s.labels = c.readMap(f, "label", c.Labels)
 	s.annotations = c.readMap(f, "annotation", c.Annotations)
 	s.files = each(f, "file", c.Files, parseFile)
+	s.writable = each(f, "writable", c.Writable, parseWritable)
+	slices.Sort(s.writable)
+	s.writable = slices.Compact(s.writable)
 	if c.Revision != "" && !revision.MatchString(c.Revision) {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 	}
@@ -271,6 +275,32 @@ func parseFile(s string) (file, error) {
 		}
 	}
 	return f, nil
+}
+
+// systemFolders are those that every image may have, or gets when it runs. Source:
+// https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html
+var systemFolders = []string{
+	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
+	"/sys", "/tmp", "/usr", "/var",
+}
+
+// mounted are filled by the container's runtime.
+var mounted = []string{"/dev", "/proc", "/sys"}
+
+// parseWritable reads a folder that the user of the image is to own.
+func parseWritable(s string) (string, error) {
+	dir := path.Clean(s)
+	switch {
+	case !path.IsAbs(s) || dir == "/" || strings.ContainsRune(s, 0):
+		return "", fmt.Errorf("not an absolute path of a folder in the image: write it like /data")
+	case dir == "/tmp":
+		return "", fmt.Errorf("every user may write there: leave it out")
+	case slices.Contains(systemFolders, dir):
+		return "", fmt.Errorf("a folder of the system: name one of the program's own, like %s", path.Join(dir, "data"))
+	case slices.ContainsFunc(mounted, func(m string) bool { return within(m, dir) }):
+		return "", fmt.Errorf("the container's runtime fills this folder: name another, like /data")
+	}
+	return dir, nil
 }
 
 // lastEpoch is the last second that the tar format and RFC 3339 both can hold.

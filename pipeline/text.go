@@ -113,6 +113,8 @@ func (f File) origin() string {
 		return "the base's, and " + caCerts(f.CACerts) + " more"
 	case f.Append != "":
 		return "the base's, and " + strings.TrimSpace(f.Append)
+	case f.Owner != "":
+		return "a folder of the user's"
 	case f.Dir:
 		return "a folder"
 	default:

@@ -153,6 +153,7 @@ func (f flags) plan(s *settings) {
 	f.lines(&c.Labels, "label", "label of the image, as `KEY=VALUE`; repeat for more")
 	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; repeat for more")
 	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
+	f.commas(&c.Writable, "writable", "`FOLDER` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
 	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
 }
 

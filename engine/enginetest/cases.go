@@ -330,6 +330,34 @@ func (s suite) caCerts(t *testing.T) {
 	}
 }
 
+// writable: on every runtime, the user may write where the settings say and in /tmp, and nowhere else.
+func (s suite) writable(t *testing.T) {
+	base := newBase(t, map[string]string{"etc/passwd": "", "etc/group": ""}, amd64)
+	for name, config := range map[string]pipeline.Config{
+		"scratch":    {Runtime: "scratch"},
+		"alpine":     {Runtime: "alpine", Base: base},
+		"distroless": {Runtime: "distroless", Base: base},
+		"custom":     {Base: base, User: "4000:5000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config.Platforms, config.Files = []string{"linux/amd64"}, []string{"main.go:/doc/sub/", "go.mod:/doc/run:0755"}
+			config.Writable = []string{"/data/", "/var/lib/app"}
+			img := s.mustBuild(t, extract(t, hello), config).Images[0]
+			file, err := img.ConfigFile()
+			require.NoError(t, err)
+			owned := map[string]string{}
+			for name, f := range Files(t, img) {
+				if f.UID != 0 || f.GID != 0 || f.Mode.Perm()&0o022 != 0 {
+					owned[name] = f.Owned()
+				}
+			}
+			delete(owned, "/tmp")
+			mine := "drwxr-xr-x " + file.Config.User
+			assert.Equal(t, map[string]string{"/data": mine, "/var/lib/app": mine}, owned)
+		})
+	}
+}
+
 // cgo: a program that needs libraries does not get onto a runtime that has none.
 func (s suite) cgo(t *testing.T) {
 	dir := extract(t, `

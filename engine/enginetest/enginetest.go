@@ -48,6 +48,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("guard", s.guard)
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
+	t.Run("writable", s.writable)
 	t.Run("cancel", s.cancel)
 }
 

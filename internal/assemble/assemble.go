@@ -252,7 +252,8 @@ func (b *build) bundle(f pipeline.File, base v1.Image) (string, error) {
 func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, error) {
 	switch {
 	case f.Dir:
-		return image.File{Path: f.Path, Mode: os.ModeDir | f.Mode.FileMode()}, nil
+		uid, gid, err := f.IDs()
+		return image.File{Path: f.Path, Mode: os.ModeDir | f.Mode.FileMode(), UID: uid, GID: gid}, err
 	case f.Program != "":
 		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
 	case f.Source != "":

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// runImage builds the module in the folder source on scratch, and runs the image for amd64. It returns what that printed.
+func runImage(t *testing.T, source string, flags ...string) (out string, status int) {
+	t.Helper()
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	args := append([]string{"build", "--runtime", "scratch", "--platform", "linux/amd64", "--output", archive}, flags...)
+	must(t, slipway(t, nil, append(args, source)...))
+	cmd := container(t, unpack(t, archive, "amd64"))
+	said, _ := cmd.CombinedOutput()
+	return string(said), cmd.ProcessState.ExitCode()
+}
+
+// A program writes where the settings say, and nowhere else.
+func TestWritable(t *testing.T) {
+	source := writeModule(t, "writer", `package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	for _, dir := range []string{"/data", "/tmp", "/app", "/etc", "/"} {
+		fmt.Println(dir, os.WriteFile(dir+"/file", []byte("x"), 0o644) == nil)
+	}
+	fmt.Println("program", os.Remove("/app/writer") == nil)
+}
+`)
+	out, status := runImage(t, source, "--writable", "/data")
+	assert.Equal(t, "/data true\n/tmp true\n/app false\n/etc false\n/ false\nprogram false\n", out)
+	assert.Zero(t, status)
+}
