@@ -29,6 +29,8 @@ type Config struct {
 	Stamps []string `env:"SLIPWAY_STAMPS, delimiter=\n"`
 	// CGO compiles with cgo.
 	CGO bool `env:"SLIPWAY_CGO"`
+	// TZData compiles the time zones into the programs: scratch and Alpine have none.
+	TZData bool `env:"SLIPWAY_TZDATA"`
 	// Debug makes an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under
 	// Delve, which listens on port 40000.
 	Debug bool `env:"SLIPWAY_DEBUG"`

@@ -51,7 +51,11 @@ func (c Config) settings(f *faulty) settings {
 
 	s.runtime, s.base = c.readRuntime(f)
 	s.tags = each(f, "build-tags", c.BuildTags, parseBuildTag)
+	if c.TZData {
+		s.tags = append(s.tags, "timetzdata") // Source: https://pkg.go.dev/time/tzdata
+	}
 	slices.Sort(s.tags)
+	s.tags = slices.Compact(s.tags)
 	s.ldflags = c.readLDFlags(f)
 	s.caCerts = c.readCACerts(f)
 	s.ports = each(f, "port", c.Ports, parsePort)

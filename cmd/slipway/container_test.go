@@ -38,3 +38,30 @@ func main() {
 	assert.Equal(t, "/data true\n/tmp true\n/app false\n/etc false\n/ false\nprogram false\n", out)
 	assert.Zero(t, status)
 }
+
+// A program on scratch knows the time in Berlin if its time zones are compiled in.
+func TestTZData(t *testing.T) {
+	source := writeModule(t, "clock", `package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(time.Unix(0, 0).In(berlin))
+}
+`)
+	out, status := runImage(t, source)
+	assert.Contains(t, out, "unknown time zone Europe/Berlin")
+	assert.Equal(t, 1, status)
+	out, status = runImage(t, source, "--tzdata")
+	assert.Equal(t, "1970-01-01 01:00:00 +0100 CET\n", out)
+	assert.Zero(t, status)
+}
