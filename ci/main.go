@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
@@ -135,7 +136,7 @@ func New(
 	}
 	settings, err := json.Marshal(pipeline.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
-		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: cgo,
+		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strconv.FormatBool(cgo),
 		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
 		Files: files, Revision: revision,
 	})

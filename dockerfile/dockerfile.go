@@ -82,6 +82,9 @@ func (d *writer) builder(plan *pipeline.Plan) {
 		d.line("COPY <<\"EOF\" " + caFile + "\n" + plan.CACerts + "EOF")
 		d.line("RUN cp " + pipeline.CABundle + " " + publicFile + " && cat " + caFile + " >> " + pipeline.CABundle)
 	}
+	if plan.Prepare != nil {
+		d.run(shell(plan.Prepare))
+	}
 	d.line("WORKDIR " + path.Join(srcDir, plan.Source.Dir))
 	modules, both := mounts(plan.Caches[:1]), mounts(plan.Caches)
 
@@ -96,8 +99,14 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 
 	d.line("")
-	d.line("COPY . " + srcDir)
-	d.line("ARG TARGETPLATFORM")
+	if installs := installs(plan); installs != nil {
+		d.line("ARG TARGETPLATFORM")
+		d.run(slices.Concat([]string{`case "$TARGETPLATFORM" in`}, installs, []string{"esac"})...)
+		d.line("COPY . " + srcDir)
+	} else {
+		d.line("COPY . " + srcDir)
+		d.line("ARG TARGETPLATFORM")
+	}
 	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
 	for _, c := range plan.Compile {
 		pieces = append(pieces, fmt.Sprintf("%s) export %s ;;", c.Platform, assignments(c.Env)))
@@ -183,6 +192,17 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	if len(image.Args) > 0 {
 		d.line("CMD " + execForm(image.Args))
 	}
+}
+
+// installs are the cases of a shell that bring the C compilers of platforms.
+func installs(plan *pipeline.Plan) []string {
+	var cases []string
+	for _, c := range plan.Compile {
+		if c.C != nil && c.C.Install != nil {
+			cases = append(cases, fmt.Sprintf("%s) %s ;;", c.Platform, shell(c.C.Install)))
+		}
+	}
+	return cases
 }
 
 func assignments(env map[string]string) string {

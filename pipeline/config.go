@@ -27,8 +27,9 @@ type Config struct {
 	LDFlags string `env:"SLIPWAY_LDFLAGS"`
 	// Stamps set string variables at link time, as "main.version=v1.2.3".
 	Stamps []string `env:"SLIPWAY_STAMPS, delimiter=\n"`
-	// CGO compiles with cgo.
-	CGO bool `env:"SLIPWAY_CGO"`
+	// CGO compiles with cgo: "true" or "dynamic" for a runtime with glibc, "static" to link all of it into the program.
+	// Empty, "false": without.
+	CGO string `env:"SLIPWAY_CGO"`
 	// TZData compiles the time zones into the programs: scratch and Alpine have none.
 	TZData bool `env:"SLIPWAY_TZDATA"`
 	// Debug makes an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under

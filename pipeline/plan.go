@@ -21,6 +21,10 @@ type Plan struct {
 	// Builder is the image to compile in, always for the platform of the machine that it runs on: Go cross-compiles.
 	// The host engine has no use for it.
 	Builder string `json:"builder"`
+	// BuilderPackages are what is installed in a builder container, by the command Prepare, before anything else is done there.
+	// The host engine installs nothing.
+	BuilderPackages []string `json:"builderPackages,omitempty"`
+	Prepare         []string `json:"prepare,omitempty"`
 	// Env is the environment of every command, besides what finds modules (GOPROXY and its like) and the tools (PATH, HOME).
 	Env map[string]string `json:"env"`
 	// CACerts are root certificates, in PEM, that every command trusts besides those of its machine or container.
@@ -95,6 +99,8 @@ type Compile struct {
 	Platform Platform `json:"platform"`
 	// Env is added to the plan's.
 	Env map[string]string `json:"env"`
+	// C is what compiles C; nil without cgo.
+	C *C `json:"c,omitempty"`
 	// Flags and Packages are arguments of go build.
 	Flags    []string `json:"flags"`
 	Packages []string `json:"packages"`

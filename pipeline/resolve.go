@@ -59,10 +59,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 
 	plan := &Plan{
-		Name:    programs[0].Name,
-		Source:  Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled},
-		Go:      Go{Version: version, From: from},
-		Builder: "docker.io/library/golang:" + version + "-alpine",
+		Name:   programs[0].Name,
+		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled},
+		Go:     Go{Version: version, From: from},
 		Env: map[string]string{
 			"CGO_ENABLED": "0",
 			"GO111MODULE": "on",
@@ -78,15 +77,14 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
 		},
 		Programs: programs,
-		Guard:    Guard{Static: !runtimes[r.runtime].libc, Symbols: r.config.Debug, Runtime: r.runtime},
+		Guard:    Guard{Static: !runtimes[r.runtime].libc || r.cgo == cgoStatic, Symbols: r.config.Debug, Runtime: r.runtime},
 	}
 	if r.config.Debug {
 		plan.Debugger = newDebugger()
 	}
-	if r.config.CGO {
+	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
+	if r.cgo != "" {
 		plan.Env["CGO_ENABLED"] = "1"
-		// The builder's glibc must not be newer than the runtime's: both are Debian 12.
-		plan.Builder = "docker.io/library/golang:" + version + "-bookworm"
 	}
 	if work.work != nil {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working folder
@@ -164,7 +162,7 @@ func (r resolver) modulesBelow() []string {
 
 // programs finds the programs to build; it is empty where that is a fault.
 func (r resolver) programs(ctx context.Context, work *workset, version string) ([]Program, error) {
-	pkgs := newPackages(r.tree, version, r.settings.platforms[0], r.tags, r.config.CGO)
+	pkgs := newPackages(r.tree, version, r.settings.platforms[0], r.tags, r.cgo != "")
 	dirs := r.settings.packages
 	if len(r.config.Packages) == 0 {
 		mains, err := pkgs.mains(work)
@@ -248,7 +246,10 @@ func (r resolver) compile(p Platform, work *workset, programs []Program) Compile
 	if len(r.tags) > 0 {
 		flags = append(flags, "-tags="+strings.Join(r.tags, ","))
 	}
-	c := Compile{Platform: p, Env: p.goEnv(), Flags: flags}
+	c := Compile{Platform: p, Env: p.goEnv(), C: r.c(p), Flags: flags}
+	if c.C != nil {
+		maps.Copy(c.Env, CompilerEnv(c.C.Compiler))
+	}
 	for _, program := range programs {
 		c.Packages = append(c.Packages, program.Package)
 	}

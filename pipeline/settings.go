@@ -18,6 +18,7 @@ type settings struct {
 	platforms   []Platform
 	runtime     Runtime
 	base        string
+	cgo         string
 	ldflags     string
 	tags        []string
 	caCerts     string
@@ -54,9 +55,14 @@ func (c Config) settings(f *faulty) settings {
 	if c.TZData {
 		s.tags = append(s.tags, "timetzdata") // Source: https://pkg.go.dev/time/tzdata
 	}
+	s.cgo = c.readCGO(f)
+	if s.cgo == cgoStatic {
+		// Without these, net and os/user ask a C library that is not at hand where the program runs.
+		s.tags = append(s.tags, "netgo", "osusergo")
+	}
 	slices.Sort(s.tags)
 	s.tags = slices.Compact(s.tags)
-	s.ldflags = c.readLDFlags(f)
+	s.ldflags = c.readLDFlags(f, s.cgo)
 	s.caCerts = c.readCACerts(f)
 	s.ports = each(f, "port", c.Ports, parsePort)
 	slices.SortFunc(s.ports, comparePorts)
@@ -144,10 +150,13 @@ func parseBuildTag(s string) (string, error) {
 
 // readLDFlags joins the linker's flags: without symbol table and debug data, then the stamps, then the user's own, which
 // the linker reads last.
-func (c Config) readLDFlags(f *faulty) string {
+func (c Config) readLDFlags(f *faulty, cgo string) string {
 	var flags []string
 	if !c.Debug {
 		flags = append(flags, "-s", "-w")
+	}
+	if cgo == cgoStatic {
+		flags = append(flags, "-linkmode", "external", "-extldflags", "-static")
 	}
 	for _, stamp := range each(f, "stamp", c.Stamps, parseStamp) {
 		flags = append(flags, "-X", stamp)

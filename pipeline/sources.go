@@ -22,7 +22,7 @@ var goReads = []string{
 // They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, and an import may lead
 // through a symbolic link.
 func (r resolver) compiledFiles(work *workset) ([]string, error) {
-	if r.config.CGO {
+	if r.cgo != "" {
 		return nil, nil
 	}
 	patterns := slices.Clone(goReads)

@@ -31,6 +31,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	row("go", "%s, from %s", p.Go.Version, p.Go.From)
 	row("builder", "%s", p.Builder)
+	if p.Prepare != nil {
+		row("install", "%s", shellLine(p.Prepare))
+	}
 
 	if p.CACerts != "" {
 		row("trusts", "%s more", caCerts(p.CACerts))
@@ -49,6 +52,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
 	row("environment", "%s", assignments(p.Env))
 	for _, c := range p.Compile {
+		if c.C != nil && c.C.Install != nil {
+			row("install", "%s", c.C.Install[len(c.C.Install)-1])
+		}
 		row(c.Platform.String(), "%s", assignments(c.Env))
 	}
 	if d := p.Debugger; d != nil {

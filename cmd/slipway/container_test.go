@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
 // runImage builds the module in the folder source on scratch, and runs the image for amd64. It returns what that printed.
@@ -63,5 +65,24 @@ func main() {
 	assert.Equal(t, 1, status)
 	out, status = runImage(t, source, "--tzdata")
 	assert.Equal(t, "1970-01-01 01:00:00 +0100 CET\n", out)
+	assert.Zero(t, status)
+}
+
+// A program with C in it runs on scratch.
+func TestCgoStatic(t *testing.T) {
+	testtool.Need(t, "musl-gcc", "musl-tools")
+	source := writeModule(t, "answer", `package main
+
+/*
+#include <stdio.h>
+
+static void answer(void) { puts("from C"); fflush(stdout); }
+*/
+import "C"
+
+func main() { C.answer() }
+`)
+	out, status := runImage(t, source, "--cgo", "static")
+	assert.Equal(t, "from C\n", out)
 	assert.Zero(t, status)
 }

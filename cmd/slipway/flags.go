@@ -142,7 +142,8 @@ func (f flags) plan(s *settings) {
 	f.commas(&c.BuildTags, "build-tags", "build constraints to satisfy, by commas, as go build -tags takes them")
 	f.text(&c.LDFlags, "ldflags", "more flags for the linker, after -s -w")
 	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version=v1.2.3; repeat for more")
-	f.yes(&c.CGO, "cgo", "compile with cgo; needs a C compiler and a runtime with a libc, such as distroless-base")
+	f.text(&c.CGO, "cgo", "compile with cgo: `dynamic`, which is what --cgo alone means, needs a runtime with glibc, such as distroless-base; static links all of C into the program, for any runtime", "dynamic", "static", "false")
+	f.set.Lookup("cgo").NoOptDefVal = "dynamic"
 	f.yes(&c.TZData, "tzdata", "compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none")
 	f.yes(&c.Debug, "debug", "keep symbols, leave optimisations out, and run the program under Delve, which listens on port 40000 for a remote debugger")
 	f.set.StringArrayVar(&s.caCertFiles, "ca-cert", nil, f.usage(&c.CACerts, "`FILE` with root certificates, in PEM, that the image and the build trust besides the public ones; repeat for more; the variable holds the certificates themselves"))

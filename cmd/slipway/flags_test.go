@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -55,5 +56,22 @@ func TestFlagsWin(t *testing.T) {
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)
 	assert.Equal(t, []string{"c=3,4"}, s.config.Labels)
 	assert.Equal(t, "scratch", s.config.Runtime)
-	assert.False(t, s.config.CGO)
+	assert.Equal(t, "false", s.config.CGO)
+}
+
+// The value of --cgo may be left out, and may follow as a word of its own.
+func TestCgoFlag(t *testing.T) {
+	for args, want := range map[string][]string{
+		"build --cgo":                {"build", "--cgo"},
+		"build --cgo dir":            {"build", "--cgo", "dir"},
+		"build --cgo ./static":       {"build", "--cgo", "./static"},
+		"build --cgo static dir":     {"build", "--cgo=static", "dir"},
+		"build --cgo dynamic":        {"build", "--cgo=dynamic"},
+		"build --cgo=static static":  {"build", "--cgo=static", "static"},
+		"build -- --cgo static":      {"build", "--", "--cgo", "static"},
+		"build --arg=--cgo static":   {"build", "--arg=--cgo", "static"},
+		"build --cgo --cgo false x ": {"build", "--cgo", "--cgo=false", "x"},
+	} {
+		assert.Equal(t, want, joinCgo(strings.Fields(args)))
+	}
 }

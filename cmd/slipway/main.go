@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,7 +33,7 @@ const (
 // run is the whole command, but for the process around it.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ, stdout, stderr)
-	root.SetArgs(args)
+	root.SetArgs(joinCgo(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -48,6 +49,24 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitRequest
 	}
 	return exitFailed
+}
+
+// joinCgo writes "--cgo static" as "--cgo=static": since --cgo may stand alone, its value would otherwise be taken for the
+// source's folder. A folder of such a name is written "./static".
+func joinCgo(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			return append(joined, args[i:]...)
+		}
+		if args[i] == "--cgo" && i+1 < len(args) && slices.Contains([]string{"dynamic", "static", "true", "false"}, args[i+1]) {
+			joined = append(joined, args[i]+"="+args[i+1])
+			i++
+			continue
+		}
+		joined = append(joined, args[i])
+	}
+	return joined
 }
 
 // requestError is a request that cannot be carried out as it stands.

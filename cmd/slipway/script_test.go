@@ -29,9 +29,11 @@ func TestMain(m *testing.M) {
 //   - flip FILE changes one bit in the middle of a file
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
-// Those in testdata/cgo need a C compiler.
+// Those in testdata/cgo need C compilers.
 func TestCgoScripts(t *testing.T) {
 	testtool.Need(t, "gcc", "gcc")
+	testtool.Need(t, "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
+	testtool.Need(t, "musl-gcc", "musl-tools")
 	runScripts(t, "testdata/cgo")
 }
 

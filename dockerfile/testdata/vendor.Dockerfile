@@ -9,13 +9,17 @@ ENV GOTOOLCHAIN=go1.26.0
 ENV GOWORK=off
 WORKDIR /src
 
-COPY . /src
 ARG TARGETPLATFORM
+RUN case "$TARGETPLATFORM" in \
+    linux/amd64) sh -c 'command -v x86_64-linux-gnu-gcc || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc-x86-64-linux-gnu libc6-dev-amd64-cross; }' ;; \
+    linux/arm64) sh -c 'command -v aarch64-linux-gnu-gcc || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross; }' ;; \
+    esac
+COPY . /src
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     case "$TARGETPLATFORM" in \
-    linux/amd64) export GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
-    linux/arm64) export GOARCH=arm64 GOARM64=v8.0 GOOS=linux ;; \
+    linux/amd64) export CC=x86_64-linux-gnu-gcc CXX=x86_64-linux-gnu-g++ GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
+    linux/arm64) export CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ GOARCH=arm64 GOARM64=v8.0 GOOS=linux ;; \
     *) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;; \
     esac && \
     go build -mod=vendor -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .

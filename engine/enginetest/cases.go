@@ -360,7 +360,38 @@ func (s suite) writable(t *testing.T) {
 
 // cgo: a program that needs libraries does not get onto a runtime that has none.
 func (s suite) cgo(t *testing.T) {
-	dir := extract(t, `
+	dir := extract(t, answer)
+	config := pipeline.Config{CGO: "true", Runtime: "scratch", Platforms: []string{"linux/amd64"}}
+	_, _, err := s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "leave out --cgo")
+	require.ErrorContains(t, err, "--runtime distroless-base")
+
+	config.Platforms = []string{"linux/amd64", "linux/arm64"}
+	config.Runtime, config.Base = "distroless-base", newBase(t, map[string]string{"etc/os-release": "x"}, amd64, arm64)
+	for _, img := range s.mustBuild(t, dir, config).Images {
+		program, err := elf.NewFile(strings.NewReader(Files(t, img)["/app/cgo"].Content))
+		require.NoError(t, err)
+		libraries, err := program.ImportedLibraries()
+		require.NoError(t, err)
+		assert.Contains(t, libraries, "libc.so.6")
+	}
+}
+
+// cgoStatic: a program with C needs nothing of the runtime, and does not ask it for what glibc would.
+func (s suite) cgoStatic(t *testing.T) {
+	config := pipeline.Config{CGO: "static", Runtime: "scratch", Platforms: []string{"linux/amd64"}}
+	img := s.mustBuild(t, extract(t, answer), config).Images[0]
+	content := Files(t, img)["/app/cgo"].Content
+	program, err := elf.NewFile(strings.NewReader(content))
+	require.NoError(t, err)
+	for _, p := range program.Progs {
+		assert.NotEqual(t, elf.PT_INTERP, p.Type)
+	}
+	assert.NotContains(t, content, "GLIBC", "it is musl's")
+}
+
+// answer is a program with C, which uses the C library, in the module example.com/cgo.
+const answer = `
 -- go.mod --
 module example.com/cgo
 
@@ -368,19 +399,20 @@ go 1.26.8
 -- main.go --
 package main
 
-// int answer(void) { return 42; }
+/*
+#include <stdlib.h>
+
+static int answer(void) { return atoi(getenv("ANSWER") ? getenv("ANSWER") : "42"); }
+*/
 import "C"
 
-func main() { println(C.answer()) }
-`)
-	config := pipeline.Config{CGO: true, Runtime: "scratch", Platforms: []string{"linux/amd64"}}
-	_, _, err := s.build(t.Context(), t, dir, config)
-	require.ErrorContains(t, err, "leave out --cgo")
-	require.ErrorContains(t, err, "--runtime distroless-base")
+import "net"
 
-	config.Runtime, config.Base = "distroless-base", newBase(t, map[string]string{"etc/os-release": "x"}, amd64)
-	s.mustBuild(t, dir, config)
+func main() {
+	_, err := net.LookupHost("localhost")
+	println(C.answer(), err == nil)
 }
+`
 
 // cancel: a build that is given up ends soon, says so, and leaves nothing in the temporary folder.
 func (s suite) cancel(t *testing.T) {

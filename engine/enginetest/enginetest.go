@@ -52,9 +52,12 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("cancel", s.cancel)
 }
 
-// RunCgo runs what the suite has for cgo: its engine needs a C compiler for linux/amd64.
+// RunCgo runs what the suite has for cgo: its engine needs C compilers for linux/amd64 and linux/arm64, and one for
+// linux/amd64 with musl.
 func RunCgo(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
-	t.Run("cgo", suite{newEngine}.cgo)
+	s := suite{newEngine}
+	t.Run("cgo", s.cgo)
+	t.Run("static", s.cgoStatic)
 }
 
 type suite struct {

@@ -5,6 +5,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -64,6 +65,16 @@ type compiler struct {
 // Modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
 // nothing may change in the source.
 func (c *compiler) Modules(ctx context.Context) error {
+	var missing []error // told before anything is downloaded in vain
+	for _, p := range c.plan.Compile {
+		if p.C != nil {
+			_, err := findCompiler(p)
+			missing = append(missing, err)
+		}
+	}
+	if err := errors.Join(missing...); err != nil {
+		return err
+	}
 	if err := c.trust(); err != nil {
 		return err
 	}
@@ -145,11 +156,18 @@ func (into) End(error) {}
 func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
 	lane := p.Platform.String()
 	return engine.Do(c.report, lane, "compile", func(step engine.Step) error {
+		env := maps.Clone(p.Env)
+		if p.C != nil {
+			cc, err := findCompiler(p)
+			if err != nil {
+				return err
+			}
+			maps.Copy(env, pipeline.CompilerEnv(cc))
+		}
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + lane}
-		if err := c.goCommand(ctx, step, cmd, p.Env); err != nil || c.plan.Debugger == nil {
+		if err := c.goCommand(ctx, step, cmd, env); err != nil || c.plan.Debugger == nil {
 			return err
 		}
-		env := maps.Clone(p.Env)
 		maps.Copy(env, c.plan.Debugger.Env)
 		cmd = command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}
 		return c.goCommand(ctx, step, cmd, env)

@@ -41,7 +41,37 @@ func TestEngine(t *testing.T) {
 
 func TestEngineWithCgo(t *testing.T) {
 	testtool.Need(t, "gcc", "gcc")
+	testtool.Need(t, "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
+	testtool.Need(t, "musl-gcc", "musl-tools")
 	enginetest.RunCgo(t, func(t *testing.T) engine.Engine { return newEngine(t) })
+}
+
+// A machine without C compilers says what it lacks, for every platform, and what has it.
+func TestNoCompiler(t *testing.T) {
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	bin := t.TempDir()
+	require.NoError(t, os.Symlink(goCommand, filepath.Join(bin, "go")))
+	t.Setenv("PATH", bin)
+	dir := writeTree(t, hello)
+	for cgo, want := range map[string][]string{
+		"dynamic": {
+			"no C compiler for linux/amd64", "x86_64-linux-gnu-gcc", "install gcc-x86-64-linux-gnu and libc6-dev-amd64-cross",
+			"no C compiler for linux/s390x", "under any of the names s390x-linux-gnu-gcc: install gcc-s390x-linux-gnu and libc6-dev-s390x-cross", "--engine dagger",
+		},
+		"static": {
+			"no C compiler for linux/amd64", "x86_64-linux-musl-gcc", "install musl-tools",
+			"no C compiler for linux/s390x", "s390x-linux-musl-gcc", "--cgo=dynamic --runtime distroless-base",
+		},
+	} {
+		config := pipeline.Config{Runtime: "scratch", CGO: cgo, Platforms: []string{"linux/amd64", "linux/s390x"}}
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
+		require.NoError(t, err)
+		_, err = newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+		for _, want := range want {
+			assert.ErrorContains(t, err, want)
+		}
+	}
 }
 
 func writeTree(t *testing.T, files map[string]string) string {

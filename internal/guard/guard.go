@@ -96,8 +96,8 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 	}
 	if needs := libraries(file); needs != "" && plan.Guard.Static {
 		remedy := "leave out --ldflags that link dynamically"
-		if plan.Env["CGO_ENABLED"] == "1" {
-			remedy = "leave out --cgo"
+		if c := compile.C; c != nil && !c.Static {
+			remedy = "leave out --cgo, link it with --cgo=static"
 		}
 		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, plan.Guard.Runtime, remedy, pipeline.DistrolessBase)
 	}

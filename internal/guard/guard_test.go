@@ -72,11 +72,14 @@ func TestCheck(t *testing.T) {
 		"position independent":   {flags: []string{stripped, "-buildmode=pie"}, want: []string{"/lib64/ld-linux-x86-64.so.2", "runtime distroless does not have", "leave out --ldflags"}},
 		"libraries where any go": {flags: []string{stripped, "-buildmode=pie"}, change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Guard.Static = false }},
 		"cgo is to blame": {
-			flags: []string{stripped, "-buildmode=pie"},
-			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) {
-				p.Env = map[string]string{"CGO_ENABLED": "1"}
-			},
-			want: []string{"leave out --cgo, or choose --runtime distroless-base"},
+			flags:  []string{stripped, "-buildmode=pie"},
+			change: func(_ *pipeline.Plan, c *pipeline.Compile, _ *pipeline.Program) { c.C = &pipeline.C{} },
+			want:   []string{"leave out --cgo, link it with --cgo=static, or choose --runtime distroless-base"},
+		},
+		"static, and yet not": {
+			flags:  []string{stripped, "-buildmode=pie"},
+			change: func(_ *pipeline.Plan, c *pipeline.Compile, _ *pipeline.Program) { c.C = &pipeline.C{Static: true} },
+			want:   []string{"leave out --ldflags that link dynamically"},
 		},
 		"another Go": {
 			flags:  []string{stripped},

@@ -13,8 +13,8 @@ import (
 
 func TestReadReportsEveryBadValue(t *testing.T) {
 	var c pipeline.Config
-	err := environ.Read(t.Context(), []string{"SLIPWAY_CGO=yes", "SLIPWAY_ALLOW_ROOT=2", "SLIPWAY_PORTS=80"}, &c)
-	assert.EqualError(t, err, "SLIPWAY_CGO \"yes\": neither true nor false: write true or false\n"+
+	err := environ.Read(t.Context(), []string{"SLIPWAY_TZDATA=yes", "SLIPWAY_ALLOW_ROOT=2", "SLIPWAY_PORTS=80"}, &c)
+	assert.EqualError(t, err, "SLIPWAY_TZDATA \"yes\": neither true nor false: write true or false\n"+
 		"SLIPWAY_ALLOW_ROOT \"2\": neither true nor false: write true or false")
 }
 
