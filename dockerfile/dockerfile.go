@@ -47,8 +47,12 @@ func Render(plan *pipeline.Plan) (string, error) {
 		d.line("# Build with --build-context base=oci-layout://" + layout)
 	}
 	d.line("")
-	if readsBase(plan) {
+	if readsBase(plan) || plan.Image.Install != nil {
 		d.line("FROM " + base(plan) + " AS base")
+		if plan.Image.Install != nil {
+			d.line("USER 0")
+			d.run(shell(plan.Image.Install))
+		}
 		d.line("")
 	}
 	d.builder(plan)
@@ -102,9 +106,12 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	if installs := installs(plan); installs != nil {
 		d.line("ARG TARGETPLATFORM")
 		d.run(slices.Concat([]string{`case "$TARGETPLATFORM" in`}, installs, []string{"esac"})...)
-		d.line("COPY . " + srcDir)
-	} else {
-		d.line("COPY . " + srcDir)
+	}
+	d.line("COPY . " + srcDir)
+	if plan.Generate != nil {
+		d.run(append(slices.Clone(both), shell(plan.Generate))...)
+	}
+	if installs(plan) == nil {
 		d.line("ARG TARGETPLATFORM")
 	}
 	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
@@ -159,7 +166,11 @@ func (d *writer) builder(plan *pipeline.Plan) {
 func (d *writer) runtime(plan *pipeline.Plan) {
 	image := plan.Image
 	d.line("")
-	d.line("FROM " + base(plan))
+	if image.Install != nil {
+		d.line("FROM base")
+	} else {
+		d.line("FROM " + base(plan))
+	}
 	if slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Dir || f.Append != "" || bundleOfBase(f) }) {
 		d.line("COPY --from=builder " + rootDir + "/ /")
 	}

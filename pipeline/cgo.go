@@ -123,15 +123,24 @@ func aptInstall(packages ...string) string {
 // builder decides the image that compiles, and what is installed in it.
 func (r resolver) builder(goVersion string) (image string, packages, prepare []string) {
 	image = "docker.io/library/golang:" + goVersion
-	switch r.cgo {
-	case cgoDynamic:
+	packages = r.builderPackages
+	if r.cgo == cgoDynamic {
+		if len(packages) > 0 {
+			prepare = []string{"sh", "-c", aptInstall(packages...)}
+		}
 		// The builder's glibc must not be newer than the runtime's: both are Debian 12.
-		return image + "-bookworm", nil, nil
-	case cgoStatic:
-		packages = []string{"gcc", "musl-dev"}
+		return image + "-bookworm", packages, prepare
 	}
-	if packages != nil {
-		prepare = slices.Concat([]string{"apk", "add", "--no-cache"}, packages)
+	if r.cgo == cgoStatic {
+		packages = sorted(slices.Concat(packages, []string{"gcc", "musl-dev"}))
 	}
-	return image + "-alpine", packages, prepare
+	return image + "-alpine", packages, apkAdd(packages)
+}
+
+// apkAdd is the command that installs packages of Alpine; nil for none.
+func apkAdd(packages []string) []string {
+	if len(packages) == 0 {
+		return nil
+	}
+	return slices.Concat([]string{"apk", "add", "--no-cache"}, packages)
 }

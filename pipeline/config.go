@@ -21,6 +21,12 @@ type Config struct {
 	// Go is the version of Go to compile with, such as "1.26.8". A minor version alone means its newest known patch release.
 	// Empty: what go.mod says.
 	Go string `env:"SLIPWAY_GO"`
+	// Generate runs go generate for all packages before anything is compiled.
+	Generate bool `env:"SLIPWAY_GENERATE"`
+	// BuilderPackages are packages to install in the builder container: Alpine's, or Debian's where CGO is dynamic.
+	BuilderPackages []string `env:"SLIPWAY_BUILDER_PACKAGES"`
+	// RuntimePackages are packages of Alpine to install in the image.
+	RuntimePackages []string `env:"SLIPWAY_RUNTIME_PACKAGES"`
 	// BuildTags are the build constraints to satisfy, as go build -tags takes them.
 	BuildTags []string `env:"SLIPWAY_BUILD_TAGS"`
 	// LDFlags are more flags for the linker.

@@ -33,6 +33,10 @@ type Plan struct {
 	// Caches are the folders that outlive a build.
 	Caches   []Cache   `json:"caches"`
 	Programs []Program `json:"programs"`
+	// Generate is the command that writes code, in the source's folder, with the modules at hand and for the machine that it runs
+	// on, before anything is compiled or checked; nil where none was asked for. What it writes is part of the source from then on,
+	// but never of the user's.
+	Generate []string `json:"generate,omitempty"`
 	// Compile has one step for each platform, in the order of their names.
 	Compile []Compile `json:"compile"`
 	// Debugger is compiled for each platform, too, into the folder of the programs; nil where none was asked for.
@@ -144,6 +148,10 @@ type Image struct {
 	Runtime Runtime `json:"runtime"`
 	// Base is the reference to build upon; empty for none.
 	Base string `json:"base,omitempty"`
+	// Packages are what is installed in the base, by the command Install, as root and before there are any layers. It runs
+	// programs of the image's platform, which not every engine can.
+	Packages []string `json:"packages,omitempty"`
+	Install  []string `json:"install,omitempty"`
 	// Layers come on top of the base's, lowest first.
 	Layers []Layer `json:"layers"`
 	// User is always numeric, "UID:GID".

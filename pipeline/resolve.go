@@ -89,6 +89,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if work.work != nil {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working folder
 	}
+	if r.config.Generate {
+		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
+	}
 	if !work.vendor && work.needsModules() {
 		plan.Dependencies.Download = []string{"go", "mod", "download"}
 		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
@@ -103,10 +106,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 
 // checks are those that every module can have.
 func checks(work *workset) []Check {
-	var all []string
-	for _, m := range work.modules {
-		all = append(all, strings.TrimSuffix(local(relative(work.dir, m.dir)), "/")+"/...")
-	}
+	all := work.everything()
 	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
 	var tidy []string
 	if work.work == nil {
@@ -117,6 +117,15 @@ func checks(work *workset) []Check {
 		{"vet", append([]string{"go", "vet"}, all...)},
 		{"test", append([]string{"go", "test"}, all...)},
 	}
+}
+
+// everything is the patterns of all packages of the main modules.
+func (b *workset) everything() []string {
+	var all []string
+	for _, m := range b.modules {
+		all = append(all, strings.TrimSuffix(local(relative(b.dir, m.dir)), "/")+"/...")
+	}
+	return all
 }
 
 // workset finds the module or workspace to build in.
@@ -340,7 +349,7 @@ func (r resolver) image(programs []Program, files []File) Image {
 	maps.Copy(labels, r.labels)
 	maps.Copy(annotations, r.annotations)
 	image := Image{
-		Runtime: r.runtime, Base: r.base, User: r.user,
+		Runtime: r.runtime, Base: r.base, User: r.user, Packages: r.runtimePackages, Install: apkAdd(r.runtimePackages),
 		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,
 		WorkingDir: appDir, Ports: r.ports, Labels: labels, Annotations: annotations,
 		Created: r.created,

@@ -14,22 +14,24 @@ import (
 // settings are a Config's values, read and checked, in the form that a plan has them. What needs the source tree, such as
 // packages and files, is only checked for its form.
 type settings struct {
-	packages    []string
-	platforms   []Platform
-	runtime     Runtime
-	base        string
-	cgo         string
-	ldflags     string
-	tags        []string
-	caCerts     string
-	ports       []string
-	env         []string
-	user        string
-	labels      map[string]string
-	annotations map[string]string
-	files       []file
-	writable    []string
-	created     int64
+	packages        []string
+	builderPackages []string
+	runtimePackages []string
+	platforms       []Platform
+	runtime         Runtime
+	base            string
+	cgo             string
+	ldflags         string
+	tags            []string
+	caCerts         string
+	ports           []string
+	env             []string
+	user            string
+	labels          map[string]string
+	annotations     map[string]string
+	files           []file
+	writable        []string
+	created         int64
 }
 
 // file is a value of Config.Files.
@@ -51,6 +53,12 @@ func (c Config) settings(f *faulty) settings {
 	s.platforms = slices.Compact(s.platforms)
 
 	s.runtime, s.base = c.readRuntime(f)
+	s.builderPackages = sorted(each(f, "builder-package", c.BuilderPackages, parseSystemPackage))
+	s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
+	if len(c.RuntimePackages) > 0 && s.runtime != Alpine {
+		f.add("runtime-package", strings.Join(c.RuntimePackages, ","), "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
+			"add --runtime alpine, also to an Alpine image of your own in --base")
+	}
 	s.tags = each(f, "build-tags", c.BuildTags, parseBuildTag)
 	if c.TZData {
 		s.tags = append(s.tags, "timetzdata") // Source: https://pkg.go.dev/time/tzdata
@@ -60,8 +68,7 @@ func (c Config) settings(f *faulty) settings {
 		// Without these, net and os/user ask a C library that is not at hand where the program runs.
 		s.tags = append(s.tags, "netgo", "osusergo")
 	}
-	slices.Sort(s.tags)
-	s.tags = slices.Compact(s.tags)
+	s.tags = sorted(s.tags)
 	s.ldflags = c.readLDFlags(f, s.cgo)
 	s.caCerts = c.readCACerts(f)
 	s.ports = each(f, "port", c.Ports, parsePort)
@@ -72,14 +79,28 @@ func (c Config) settings(f *faulty) settings {
 	s.labels = c.readMap(f, "label", c.Labels)
 	s.annotations = c.readMap(f, "annotation", c.Annotations)
 	s.files = each(f, "file", c.Files, parseFile)
-	s.writable = each(f, "writable", c.Writable, parseWritable)
-	slices.Sort(s.writable)
-	s.writable = slices.Compact(s.writable)
+	s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
 	if c.Revision != "" && !revision.MatchString(c.Revision) {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 	}
 	s.created = c.readEpoch(f)
 	return s
+}
+
+// sorted is a list whose order has no meaning, in one order and with nothing twice.
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// systemPackage is the name of a package, with a version where the package managers of Alpine and Debian take one.
+var systemPackage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._:=~@-]*$`)
+
+func parseSystemPackage(s string) (string, error) {
+	if !systemPackage.MatchString(s) {
+		return "", fmt.Errorf("not the name of a package: write it like protobuf-dev or curl=8.17.0-r1")
+	}
+	return s, nil
 }
 
 // each reads every value of a list.

@@ -19,10 +19,10 @@ var goReads = []string{
 }
 
 // compiledFiles are patterns of all that compiling reads of the source, so that an edit of anything else compiles nothing.
-// They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, and an import may lead
-// through a symbolic link.
+// They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, go generate may read and write
+// what it wants, and an import may lead through a symbolic link.
 func (r resolver) compiledFiles(work *workset) ([]string, error) {
-	if r.cgo != "" {
+	if r.cgo != "" || r.config.Generate {
 		return nil, nil
 	}
 	patterns := slices.Clone(goReads)

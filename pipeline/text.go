@@ -49,6 +49,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 
 	section("Compile")
+	if p.Generate != nil {
+		row("run", "%s", shellLine(p.Generate))
+	}
 	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
 	row("environment", "%s", assignments(p.Env))
 	for _, c := range p.Compile {
@@ -75,6 +78,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 		base = "nothing"
 	}
 	row("runtime", "%s, on %s", p.Image.Runtime, base)
+	if p.Image.Install != nil {
+		row("run", "%s", shellLine(p.Image.Install))
+	}
 	for _, layer := range p.Image.Layers {
 		for _, f := range layer.Files {
 			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())

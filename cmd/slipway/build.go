@@ -133,6 +133,9 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	}
 	kind := a.engineKind()
 	display.Note("engine: " + kind + ", " + plan.Name + " with go" + plan.Go.Version)
+	if kind == "host" && len(a.config.BuilderPackages) > 0 {
+		display.Note("not installed on this machine: " + strings.Join(a.config.BuilderPackages, ", ") + "; what is on the PATH is used")
+	}
 	var builder engine.Engine = host.New(bases, a.environ)
 	if kind == "dagger" {
 		client, err := connect(ctx)

@@ -358,6 +358,45 @@ func (s suite) writable(t *testing.T) {
 	}
 }
 
+// generate: code is generated before it is compiled, where it is asked for, and not into the source.
+func (s suite) generate(t *testing.T) {
+	dir := extract(t, `
+-- go.mod --
+module example.com/hello
+
+go 1.26.8
+-- main.go --
+package main
+
+//go:generate go run ./internal/generator
+
+func main() { println(generated) }
+-- internal/generator/main.go --
+package main
+
+import "os"
+
+func main() {
+	if err := os.WriteFile("generated.go", []byte("package main\n\nconst generated = \"it was generated\"\n"), 0o644); err != nil {
+		panic(err)
+	}
+}
+`)
+	config := pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64", "linux/arm64"}}
+	_, _, err := s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "undefined: generated")
+	config.Generate = true
+	for _, img := range s.mustBuild(t, dir, config).Images {
+		assert.Contains(t, Files(t, img)["/app/hello"].Content, "it was generated")
+	}
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.go"), []byte("package main\n\n//go:generate no-such-program --version\n"), 0o644))
+	_, _, err = s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "generating code")
+	require.ErrorContains(t, err, "needs the program no-such-program: install it")
+	require.ErrorContains(t, err, "--builder-package")
+}
+
 // cgo: a program that needs libraries does not get onto a runtime that has none.
 func (s suite) cgo(t *testing.T) {
 	dir := extract(t, answer)

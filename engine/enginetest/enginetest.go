@@ -49,6 +49,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
+	t.Run("generate", s.generate)
 	t.Run("cancel", s.cancel)
 }
 

@@ -40,6 +40,13 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 	if _, err := exec.LookPath("go"); err != nil {
 		return nil, fmt.Errorf("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
 	}
+	if plan.Image.Install != nil {
+		return nil, pipeline.Faults{{
+			Field: "runtime-package", Value: strings.Join(plan.Image.Packages, ","),
+			Problem: "the host engine places files in an image and runs nothing there",
+			Remedy:  "use --engine dagger, or name an image that has the packages with --base",
+		}}
+	}
 	source, err := filepath.Abs(source)
 	if err != nil {
 		return nil, err
@@ -53,7 +60,7 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 type compiler struct {
 	plan   *pipeline.Plan
 	report engine.Reporter
-	source string
+	source string // the user's, or once code was generated a copy with it
 	dir    string // for what it writes
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
@@ -62,9 +69,25 @@ type compiler struct {
 	modules string
 }
 
-// Modules downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
-// nothing may change in the source.
+// Modules downloads, verifies and generates.
 func (c *compiler) Modules(ctx context.Context) error {
+	if err := c.download(ctx); err != nil || c.plan.Generate == nil {
+		return err
+	}
+	return engine.Do(c.report, "", "generate", func(step engine.Step) error {
+		generated := filepath.Join(c.dir, "source")
+		if err := copySource(ctx, generated, c.source); err != nil {
+			return fmt.Errorf("copying the source for go generate: %w", err)
+		}
+		c.source = generated
+		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: c.plan.Generate, what: "generating code"}
+		return c.goCommand(ctx, step, cmd, nil)
+	})
+}
+
+// download downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
+// nothing may change in the source.
+func (c *compiler) download(ctx context.Context) error {
 	var missing []error // told before anything is downloaded in vain
 	for _, p := range c.plan.Compile {
 		if p.C != nil {

@@ -3,6 +3,7 @@ package gocommand
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -27,6 +28,9 @@ const tailLines = 40
 // and what mends the failure if the output tells, else remedy, which may be empty.
 func NewError(what, output, remedy string, err error) *Error {
 	output = strings.TrimRight(output, "\n")
+	if m := missingProgram.FindStringSubmatch(output); m != nil {
+		remedy = "go generate needs the program " + m[1] + ": install it on this machine, or build on a Dagger engine and name the package that has it with --builder-package."
+	}
 	for _, r := range remedies {
 		if strings.Contains(output, r.sign) {
 			remedy = r.remedy
@@ -52,6 +56,9 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.err }
+
+// missingProgram is what go generate says where a program is not there.
+var missingProgram = regexp.MustCompile(`running "([^"]+)": exec: .*(?:executable file not found|no such file or directory)`)
 
 // remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
 var remedies = []struct{ sign, remedy string }{
