@@ -348,6 +348,9 @@ func (r resolver) image(programs []Program, files []File) Image {
 	labels, annotations := maps.Clone(described), maps.Clone(described)
 	maps.Copy(labels, r.labels)
 	maps.Copy(annotations, r.annotations)
+	if strings.HasPrefix(r.user, "0:") {
+		labels[RootLabel] = "allowed"
+	}
 	image := Image{
 		Runtime: r.runtime, Base: r.base, User: r.user, Packages: r.runtimePackages, Install: apkAdd(r.runtimePackages),
 		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,

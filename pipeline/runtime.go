@@ -80,6 +80,9 @@ func (r Runtime) etc(user, caCerts string) []File {
 	}
 }
 
+// RootLabel is the label of images whose program runs as root, for those who look for them. Its value is "allowed".
+const RootLabel = "io.github.slipway-ci.root"
+
 // parseBase checks a base and returns it in full: a registry reference with its registry and repository spelled out.
 func parseBase(s string) (string, error) {
 	for _, scheme := range []string{"oci:", "oci-archive:"} {

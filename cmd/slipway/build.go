@@ -109,7 +109,7 @@ type deliver func(ctx context.Context, d *delivery) (string, error)
 
 // work is what build and publish have in common: all but where the image goes. Whatever can be found wrong without
 // building is found first.
-func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (deliver, error)) error {
+func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (deliver, error)) (err error) {
 	plan, planErr := a.plan(ctx, dir)
 	var deliver deliver
 	var deliverErr error
@@ -121,7 +121,8 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	}
 	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
-	if err := errors.Join(planErr, deliverErr, requests(clientErr, displayErr)); err != nil {
+	logins, loginsErr := a.readLogins()
+	if err := errors.Join(planErr, deliverErr, loginsErr, requests(clientErr, displayErr)); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -136,14 +137,19 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	if kind == "host" && len(a.config.BuilderPackages) > 0 {
 		display.Note("not installed on this machine: " + strings.Join(a.config.BuilderPackages, ", ") + "; what is on the PATH is used")
 	}
-	var builder engine.Engine = host.New(bases, a.environ)
+	environ, forget, err := a.login(logins)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, forget()) }()
+	var builder engine.Engine = host.New(bases, environ)
 	if kind == "dagger" {
 		client, err := connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer client.Close()
-		builder = session.New(client, bases, a.environ)
+		builder = session.New(client, bases, environ)
 	}
 	built, err := builder.Build(ctx, dir, plan, display)
 	if err != nil {
@@ -153,6 +159,9 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	said, err := d.deliver(ctx, deliver)
 	if err = errors.Join(err, built.Close()); err != nil {
 		return err
+	}
+	if _, root := plan.Image.Labels[pipeline.RootLabel]; root {
+		display.Warn("the program runs as root, since --allow-root permits it; the image says so in the label " + pipeline.RootLabel)
 	}
 	display.Table(d.rows())
 	_ = display.Close() // the work is done, whether or not everything about it could be shown

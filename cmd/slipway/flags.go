@@ -25,9 +25,13 @@ type options struct {
 	Repository string   `env:"SLIPWAY_REPOSITORY"`
 	Tags       []string `env:"SLIPWAY_TAGS"`
 	Mirrors    []string `env:"SLIPWAY_MIRRORS"`
-	Engine     string   `env:"SLIPWAY_ENGINE"`
-	Progress   string   `env:"SLIPWAY_PROGRESS"`
-	JSON       bool     `env:"SLIPWAY_JSON"`
+	// Netrc is a file of logins for private modules; GitTokens are tokens for them, as "HOST=env:VARIABLE" or
+	// "HOST=file:PATH", with "USER@" before the host where the server asks for a name.
+	Netrc     string   `env:"SLIPWAY_NETRC"`
+	GitTokens []string `env:"SLIPWAY_GIT_TOKENS"`
+	Engine    string   `env:"SLIPWAY_ENGINE"`
+	Progress  string   `env:"SLIPWAY_PROGRESS"`
+	JSON      bool     `env:"SLIPWAY_JSON"`
 }
 
 // settings are all that a user can set: first the variables fill them, then the flags.
@@ -165,6 +169,8 @@ func (f flags) plan(s *settings) {
 // work defines the flags that say how the command works.
 func (f flags) work(o *options) {
 	f.commas(&o.Mirrors, "mirror", "mirror of a registry for base images, as `HOST=MIRROR[/PREFIX]`, like docker.io=localhost:5000; several by commas")
+	f.text(&o.Netrc, "netrc", "`FILE` of logins for private modules, in the form of ~/.netrc, in place of that")
+	f.commas(&o.GitTokens, "git-token", "token for private modules of a host, as `[USER@]HOST=env:VARIABLE` or HOST=file:PATH; several by commas")
 	f.text(&o.Engine, "engine", "what builds: host is this machine's Go, dagger a Dagger engine; default: auto, which is dagger within a Dagger session, else host", engines...)
 	f.text(&o.Progress, "progress", "how progress is shown: "+strings.Join(progress.Formats, ", ")+"; default: auto", progress.Formats...)
 }

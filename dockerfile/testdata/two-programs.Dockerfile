@@ -25,5 +25,6 @@ COPY --from=builder --chmod=0755 /out/b /app/b
 COPY --from=builder --chmod=0755 /out/a /app/a
 WORKDIR /app
 USER 0:0
+LABEL io.github.slipway-ci.root=allowed
 LABEL org.opencontainers.image.title=b
 ENTRYPOINT ["/app/b"]

@@ -60,6 +60,9 @@ func (e *Error) Unwrap() error { return e.err }
 // missingProgram is what go generate says where a program is not there.
 var missingProgram = regexp.MustCompile(`running "([^"]+)": exec: .*(?:executable file not found|no such file or directory)`)
 
+// privateRemedy is what mends a module that its server does not give away.
+const privateRemedy = "A private module needs a login: name one with --git-token HOST=env:VARIABLE or --netrc FILE, or put it into ~/.netrc; and put its path into GOPRIVATE."
+
 // remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
 var remedies = []struct{ sign, remedy string }{
 	{"SECURITY ERROR", "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
@@ -71,7 +74,9 @@ var remedies = []struct{ sign, remedy string }{
 	{"toolchain not available", "This machine cannot download that release of Go: install it, choose another with --go, or check GOPROXY."},
 	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
 	{"no space left on device", "The disk is full: free some, or set TMPDIR and GOCACHE to a folder on another."},
-	{"could not read Username", "A private module needs credentials: put them in ~/.netrc, and its path into GOPRIVATE."},
+	{"could not read Username", privateRemedy},
+	{"Authentication failed for", privateRemedy},
+	{"401 Unauthorized", privateRemedy},
 	{"certificate signed by unknown authority", "A server's certificate is not of a public authority: add the root that it is of with --ca-cert FILE."},
 	{"server certificate verification failed", "A server's certificate is not of a public authority: add the root that it is of with --ca-cert FILE."},
 	{"dial tcp", "A server cannot be reached: check the network, GOPROXY and the proxy variables."},

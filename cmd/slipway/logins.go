@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// tokenUser is who logs in with a token where the setting does not say. GitHub and GitLab ask for no name in particular.
+// Source: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation
+const tokenUser = "x-access-token"
+
+// logins are the accounts for private modules that the settings name.
+type logins struct {
+	netrc  string
+	tokens []goenv.Login
+}
+
+// readLogins reads the files and variables that the settings name. No error holds anything that may be a secret, such as a
+// token in place of where one is.
+func (a *app) readLogins() (logins, error) {
+	var l logins
+	var faults pipeline.Faults
+	fault := func(field, value, problem, remedy string) {
+		faults = append(faults, pipeline.Fault{Field: field, Value: value, Problem: problem, Remedy: remedy})
+	}
+	read := func(field, value, name string) string {
+		content, err := os.ReadFile(name)
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			fault(field, value, path.Err.Error(), "name a file that can be read")
+		}
+		return string(content)
+	}
+	if a.Netrc != "" {
+		l.netrc = read("netrc", a.Netrc, a.Netrc)
+		if l.netrc == "" && faults == nil {
+			fault("netrc", a.Netrc, "the file is empty", "write lines like machine git.example.com login NAME password TOKEN into it")
+		}
+	}
+	for _, setting := range a.GitTokens {
+		const form = "write it like git.example.com=env:GIT_TOKEN or git.example.com=file:/run/secrets/token"
+		account, where, ok := strings.Cut(setting, "=")
+		user, host, named := strings.Cut(account, "@")
+		if !named {
+			user, host = tokenUser, account
+		}
+		scheme, name, reference := strings.Cut(where, ":")
+		var token string
+		found := len(faults)
+		switch {
+		case !ok || user == "" || host == "" || strings.ContainsAny(account, "/ \t\n'\"") || strings.Contains(host, "@"):
+			// Without an equals sign, all of it may be the token.
+			fault("git-token", "", "a value is not of the form HOST=env:VARIABLE or HOST=file:PATH", form)
+		case !reference || name == "" || scheme != "env" && scheme != "file":
+			fault("git-token", account, "does not say where the token is", form+"; a token itself would be seen by other users of the machine")
+		case scheme == "env":
+			token = a.variable(name)
+			if token == "" {
+				fault("git-token", account+"=env:"+name, "the variable is not set", "set it, or name another")
+			}
+		default:
+			token = read("git-token", account+"=file:"+name, name)
+		}
+		token = strings.TrimSpace(token)
+		if len(faults) > found {
+			continue
+		}
+		if token == "" || strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			fault("git-token", account+"="+scheme+":"+name, "holds no token", "it must be one word, and nothing else")
+			continue
+		}
+		l.tokens = append(l.tokens, goenv.Login{Host: host, User: user, Password: token})
+	}
+	if faults != nil {
+		return logins{}, faults
+	}
+	return l, nil
+}
+
+// variable is the value of a variable of the caller's.
+func (a *app) variable(name string) string {
+	value := ""
+	for _, kv := range a.environ {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// login is the environment that logs in with l. The caller calls forget when nothing needs it any more.
+func (a *app) login(l logins) (environ []string, forget func() error, err error) {
+	if l.netrc == "" && l.tokens == nil {
+		return slices.Clone(a.environ), func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "slipway-logins-") // 0700
+	if err != nil {
+		return nil, nil, err
+	}
+	environ, err = goenv.WithLogins(a.environ, dir, l.netrc, l.tokens)
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return environ, func() error { return os.RemoveAll(dir) }, nil
+}
