@@ -48,7 +48,7 @@ func Render(plan *pipeline.Plan) (string, error) {
 	}
 	d.line("")
 	if readsBase(plan) || plan.Image.Install != nil {
-		d.line("FROM " + base(plan) + " AS base")
+		d.line("FROM " + base(plan) + " AS " + baseStage(plan))
 		if plan.Image.Install != nil {
 			d.line("USER 0")
 			d.run(shell(plan.Image.Install))
@@ -98,7 +98,9 @@ func (d *writer) builder(plan *pipeline.Plan) {
 		for _, group := range byFolder(plan.Dependencies.Files) {
 			d.line("COPY " + arguments(append(group.files, path.Join(srcDir, group.dir)+"/")))
 		}
-		d.run(append(modules, shell(plan.Dependencies.Download))...)
+		d.line("# Private modules: docker build --secret id=netrc,src=$HOME/.netrc --build-arg GOPRIVATE=git.example.com …")
+		d.line("ARG GOPRIVATE")
+		d.run(append(slices.Clone(modules), "--mount=type=secret,id=netrc,target=/root/.netrc", shell(plan.Dependencies.Download))...)
 		d.run(append(modules, shell(plan.Dependencies.Verify))...)
 	}
 
@@ -156,7 +158,7 @@ func (d *writer) builder(plan *pipeline.Plan) {
 		d.line("")
 		var mount []string
 		if readsBase(plan) {
-			mount = []string{"--mount=type=bind,from=base,target=/base"}
+			mount = []string{"--mount=type=bind,from=" + baseStage(plan) + ",target=/base"}
 		}
 		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
 	}
@@ -167,7 +169,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	image := plan.Image
 	d.line("")
 	if image.Install != nil {
-		d.line("FROM base")
+		d.line("FROM " + baseStage(plan))
 	} else {
 		d.line("FROM " + base(plan))
 	}
@@ -253,6 +255,15 @@ func readsBase(plan *pipeline.Plan) bool {
 
 func appends(plan *pipeline.Plan) []pipeline.File {
 	return slices.DeleteFunc(files(plan), func(f pipeline.File) bool { return f.Append == "" })
+}
+
+// baseStage is the stage that files are read from. One that differs from the base must not have the name of a build context,
+// which would take its place.
+func baseStage(plan *pipeline.Plan) string {
+	if plan.Image.Install != nil {
+		return "installed"
+	}
+	return "base"
 }
 
 // folder is a folder of the source and files in it.

@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM docker.io/library/alpine:3.23.5 AS base
+FROM docker.io/library/alpine:3.23.5 AS installed
 USER 0
 RUN apk add --no-cache curl=8.17.0-r1 jq
 
@@ -30,7 +30,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN --mount=type=bind,from=base,target=/base \
+RUN --mount=type=bind,from=installed,target=/base \
     mkdir -p /rootfs/etc && \
     cp /base/etc/group /rootfs/etc/group && \
     printf '%s\n' app:x:1000: >> /rootfs/etc/group && \
@@ -38,7 +38,7 @@ RUN --mount=type=bind,from=base,target=/base \
     cp /base/etc/passwd /rootfs/etc/passwd && \
     printf '%s\n' app:x:1000:1000:app:/:/sbin/nologin >> /rootfs/etc/passwd
 
-FROM base
+FROM installed
 COPY --from=builder /rootfs/ /
 COPY --from=builder --chmod=0644 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=builder --chmod=0755 /out/app /app/app

@@ -14,7 +14,10 @@ WORKDIR /src
 # The modules alone: no edit of the source repeats this.
 COPY go.mod go.sum /src/
 COPY third_party/local/go.mod /src/third_party/local/
+# Private modules: docker build --secret id=netrc,src=$HOME/.netrc --build-arg GOPRIVATE=git.example.com …
+ARG GOPRIVATE
 RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=secret,id=netrc,target=/root/.netrc \
     go mod download
 RUN --mount=type=cache,target=/go/pkg/mod \
     go mod verify

@@ -1,0 +1,42 @@
+# syntax=docker/dockerfile:1
+# Build with --build-context base=oci-layout://images/alpine
+
+FROM base AS installed
+USER 0
+RUN apk add --no-cache curl
+
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
+ENV CGO_ENABLED=0
+ENV GO111MODULE=on
+ENV GOENV=off
+ENV GOFLAGS=""
+ENV GOTOOLCHAIN=go1.26.8
+ENV GOWORK=off
+WORKDIR /src
+
+COPY . /src
+ARG TARGETPLATFORM
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    case "$TARGETPLATFORM" in \
+    linux/amd64) export GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
+    *) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;; \
+    esac && \
+    go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
+
+RUN --mount=type=bind,from=installed,target=/base \
+    mkdir -p /rootfs/etc && \
+    cp /base/etc/group /rootfs/etc/group && \
+    printf '%s\n' app:x:1000: >> /rootfs/etc/group && \
+    mkdir -p /rootfs/etc && \
+    cp /base/etc/passwd /rootfs/etc/passwd && \
+    printf '%s\n' app:x:1000:1000:app:/:/sbin/nologin >> /rootfs/etc/passwd
+
+FROM installed
+COPY --from=builder /rootfs/ /
+COPY --from=builder --chmod=0644 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=builder --chmod=0755 /out/app /app/app
+WORKDIR /app
+USER 1000:1000
+LABEL org.opencontainers.image.title=app
+ENTRYPOINT ["/app/app"]
