@@ -30,6 +30,10 @@ type Slipway struct {
 	// +private
 	Netrc *dagger.Secret
 	// +private
+	GitHost string
+	// +private
+	GitToken *dagger.Secret
+	// +private
 	SSH *dagger.Socket
 	// +private
 	Goprivate string
@@ -51,6 +55,16 @@ const (
 	Scratch Runtime = "SCRATCH"
 )
 
+// How a program with C gets its C library.
+type Cgo string
+
+const (
+	// From the runtime, which must have glibc, such as DISTROLESS_BASE.
+	Dynamic Cgo = "DYNAMIC"
+	// Linked into the program, so that it runs on any runtime. It is musl's.
+	Static Cgo = "STATIC"
+)
+
 // New takes what is to be shipped.
 func New(
 	ctx context.Context,
@@ -69,7 +83,7 @@ func New(
 	// What the program runs in. Default: DISTROLESS.
 	// +optional
 	runtime Runtime,
-	// Image to build on instead of the runtime's own, with a tag or digest.
+	// Image to build on instead of the runtime's own, with a tag or digest; or oci-archive:FILE, an archive in the source.
 	// +optional
 	base string,
 	// Version of Go to compile with; 1.26 means its newest patch release. Default: what go.mod says.
@@ -84,9 +98,27 @@ func New(
 	// String variables to set at link time, as main.version=v1.2.3.
 	// +optional
 	stamps []string,
-	// Compile with cgo. Needs a runtime with a libc, such as DISTROLESS_BASE.
+	// Compile with cgo, and how to link. Default: without.
 	// +optional
-	cgo bool,
+	cgo Cgo,
+	// Run go generate before anything is compiled.
+	// +optional
+	generate bool,
+	// Packages to install in the builder: Alpine's, or Debian's for cgo DYNAMIC.
+	// +optional
+	builderPackages []string,
+	// Compile the time zones in: SCRATCH and ALPINE have none.
+	// +optional
+	tzdata bool,
+	// Make an image for a remote debugger: not stripped, not optimised, and run under Delve, which listens on port 40000.
+	// +optional
+	debug bool,
+	// Packages of Alpine to install in the image; for ALPINE.
+	// +optional
+	runtimePackages []string,
+	// Root certificates, in PEM, that the image and the build trust besides the public ones.
+	// +optional
+	caCerts []*dagger.File,
 	// Ports that the program listens on, like 8080 or 53/udp.
 	// +optional
 	ports []string,
@@ -111,16 +143,28 @@ func New(
 	// Files and folders of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE.
 	// +optional
 	files []string,
+	// Folders of the image that the program may write to, like /data. It may write nowhere else but in /tmp.
+	// +optional
+	writable []string,
+	// Time of everything in the image, in seconds since 1970.
+	// +optional
+	sourceDateEpoch int,
 	// Commit that labels and annotations name: its hash. Default: none.
 	// +optional
 	revision string,
 	// Logins for private modules, in the form of ~/.netrc.
 	// +optional
 	netrc *dagger.Secret,
+	// Token for private modules on the server git-host, over HTTPS.
+	// +optional
+	gitToken *dagger.Secret,
+	// Server that git-token is for.
+	// +default="github.com"
+	gitHost string,
 	// Socket of an SSH agent, for private modules that git fetches.
 	// +optional
 	ssh *dagger.Socket,
-	// Patterns of private modules, as GOPRIVATE takes them.
+	// Patterns of private modules, as GOPRIVATE takes them, like github.com/me/*. Git fetches them.
 	// +optional
 	goprivate string,
 	// Module proxies, as GOPROXY takes them; secret, for it may hold a login.
@@ -134,16 +178,26 @@ func New(
 		}
 		source = ws.Directory(".", dagger.WorkspaceDirectoryOpts{Exclude: ignored})
 	}
+	var certs strings.Builder
+	for _, file := range caCerts {
+		text, err := file.Contents(ctx)
+		if err != nil {
+			return nil, err
+		}
+		certs.WriteString(text + "\n")
+	}
 	settings, err := json.Marshal(pipeline.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
-		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strconv.FormatBool(cgo),
+		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
+		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debug,
 		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
-		Files: files, Revision: revision,
+		Files: files, Writable: writable, Revision: revision, SourceDateEpoch: strconv.Itoa(sourceDateEpoch),
+		RuntimePackages: runtimePackages, CACerts: certs.String(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Slipway{source, string(settings), netrc, ssh, goprivate, goproxy}, nil
+	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy}, nil
 }
 
 // ignoredBy are the patterns of files that a build does not get: git's own, and those of .dockerignore. What .gitignore

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -57,6 +58,33 @@ func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
 	return pipeline.Resolve(ctx, os.DirFS(dir), config)
 }
 
+// netrc is the file of logins, with the token's first, for the first of a host counts. Nil for none.
+func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
+	if m.GitToken == nil {
+		return m.Netrc, nil
+	}
+	token, err := m.GitToken.Plaintext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.GitHost == "" || strings.ContainsAny(m.GitHost, "/@ \t\r\n") {
+		return nil, pipeline.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Remedy: "write it like git.example.com"}}
+	}
+	token = strings.TrimSpace(token)
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return nil, pipeline.Faults{{Field: "git-token", Problem: "holds no token", Remedy: "it must be one word, and nothing else"}}
+	}
+	text := goenv.Login{Host: m.GitHost, User: goenv.TokenUser, Password: token}.Netrc()
+	if m.Netrc != nil {
+		rest, err := m.Netrc.Plaintext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		text += rest
+	}
+	return dag.SetSecret("slipway-netrc", text), nil
+}
+
 // open is the build of the plan, on this session's engine.
 func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, error) {
 	plan, err := m.plan(ctx)
@@ -80,8 +108,12 @@ func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, erro
 			return nil, nil, err
 		}
 	}
-	if m.Netrc != nil {
-		if private.Netrc, err = public[*sdk.Secret](ctx, client, m.Netrc); err != nil {
+	netrc, err := m.netrc(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if netrc != nil {
+		if private.Netrc, err = public[*sdk.Secret](ctx, client, netrc); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -12,10 +12,6 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
-// tokenUser is who logs in with a token where the setting does not say. GitHub and GitLab ask for no name in particular.
-// Source: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation
-const tokenUser = "x-access-token"
-
 // logins are the accounts for private modules that the settings name.
 type logins struct {
 	netrc  string
@@ -48,7 +44,7 @@ func (a *app) readLogins() (logins, error) {
 		account, where, ok := strings.Cut(setting, "=")
 		user, host, named := strings.Cut(account, "@")
 		if !named {
-			user, host = tokenUser, account
+			user, host = goenv.TokenUser, account
 		}
 		scheme, name, reference := strings.Cut(where, ":")
 		var token string

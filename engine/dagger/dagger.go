@@ -56,18 +56,42 @@ func New(client *dagger.Client, source *dagger.Directory, plan *pipeline.Plan, p
 	return &Build{client, source, plan, private}
 }
 
-// builder is the container that compiles, on the engine's own platform, before anything of the source is in it: its
-// modules are downloaded and verified, and only an edit of go.mod and its like repeats that.
-func (b *Build) builder() *dagger.Container {
-	dir := path.Join(sourceDir, b.plan.Source.Dir)
+// tools is the container that compiles, on the engine's own platform, with all that the commands need but for modules and
+// source. c is nil for commands that are not of one platform.
+func (b *Build) tools(c *pipeline.Compile) *dagger.Container {
 	ctr := b.client.Container().From(b.plan.Builder)
-	for _, k := range slices.Sorted(maps.Keys(b.plan.Env)) {
-		ctr = ctr.WithEnvVariable(k, b.plan.Env[k])
+	if b.plan.CACerts != "" {
+		ctr = ctr.WithExec([]string{"sh", "-c", "{ echo; cat; } >>" + pipeline.CABundle}, dagger.ContainerWithExecOpts{Stdin: b.plan.CACerts})
 	}
+	if b.plan.Prepare != nil {
+		ctr = ctr.WithExec(b.plan.Prepare)
+	}
+	if c != nil && c.C != nil && c.C.Install != nil {
+		ctr = ctr.WithExec(c.C.Install)
+	}
+	if b.private.direct() {
+		ctr = ctr.WithExec(installGit)
+	}
+	ctr = ctr.With(withEnv(b.plan.Env))
 	for _, c := range b.plan.Caches {
 		ctr = ctr.WithMountedCache(c.Path, b.client.CacheVolume(c.Name)).WithEnvVariable(c.Env, c.Path)
 	}
-	ctr = ctr.With(b.withPrivate).WithWorkdir(dir)
+	return ctr.With(b.withPrivate)
+}
+
+// withEnv sets variables in one order.
+func withEnv(env map[string]string) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		for _, k := range slices.Sorted(maps.Keys(env)) {
+			ctr = ctr.WithEnvVariable(k, env[k])
+		}
+		return ctr
+	}
+}
+
+// builder is tools with the modules downloaded and verified: only an edit of go.mod and its like repeats that.
+func (b *Build) builder(c *pipeline.Compile) *dagger.Container {
+	ctr := b.tools(c).WithWorkdir(path.Join(sourceDir, b.plan.Source.Dir))
 	if b.plan.Dependencies.Download != nil {
 		// Filter and not a list of files: one round trip however many there are.
 		ctr = ctr.
@@ -77,6 +101,12 @@ func (b *Build) builder() *dagger.Container {
 	}
 	return ctr
 }
+
+// direct says whether modules come from where they are developed, and not through a proxy.
+func (p Private) direct() bool { return p.Env["GOPRIVATE"] != nil || p.Env["GONOPROXY"] != nil }
+
+// installGit brings what fetches such modules; Debian's builder has it.
+var installGit = []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
 
 func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	for _, k := range slices.Sorted(maps.Keys(b.private.Env)) {
@@ -97,11 +127,29 @@ func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
 	if files := b.plan.Source.Files; files != nil {
 		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
 	}
-	ctr := b.builder().WithDirectory(sourceDir, source)
-	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
-		ctr = ctr.WithEnvVariable(k, c.Env[k])
+	programs := b.withSource(&c, source).With(withEnv(c.Env)).WithExec(c.Command(outDir)).Directory(outDir)
+	if d := b.plan.Debugger; d != nil {
+		// Apart from the source: no edit of that compiles the debugger again.
+		compiled := b.tools(nil).WithWorkdir("/").WithExec(d.Download).With(withEnv(c.Env)).With(withEnv(d.Env)).
+			WithExec(d.Command(b.modules(), outDir))
+		programs = programs.WithFile(d.Name, compiled.File(path.Join(outDir, d.Name)))
 	}
-	return ctr.WithExec(c.Command(outDir)).Directory(outDir)
+	return programs
+}
+
+// withSource is builder with the source, and with the code that is generated from it.
+func (b *Build) withSource(c *pipeline.Compile, source *dagger.Directory) *dagger.Container {
+	ctr := b.builder(c).WithDirectory(sourceDir, source)
+	if b.plan.Generate != nil {
+		ctr = ctr.WithExec(b.plan.Generate)
+	}
+	return ctr
+}
+
+// modules is the folder of the module cache.
+func (b *Build) modules() string {
+	i := slices.IndexFunc(b.plan.Caches, func(c pipeline.Cache) bool { return c.Env == "GOMODCACHE" })
+	return b.plan.Caches[i].Path
 }
 
 // Export brings the programs for a platform of the plan into the folder out, on this side of the session.
@@ -112,7 +160,7 @@ func (b *Build) Export(ctx context.Context, c pipeline.Compile, out string) erro
 
 // Modules downloads and verifies the modules.
 func (b *Build) Modules(ctx context.Context) error {
-	_, err := b.builder().Sync(ctx)
+	_, err := b.builder(nil).Sync(ctx)
 	return b.explain("downloading and verifying modules", err)
 }
 
@@ -123,7 +171,13 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	platform := dagger.Platform(c.Platform.String())
 	ctr := b.client.Container(dagger.ContainerOpts{Platform: platform})
 	if plan.Base != "" {
-		ctr = ctr.From(plan.Base)
+		var err error
+		if ctr, err = b.from(ctr, plan.Base); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Install != nil {
+		ctr = ctr.WithUser("0").WithExec(plan.Install)
 	}
 	base := ctr.Rootfs()
 	for _, layer := range plan.Layers {
@@ -131,7 +185,7 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 		if err != nil {
 			return nil, err
 		}
-		ctr = ctr.WithDirectory("/", dir, dagger.ContainerWithDirectoryOpts{Owner: "0:0"})
+		ctr = ctr.WithDirectory("/", dir)
 	}
 	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir).WithEntrypoint(plan.Entrypoint)
 	if len(plan.Args) > 0 {
@@ -155,7 +209,7 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	for _, k := range slices.Sorted(maps.Keys(plan.Annotations)) {
 		ctr = ctr.WithAnnotation(k, plan.Annotations[k])
 	}
-	if plan.Base == "" {
+	if plan.Base == "" || local(plan.Base) {
 		return ctr, nil
 	}
 	ref, err := b.client.Container(dagger.ContainerOpts{Platform: platform}).From(plan.Base).ImageRef(ctx)
@@ -164,6 +218,25 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	}
 	_, digest, _ := strings.Cut(ref, "@")
 	return ctr.WithAnnotation(oci.AnnotationBaseImageName, plan.Base).WithAnnotation(oci.AnnotationBaseImageDigest, digest), nil
+}
+
+// local says whether a base is a file or folder of the source.
+func local(base string) bool {
+	return strings.HasPrefix(base, "oci:") || strings.HasPrefix(base, "oci-archive:")
+}
+
+// from is ctr with a base.
+func (b *Build) from(ctr *dagger.Container, base string) (*dagger.Container, error) {
+	if archive, ok := strings.CutPrefix(base, "oci-archive:"); ok {
+		return ctr.Import(b.source.File(archive)), nil
+	}
+	if local(base) {
+		return nil, pipeline.Faults{{
+			Field: "base", Value: base, Problem: "a Dagger engine reads no OCI layout folder",
+			Remedy: "put it into an archive with tar, and name that with oci-archive:FILE",
+		}}
+	}
+	return ctr.From(base), nil
 }
 
 // specialDir makes a folder whose mode has a sticky bit and its like in the builder: the engine's own call drops them.
@@ -177,19 +250,26 @@ func (b *Build) specialDir(f pipeline.File) *dagger.Directory {
 // layer is the content of a layer.
 func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Directory, c pipeline.Compile) (*dagger.Directory, error) {
 	dir := b.client.Directory()
+	var owned []pipeline.File
 	for _, f := range layer.Files {
 		mode := int(f.Mode)
 		switch {
 		case f.Dir && mode > 0o777:
 			dir = dir.WithDirectory("/", b.specialDir(f))
+		case f.Dir && f.Owner != "":
+			owned = append(owned, f)
 		case f.Dir:
 			dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: mode})
 		case f.Program != "":
 			dir = dir.WithFile(f.Path, b.Programs(c).File(f.Program), dagger.DirectoryWithFileOpts{Permissions: mode})
 		case f.Source != "":
 			dir = dir.WithFile(f.Path, b.source.File(f.Source), dagger.DirectoryWithFileOpts{Permissions: mode})
-		case f.Certificates:
-			dir = dir.WithNewFile(f.Path, string(roots.PEM()), dagger.DirectoryWithNewFileOpts{Permissions: mode})
+		case f.Certificates || f.CACerts != "":
+			bundle, err := b.bundle(ctx, f, base)
+			if err != nil {
+				return nil, err
+			}
+			dir = dir.WithNewFile(f.Path, bundle, dagger.DirectoryWithNewFileOpts{Permissions: mode})
 		case f.Append != "":
 			content, err := base.File(strings.TrimPrefix(f.Path, "/")).Contents(ctx)
 			if err != nil {
@@ -200,7 +280,27 @@ func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Di
 			dir = dir.WithNewFile(f.Path, f.Text, dagger.DirectoryWithNewFileOpts{Permissions: mode})
 		}
 	}
+	dir = dir.Chown("/", "0:0")
+	for _, f := range owned {
+		dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: int(f.Mode)}).Chown(f.Path, f.Owner)
+	}
 	return dir.WithTimestamps(int(b.plan.Image.Created)), nil
+}
+
+// bundle is the content of a file of certificates.
+func (b *Build) bundle(ctx context.Context, f pipeline.File, base *dagger.Directory) (string, error) {
+	bundle := string(roots.PEM())
+	if !f.Certificates && b.plan.Image.Base != "" {
+		name := strings.TrimPrefix(f.Path, "/")
+		has, err := base.Exists(ctx, name)
+		if err == nil && has {
+			bundle, err = base.File(name).Contents(ctx)
+		}
+		if err != nil {
+			return "", fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
+		}
+	}
+	return f.Bundle(bundle), nil
 }
 
 // Guard compiles for these platforms side by side and checks the programs, which come to this side of the session for it.
@@ -230,9 +330,9 @@ func (b *Build) Check(ctx context.Context, name string) error {
 	if !ok {
 		return fmt.Errorf("the plan has no check %s", name)
 	}
-	ctr := b.builder()
+	ctr := b.builder(nil)
 	if check.Command != nil {
-		ctr = ctr.WithDirectory(sourceDir, b.source).WithExec(check.Command)
+		ctr = b.withSource(nil, b.source).WithExec(check.Command)
 	}
 	_, err := ctr.Sync(ctx)
 	return b.explain("check "+name, err)
@@ -312,6 +412,10 @@ func (b *Build) explain(what string, err error) error {
 		what, remedy = "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
 	} else if slices.Equal(failed.Cmd, b.plan.Dependencies.Download) {
 		what = "downloading modules"
+	} else if slices.Equal(failed.Cmd, b.plan.Generate) {
+		what = "generating code"
+	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
+		what, remedy = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
 	}
 	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, fmt.Errorf("exit status %d", failed.ExitCode))
 }

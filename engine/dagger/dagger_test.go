@@ -1,8 +1,11 @@
 package dagger_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -223,7 +226,12 @@ func TestFailedCommand(t *testing.T) {
 			assert.NotContains(t, err.Error(), "process")
 		})
 	}
-	daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New("no space on the engine") })
+	daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if c[0].Name == "host" {
+			return nil, nil // the source arrives
+		}
+		return nil, errors.New("no space on the engine")
+	})
 	_, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
 	assert.ErrorContains(t, err, "downloading and verifying modules: ")
 	assert.ErrorContains(t, err, "no space on the engine")
@@ -336,7 +344,8 @@ func TestContainer(t *testing.T) {
 
 	placed := map[any]any{}
 	for _, layer := range chain.Named("withDirectory") {
-		assert.Equal(t, "0:0", layer.Args["owner"])
+		chowns := layer.Args["source"].(daggertest.Chain).Named("chown")
+		assert.Equal(t, map[string]any{"path": "/", "owner": "0:0"}, chowns[0].Args)
 		for _, call := range layer.Args["source"].(daggertest.Chain) {
 			if strings.HasPrefix(call.Name, "with") && call.Name != "withTimestamps" {
 				placed[call.Args["path"]] = call.Args["permissions"]
@@ -428,4 +437,93 @@ func TestCheck(t *testing.T) {
 		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
 	}
 	assert.ErrorContains(t, build.Check(t.Context(), "nosuch"), "no check nosuch")
+}
+
+// What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled
+// apart from the source.
+func TestBuilderOfSettings(t *testing.T) {
+	dir := program(t)
+	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: httptestRoot(t)}))
+	plan := resolve(t, dir, pipeline.Config{
+		CGO: "true", Runtime: "distroless-base", Debug: true, Generate: true, BuilderPackages: []string{"protobuf-dev"}, CACerts: root,
+	})
+	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
+		Env: map[string]*sdk.Secret{"GOPRIVATE": client.SetSecret("private", "git.example")},
+	})
+	compile := plan.Compile[1]
+	require.NoError(t, build.Export(t.Context(), compile, t.TempDir()))
+	asked := recorded.Asked()
+	chain := asked[len(asked)-1]
+	trust := []string{"sh", "-c", "{ echo; cat; } >>/etc/ssl/certs/ca-certificates.crt"}
+	git := []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
+	assert.Equal(t, [][]string{
+		trust, plan.Prepare, compile.C.Install, git, plan.Dependencies.Download, plan.Dependencies.Verify, plan.Generate, compile.Command("/out"),
+	}, execs(chain))
+	assert.Equal(t, root, chain.Named("withExec")[0].Args["stdin"])
+	filters := make([]int, 0, 2)
+	for _, call := range chain.Named("withDirectory") {
+		filters = append(filters, len(call.Args["source"].(daggertest.Chain).Named("filter")))
+	}
+	assert.Equal(t, []int{1, 0}, filters, "the modules' files, then the whole source: cgo and generators read what they want")
+
+	debugger := chain.Named("withFile")[0].Args["source"].(daggertest.Chain)
+	assert.Equal(t, "dlv", chain.Named("withFile")[0].Args["path"])
+	compiled := execs(debugger)
+	assert.Equal(t, [][]string{plan.Debugger.Download, plan.Debugger.Command("/go/pkg/mod", "/out")}, compiled[len(compiled)-2:])
+	assert.Empty(t, debugger.Named("withDirectory"), "no edit of the source compiles it again")
+	env := map[any]any{}
+	for _, v := range debugger.Named("withEnvVariable") {
+		env[v.Args["name"]] = v.Args["value"]
+	}
+	assert.Equal(t, "arm64", env["GOARCH"])
+	assert.Equal(t, "0", env["CGO_ENABLED"])
+}
+
+// httptestRoot is a certificate that may sign.
+func httptestRoot(t *testing.T) []byte {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	return server.Certificate().Raw
+}
+
+// Folders of the user's are the user's, and what is above them and beside them is root's; packages are installed before any
+// layer, as root.
+func TestContainerOfSettings(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{
+		Runtime: "alpine", Writable: []string{"/var/lib/app"}, RuntimePackages: []string{"curl"}, Platforms: []string{"linux/amd64"},
+	})
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if c[len(c)-1].Name == "contents" {
+			return "root:x:0:0:root:/root:/bin/sh\n", nil
+		}
+		return "ok", nil
+	})
+	client := connect(t)
+	ctr, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Container(t.Context(), plan.Compile[0])
+	require.NoError(t, err)
+	_, err = ctr.Sync(t.Context())
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	chain := asked[len(asked)-1]
+	assert.Equal(t, [][]string{plan.Image.Install}, execs(chain))
+	names := make([]string, 4)
+	for i := range names {
+		names[i] = chain[i].Name
+	}
+	assert.Equal(t, []string{"container", "from", "withUser", "withExec"}, names)
+	assert.Equal(t, "0", chain[2].Args["name"])
+	users := chain.Named("withUser")
+	assert.Equal(t, "1000:1000", users[len(users)-1].Args["name"])
+
+	owners := map[any]any{}
+	for _, layer := range chain.Named("withDirectory") {
+		for _, c := range layer.Args["source"].(daggertest.Chain).Named("chown") {
+			owners[c.Args["path"]] = c.Args["owner"]
+		}
+	}
+	assert.Equal(t, map[any]any{"/": "0:0", "/var/lib/app": "1000:1000"}, owners)
 }

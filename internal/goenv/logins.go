@@ -17,6 +17,15 @@ type Login struct {
 	User, Password string
 }
 
+// TokenUser is who logs in with a token where nobody says. GitHub and GitLab ask for no name in particular.
+// Source: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation
+const TokenUser = "x-access-token"
+
+// Netrc is the account as a line of a netrc file.
+func (l Login) Netrc() string {
+	return fmt.Sprintf("machine %s login %s password %s\n", l.Host, l.User, l.Password)
+}
+
 // WithLogins is environ for a Go command, and the git that it starts, which log in with these accounts, and with those of
 // netrc, the content of a file of logins. Passwords are in files of the folder dir alone, which nobody else may read; environ
 // names the files. The caller's own logins still count for other servers, but where netrc is not empty it takes the place of
@@ -30,7 +39,7 @@ func WithLogins(environ []string, dir, netrc string, logins []Login) ([]string, 
 	}
 	var file, store strings.Builder
 	for _, l := range logins { // first, for the first of a host counts
-		fmt.Fprintf(&file, "machine %s login %s password %s\n", l.Host, l.User, l.Password)
+		file.WriteString(l.Netrc())
 	}
 	file.WriteString(netrc)
 	all := append(slices.Clone(logins), parseNetrc(netrc)...)

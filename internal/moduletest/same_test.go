@@ -3,6 +3,9 @@
 package moduletest
 
 import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +38,10 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 	require.NoError(t, err)
 	hosts := host.New(&image.Bases{Store: store, Remote: client}, os.Environ())
 
+	root := filepath.Join(t.TempDir(), "root.pem")
+	certificate := rootCertificate(t)
+	require.NoError(t, os.WriteFile(root, []byte(certificate), 0o644))
+
 	for _, runtime := range pipeline.Runtimes() {
 		t.Run(runtime, func(t *testing.T) {
 			dir := user(t)
@@ -42,6 +49,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			enum := strings.ToUpper(strings.ReplaceAll(runtime, "-", "_"))
 			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--env", "A=b", "--args", "x",
 				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "README.md:/doc/:0600", "--user", "4000:5000",
+				"--writable", "/data,/var/lib/app", "--source-date-epoch", "1700000000", "--ca-certs", root,
 				"image-archive", "-o", archive)
 			require.NoError(t, err, said)
 			base, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
@@ -50,6 +58,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{
 				Runtime: runtime, Ports: []string{"8080", "53/udp"}, Env: []string{"A=b"}, Args: []string{"x"}, User: "4000:5000",
 				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"README.md:/doc/:0600"},
+				Writable: []string{"/data", "/var/lib/app"}, SourceDateEpoch: "1700000000", CACerts: certificate,
 			})
 			require.NoError(t, err)
 			built, err := hosts.Build(t.Context(), dir, plan, engine.Discard)
@@ -62,6 +71,14 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rootCertificate is one that no authority knows of.
+func rootCertificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func assertSame(t *testing.T, want, got v1.Image) {

@@ -4,6 +4,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -48,7 +49,11 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 	if err != nil {
 		return nil, err
 	}
-	tree := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: ignored})
+	// As it is now, and not as an earlier build in this session saw it; once, for all that follows.
+	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: ignored, NoCache: true}).Sync(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sending the source to the engine: %w", err)
+	}
 	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler {
 		return &compiler{dagger.New(e.client, tree, plan, private), report}
 	})
