@@ -74,8 +74,8 @@ func WithLogins(environ []string, dir, netrc string, logins []Login) ([]string, 
 		}
 		hosts[l.Host] = true
 		key := "credential.https://" + l.Host + ".helper"
-		set(key, "") // no other helper knows better
-		set(key, "store --file='"+filepath.ToSlash(storeName)+"'")
+		set(key, "")                                                                                // no other helper knows better
+		set(key, "store --file='"+strings.ReplaceAll(filepath.ToSlash(storeName), "'", `'\''`)+"'") // git gives it to a shell
 	}
 	return append(environ, "GIT_CONFIG_COUNT="+strconv.Itoa(count)), nil
 }

@@ -17,7 +17,8 @@ import (
 // Git itself answers who it would log in as.
 func TestWithLogins(t *testing.T) {
 	git := testtool.Need(t, "git", "git")
-	home, dir := t.TempDir(), t.TempDir()
+	home, dir := t.TempDir(), filepath.Join(t.TempDir(), "it's here")
+	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[credential]\n\thelper = \"!printf 'username=theirs\\\\npassword=old\\\\n' #\"\n"), 0o644))
 	caller := []string{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GOENV=off", "GIT_CONFIG_NOSYSTEM=1", "GOAUTH=git /somewhere",
