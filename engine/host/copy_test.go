@@ -11,7 +11,8 @@ import (
 
 func TestCopySource(t *testing.T) {
 	dir := t.TempDir()
-	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "deep", "to")
+	require.NoError(t, os.Mkdir(filepath.Dir(to), 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(from, "sub", ".git"), 0o755))
 	for name, mode := range map[string]os.FileMode{"read-only": 0o444, "sub/run.sh": 0o755, "sub/.git/HEAD": 0o644, ".git": 0o644, "../outside": 0o644} {
 		require.NoError(t, os.WriteFile(filepath.Join(from, name), []byte(name), mode))
