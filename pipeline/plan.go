@@ -121,6 +121,9 @@ func (c Compile) Command(out string) []string {
 type Guard struct {
 	// Static programs load no libraries: the runtime has none.
 	Static bool `json:"static"`
+	// GLIBC is the version of the C library that the runtime has, such as "2.36"; empty where it has none or which is not known.
+	// A program that was linked against a newer one may not start.
+	GLIBC string `json:"glibc,omitempty"`
 	// Symbols says that programs must have their symbols and debug data. Otherwise they must not.
 	Symbols bool `json:"symbols,omitempty"`
 	// Runtime is named in the error.

@@ -82,6 +82,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if r.config.Debug {
 		plan.Debugger = newDebugger()
 	}
+	if r.cgo == cgoDynamic && r.base == runtimes[DistrolessBase].base {
+		plan.Guard.GLIBC = debianGLIBC
+	}
 	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
 	if r.cgo != "" {
 		plan.Env["CGO_ENABLED"] = "1"

@@ -37,6 +37,9 @@ var runtimes = map[Runtime]struct {
 	Custom:         {user: "65532:65532", libc: true},
 }
 
+// debianGLIBC is the C library of Debian 12, which distroless-base has. Source: https://packages.debian.org/bookworm/libc6
+const debianGLIBC = "2.36"
+
 // Runtimes are the names that [Config.Runtime] takes.
 func Runtimes() []string {
 	return []string{string(Distroless), string(DistrolessBase), string(Alpine), string(Scratch)}

@@ -70,6 +70,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if p.Guard.Static {
 		guard += ", linked statically"
 	}
+	if p.Guard.GLIBC != "" {
+		guard += ", for glibc " + p.Guard.GLIBC
+	}
 	row("guard", "%s", guard)
 
 	section("Image")

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -101,7 +103,25 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 		}
 		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, plan.Guard.Runtime, remedy, pipeline.DistrolessBase)
 	}
+	if has := plan.Guard.GLIBC; has != "" {
+		if needs, symbol := glibc(file); semver.Compare("v"+needs, "v"+has) > 0 {
+			fault("needs glibc %s for %s, and the runtime %s has %s: compile where the C library is no newer, as --engine dagger does, or link it with --cgo=static",
+				needs, symbol, plan.Guard.Runtime, has)
+		}
+	}
 	return errors.Join(faults...)
+}
+
+// glibc is the newest version of glibc that the program takes a symbol from, and that symbol; "" for none.
+func glibc(file *elf.File) (version, symbol string) {
+	// An error means no dynamic symbols.
+	imported, _ := file.ImportedSymbols()
+	for _, s := range imported {
+		if v, ok := strings.CutPrefix(s.Version, "GLIBC_"); ok && semver.Compare("v"+v, "v"+version) > 0 {
+			version, symbol = v, s.Name
+		}
+	}
+	return version, symbol
 }
 
 // symbols is the name of a section that stripping removes, if there is one.

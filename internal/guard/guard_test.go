@@ -14,15 +14,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/internal/testtool"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // compile builds a program as no plan would, if asked to.
 func compile(t *testing.T, env []string, flags ...string) *os.File {
 	t.Helper()
+	return compileProgram(t, "package main\n\nfunc main() {}\n", env, flags...)
+}
+
+func compileProgram(t *testing.T, program string, env []string, flags ...string) *os.File {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/hello\n\ngo 1.26.0\n"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644))
 	out := filepath.Join(dir, "hello")
 	cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", out}, append(flags, ".")...)...)
 	cmd.Dir = dir
@@ -147,4 +153,28 @@ func TestCheckOfWhatIsNoProgram(t *testing.T) {
 	require.NoError(t, err)
 	defer sh.Close()
 	require.ErrorContains(t, guard.Check(sh, plan, compiled, program), "how it was built")
+}
+
+// A C library that is newer than the runtime's is found out here, and not by the program when it starts.
+func TestGLIBC(t *testing.T) {
+	testtool.Need(t, "gcc", "gcc")
+	if runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {
+		testtool.Skip(t, "a machine of the type linux/amd64")
+	}
+	// The symbol is of 2.17: https://sourceware.org/glibc/wiki/Glibc%20Timeline
+	const program = "package main\n\n// #include <stdlib.h>\n// static void *f(void) { return secure_getenv(\"X\"); }\nimport \"C\"\n\nfunc main() { println(C.f() == nil) }\n"
+	binary := compileProgram(t, program, []string{"CGO_ENABLED=1", "CC=gcc"}, stripped)
+	plan, compiled, p := planFor(t)
+	plan.Guard = pipeline.Guard{Runtime: pipeline.DistrolessBase}
+	require.NoError(t, guard.Check(binary, plan, compiled, p), "a base of which nothing is known")
+	plan.Guard.GLIBC = "2.99"
+	require.NoError(t, guard.Check(binary, plan, compiled, p))
+	plan.Guard.GLIBC = "2.5" // which is older than 2.17: these are no decimals
+	err := guard.Check(binary, plan, compiled, p)
+	require.ErrorContains(t, err, "hello for linux/amd64 needs glibc 2.")
+	require.ErrorContains(t, err, "and the runtime distroless-base has 2.5: compile where the C library is no newer")
+	require.ErrorContains(t, err, "--cgo=static")
+
+	plan.Guard.GLIBC = "2.1"
+	require.NoError(t, guard.Check(compile(t, nil, stripped), plan, compiled, p), "a program without C needs none")
 }
