@@ -99,12 +99,12 @@ func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	private := engine.Private{Env: map[string]*sdk.Secret{}}
+	private := engine.Private{}
 	if m.Goprivate != "" {
-		private.Env["GOPRIVATE"] = client.SetSecret("slipway-GOPRIVATE", m.Goprivate)
+		private.Env = map[string]string{"GOPRIVATE": m.Goprivate}
 	}
 	if m.Goproxy != nil {
-		if private.Env["GOPROXY"], err = public[*sdk.Secret](ctx, client, m.Goproxy); err != nil {
+		if private.Proxy, err = public[*sdk.Secret](ctx, client, m.Goproxy); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -47,8 +47,10 @@ type Private struct {
 	Netrc *dagger.Secret
 	// SSH is the socket of an SSH agent.
 	SSH *dagger.Socket
-	// Env are variables for the Go command, such as GOPRIVATE and GOPROXY: the URL of a proxy may hold a login.
-	Env map[string]*dagger.Secret
+	// Proxy is GOPROXY: the URL of a proxy may hold a login.
+	Proxy *dagger.Secret
+	// Env are other variables for the Go command, such as GOPRIVATE. They are no secrets.
+	Env map[string]string
 }
 
 // New describes the build of source, which plan was made for.
@@ -103,14 +105,15 @@ func (b *Build) builder(c *pipeline.Compile) *dagger.Container {
 }
 
 // direct says whether modules come from where they are developed, and not through a proxy.
-func (p Private) direct() bool { return p.Env["GOPRIVATE"] != nil || p.Env["GONOPROXY"] != nil }
+func (p Private) direct() bool { return p.Env["GOPRIVATE"] != "" || p.Env["GONOPROXY"] != "" }
 
 // installGit brings what fetches such modules; Debian's builder has it.
 var installGit = []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
 
 func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
-	for _, k := range slices.Sorted(maps.Keys(b.private.Env)) {
-		ctr = ctr.WithSecretVariable(k, b.private.Env[k])
+	ctr = ctr.With(withEnv(b.private.Env))
+	if b.private.Proxy != nil {
+		ctr = ctr.WithSecretVariable("GOPROXY", b.private.Proxy)
 	}
 	if b.private.Netrc != nil {
 		ctr = ctr.WithMountedSecret("/root/.netrc", b.private.Netrc)

@@ -246,10 +246,8 @@ func TestPrivateModules(t *testing.T) {
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
 		Netrc: client.SetSecret("netrc", "machine git.example login me password "+password),
-		Env: map[string]*sdk.Secret{
-			"GOPRIVATE": client.SetSecret("private", "git.example"),
-			"GOPROXY":   client.SetSecret("proxy", "https://me:"+password+"@proxy.example"),
-		},
+		Proxy: client.SetSecret("proxy", "https://me:"+password+"@proxy.example"),
+		Env:   map[string]string{"GOPRIVATE": "git.example"},
 	})
 	_, err := build.Programs(plan.Compile[0]).Export(t.Context(), t.TempDir())
 	require.NoError(t, err)
@@ -270,7 +268,7 @@ func TestPrivateModules(t *testing.T) {
 	for _, v := range chain.Named("withSecretVariable") {
 		secret = append(secret, v.Args["name"])
 	}
-	assert.Equal(t, []any{"GOPRIVATE", "GOPROXY"}, secret)
+	assert.Equal(t, []any{"GOPROXY"}, secret)
 }
 
 // The command's user needs to say nothing again: what finds private modules on this machine goes along.
@@ -280,7 +278,7 @@ func TestCallersLogins(t *testing.T) {
 	require.NoError(t, os.WriteFile(netrc, []byte("machine git.example password hunter2"), 0o600))
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 	recorded := daggertest.Start(t, compiles(dir, plan))
-	environ := []string{"GOENV=off", "NETRC=" + netrc, "GOPRIVATE=git.example", "SSH_AUTH_SOCK=/agent.sock", "GOFLAGS=-race"}
+	environ := []string{"GOENV=off", "NETRC=" + netrc, "GOPRIVATE=git.example", "GOPROXY=https://me:hunter2@proxy.example", "SSH_AUTH_SOCK=/agent.sock", "GOFLAGS=-race"}
 	result, err := session.New(connect(t), &image.Bases{}, environ).Build(t.Context(), dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
@@ -450,7 +448,7 @@ func TestBuilderOfSettings(t *testing.T) {
 	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{
-		Env: map[string]*sdk.Secret{"GOPRIVATE": client.SetSecret("private", "git.example")},
+		Env: map[string]string{"GOPRIVATE": "git.example"},
 	})
 	compile := plan.Compile[1]
 	require.NoError(t, build.Export(t.Context(), compile, t.TempDir()))

@@ -75,6 +75,7 @@ var remedies = []struct{ sign, remedy string }{
 	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
 	{"no space left on device", "The disk is full: free some, or set TMPDIR and GOCACHE to a folder on another."},
 	{"could not read Username", privateRemedy},
+	{"no secure protocol found for repository", privateRemedy},
 	{"Authentication failed for", privateRemedy},
 	{"401 Unauthorized", privateRemedy},
 	{"certificate signed by unknown authority", "A server's certificate is not of a public authority: add the root that it is of with --ca-cert FILE."},

@@ -60,9 +60,10 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 }
 
 func (e *Engine) callersPrivate() (dagger.Private, error) {
-	private := dagger.Private{Env: map[string]*sdk.Secret{}}
-	for name, value := range goenv.Modules(e.environ) {
-		private.Env[name] = e.client.SetSecret("slipway-"+name, value)
+	private := dagger.Private{Env: goenv.Modules(e.environ)}
+	if proxy := private.Env["GOPROXY"]; proxy != "" {
+		delete(private.Env, "GOPROXY")
+		private.Proxy = e.client.SetSecret("slipway-GOPROXY", proxy)
 	}
 	netrc, err := goenv.Netrc(e.environ)
 	if err != nil {
