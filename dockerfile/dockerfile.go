@@ -129,7 +129,22 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 	d.run(append(pieces, command)...)
 
+	if prepare := prepare(plan); prepare != nil {
+		d.line("")
+		var mount []string
+		if readsBase(plan) {
+			mount = []string{"--mount=type=bind,from=" + baseStage(plan) + ",target=/base"}
+		}
+		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
+	}
+}
+
+// prepare are the commands that make, in a folder of the builder, what COPY cannot make in the image.
+func prepare(plan *pipeline.Plan) []string {
 	var prepare []string
+	if parents := parents(plan); parents != nil {
+		prepare = append(prepare, shell(append([]string{"install", "-d", "-m", "0755"}, parents...)))
+	}
 	for _, f := range files(plan) {
 		if f.Dir {
 			command := []string{"install", "-d", "-m", f.Mode.String()}
@@ -154,14 +169,21 @@ func (d *writer) builder(plan *pipeline.Plan) {
 				fmt.Sprintf("cat %s >> %s", caFile, ours))
 		}
 	}
-	if prepare != nil {
-		d.line("")
-		var mount []string
-		if readsBase(plan) {
-			mount = []string{"--mount=type=bind,from=" + baseStage(plan) + ",target=/base"}
+	return prepare
+}
+
+// parents are the folders of files that are placed with a mode of their own: COPY --chmod gives it to those of a file's
+// folders that are missing, too, and nobody could enter them.
+func parents(plan *pipeline.Plan) []string {
+	var dirs []string
+	for _, f := range files(plan) {
+		placed := f.Certificates || f.Source != "" || f.Text != ""
+		if dir := path.Dir(f.Path); placed && f.Mode != 0o755 && dir != "/" {
+			dirs = append(dirs, rootDir+dir)
 		}
-		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
 	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
 }
 
 // runtime is the stage that becomes the image. None of its platform's programs runs: files are only placed.
@@ -173,7 +195,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	} else {
 		d.line("FROM " + base(plan))
 	}
-	if slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Dir || f.Append != "" || bundleOfBase(f) }) {
+	if prepare(plan) != nil {
 		d.line("COPY --from=builder " + rootDir + "/ /")
 	}
 	for _, f := range files(plan) {

@@ -21,7 +21,8 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -linkmode external -extldflags -static' -tags=netgo,osusergo,sqlite_omit_load_extension -o /out/ .
 
-RUN install -d -m 1777 /rootfs/tmp
+RUN install -d -m 0755 /rootfs/etc /rootfs/etc/ssl/certs && \
+    install -d -m 1777 /rootfs/tmp
 
 FROM scratch
 COPY --from=builder /rootfs/ /

@@ -31,6 +31,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
 RUN --mount=type=bind,from=installed,target=/base \
+    install -d -m 0755 /rootfs/etc/ssl/certs && \
     mkdir -p /rootfs/etc && \
     cp /base/etc/group /rootfs/etc/group && \
     printf '%s\n' app:x:1000: >> /rootfs/etc/group && \

@@ -19,7 +19,8 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN install -d -m 1777 /rootfs/tmp
+RUN install -d -m 0755 /rootfs/etc /rootfs/etc/ssl/certs && \
+    install -d -m 1777 /rootfs/tmp
 
 FROM scratch
 COPY --from=builder /rootfs/ /

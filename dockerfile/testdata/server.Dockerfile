@@ -36,6 +36,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -X main.version=v1.2.3 -X "example.com/shop/internal/build.Note=it'\''s two words" -X main.own=1' -tags=extra,netgo -o /out/ ./cmd/server
 
 RUN --mount=type=bind,from=base,target=/base \
+    install -d -m 0755 /rootfs/etc/shop /rootfs/etc/ssl/certs /rootfs/srv/static /rootfs/srv/static/js && \
     install -d -m 0755 /rootfs/srv/static && \
     install -d -m 0755 /rootfs/srv/static/js && \
     mkdir -p /rootfs/etc && \

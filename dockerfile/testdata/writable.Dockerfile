@@ -19,7 +19,8 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN install -d -m 0755 -o 65532 -g 65532 /rootfs/data && \
+RUN install -d -m 0755 /rootfs/doc && \
+    install -d -m 0755 -o 65532 -g 65532 /rootfs/data && \
     install -d -m 0755 -o 65532 -g 65532 /rootfs/var/lib/app
 
 FROM gcr.io/distroless/static-debian12:nonroot

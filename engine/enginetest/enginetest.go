@@ -15,6 +15,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,34 @@ func Files(t *testing.T, img v1.Image) map[string]File {
 		files[path.Join("/", h.Name)] = File{
 			Mode: h.FileInfo().Mode(), UID: h.Uid, GID: h.Gid, Content: string(content), Link: h.Linkname, Time: h.ModTime.UTC(),
 		}
+	}
+}
+
+// AssertSame holds an image of another builder against one of an engine: but for times, and how its files are spread over
+// layers, it must be the same. The content of the files except may differ.
+func AssertSame(t *testing.T, want, got v1.Image, except ...string) {
+	t.Helper()
+	wantConfig, err := want.ConfigFile()
+	require.NoError(t, err)
+	gotConfig, err := got.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, wantConfig.Config, gotConfig.Config)
+	assert.Equal(t, wantConfig.Platform(), gotConfig.Platform())
+	wantFiles, gotFiles := Files(t, want), Files(t, got)
+	for name, f := range wantFiles {
+		its := gotFiles[name]
+		switch {
+		case name == "/": // every builder makes it as it likes
+		case slices.Contains(except, name):
+			assert.Equal(t, f.Owned(), its.Owned(), "%s for %s", name, wantConfig.Platform())
+		case f.Owned() != its.Owned() || f.Link != its.Link || f.Content != its.Content:
+			assert.Fail(t, "another file", "%s for %s: %s %s, %d bytes; want %s %s, %d bytes", name, wantConfig.Platform(),
+				its.Owned(), its.Link, len(its.Content), f.Owned(), f.Link, len(f.Content))
+		}
+	}
+	for name := range gotFiles {
+		_, wanted := wantFiles[name]
+		assert.True(t, wanted, "%s for %s: one too many", name, wantConfig.Platform())
 	}
 }
 

@@ -1,0 +1,105 @@
+//go:build buildkit_e2e
+
+package dockerfile_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/dockerfile"
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/engine/enginetest"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/registry"
+)
+
+// BuildKit makes of a rendered Dockerfile what the host engine makes of the plan: the same programs to the byte, the same
+// files and configuration. It needs buildctl, which finds its daemon by BUILDKIT_HOST; the host engine looks for bases where
+// SLIPWAY_MIRRORS says.
+func TestBuildKitBuildsTheSame(t *testing.T) {
+	var mirrors []string
+	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {
+		mirrors = strings.Split(list, ",")
+	}
+	client, err := registry.New(registry.Options{Mirrors: mirrors})
+	require.NoError(t, err)
+	defer client.Close()
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	hosts := host.New(&image.Bases{Store: store, Remote: client}, os.Environ())
+
+	for name, config := range map[string]pipeline.Config{
+		"distroless": {Ports: []string{"8080"}, Env: []string{"A=b $c \"d\""}, Args: []string{"x y"}, Labels: []string{"a.label=1"}},
+		"base":       {Runtime: "distroless-base", User: "4000:5000"},
+		"alpine":     {Runtime: "alpine", Files: []string{"README.md:/doc/:0600", "main.go:/doc/tool:0755"}},
+		"scratch":    {Runtime: "scratch", Stamps: []string{"main.version=v1.2.3 it's"}},
+		"writable":   {Runtime: "alpine", Writable: []string{"/data", "/var/lib/app"}},
+		"debug":      {Runtime: "distroless", Debug: true},
+		"tzdata":     {Runtime: "distroless", TZData: true, BuildTags: []string{"extra"}},
+		"cgo":        {Runtime: "distroless-base", CGO: "true"},
+		"arm":        {Runtime: "scratch", Platforms: []string{"linux/arm/v7", "linux/amd64/v3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS("../examples/http-server")))
+			plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
+			require.NoError(t, err)
+			text, err := dockerfile.Render(plan)
+			require.NoError(t, err)
+			at := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(at, "Dockerfile"), []byte(text), 0o644))
+			var platforms []string
+			for _, p := range plan.Platforms() {
+				platforms = append(platforms, p.String())
+			}
+			archive := filepath.Join(at, "image.tar")
+			out, err := exec.CommandContext(t.Context(), "buildctl", "build", "--frontend", "dockerfile.v0", "--local", "context="+dir,
+				"--local", "dockerfile="+at, "--opt", "platform="+strings.Join(platforms, ","), "--output", "type=oci,dest="+archive,
+				"--opt", "attest:provenance=disabled").CombinedOutput()
+			require.NoError(t, err, string(out))
+			theirs, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
+			require.NoError(t, err)
+
+			built, err := hosts.Build(t.Context(), dir, plan, engine.Discard)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, built.Close()) }()
+			for i, p := range plan.Platforms() {
+				got, err := theirs.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+				require.NoError(t, err)
+				// The bundle is the builder's own, where Slipway brings one.
+				enginetest.AssertSame(t, built.Images[i], withoutAdditions(t, plan, got), pipeline.CABundle)
+			}
+		})
+	}
+}
+
+// withoutAdditions is an image without what BuildKit sets unasked: a mark of how the entrypoint was written, and on scratch a
+// search path.
+func withoutAdditions(t *testing.T, plan *pipeline.Plan, img v1.Image) v1.Image {
+	t.Helper()
+	file, err := img.ConfigFile()
+	require.NoError(t, err)
+	config := file.Config
+	config.ArgsEscaped = false
+	if plan.Image.Base == "" {
+		require.NotEmpty(t, config.Env)
+		require.True(t, strings.HasPrefix(config.Env[0], "PATH="))
+		config.Env = config.Env[1:]
+		if len(config.Env) == 0 {
+			config.Env = nil
+		}
+	}
+	changed, err := mutate.Config(img, config)
+	require.NoError(t, err)
+	return changed
+}
