@@ -96,11 +96,16 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
+// callersEnviron is that of the person who runs the tests, some of which change their own.
+var callersEnviron = os.Environ()
+
 // goEnvironment is what lets a test use the Go caches of the person who runs it: filling new ones would take minutes.
 func goEnvironment(t *testing.T) []string {
 	t.Helper()
 	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE"}
-	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	cmd := exec.Command("go", append([]string{"env"}, names...)...)
+	cmd.Env = callersEnviron
+	out, err := cmd.Output()
 	require.NoError(t, err)
 	var vars []string
 	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
