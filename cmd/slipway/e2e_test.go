@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -153,15 +154,25 @@ func get(url string) string {
 // servesOn starts the example server, asks how it is, and stops it as Kubernetes would.
 func servesOn(t *testing.T, cmd *exec.Cmd, port string) {
 	t.Helper()
-	var out bytes.Buffer
+	untilStopped(t, cmd, func(string) bool { return get("http://127.0.0.1:"+port+"/health") == "200 OK" }, func() {
+		assert.Contains(t, get("http://127.0.0.1:"+port+"/"), "v1.2.3", "the stamp is in the program")
+	})
+}
+
+// untilStopped starts a program, waits until it is ready, which may be seen by what it has written, does what is to be done
+// with it, and stops it as Kubernetes would.
+func untilStopped(t *testing.T, cmd *exec.Cmd, ready func(said string) bool, do func()) {
+	t.Helper()
+	var out lockedBuffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(t, cmd.Start())
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it fails if all went well
-	url := "http://127.0.0.1:" + port
-	require.Eventually(t, func() bool { return get(url+"/health") == "200 OK" }, 30*time.Second, 50*time.Millisecond, "no answer")
-	assert.Contains(t, get(url+"/"), "v1.2.3", "the stamp is in the program")
+	if !assert.Eventually(t, func() bool { return ready(out.String()) }, 30*time.Second, 50*time.Millisecond, "it does not get ready") {
+		t.Fatal(out.String())
+	}
+	do()
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	select {
 	case err := <-exited:
@@ -169,6 +180,24 @@ func servesOn(t *testing.T, cmd *exec.Cmd, port string) {
 	case <-time.After(20 * time.Second):
 		t.Error("it does not stop when asked to")
 	}
+}
+
+// lockedBuffer may be read while it is written to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // onHostNetwork changes the runtime configuration that umoci made: no terminal, the host's network, more environment. The
@@ -182,8 +211,8 @@ func onHostNetwork(t *testing.T, bundle string, env ...string) {
 			process["env"] = append(process["env"].([]any), kv)
 		}
 		user := process["user"].(map[string]any)
-		assert.EqualValues(t, 1000, user["uid"])
-		assert.EqualValues(t, 1000, user["gid"])
+		assert.Contains(t, []any{1000., 65532.}, user["uid"])
+		assert.Equal(t, user["uid"], user["gid"])
 		linux := config["linux"].(map[string]any)
 		linux["namespaces"] = slices.DeleteFunc(linux["namespaces"].([]any), func(n any) bool { return n.(map[string]any)["type"] == "network" })
 	})
