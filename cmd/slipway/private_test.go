@@ -1,18 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,17 +27,14 @@ import (
 	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
-// gitServer serves a module in a git repository as https://example.com/private/lib to those who know the token, as a forge
-// does. proxy is what leads to it: nothing but loopback is asked.
+// gitServer serves testdata/greeting in a git repository as https://git.example.com/team/greeting to those who know the token,
+// as a forge does. proxy is what leads to it: nothing but loopback is asked.
 func gitServer(t *testing.T, user, token string) (proxy, root string) {
 	t.Helper()
 	git := testtool.Need(t, "git", "git")
 	dir := t.TempDir()
-	repository := filepath.Join(dir, "private", "lib")
-	require.NoError(t, os.MkdirAll(repository, 0o755))
-	for name, content := range map[string]string{"go.mod": "module example.com/private/lib\n\ngo 1.26.8\n", "lib.go": "package lib\n\nconst Secret = \"of the house\"\n"} {
-		require.NoError(t, os.WriteFile(filepath.Join(repository, name), []byte(content), 0o644))
-	}
+	repository := filepath.Join(dir, "team", "greeting")
+	require.NoError(t, os.CopyFS(repository, os.DirFS("testdata/greeting")))
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-qm", "first"}, {"tag", "v1.0.0"}} {
 		cmd := exec.Command(git, append([]string{"-C", repository, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
 		out, err := cmd.CombinedOutput()
@@ -49,19 +52,19 @@ func gitServer(t *testing.T, user, token string) (proxy, root string) {
 			return
 		}
 		if r.URL.Query().Get("go-get") == "1" {
-			fmt.Fprint(w, `<meta name="go-import" content="example.com/private/lib git https://example.com/private/lib">`)
+			fmt.Fprint(w, `<meta name="go-import" content="git.example.com/team/greeting git https://git.example.com/team/greeting">`)
 			return
 		}
 		backend.ServeHTTP(w, r)
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS() // its certificate names example.com
+	server.StartTLS() // its certificate names *.example.com
 	t.Cleanup(server.Close)
 	root = filepath.Join(dir, "root.pem")
 	require.NoError(t, os.WriteFile(root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o644))
 
 	tunnel := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodConnect || r.Host != "example.com:443" {
+		if r.Method != http.MethodConnect || r.Host != "git.example.com:443" {
 			http.Error(w, "no way to "+r.Host, http.StatusForbidden)
 			return
 		}
@@ -87,33 +90,63 @@ func gitServer(t *testing.T, user, token string) (proxy, root string) {
 	return tunnel.URL, root
 }
 
-// A dependency in a private repository, over HTTPS, with a token.
+// spies are programs that note their arguments in the file log, before they do what
+// those of these names do.
+func spies(t *testing.T, log string, names ...string) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' %s \"$@\" >>'%s'\nexec '%s' \"$@\"\n", name, log, testtool.Need(t, name, name))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
+	}
+	return dir + ":" + os.Getenv("PATH")
+}
+
+// everythingIn is all that an OCI layout holds, with every layer unpacked.
+func everythingIn(t *testing.T, folder string) string {
+	t.Helper()
+	var all strings.Builder
+	require.NoError(t, filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		all.Write(content)
+		if unzipped, err := gzip.NewReader(bytes.NewReader(content)); err == nil {
+			_, err = io.Copy(&all, unzipped)
+			return err
+		}
+		return nil
+	}))
+	return all.String()
+}
+
+// A dependency in a private repository, over HTTPS, with a token. The example's own tests and checks run here, too: nothing
+// else has its dependency.
 func TestPrivateModule(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		testtool.Skip(t, "a system where the Go command trusts the certificates that --ca-cert names")
 	}
 	const token = "t0p-s3cret/%+token"
+	secrets := []string{token, url.QueryEscape(token), url.PathEscape(token), base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))}
 	proxy, root := gitServer(t, "x-access-token", token)
-	source := t.TempDir()
-	for name, content := range map[string]string{
-		"go.mod":  "module example.com/app\n\ngo 1.26.8\n\nrequire example.com/private/lib v1.0.0\n",
-		"go.sum":  "example.com/private/lib v1.0.0 h1:I1J6dFfZYkMd5KEi0cD7qPuAVWmNjuVtDRq0FRWJfDg=\nexample.com/private/lib v1.0.0/go.mod h1:yAv6dFmLdhGFI6AzqBq8e1YDiwQNu2GXu14dTERiI0g=\n",
-		"main.go": "package main\n\nimport \"example.com/private/lib\"\n\nfunc main() { println(lib.Secret) }\n",
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(source, name), []byte(content), 0o644))
-	}
+	source := copyExample(t, "private-module")
 	files := t.TempDir()
 	tokenFile, netrc := filepath.Join(files, "token"), filepath.Join(files, "logins")
 	require.NoError(t, os.WriteFile(tokenFile, []byte(token+"\n"), 0o600))
-	require.NoError(t, os.WriteFile(netrc, []byte("machine example.com\nlogin x-access-token\npassword "+token+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(netrc, []byte("machine git.example.com\nlogin x-access-token\npassword "+token+"\n"), 0o600))
 
-	// build returns what the command said, and the archive.
-	build := func(t *testing.T, env []string, flags ...string) (said string, archive []byte, err error) {
+	// build returns what the command said, and all that is in the image.
+	build := func(t *testing.T, env []string, flags ...string) (said, image string, environ []string, err error) {
 		tmp, modules := t.TempDir(), t.TempDir()
-		output := filepath.Join(t.TempDir(), "image.tar")
+		output, arguments := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "arguments")
 		cmd := slipway(t, append([]string{
-			"HOME=" + t.TempDir(), "TMPDIR=" + tmp, "GOMODCACHE=" + modules, "GOPROXY=direct", "GOPRIVATE=example.com/private",
+			"HOME=" + t.TempDir(), "TMPDIR=" + tmp, "GOMODCACHE=" + modules, "GOPROXY=direct", "GOPRIVATE=git.example.com",
 			"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "NO_PROXY=", "no_proxy=", "GIT_CONFIG_NOSYSTEM=1",
+			"PATH=" + spies(t, arguments, "go", "git"),
 		}, env...), append([]string{"build", "--runtime", "scratch", "--platform", "linux/amd64", "--ca-cert", root, "--output", output}, append(flags, source)...)...)
 		t.Cleanup(func() { // its folders are read-only
 			clean := exec.Command("go", "clean", "-modcache")
@@ -121,38 +154,53 @@ func TestPrivateModule(t *testing.T) {
 			assert.NoError(t, clean.Run())
 		})
 		out, err := cmd.CombinedOutput()
-		assert.NotContains(t, string(out), token)
 		left, readErr := os.ReadDir(tmp)
 		require.NoError(t, readErr)
 		assert.Empty(t, left, "no login stays behind")
+		ran, readErr := os.ReadFile(arguments)
+		require.NoError(t, readErr)
 		if err == nil {
-			archive, readErr = os.ReadFile(output)
-			require.NoError(t, readErr)
+			assert.Contains(t, string(ran), "git\nls-remote\n", "processes are seen")
+			image = everythingIn(t, output)
+			assert.Contains(t, image, "A good day to ", "the layers are read")
 		}
-		return string(out), archive, err
+		for _, secret := range secrets {
+			assert.False(t, strings.Contains(string(out), secret), "in the output")
+			assert.False(t, strings.Contains(string(ran), secret), "in the arguments of a process")
+			assert.False(t, strings.Contains(image, secret), "in the image")
+		}
+		return string(out), image, cmd.Env, err
 	}
 	for name, test := range map[string]struct{ env, flags []string }{
-		"token in a variable": {env: []string{"MY_TOKEN=" + token}, flags: []string{"--git-token", "example.com=env:MY_TOKEN"}},
-		"token in a file":     {env: []string{"SLIPWAY_GIT_TOKENS=x-access-token@example.com=file:" + tokenFile}},
+		"token in a variable": {env: []string{"MY_TOKEN=" + token}, flags: []string{"--git-token", "git.example.com=env:MY_TOKEN"}},
+		"token in a file":     {env: []string{"SLIPWAY_GIT_TOKENS=x-access-token@git.example.com=file:" + tokenFile}},
 		"netrc":               {flags: []string{"--netrc", netrc}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said, archive, err := build(t, test.env, test.flags...)
+			said, _, environ, err := build(t, test.env, test.flags...)
 			require.NoError(t, err, said)
-			assert.NotContains(t, string(archive), token)
 			assert.Contains(t, said, "download done")
+			if name != "netrc" {
+				return
+			}
+			for _, args := range [][]string{{"mod", "tidy", "-diff"}, {"vet", "./..."}, {"test", "./..."}} {
+				cmd := exec.Command("go", args...)
+				cmd.Dir, cmd.Env = source, append(environ, "GOPROXY=off", "PWD="+source)
+				out, err := cmd.CombinedOutput()
+				assert.NoError(t, err, string(out))
+			}
 		})
 	}
 	for name, flags := range map[string][]string{
 		"no token":      nil,
-		"another token": {"--git-token", "example.com=env:USER_TOKEN"},
-		"another user":  {"--git-token", "somebody@example.com=file:" + tokenFile},
+		"another token": {"--git-token", "git.example.com=env:USER_TOKEN"},
+		"another user":  {"--git-token", "somebody@git.example.com=file:" + tokenFile},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said, _, err := build(t, []string{"USER_TOKEN=wrong-horse"}, flags...)
+			said, _, _, err := build(t, []string{"USER_TOKEN=wrong-horse"}, flags...)
 			require.Error(t, err)
 			assert.Contains(t, said, "downloading modules: the Go command failed")
-			assert.Contains(t, said, "example.com/private/lib")
+			assert.Contains(t, said, "git.example.com/team/greeting")
 			assert.Contains(t, said, "--git-token")
 			assert.NotContains(t, said, "wrong-horse")
 		})

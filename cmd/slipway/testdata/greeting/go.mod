@@ -1,0 +1,3 @@
+module git.example.com/team/greeting
+
+go 1.26.8

@@ -1,0 +1,5 @@
+module github.com/slipway-ci/slipway/examples/private-module
+
+go 1.26.8
+
+require git.example.com/team/greeting v1.0.0
