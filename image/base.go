@@ -33,8 +33,8 @@ type Bases struct {
 
 // Base is an image to build upon, for one or more platforms.
 type Base struct {
-	// Name is the full reference, such as "docker.io/library/alpine:3.22"; empty for a base that is a file or folder of
-	// this machine, whose path means nothing elsewhere.
+	// Name is the full reference, such as "docker.io/library/alpine:3.22", without the digest where there is a tag, too; empty
+	// for a base that is a file or folder of this machine, whose path means nothing elsewhere.
 	Name string
 	// Digest is that of the index, or of the manifest where there is no index.
 	Digest v1.Hash

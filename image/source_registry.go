@@ -52,6 +52,12 @@ func (b *Bases) resolveRegistry(ctx context.Context, given string) (*Base, error
 		return nil, err
 	}
 	base.Name = familiar(ref)
+	if before, _, pinned := strings.Cut(given, "@"); pinned {
+		// The digest has a field of its own, and the tag says what it is of.
+		if tag, err := name.NewTag(before, name.WithDefaultTag("")); err == nil && tag.TagStr() != "" {
+			base.Name = familiar(tag)
+		}
+	}
 	return base, nil
 }
 

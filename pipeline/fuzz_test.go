@@ -32,7 +32,7 @@ func FuzzPlatform(f *testing.F) {
 }
 
 func FuzzBase(f *testing.F) {
-	for _, s := range []string{"alpine:3.23.5", "alpine", "a/b:latest", "localhost:5000/x@sha256:" + strings.Repeat("a", 64), "oci:", "oci-archive:x.tar", ":", "a:b:c", "A:1"} {
+	for _, s := range []string{"alpine:3.23.5", "alpine", "a/b:latest", "localhost:5000/x@sha256:" + strings.Repeat("a", 64), "a:1@sha256:" + strings.Repeat("a", 64), "localhost:5000/x:latest@sha256:" + strings.Repeat("a", 64), "oci:", "oci-archive:x.tar", ":", "a:b:c", "A:1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -92,5 +92,20 @@ func FuzzStamp(f *testing.F) {
 			assert.Equal(t, s, quoted)
 			assert.False(t, strings.ContainsAny(quoted, " \t\r\n'\""))
 		}
+	})
+}
+
+func FuzzLock(f *testing.F) {
+	for _, s := range []string{"", "# x\n\ndocker.io/library/a:1 sha256:" + strings.Repeat("a", 64) + "\n", "a:1 b", "<<<<<<<", "a b c"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		lock, err := ParseLock(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseLock(lock.String())
+		require.NoError(t, err)
+		assert.Equal(t, lock, again)
 	})
 }

@@ -12,9 +12,20 @@ import (
 
 // Resolve decides what building source as config asks does. An error that is [Faults] lists all that is wrong with the
 // request, as far as one fault does not hide another.
+//
+// Images are those of the file [LockFile] in the source, where there is one.
 func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	return resolve(ctx, source, config, true)
+}
+
+// ResolveUnlocked is [Resolve] as if there were no [LockFile]: it is for who writes that file.
+func ResolveUnlocked(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	return resolve(ctx, source, config, false)
+}
+
+func resolve(ctx context.Context, source fs.FS, config Config, locked bool) (*Plan, error) {
 	f := &faulty{}
-	r := resolver{config: config, settings: config.settings(f), tree: tree{source, f}}
+	r := resolver{config: config, locked: locked, settings: config.settings(f), tree: tree{source, f}}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
@@ -28,6 +39,7 @@ func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
 // resolver turns one request into a plan.
 type resolver struct {
 	config Config
+	locked bool
 	settings
 	tree
 }
@@ -104,6 +116,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	plan.Image = r.image(programs, files)
 	plan.Checks = checks(work)
+	if r.locked {
+		r.pin(plan, work)
+	}
 	return plan, nil
 }
 

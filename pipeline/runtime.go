@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -100,10 +101,21 @@ func parseBase(s string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("not an image reference: write it like registry.example/repository:tag")
 	}
-	if tag, ok := ref.(name.Tag); ok && (tag.TagStr() == "" || tag.TagStr() == "latest") {
-		return "", fmt.Errorf("what it means changes from day to day: give a version tag or a digest, like %s:1.2.3 or %[1]s@sha256:…",
-			strings.TrimSuffix(strings.TrimSuffix(s, ":latest"), ":"))
-	}
 	// Docker Hub's registry answers at index.docker.io, but everyone, Docker first, writes docker.io.
-	return strings.Replace(ref.Name(), "index.docker.io/", "docker.io/", 1), nil
+	full := strings.Replace(ref.Name(), "index.docker.io/", "docker.io/", 1)
+	tag, ok := ref.(name.Tag)
+	if !ok {
+		// A tag before the digest means nothing to registries, but says to people what the digest is of.
+		before, _, _ := strings.Cut(s, "@")
+		if tag, err := name.NewTag(before, name.WithDefaultTag("")); err == nil && tag.TagStr() != "" {
+			full = strings.Replace(full, "@", ":"+tag.TagStr()+"@", 1)
+		}
+		return full, nil
+	}
+	// A name such as static-debian12:nonroot has its version before the colon.
+	if tag.TagStr() == "" || tag.TagStr() == "latest" || !strings.ContainsAny(path.Base(tag.RepositoryStr())+tag.TagStr(), "0123456789") {
+		return "", fmt.Errorf("what it means changes from day to day: give a version tag or a digest, like %s:1.2.3 or %[1]s@sha256:…",
+			strings.TrimSuffix(strings.TrimSuffix(s, tag.TagStr()), ":"))
+	}
+	return full, nil
 }

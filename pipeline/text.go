@@ -105,6 +105,13 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("annotation", "%s=%s", k, p.Image.Annotations[k])
 	}
 
+	if moving := p.moving(); len(moving) > 0 {
+		section("Note")
+		for _, ref := range moving {
+			row("may move", "%s: slipway pin keeps it", ref)
+		}
+	}
+
 	section("Checks")
 	for _, check := range p.Checks {
 		row(check.Name, "%s", cmp.Or(shellLine(check.Command), "go mod verify"))

@@ -32,6 +32,8 @@ type options struct {
 	Engine    string   `env:"SLIPWAY_ENGINE"`
 	Progress  string   `env:"SLIPWAY_PROGRESS"`
 	JSON      bool     `env:"SLIPWAY_JSON"`
+	// PinCheck says that pin writes nothing.
+	PinCheck bool `env:"SLIPWAY_PIN_CHECK"`
 }
 
 // settings are all that a user can set: first the variables fill them, then the flags.
@@ -168,10 +170,18 @@ func (f flags) plan(s *settings) {
 
 // work defines the flags that say how the command works.
 func (f flags) work(o *options) {
-	f.commas(&o.Mirrors, "mirror", "mirror of a registry for base images, as `HOST=MIRROR[/PREFIX]`, like docker.io=localhost:5000; several by commas")
+	f.mirrors(o)
 	f.text(&o.Netrc, "netrc", "`FILE` of logins for private modules, in the form of ~/.netrc, in place of that")
 	f.commas(&o.GitTokens, "git-token", "token for private modules of a host, as `[USER@]HOST=env:VARIABLE` or HOST=file:PATH; several by commas")
 	f.text(&o.Engine, "engine", "what builds: host is this machine's Go, dagger a Dagger engine; default: auto, which is dagger within a Dagger session, else host", engines...)
+	f.progress(o)
+}
+
+func (f flags) mirrors(o *options) {
+	f.commas(&o.Mirrors, "mirror", "mirror of a registry for base images, as `HOST=MIRROR[/PREFIX]`, like docker.io=localhost:5000; several by commas")
+}
+
+func (f flags) progress(o *options) {
 	f.text(&o.Progress, "progress", "how progress is shown: "+strings.Join(progress.Formats, ", ")+"; default: auto", progress.Formats...)
 }
 

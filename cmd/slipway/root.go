@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,7 +45,7 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return requestError{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(a.buildCommand(), a.publishCommand(), a.planCommand(), a.dockerfileCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.publishCommand(), a.planCommand(), a.dockerfileCommand(), a.pinCommand(), a.versionCommand())
 	// Without this, cobra answers an unknown command with its help and status 0.
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {
@@ -137,6 +138,13 @@ func (a *app) versionCommand() *cobra.Command {
 
 // plan decides what building dir means.
 func (a *app) plan(ctx context.Context, dir string) (*pipeline.Plan, error) {
+	return a.planBy(ctx, dir, pipeline.Resolve)
+}
+
+// planBy is plan, decided by resolve.
+func (a *app) planBy(
+	ctx context.Context, dir string, resolve func(context.Context, fs.FS, pipeline.Config) (*pipeline.Plan, error),
+) (*pipeline.Plan, error) {
 	if a.environment != nil {
 		return nil, a.environment
 	}
@@ -154,7 +162,7 @@ func (a *app) plan(ctx context.Context, dir string) (*pipeline.Plan, error) {
 	// Files that cannot be read are told together with all else that is wrong.
 	certs, certErr := a.readCACerts()
 	config.CACerts = certs
-	plan, err := pipeline.Resolve(ctx, os.DirFS(dir), config)
+	plan, err := resolve(ctx, os.DirFS(dir), config)
 	return plan, errors.Join(certErr, err)
 }
 

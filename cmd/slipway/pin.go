@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/registry"
+)
+
+func (a *app) pinCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "pin [flags] [DIR]",
+		Short: "Write down the digests of the images that builds need",
+		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of
+all that ` + pipeline.LockFile + ` has already, and write them into that file, beside go.work or else
+go.mod. From then on every build takes these images, whatever their tags come to mean. One file
+serves all builds of its folder: run slipway pin once for each of them, such as for each runtime.
+To drop what no build needs any more, delete the file first, or its lines.`,
+		Example: `  slipway pin                          for what slipway build does here
+  slipway pin --runtime alpine         for another build of the same folder
+  slipway pin --check                  in CI: fail and say which tags have moved`,
+		Args: oneDir,
+		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), dirOf(args)) },
+	}
+	f := a.flags(c)
+	f.yes(&a.PinCheck, "check", "write nothing; fail if a tag has moved since, or an image of the build is not in the file")
+	f.plan(&a.settings)
+	f.mirrors(&a.options)
+	f.progress(&a.options)
+	return c
+}
+
+func (a *app) pin(ctx context.Context, dir string) error {
+	plan, planErr := a.planBy(ctx, dir, pipeline.ResolveUnlocked)
+	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {
+		return err
+	}
+	defer client.Close()
+	defer display.Close()
+
+	file := filepath.Join(dir, plan.Source.Dir, pipeline.LockFile)
+	old, text, err := readLock(file)
+	if err != nil {
+		return err
+	}
+	refs := slices.Concat(slices.Collect(maps.Keys(old)), plan.Floating())
+	slices.Sort(refs)
+	lock, err := digests(ctx, client, display, slices.Compact(refs))
+	if err != nil {
+		return err
+	}
+	changes := lockChanges(old, lock)
+	if a.PinCheck {
+		if changes != nil {
+			return fmt.Errorf("%s is out of date: run slipway pin\n%s", file, strings.Join(changes, "\n"))
+		}
+		return nil
+	}
+	for _, change := range changes {
+		display.Note(change)
+	}
+	if lock.String() != text {
+		if err := replaceFile(file, lock.String()); err != nil {
+			return err
+		}
+	}
+	_ = display.Close() // the work is done
+	_, err = fmt.Fprintln(a.stdout, file)
+	return err
+}
+
+// readLock reads a lock and its text; both are empty where there is no such file.
+func readLock(file string) (pipeline.Lock, string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, "", err
+	}
+	lock, err := pipeline.ParseLock(string(text))
+	if err != nil {
+		return nil, "", pipeline.Faults{{Field: file, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
+	}
+	return lock, string(text), nil
+}
+
+// digests asks the registries what refs stand for.
+func digests(ctx context.Context, client *registry.Client, report engine.Reporter, refs []string) (pipeline.Lock, error) {
+	found := make([]string, len(refs))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, ref := range refs {
+		group.Go(func() error {
+			return engine.Do(report, "", "pin "+ref, func(engine.Step) error {
+				tag, err := name.NewTag(ref)
+				if err != nil {
+					return err
+				}
+				descriptor, err := client.Get(groupCtx, tag)
+				if err != nil {
+					return fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, pipeline.LockFile)
+				}
+				found[i] = descriptor.Digest.String()
+				return nil
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	lock := pipeline.Lock{}
+	for i, ref := range refs {
+		lock[ref] = found[i]
+	}
+	return lock, nil
+}
+
+// lockChanges says what differs, one line for each reference, in order.
+func lockChanges(from, to pipeline.Lock) []string {
+	var changes []string
+	for _, ref := range slices.Sorted(maps.Keys(to)) {
+		switch from[ref] {
+		case to[ref]:
+		case "":
+			changes = append(changes, fmt.Sprintf("%s: new, %s", ref, to[ref]))
+		default:
+			changes = append(changes, fmt.Sprintf("%s: moved from %s to %s", ref, from[ref], to[ref]))
+		}
+	}
+	return changes
+}
+
+// replaceFile writes a file that is there in full or not at all.
+func replaceFile(file, text string) (err error) {
+	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part.Name()))
+		}
+	}()
+	_, err = io.WriteString(part, text)
+	if err = errors.Join(err, part.Chmod(0o644), part.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part.Name(), file)
+}
