@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/moby/buildkit/client/llb"
@@ -32,6 +33,23 @@ func TestBuildKitFindsNothing(t *testing.T) {
 				t.Errorf("%+v", findings)
 			}
 		})
+	}
+}
+
+// Those of the documentation are built from the examples.
+func TestBuildKitFindsNothingInTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../docs/patterns.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```dockerfile\n(.*?)```\n").FindAllSubmatch(page, -1)
+	if len(blocks) == 0 {
+		t.Fatal("no Dockerfiles")
+	}
+	for i, block := range blocks {
+		if findings := warnings(t, block[1]); len(findings) > 0 {
+			t.Errorf("the Dockerfile number %d: %+v", i+1, findings)
+		}
 	}
 }
 

@@ -82,6 +82,23 @@ func TestReadmeIsWhatIsMeasured(t *testing.T) {
 	}
 }
 
+// The documentation says nothing else than the table.
+func TestPatternsAreOfTheTable(t *testing.T) {
+	rows, _ := cells(t)
+	measured := map[string]bool{}
+	for _, row := range rows {
+		amd64, _, _ := strings.Cut(row[5], " ")
+		measured[amd64] = true
+	}
+	page, err := os.ReadFile(root + "docs/patterns.md")
+	require.NoError(t, err)
+	said := regexp.MustCompile(`([0-9.]+) MB\s+unpacked`).FindAllStringSubmatch(string(page), -1)
+	assert.Len(t, said, 5)
+	for _, match := range said {
+		assert.True(t, measured[match[1]], match[0])
+	}
+}
+
 func TestBetween(t *testing.T) {
 	text, err := between("a\n"+begin+"old\n"+end+"b\n", "new\n")
 	require.NoError(t, err)

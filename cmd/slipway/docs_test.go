@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "render the Dockerfiles of docs/patterns.md anew")
+
+// rendered is a Dockerfile in a text, with the command that renders it.
+var rendered = regexp.MustCompile("(?s)<!-- slipway (dockerfile [^>]*) -->\n```dockerfile\n(.*?)```\n")
+
+// The Dockerfiles in the documentation are those that the command renders.
+func TestDocumentedDockerfiles(t *testing.T) {
+	page := absolute(t, "../../docs/patterns.md")
+	t.Chdir("../..")
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	found := 0
+	now := rendered.ReplaceAllStringFunc(string(text), func(block string) string {
+		found++
+		parts := rendered.FindStringSubmatch(block)
+		var out, said bytes.Buffer
+		require.Zero(t, run(t.Context(), strings.Fields(parts[1]), nil, &out, &said), "%s: %s", parts[1], &said)
+		if !*update {
+			assert.Equal(t, parts[2], out.String(), parts[1])
+		}
+		return "<!-- slipway " + parts[1] + " -->\n```dockerfile\n" + out.String() + "```\n"
+	})
+	assert.Equal(t, 8, found)
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(now), 0o644))
+	}
+}
+
+func absolute(t *testing.T, name string) string {
+	t.Helper()
+	abs, err := filepath.Abs(name)
+	require.NoError(t, err)
+	return abs
+}
+
+// called is a command line in an sh block, or between backticks.
+var called = regexp.MustCompile("(?m)(?:^|[\x60(]|run |\\./cmd/|^[A-Z]+=[^ ]+ )slipway ([^\x60#\n|>&)]+)")
+
+// Every command line in the documentation is one that the command understands, and the examples that it names are there.
+func TestDocumentedCommands(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	readmes, err := filepath.Glob("../../examples/*/README.md")
+	require.NoError(t, err)
+	pages = append(append(pages, readmes...), "../../README.md", "../../docs/ci/README.md")
+	lines := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, match := range called.FindAllStringSubmatch(string(text), -1) {
+			words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " …", "").Replace(match[1]))
+			root := newRoot(nil, io.Discard, io.Discard)
+			command, rest, err := root.Find(joinCgo(words))
+			require.NoError(t, err)
+			if command == root {
+				continue // a word of a sentence
+			}
+			lines++
+			require.NoError(t, command.ParseFlags(rest), "%s: slipway %s", page, match[1])
+			args := command.Flags().Args()
+			require.NoError(t, command.ValidateArgs(args), "%s: slipway %s", page, match[1])
+			for _, dir := range args {
+				if strings.HasPrefix(dir, "examples/") {
+					assert.FileExists(t, filepath.Join("../..", dir, "go.mod"), match[1])
+				}
+			}
+		}
+	}
+	assert.Greater(t, lines, 40)
+}
+
+// A line with a flag that does not exist would be found.
+func TestDocumentedCommandsCanFail(t *testing.T) {
+	for line, words := range map[string]string{
+		"run `slipway build --nosuch x` now": "build --nosuch x", "a slipway plan": "", "A=1 slipway plan # x": "plan ", "$(slipway publish --x)": "publish --x",
+		"dagger run slipway plan": "plan", "slipway pin --check     # in CI": "pin --check     ",
+	} {
+		match := called.FindStringSubmatch(line)
+		if words == "" {
+			assert.Nil(t, match, line)
+			continue
+		}
+		require.NotNil(t, match, line)
+		assert.Equal(t, words, match[1])
+	}
+	command, rest, err := newRoot(nil, io.Discard, io.Discard).Find([]string{"build", "--nosuch", "x"})
+	require.NoError(t, err)
+	assert.Error(t, command.ParseFlags(rest))
+}
