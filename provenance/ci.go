@@ -1,0 +1,82 @@
+package provenance
+
+import "strings"
+
+// CI is what ran the build.
+type CI struct {
+	// Name of the system, such as "github-actions".
+	Name string `json:"name,omitempty"`
+	// Run is the URL of this run.
+	Run string `json:"-"`
+	// Ref is the branch or tag, Event what set the run off, and Workflow the file or job that describes it.
+	Ref      string `json:"ref,omitempty"`
+	Event    string `json:"event,omitempty"`
+	Workflow string `json:"workflow,omitempty"`
+	// Source is the commit that the run is for.
+	Source Source `json:"-"`
+}
+
+// ReadCI recognises a CI system by environ, a list of KEY=VALUE. Only the variables named here are looked at. Sources:
+// https://docs.github.com/actions/reference/variables-reference, https://docs.gitlab.com/ci/variables/predefined_variables/,
+// https://circleci.com/docs/reference/variables/, https://learn.microsoft.com/azure/devops/pipelines/build/variables and
+// https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables
+func ReadCI(environ []string) CI {
+	vars := map[string]string{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		vars[name] = value
+	}
+	first := func(names ...string) string {
+		for _, name := range names {
+			if vars[name] != "" {
+				return vars[name]
+			}
+		}
+		return ""
+	}
+	// joined is empty unless all of its parts are known.
+	joined := func(parts ...string) string {
+		for _, part := range parts {
+			if part == "" {
+				return ""
+			}
+		}
+		return strings.Join(parts, "")
+	}
+	var ci CI
+	switch {
+	case vars["GITHUB_ACTIONS"] == "true":
+		repository := joined(vars["GITHUB_SERVER_URL"], "/", vars["GITHUB_REPOSITORY"])
+		ci = CI{
+			Name: "github-actions", Ref: vars["GITHUB_REF"], Event: vars["GITHUB_EVENT_NAME"], Workflow: vars["GITHUB_WORKFLOW_REF"],
+			Run:    joined(repository, "/actions/runs/", vars["GITHUB_RUN_ID"], "/attempts/", vars["GITHUB_RUN_ATTEMPT"]),
+			Source: Source{Repository: repository, Revision: vars["GITHUB_SHA"]},
+		}
+	case vars["GITLAB_CI"] != "":
+		ci = CI{
+			Name: "gitlab-ci", Ref: vars["CI_COMMIT_REF_NAME"], Event: vars["CI_PIPELINE_SOURCE"], Workflow: vars["CI_JOB_NAME"],
+			Run: vars["CI_JOB_URL"], Source: Source{Repository: vars["CI_PROJECT_URL"], Revision: vars["CI_COMMIT_SHA"]},
+		}
+	case vars["CIRCLECI"] != "":
+		ci = CI{
+			Name: "circleci", Ref: first("CIRCLE_TAG", "CIRCLE_BRANCH"), Workflow: vars["CIRCLE_JOB"],
+			Run: vars["CIRCLE_BUILD_URL"], Source: Source{Repository: vars["CIRCLE_REPOSITORY_URL"], Revision: vars["CIRCLE_SHA1"]},
+		}
+	case vars["TF_BUILD"] != "":
+		ci = CI{
+			Name: "azure-pipelines", Ref: vars["BUILD_SOURCEBRANCH"], Event: vars["BUILD_REASON"], Workflow: vars["BUILD_DEFINITIONNAME"],
+			Run:    joined(vars["SYSTEM_COLLECTIONURI"], vars["SYSTEM_TEAMPROJECT"], "/_build/results?buildId=", vars["BUILD_BUILDID"]),
+			Source: Source{Repository: vars["BUILD_REPOSITORY_URI"], Revision: vars["BUILD_SOURCEVERSION"]},
+		}
+	case vars["JENKINS_URL"] != "":
+		ci = CI{
+			Name: "jenkins", Ref: vars["GIT_BRANCH"], Workflow: vars["JOB_NAME"],
+			Run: vars["BUILD_URL"], Source: Source{Repository: vars["GIT_URL"], Revision: vars["GIT_COMMIT"]},
+		}
+	}
+	ci.Source.Repository = cleanURL(ci.Source.Repository)
+	if !commit.MatchString(ci.Source.Revision) {
+		ci.Source = Source{}
+	}
+	return ci
+}

@@ -1,0 +1,197 @@
+// Package provenance says where an image comes from: an in-toto statement with the SLSA v1 provenance predicate, of the
+// source, the settings, the builder and the time. What is not known is left out.
+//
+// It is the only part of Slipway's output that a clock gets into, and no part of the image.
+package provenance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Types of the documents. Sources: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
+// https://slsa.dev/spec/v1.0/provenance
+const (
+	StatementType = "https://in-toto.io/Statement/v1"
+	PredicateType = "https://slsa.dev/provenance/v1"
+	MediaType     = "application/vnd.in-toto+json"
+)
+
+// BuildType says how to read the parameters: docs/supply-chain.md describes them.
+const BuildType = "https://github.com/slipway-ci/slipway/build/v1"
+
+// builderPrefix begins the builder's identity, which ends in the engine's name.
+const builderPrefix = "https://github.com/slipway-ci/slipway/engine/"
+
+// Statement is an in-toto statement. Predicate is of the type that PredicateType names.
+type Statement struct {
+	Type          string     `json:"_type"`
+	Subject       []Resource `json:"subject"`
+	PredicateType string     `json:"predicateType"`
+	Predicate     any        `json:"predicate"`
+}
+
+// Resource is in-toto's descriptor of a thing. Source:
+// https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+type Resource struct {
+	Name        string            `json:"name,omitempty"`
+	URI         string            `json:"uri,omitempty"`
+	Digest      map[string]string `json:"digest,omitempty"`
+	Annotations map[string]any    `json:"annotations,omitempty"`
+}
+
+// NewStatement is a statement about an image or index.
+func NewStatement(name string, digest v1.Hash, predicateType string, predicate any) Statement {
+	subject := Resource{Name: name, Digest: map[string]string{digest.Algorithm: digest.Hex}}
+	return Statement{Type: StatementType, Subject: []Resource{subject}, PredicateType: predicateType, Predicate: predicate}
+}
+
+// Predicate is the SLSA v1 provenance.
+type Predicate struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// BuildDefinition is what went into the build.
+type BuildDefinition struct {
+	BuildType            string         `json:"buildType"`
+	ExternalParameters   map[string]any `json:"externalParameters"`
+	InternalParameters   map[string]any `json:"internalParameters,omitempty"`
+	ResolvedDependencies []Resource     `json:"resolvedDependencies,omitempty"`
+}
+
+// RunDetails is who built, and when.
+type RunDetails struct {
+	Builder  Builder   `json:"builder"`
+	Metadata *Metadata `json:"metadata,omitempty"`
+}
+
+// Builder is what carried the plan out.
+type Builder struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// Metadata is about one run.
+type Metadata struct {
+	InvocationID string     `json:"invocationId,omitempty"`
+	StartedOn    *time.Time `json:"startedOn,omitempty"`
+	FinishedOn   *time.Time `json:"finishedOn,omitempty"`
+}
+
+// Build is what is known of a build.
+type Build struct {
+	// Plan and Config are what was built. Plan.Builder is named only where the engine used it: see BuilderImage.
+	Plan   *pipeline.Plan
+	Config pipeline.Config
+	// Engine is what carried the plan out, "host" or "dagger"; Version is Slipway's.
+	Engine, Version string
+	// Source is where the source came from, CI what ran the build. Both may be empty.
+	Source Source
+	CI     CI
+	// Base and BuilderImage are the images that were used; empty for none.
+	Base, BuilderImage Image
+	// Started and Finished are left out if they are zero.
+	Started, Finished time.Time
+}
+
+// Image is a reference, and its digest as far as that is known.
+type Image struct {
+	Name   string
+	Digest string
+}
+
+// Predicate is the build's provenance.
+func (b Build) Predicate() (Predicate, error) {
+	plan, err := json.Marshal(b.Plan)
+	if err != nil {
+		return Predicate{}, fmt.Errorf("writing the plan down: %w", err)
+	}
+	sum := sha256.Sum256(plan)
+	internal := map[string]any{
+		"go":   b.Plan.Go.Version,
+		"plan": map[string]any{"digest": map[string]string{"sha256": hex.EncodeToString(sum[:])}},
+	}
+	if b.CI != (CI{}) {
+		internal["ci"] = b.CI
+	}
+	builder := Builder{ID: builderPrefix + b.Engine}
+	if b.Version != "" {
+		builder.Version = map[string]string{"slipway": b.Version}
+	}
+	metadata := &Metadata{InvocationID: b.CI.Run, StartedOn: moment(b.Started), FinishedOn: moment(b.Finished)}
+	if *metadata == (Metadata{}) {
+		metadata = nil
+	}
+	return Predicate{
+		BuildDefinition: BuildDefinition{
+			BuildType: BuildType, ExternalParameters: parameters(b.Config), InternalParameters: internal, ResolvedDependencies: b.dependencies(),
+		},
+		RunDetails: RunDetails{Builder: builder, Metadata: metadata},
+	}, nil
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// parameters are the settings that the user made, by the names of their variables.
+func parameters(config pipeline.Config) map[string]any {
+	made := map[string]any{}
+	v := reflect.ValueOf(config)
+	for i := range v.NumField() {
+		if !v.Field(i).IsZero() {
+			variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
+			made[variable] = v.Field(i).Interface()
+		}
+	}
+	return made
+}
+
+func (b Build) dependencies() []Resource {
+	var all []Resource
+	source := b.Source.orElse(b.CI.Source)
+	if source.Revision != "" {
+		r := Resource{Name: "source", URI: source.Repository}
+		if r.URI != "" {
+			r.URI = "git+" + r.URI
+		}
+		if source.Modified {
+			// What was built is not that commit, so its digest would be false.
+			r.Annotations = map[string]any{"commit": source.Revision, "modified": true}
+		} else {
+			r.Digest = map[string]string{"gitCommit": source.Revision}
+		}
+		all = append(all, r)
+	}
+	for _, image := range []struct {
+		name string
+		Image
+	}{{"base", b.Base}, {"builder", b.BuilderImage}} {
+		if image.Image == (Image{}) {
+			continue
+		}
+		r := Resource{Name: image.name}
+		if image.Name != "" {
+			r.URI = "oci://" + image.Name
+		}
+		if digest, err := v1.NewHash(image.Digest); err == nil {
+			r.Digest = map[string]string{digest.Algorithm: digest.Hex}
+		}
+		all = append(all, r)
+	}
+	return all
+}

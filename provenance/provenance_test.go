@@ -1,0 +1,165 @@
+package provenance_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/provenance"
+)
+
+const hash = "0123456789abcdef0123456789abcdef01234567"
+
+func plan(t *testing.T, config pipeline.Config) *pipeline.Plan {
+	t.Helper()
+	p, err := pipeline.Resolve(t.Context(), fstest.MapFS{
+		"go.mod":  {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")},
+		"main.go": {Data: []byte("package main\n\nfunc main() {}\n")},
+	}, config)
+	require.NoError(t, err)
+	return p
+}
+
+func predicateJSON(t *testing.T, b provenance.Build) map[string]any {
+	t.Helper()
+	predicate, err := b.Predicate()
+	require.NoError(t, err)
+	raw, err := json.Marshal(predicate)
+	require.NoError(t, err)
+	var v map[string]any
+	require.NoError(t, json.Unmarshal(raw, &v))
+	return v
+}
+
+func TestPredicate(t *testing.T) {
+	config := pipeline.Config{Runtime: "alpine", Stamps: []string{"main.version=v1"}, TZData: true}
+	got := predicateJSON(t, provenance.Build{
+		Plan: plan(t, config), Config: config, Engine: "host", Version: "v1.2.3",
+		Source:  provenance.Source{Repository: "https://example.com/r", Revision: hash},
+		CI:      provenance.ReadCI([]string{"GITLAB_CI=true", "CI_JOB_URL=https://gitlab.example/j/1"}),
+		Base:    provenance.Image{Name: "docker.io/library/alpine:3.23.5", Digest: "sha256:" + strings.Repeat("a", 64)},
+		Started: time.Unix(1, 5).In(time.FixedZone("x", 3600)), Finished: time.Unix(2, 0),
+	})
+	definition := got["buildDefinition"].(map[string]any)
+	assert.Equal(t, map[string]any{"SLIPWAY_RUNTIME": "alpine", "SLIPWAY_STAMPS": []any{"main.version=v1"}, "SLIPWAY_TZDATA": true}, definition["externalParameters"])
+	assert.Equal(t, []any{
+		map[string]any{"name": "source", "uri": "git+https://example.com/r", "digest": map[string]any{"gitCommit": hash}},
+		map[string]any{"name": "base", "uri": "oci://docker.io/library/alpine:3.23.5", "digest": map[string]any{"sha256": strings.Repeat("a", 64)}},
+	}, definition["resolvedDependencies"])
+	internal := definition["internalParameters"].(map[string]any)
+	assert.Equal(t, "1.26.8", internal["go"])
+	assert.Equal(t, map[string]any{"name": "gitlab-ci"}, internal["ci"])
+	assert.Equal(t, map[string]any{
+		"builder":  map[string]any{"id": "https://github.com/slipway-ci/slipway/engine/host", "version": map[string]any{"slipway": "v1.2.3"}},
+		"metadata": map[string]any{"invocationId": "https://gitlab.example/j/1", "startedOn": "1970-01-01T00:00:01Z", "finishedOn": "1970-01-01T00:00:02Z"},
+	}, got["runDetails"])
+}
+
+// What is not known is left out.
+func TestNothingIsInvented(t *testing.T) {
+	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host"})
+	assert.NotContains(t, got["buildDefinition"], "resolvedDependencies")
+	assert.NotContains(t, got["buildDefinition"].(map[string]any)["internalParameters"], "ci")
+	assert.Equal(t, map[string]any{"builder": map[string]any{"id": "https://github.com/slipway-ci/slipway/engine/host"}}, got["runDetails"])
+}
+
+// The digest of the plan tells one plan from another.
+func TestPlanDigest(t *testing.T) {
+	digest := func(c pipeline.Config) any {
+		got := predicateJSON(t, provenance.Build{Plan: plan(t, c), Engine: "host"})
+		return got["buildDefinition"].(map[string]any)["internalParameters"].(map[string]any)["plan"]
+	}
+	assert.Equal(t, digest(pipeline.Config{}), digest(pipeline.Config{}))
+	assert.NotEqual(t, digest(pipeline.Config{}), digest(pipeline.Config{Runtime: "scratch"}))
+}
+
+func TestReadSource(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Fatal("git is one of the two programs that Slipway's tests take for granted")
+	}
+	dir := t.TempDir()
+	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(dir))
+	assert.Empty(t, provenance.ReadSource(t.Context(), dir), "no repository")
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=n", "-c", "user.email=e@example.com"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q")
+	assert.Empty(t, provenance.ReadSource(t.Context(), dir), "no commit")
+	file := filepath.Join(dir, "sub", "f")
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte("1"), 0o644))
+	git("add", ".")
+	git("commit", "-qm", "c")
+	head := git("rev-parse", "HEAD")
+	assert.Equal(t, provenance.Source{Revision: head}, provenance.ReadSource(t.Context(), filepath.Dir(file)))
+
+	for remote, want := range map[string]string{
+		"https://user:s3cret@example.com/o/r.git?token=x": "https://example.com/o/r.git",
+		"git@example.com:o/r.git":                         "ssh://example.com/o/r.git",
+		"ssh://git@example.com:22/o/r.git":                "ssh://example.com:22/o/r.git",
+		"/a/folder":                                       "",
+		"../beside":                                       "",
+	} {
+		git("config", "remote.origin.url", remote)
+		assert.Equal(t, provenance.Source{Repository: want, Revision: head}, provenance.ReadSource(t.Context(), dir), remote)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "new"), nil, 0o644))
+	assert.True(t, provenance.ReadSource(t.Context(), dir).Modified, "a new file")
+	assert.False(t, provenance.ReadSource(t.Context(), filepath.Dir(file)).Modified, "beside the source")
+	require.NoError(t, os.WriteFile(file, []byte("2"), 0o644))
+	assert.True(t, provenance.ReadSource(t.Context(), filepath.Dir(file)).Modified, "a changed file")
+}
+
+// A modified tree is not the commit, and what CI says of that commit does not stand in for it.
+func TestModifiedSource(t *testing.T) {
+	got := predicateJSON(t, provenance.Build{
+		Plan: plan(t, pipeline.Config{}), Engine: "host", Source: provenance.Source{Revision: hash, Modified: true},
+		CI: provenance.ReadCI([]string{"CIRCLECI=true", "CIRCLE_SHA1=" + hash, "CIRCLE_REPOSITORY_URL=git@example.com:o/r.git"}),
+	})
+	assert.Equal(t, []any{map[string]any{
+		"name": "source", "uri": "git+ssh://example.com/o/r.git", "annotations": map[string]any{"commit": hash, "modified": true},
+	}}, got["buildDefinition"].(map[string]any)["resolvedDependencies"])
+}
+
+func TestReadCI(t *testing.T) {
+	for name, test := range map[string]struct {
+		environ []string
+		want    provenance.CI
+	}{
+		"none": {[]string{"CI=true", "GITHUB_SHA=" + hash}, provenance.CI{}},
+		"github": {
+			[]string{
+				"GITHUB_ACTIONS=true", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=o/r", "GITHUB_SHA=" + hash, "GITHUB_REF=refs/tags/v1",
+				"GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=2", "GITHUB_EVENT_NAME=push", "GITHUB_WORKFLOW_REF=o/r/.github/workflows/w.yml@refs/tags/v1", "GITHUB_TOKEN=s3cret",
+			},
+			provenance.CI{
+				Name: "github-actions", Run: "https://github.com/o/r/actions/runs/7/attempts/2", Ref: "refs/tags/v1", Event: "push",
+				Workflow: "o/r/.github/workflows/w.yml@refs/tags/v1", Source: provenance.Source{Repository: "https://github.com/o/r", Revision: hash},
+			},
+		},
+		"github, little known": {[]string{"GITHUB_ACTIONS=true", "GITHUB_RUN_ID=7"}, provenance.CI{Name: "github-actions"}},
+		"azure": {
+			[]string{"TF_BUILD=True", "SYSTEM_COLLECTIONURI=https://dev.azure.com/o/", "SYSTEM_TEAMPROJECT=p", "BUILD_BUILDID=3", "BUILD_REPOSITORY_URI=https://u:s3cret@dev.azure.com/o/p/_git/r", "BUILD_SOURCEVERSION=" + hash},
+			provenance.CI{Name: "azure-pipelines", Run: "https://dev.azure.com/o/p/_build/results?buildId=3", Source: provenance.Source{Repository: "https://dev.azure.com/o/p/_git/r", Revision: hash}},
+		},
+		"jenkins": {
+			[]string{"JENKINS_URL=https://ci.example/", "BUILD_URL=https://ci.example/job/a/1/", "JOB_NAME=a", "GIT_COMMIT=abc"},
+			provenance.CI{Name: "jenkins", Run: "https://ci.example/job/a/1/", Workflow: "a"},
+		},
+		"circle": {[]string{"CIRCLECI=true", "CIRCLE_BRANCH=b", "CIRCLE_BUILD_URL=https://c.example/1"}, provenance.CI{Name: "circleci", Ref: "b", Run: "https://c.example/1"}},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, test.want, provenance.ReadCI(test.environ)) })
+	}
+}
