@@ -25,50 +25,83 @@ type Progress func(complete, total int64)
 // Target is where an image goes.
 type Target = target.Target
 
-// Push puts artifact, a v1.Image or a v1.ImageIndex, into the target's repository and returns its reference by digest.
-//
-// Blobs go first, those that the repository lacks and each of them once; layers of a base image in the same registry
-// are mounted. Then come the manifests of the platforms, then the index, and the tags last, in the target's order: if
-// Push fails before those, no tag has moved. progress may be nil.
+// Push puts artifact, a v1.Image or a v1.ImageIndex, into the target's repository and moves the target's tags to it. It is
+// a [Session] without attachments. progress may be nil.
 func Push(
 	ctx context.Context, client *registry.Client, target Target, artifact remote.Taggable, progress Progress,
 ) (name.Digest, error) {
+	session, err := Begin(client, target)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	root, err := session.Content(ctx, artifact, progress)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	return root, session.Tag(ctx)
+}
+
+// Session is a push to one repository, step by step: [Session.Content], then whatever is attached to it, then
+// [Session.Tag]. If a step fails before the last, no tag has moved.
+type Session struct {
+	client     *registry.Client
+	pusher     *remote.Pusher
+	target     Target
+	repository name.Repository
+	root       manifest
+}
+
+// Begin begins a push. It asks the registry nothing yet.
+func Begin(client *registry.Client, target Target) (*Session, error) {
 	repository, err := parse(target)
 	if err != nil {
-		return name.Digest{}, err
-	}
-	content, err := collect(artifact)
-	if err != nil {
-		return name.Digest{}, fmt.Errorf("reading the image for %s: %w", repository, err)
-	}
-	// Not made from repository, since that spells docker.io another way than the caller.
-	root, err := name.NewDigest(target.Repository + "@" + content.digest.String())
-	if err != nil {
-		return name.Digest{}, err
+		return nil, err
 	}
 	pusher, err := remote.NewPusher(append(client.RemoteOptions(), remote.WithJobs(parallel))...)
 	if err != nil {
+		return nil, err
+	}
+	return &Session{client: client, pusher: pusher, target: target, repository: repository}, nil
+}
+
+// Content puts artifact, a v1.Image or a v1.ImageIndex, into the repository and returns its reference by digest.
+//
+// Blobs go first, those that the repository lacks and each of them once; layers of a base image in the same registry
+// are mounted. Then come the manifests of the platforms, then the index. progress may be nil.
+func (s *Session) Content(ctx context.Context, artifact remote.Taggable, progress Progress) (name.Digest, error) {
+	content, err := collect(artifact)
+	if err != nil {
+		return name.Digest{}, fmt.Errorf("reading the image for %s: %w", s.repository, err)
+	}
+	// Not made from repository, since that spells docker.io another way than the caller.
+	root, err := name.NewDigest(s.target.Repository + "@" + content.digest.String())
+	if err != nil {
 		return name.Digest{}, err
 	}
-	p := push{client: client, pusher: pusher, repository: repository}
-	if err := p.blobs(ctx, content.blobs, progress); err != nil {
-		return name.Digest{}, client.Explain(root, err)
+	if err := s.blobs(ctx, content.blobs, progress); err != nil {
+		return name.Digest{}, s.client.Explain(root, err)
 	}
 	for _, m := range content.manifests {
-		if err := p.manifest(ctx, repository.Digest(m.digest.String()), m); err != nil {
-			return name.Digest{}, client.Explain(root, err)
+		if err := s.manifest(ctx, s.repository.Digest(m.digest.String()), m); err != nil {
+			return name.Digest{}, s.client.Explain(root, err)
 		}
 	}
-	for i, tag := range target.Tags {
-		if err := p.manifest(ctx, repository.Tag(tag), content.manifest); err != nil {
-			err = client.Explain(repository.Tag(tag), err)
-			if i > 0 {
-				err = fmt.Errorf("%w (already moved: %s)", err, strings.Join(target.Tags[:i], ", "))
-			}
-			return name.Digest{}, err
-		}
-	}
+	s.root = content.manifest
 	return root, nil
+}
+
+// Tag moves the target's tags, in their order, to what [Session.Content] pushed.
+func (s *Session) Tag(ctx context.Context) error {
+	for i, tag := range s.target.Tags {
+		if err := s.manifest(ctx, s.repository.Tag(tag), s.root); err != nil {
+			err = s.client.Explain(s.repository.Tag(tag), err)
+			if i > 0 {
+				err = fmt.Errorf("%w (already moved: %s)", err, strings.Join(s.target.Tags[:i], ", "))
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // parse is for callers that have not asked Target.Validate.
@@ -83,20 +116,14 @@ func parse(t Target) (name.Repository, error) {
 	return name.NewRepository(t.Repository)
 }
 
-type push struct {
-	client     *registry.Client
-	pusher     *remote.Pusher
-	repository name.Repository
-}
-
-func (p *push) blobs(ctx context.Context, blobs []blob, progress Progress) error {
+func (s *Session) blobs(ctx context.Context, blobs []blob, progress Progress) error {
 	meter := newMeter(blobs, progress)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, b := range blobs {
 		layer, done := meter.measure(b)
 		group.Go(func() error {
-			err := p.client.Retry(ctx, func() error { return p.pusher.Upload(ctx, p.repository, layer) })
+			err := s.client.Retry(ctx, func() error { return s.pusher.Upload(ctx, s.repository, layer) })
 			if err == nil {
 				done()
 			}
@@ -107,8 +134,8 @@ func (p *push) blobs(ctx context.Context, blobs []blob, progress Progress) error
 }
 
 // manifest puts m under ref unless it is there. The pusher has seen all that m refers to, so it sends nothing else.
-func (p *push) manifest(ctx context.Context, ref name.Reference, m manifest) error {
-	return p.client.Retry(ctx, func() error { return p.pusher.Push(ctx, ref, m.Taggable) })
+func (s *Session) manifest(ctx context.Context, ref name.Reference, m manifest) error {
+	return s.client.Retry(ctx, func() error { return s.pusher.Push(ctx, ref, m.Taggable) })
 }
 
 // manifest is an image or an index.

@@ -55,9 +55,20 @@ type Fault struct {
 // Start starts a registry with these faults; for each request the first that fits happens.
 func Start(t testing.TB, faults ...Fault) *Registry {
 	t.Helper()
+	return start(t, false, faults)
+}
+
+// StartReferrers starts a registry that has the referrers API of OCI 1.1, too.
+func StartReferrers(t testing.TB, faults ...Fault) *Registry {
+	t.Helper()
+	return start(t, true, faults)
+}
+
+func start(t testing.TB, referrers bool, faults []Fault) *Registry {
+	t.Helper()
 	r := &Registry{}
 	r.Break(faults...)
-	sound := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	sound := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if broken := r.receive(req); broken != nil {
 			broken(w, req)
