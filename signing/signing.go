@@ -1,0 +1,223 @@
+// Package signing signs images and statements about them in the ways of cosign, and verifies such signatures. It knows no
+// registries.
+package signing
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+)
+
+// Types of PEM blocks. Source of those of cosign: https://github.com/sigstore/cosign/blob/v3.1.3/pkg/cosign/keys.go
+const (
+	sigstoreBlock = "ENCRYPTED SIGSTORE PRIVATE KEY"
+	cosignBlock   = "ENCRYPTED COSIGN PRIVATE KEY" // before cosign 2.0
+	pkcs8Block    = "PRIVATE KEY"
+	ecBlock       = "EC PRIVATE KEY"
+	rsaBlock      = "RSA PRIVATE KEY"
+	publicBlock   = "PUBLIC KEY"
+)
+
+// Key signs.
+type Key struct{ signer crypto.Signer }
+
+// Verifier verifies what the key that belongs to it signed.
+type Verifier struct{ public crypto.PublicKey }
+
+// ParseKey reads a private key in PEM form: one of cosign generate-key-pair, which password decrypts, or a plain one in
+// PKCS #8, SEC 1 (EC) or PKCS #1 (RSA). Keys are ECDSA on P-256 or RSA of 2048 bits and more. No error says anything of the
+// key or of the password.
+func ParseKey(text, password []byte) (*Key, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("it is no key in PEM form: make one with cosign generate-key-pair")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case sigstoreBlock, cosignBlock:
+		plain, decryptErr := encrypted.Decrypt(block.Bytes, password)
+		if decryptErr != nil {
+			return nil, errors.New("the key cannot be decrypted: set COSIGN_PASSWORD to its password")
+		}
+		key, err = x509.ParsePKCS8PrivateKey(plain)
+	case pkcs8Block:
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case ecBlock:
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case rsaBlock:
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("it holds a %q, which is no private key that can be used: make one with cosign generate-key-pair", block.Type)
+	}
+	if err != nil {
+		return nil, errors.New("it holds no private key that can be read: make one with cosign generate-key-pair")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, unsupported(key)
+	}
+	if err := supported(signer.Public()); err != nil {
+		return nil, err
+	}
+	return &Key{signer}, nil
+}
+
+// ParseVerifier reads a public key in PEM form.
+func ParseVerifier(text []byte) (*Verifier, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != publicBlock {
+		return nil, errors.New("it is no public key in PEM form: give the cosign.pub that belongs to the key that signed")
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("it holds no public key that can be read: %w", err)
+	}
+	if err := supported(public); err != nil {
+		return nil, err
+	}
+	return &Verifier{public}, nil
+}
+
+// supported lets through the keys that every version of cosign signs and verifies with in one way: others have several.
+func supported(public crypto.PublicKey) error {
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		if public.Curve == elliptic.P256() {
+			return nil
+		}
+	case *rsa.PublicKey:
+		if public.N.BitLen() >= 2048 {
+			return nil
+		}
+	}
+	return unsupported(public)
+}
+
+func unsupported(key any) error {
+	return fmt.Errorf("its kind of key (%T) is not supported: use ECDSA on P-256, as cosign generate-key-pair makes it, or RSA of 2048 bits or more", key)
+}
+
+// Verifier is the public half.
+func (k *Key) Verifier() *Verifier { return &Verifier{k.signer.Public()} }
+
+// Sign signs the SHA-256 of the message.
+func (k *Key) Sign(message []byte) ([]byte, error) {
+	sum := sha256.Sum256(message)
+	return k.signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+}
+
+// ErrSignature is the error of a signature that another key made, or over something else.
+var ErrSignature = errors.New("the signature is not one of this key for this content")
+
+// Verify verifies a signature of [Key.Sign].
+func (v *Verifier) Verify(message, signature []byte) error {
+	sum := sha256.Sum256(message)
+	switch public := v.public.(type) {
+	case *ecdsa.PublicKey:
+		if ecdsa.VerifyASN1(public, sum[:], signature) {
+			return nil
+		}
+	case *rsa.PublicKey:
+		if rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature) == nil {
+			return nil
+		}
+	}
+	return ErrSignature
+}
+
+// envelopeSigner makes a key one of the library's.
+type envelopeSigner struct{ key *Key }
+
+func (s envelopeSigner) Sign(_ context.Context, data []byte) ([]byte, error) { return s.key.Sign(data) }
+
+// KeyID is empty, as cosign leaves it: it is a hint and nothing that is signed.
+func (s envelopeSigner) KeyID() (string, error) { return "", nil }
+
+// Wrap signs a payload in a DSSE envelope. Source: https://github.com/secure-systems-lab/dsse/blob/v1.0.0/envelope.md
+func (k *Key) Wrap(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {
+	signer, err := dsse.NewEnvelopeSigner(envelopeSigner{k})
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := signer.SignPayload(ctx, payloadType, payload)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope)
+}
+
+// Open returns the payload of a DSSE envelope if one of its signatures is the key's.
+func (v *Verifier) Open(envelope []byte, payloadType string) ([]byte, error) {
+	var e dsse.Envelope
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return nil, fmt.Errorf("it is no DSSE envelope: %w", err)
+	}
+	if e.PayloadType != payloadType {
+		return nil, fmt.Errorf("its payload is a %q and not a %q", e.PayloadType, payloadType)
+	}
+	payload, err := e.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("it is no DSSE envelope: %w", err)
+	}
+	for _, s := range e.Signatures {
+		signature, err := base64.StdEncoding.DecodeString(s.Sig)
+		if err == nil && v.Verify(dsse.PAE(e.PayloadType, payload), signature) == nil {
+			return payload, nil
+		}
+	}
+	return nil, ErrSignature
+}
+
+// simple is a payload in the simple signing format. Source:
+// https://github.com/sigstore/cosign/blob/v3.1.3/specs/SIGNATURE_SPEC.md#simple-signing
+type simple struct {
+	Critical struct {
+		Identity struct {
+			DockerReference string `json:"docker-reference"`
+		} `json:"identity"`
+		Image struct {
+			DockerManifestDigest string `json:"docker-manifest-digest"`
+		} `json:"image"`
+		Type string `json:"type"`
+	} `json:"critical"`
+	Optional map[string]any `json:"optional"`
+}
+
+const simpleType = "cosign container image signature"
+
+// Payload is what is signed for an image or index of that repository.
+func Payload(repository string, digest v1.Hash) ([]byte, error) {
+	var p simple
+	p.Critical.Identity.DockerReference = repository
+	p.Critical.Image.DockerManifestDigest = digest.String()
+	p.Critical.Type = simpleType
+	return json.Marshal(p)
+}
+
+// CheckPayload says what is wrong with a payload that was signed for digest.
+func CheckPayload(payload []byte, digest v1.Hash) error {
+	var p simple
+	if err := json.NewDecoder(bytes.NewReader(payload)).Decode(&p); err != nil || p.Critical.Type != simpleType {
+		return errors.New("it is no signature of an image")
+	}
+	if p.Critical.Image.DockerManifestDigest != digest.String() {
+		return fmt.Errorf("it was signed for %s and not for %s", p.Critical.Image.DockerManifestDigest, digest)
+	}
+	return nil
+}
