@@ -29,8 +29,8 @@ const (
 // BuildType says how to read the parameters: docs/supply-chain.md describes them.
 const BuildType = "https://github.com/slipway-ci/slipway/build/v1"
 
-// builderPrefix begins the builder's identity, which ends in the engine's name.
-const builderPrefix = "https://github.com/slipway-ci/slipway/engine/"
+// BuilderPrefix begins the builder's identity, which ends in the engine's name.
+const BuilderPrefix = "https://github.com/slipway-ci/slipway/engine/"
 
 // Statement is an in-toto statement. Predicate is of the type that PredicateType names.
 type Statement struct {
@@ -124,7 +124,7 @@ func (b Build) Predicate() (Predicate, error) {
 	if b.CI != (CI{}) {
 		internal["ci"] = b.CI
 	}
-	builder := Builder{ID: builderPrefix + b.Engine}
+	builder := Builder{ID: BuilderPrefix + b.Engine}
 	if b.Version != "" {
 		builder.Version = map[string]string{"slipway": b.Version}
 	}

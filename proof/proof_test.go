@@ -1,0 +1,277 @@
+package proof_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/registrytest"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/proof"
+	"github.com/slipway-ci/slipway/provenance"
+	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/registry"
+	"github.com/slipway-ci/slipway/sbom"
+	"github.com/slipway-ci/slipway/signing"
+)
+
+func newKey(t *testing.T) *signing.Key {
+	t.Helper()
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalECPrivateKey(ec)
+	require.NoError(t, err)
+	key, err := signing.ParseKey(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil)
+	require.NoError(t, err)
+	return key
+}
+
+// published is an index of two images in a registry, with its proof.
+type published struct {
+	repository string
+	client     *registry.Client
+	session    *publish.Session
+	index      v1.ImageIndex
+	ref        name.Digest
+	key        *signing.Key
+	build      *provenance.Build
+	format     sbom.Format
+}
+
+func begin(t *testing.T) *published {
+	t.Helper()
+	registrytest.NoLogin(t)
+	p := &published{repository: registrytest.Start(t).Host + "/owner/app", key: newKey(t), format: sbom.CycloneDX}
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, architecture := range []string{"amd64", "arm64"} {
+		layer, err := random.Layer(1000, types.OCILayer)
+		require.NoError(t, err)
+		img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
+		require.NoError(t, err)
+		config, err := img.ConfigFile()
+		require.NoError(t, err)
+		config.OS, config.Architecture = "linux", architecture
+		img, err = mutate.ConfigFile(img, config)
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
+	}
+	p.index = index
+	plan, err := pipeline.Resolve(t.Context(), fstest.MapFS{
+		"go.mod":  {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")},
+		"main.go": {Data: []byte("package main\n\nfunc main() {}\n")},
+	}, pipeline.Config{})
+	require.NoError(t, err)
+	p.build = &provenance.Build{Plan: plan, Engine: "host", Version: "v1.2.3", Started: time.Unix(1, 0), Finished: time.Unix(2, 0)}
+	p.client, err = registry.New(registry.Options{})
+	require.NoError(t, err)
+	t.Cleanup(p.client.Close)
+	p.session, err = publish.Begin(p.client, publish.Target{Repository: p.repository})
+	require.NoError(t, err)
+	p.ref, err = p.session.Content(t.Context(), index, nil)
+	require.NoError(t, err)
+	return p
+}
+
+// prove attaches and signs everything.
+func (p *published) prove(t *testing.T) {
+	t.Helper()
+	documents, err := proof.Documents(t.Context(), p.index, proof.Options{Repository: p.repository, SBOM: p.format, Provenance: p.build})
+	require.NoError(t, err)
+	require.NoError(t, proof.Attach(t.Context(), p.session, documents))
+	require.NoError(t, proof.Sign(t.Context(), p.session, p.key, p.repository, p.index, documents))
+}
+
+func (p *published) verify(t *testing.T, key *signing.Key) ([]proof.Verified, error) {
+	t.Helper()
+	return proof.Verify(t.Context(), p.client, p.ref, key.Verifier())
+}
+
+// digests are those of the index and of its images.
+func (p *published) digests(t *testing.T) []v1.Hash {
+	t.Helper()
+	manifest, err := p.index.IndexManifest()
+	require.NoError(t, err)
+	digest, err := p.index.Digest()
+	require.NoError(t, err)
+	return []v1.Hash{digest, manifest.Manifests[0].Digest, manifest.Manifests[1].Digest}
+}
+
+func (p *published) layers(t *testing.T, digest v1.Hash, suffix string) []publish.Layer {
+	t.Helper()
+	layers, err := publish.Layers(t.Context(), p.client, p.ref.Context().Tag(publish.TagFor(digest, suffix)))
+	require.NoError(t, err)
+	return layers
+}
+
+func TestVerify(t *testing.T) {
+	for _, format := range sbom.Formats {
+		p := begin(t)
+		p.format = format
+		p.prove(t)
+		verified, err := p.verify(t, p.key)
+		require.NoError(t, err)
+		require.Len(t, verified, 3)
+		digests := p.digests(t)
+		for i, want := range []struct {
+			platform string
+			format   sbom.Format
+		}{{"", ""}, {"linux/amd64", format}, {"linux/arm64", format}} {
+			assert.Equal(t, digests[i].String(), verified[i].Digest)
+			assert.Equal(t, want.platform, verified[i].Platform)
+			assert.Equal(t, want.format, verified[i].SBOM)
+			assert.Equal(t, "https://github.com/slipway-ci/slipway/engine/host", verified[i].Provenance.RunDetails.Builder.ID)
+			assert.Equal(t, time.Unix(2, 0).UTC(), *verified[i].Provenance.RunDetails.Metadata.FinishedOn)
+		}
+		_, err = p.verify(t, newKey(t))
+		assert.ErrorIs(t, err, signing.ErrSignature, "another key")
+		assert.Equal(t, 3, strings.Count(err.Error(), "none of its signatures"), "all that is wrong is told: %v", err)
+	}
+}
+
+// Whatever is changed after the signing is found out, at the index and at each image.
+func TestTampering(t *testing.T) {
+	flip := func(l *publish.Layer) {
+		l.Content = slices.Clone(l.Content)
+		i := strings.Index(string(l.Content), "sha256:") + 8 // in a signature's payload
+		if i < 8 {
+			i = len(l.Content) / 2 // in an envelope
+		}
+		l.Content[i] ^= 1
+	}
+	for name, tamper := range map[string]struct {
+		suffix string
+		layer  int
+		change func(*publish.Layer)
+	}{
+		"payload": {".sig", 0, flip},
+		"signature": {".sig", 0, func(l *publish.Layer) {
+			s := []byte(l.Annotations["dev.cosignproject.cosign/signature"])
+			s[len(s)/2] ^= 1
+			l.Annotations = map[string]string{"dev.cosignproject.cosign/signature": string(s)}
+		}},
+		"statement":         {".att", -1, flip},
+		"bill of materials": {".att", 0, flip},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := begin(t)
+			p.prove(t)
+			for i, digest := range p.digests(t) {
+				if name == "bill of materials" && i == 0 {
+					continue // an index has none
+				}
+				before := p.layers(t, digest, tamper.suffix)
+				changed := slices.Clone(before)
+				at := tamper.layer
+				if at < 0 {
+					at = len(changed) - 1
+				}
+				tamper.change(&changed[at])
+				rewrite := func(layers []publish.Layer) {
+					require.NoError(t, p.session.Rewrite(t.Context(), publish.TagFor(digest, tamper.suffix), func([]publish.Layer) ([]publish.Layer, error) { return layers, nil }))
+				}
+				rewrite(changed)
+				_, err := p.verify(t, p.key)
+				require.Error(t, err)
+				assert.Contains(t, err.Error(), digest.String())
+				rewrite(before)
+				_, err = p.verify(t, p.key)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// A signature and statements of one image prove nothing of another one.
+func TestOfAnotherImage(t *testing.T) {
+	p := begin(t)
+	p.prove(t)
+	digests := p.digests(t)
+	for _, suffix := range []string{".sig", ".att"} {
+		other := p.layers(t, digests[2], suffix)
+		own := p.layers(t, digests[1], suffix)
+		put := func(layers []publish.Layer) {
+			require.NoError(t, p.session.Rewrite(t.Context(), publish.TagFor(digests[1], suffix), func([]publish.Layer) ([]publish.Layer, error) { return layers, nil }))
+		}
+		put(other)
+		_, err := p.verify(t, p.key)
+		require.Error(t, err)
+		assert.Contains(t, err.Error(), digests[1].String())
+		put(own)
+	}
+	_, err := p.verify(t, p.key)
+	require.NoError(t, err)
+}
+
+func TestWhatIsMissing(t *testing.T) {
+	t.Run("signature", func(t *testing.T) {
+		_, err := begin(t).verify(t, newKey(t))
+		assert.ErrorContains(t, err, "it is not signed: publish it with --sign-key")
+	})
+	t.Run("provenance", func(t *testing.T) {
+		p := begin(t)
+		p.build = nil
+		p.prove(t)
+		_, err := p.verify(t, p.key)
+		assert.ErrorContains(t, err, "no signed provenance")
+	})
+	t.Run("bill of materials", func(t *testing.T) {
+		p := begin(t)
+		p.format = ""
+		p.prove(t)
+		_, err := p.verify(t, p.key)
+		assert.ErrorContains(t, err, "no signed bill of materials")
+	})
+	t.Run("builder", func(t *testing.T) {
+		p := begin(t)
+		p.prove(t)
+		digest := p.digests(t)[0]
+		foreign, err := json.Marshal(provenance.NewStatement("x", digest, provenance.PredicateType, provenance.Predicate{RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: "https://example.com/else"}}}))
+		require.NoError(t, err)
+		require.NoError(t, proof.Sign(t.Context(), p.session, p.key, p.repository, p.index, []proof.Document{{
+			Subject: v1.Descriptor{Digest: digest}, Statement: foreign, PredicateType: provenance.PredicateType,
+		}}))
+		_, err = p.verify(t, p.key)
+		assert.ErrorContains(t, err, `"https://example.com/else", which is not Slipway`)
+	})
+}
+
+// Signing again neither piles up signatures nor takes away those of others.
+func TestSignAgain(t *testing.T) {
+	p := begin(t)
+	p.prove(t)
+	digest := p.digests(t)[1]
+	p.build.Finished = time.Unix(3, 0)
+	p.prove(t)
+	assert.Len(t, p.layers(t, digest, ".sig"), 1)
+	assert.Len(t, p.layers(t, digest, ".att"), 2)
+	verified, err := p.verify(t, p.key)
+	require.NoError(t, err)
+	assert.Equal(t, time.Unix(3, 0).UTC(), *verified[1].Provenance.RunDetails.Metadata.FinishedOn, "the later build")
+
+	first := p.key
+	p.key = newKey(t)
+	p.prove(t)
+	assert.Len(t, p.layers(t, digest, ".sig"), 2)
+	assert.Len(t, p.layers(t, digest, ".att"), 4)
+	for _, key := range []*signing.Key{first, p.key} {
+		_, err := p.verify(t, key)
+		require.NoError(t, err)
+	}
+}
