@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	sdk "dagger.io/dagger"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/dagger/session"
@@ -19,6 +21,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/proof"
 	"github.com/slipway-ci/slipway/publish"
 	"github.com/slipway-ci/slipway/registry"
 )
@@ -53,18 +56,22 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish [flags] [DIR]",
 		Short: "Build an image and push it to a registry",
 		Long: `Build the Go module in DIR (default: the current folder) as slipway build does, and push the
-image. Tags move last, when everything that they lead to is there. Credentials are those of
-docker login. The image's reference by digest goes to standard output.`,
+image. Bills of materials and provenance are attached to it, and signed with --sign-key. Tags move
+last, when everything that they lead to is there. Credentials are those of docker login. The image's
+reference by digest goes to standard output.`,
 		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
   kubectl set image deployment/api api="$(slipway publish --repository ghcr.io/me/api)"`,
 		Args: oneDir,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.work(c.Context(), dirOf(args), a.push)
+			return a.work(c.Context(), dirOf(args), a.pushFrom(dirOf(args)))
 		},
 	}
 	f := a.flags(c)
 	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api")
 	f.commas(&a.Tags, "tag", "`TAG` to move to the image; several by commas; default: none, the image is found by its digest")
+	f.text(&a.SBOM, "sbom", "`FORMAT` of the bills of materials that are attached: "+strings.Join(append(sbomFormats(), noSBOM), ", ")+"; default: cyclonedx", append(sbomFormats(), noSBOM)...)
+	f.yes(&a.Provenance, "provenance", "attach where the image comes from: source, settings, builder, time")
+	f.text(&a.SignKey, "sign-key", "private `KEY` to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it")
 	f.plan(&a.settings)
 	f.work(&a.options)
 	f.json(&a.options, "write the result as JSON")
@@ -98,6 +105,7 @@ type platformResult struct {
 // delivery is a built image on its way to the user.
 type delivery struct {
 	plan    *pipeline.Plan
+	config  pipeline.Config
 	built   *engine.Result
 	client  *registry.Client
 	display *progress.Display
@@ -110,7 +118,7 @@ type deliver func(ctx context.Context, d *delivery) (string, error)
 // work is what build and publish have in common: all but where the image goes. Whatever can be found wrong without
 // building is found first.
 func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (deliver, error)) (err error) {
-	plan, planErr := a.plan(ctx, dir)
+	plan, config, planErr := a.planBy(ctx, dir, pipeline.Resolve)
 	var deliver deliver
 	var deliverErr error
 	if a.environment == nil {
@@ -155,7 +163,7 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	if err != nil {
 		return err
 	}
-	d := &delivery{plan: plan, built: built, client: client, display: display, result: result{Name: plan.Name}}
+	d := &delivery{plan: plan, config: config, built: built, client: client, display: display, result: result{Name: plan.Name}}
 	said, err := d.deliver(ctx, deliver)
 	if err = errors.Join(err, built.Close()); err != nil {
 		return err
@@ -306,22 +314,48 @@ func writable(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// push delivers to a registry.
-func (a *app) push(*pipeline.Plan) (deliver, error) {
-	target := publish.Target{Repository: a.Repository, Tags: a.Tags}
-	var faults []error
-	for _, fault := range target.Validate() {
-		faults = append(faults, fault)
-	}
-	if err := requests(faults...); err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, d *delivery) (string, error) {
-		err := d.step("push", func(io.Writer) error {
-			ref, err := publish.Push(ctx, d.client, target, d.built.Artifact, nil)
+// pushFrom delivers to a registry what is built from the folder dir, with its proof.
+func (a *app) pushFrom(dir string) func(*pipeline.Plan) (deliver, error) {
+	return func(*pipeline.Plan) (deliver, error) {
+		target := publish.Target{Repository: a.Repository, Tags: a.Tags}
+		var faults []error
+		for _, fault := range target.Validate() {
+			faults = append(faults, fault)
+		}
+		prover, err := a.newProver(dir)
+		if err := requests(append(faults, err)...); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, d *delivery) (string, error) {
+			session, err := publish.Begin(d.client, target)
+			if err != nil {
+				return "", err
+			}
+			repository, err := name.NewRepository(target.Repository)
+			if err != nil {
+				return "", err
+			}
+			var ref name.Digest
+			var documents []proof.Document
+			group, groupCtx := errgroup.WithContext(ctx)
+			group.Go(func() error {
+				return d.step("push", func(io.Writer) (err error) {
+					ref, err = session.Content(groupCtx, d.built.Artifact, nil)
+					return err
+				})
+			})
+			group.Go(func() (err error) {
+				documents, err = prover.documents(groupCtx, d, repository.Name())
+				return err
+			})
+			if err := group.Wait(); err != nil {
+				return "", err
+			}
+			if err := prover.attach(ctx, d, session, repository, documents); err != nil {
+				return "", err
+			}
 			d.Reference, d.Tags = ref.String(), target.Tags
-			return err
-		})
-		return d.Reference, err
-	}, nil
+			return d.Reference, d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+		}, nil
+	}
 }

@@ -24,6 +24,11 @@ type options struct {
 	Load       bool     `env:"SLIPWAY_LOAD"`
 	Repository string   `env:"SLIPWAY_REPOSITORY"`
 	Tags       []string `env:"SLIPWAY_TAGS"`
+	SBOM       string   `env:"SLIPWAY_SBOM"`
+	Provenance bool     `env:"SLIPWAY_PROVENANCE, default=true"`
+	SignKey    string   `env:"SLIPWAY_SIGN_KEY"`
+	Key        string   `env:"SLIPWAY_KEY"`
+	Format     string   `env:"SLIPWAY_FORMAT"`
 	Mirrors    []string `env:"SLIPWAY_MIRRORS"`
 	// Netrc is a file of logins for private modules; GitTokens are tokens for them, as "HOST=env:VARIABLE" or
 	// "HOST=file:PATH", with "USER@" before the host where the server asks for a name.

@@ -45,7 +45,7 @@ To drop what no build needs any more, delete the file first, or its lines.`,
 }
 
 func (a *app) pin(ctx context.Context, dir string) error {
-	plan, planErr := a.planBy(ctx, dir, pipeline.ResolveUnlocked)
+	plan, _, planErr := a.planBy(ctx, dir, pipeline.ResolveUnlocked)
 	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {

@@ -45,7 +45,8 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return requestError{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(a.buildCommand(), a.publishCommand(), a.planCommand(), a.dockerfileCommand(), a.pinCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.publishCommand(), a.pinCommand(), a.sbomCommand(), a.verifyCommand(),
+		a.planCommand(), a.dockerfileCommand(), a.versionCommand())
 	// Without this, cobra answers an unknown command with its help and status 0.
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {
@@ -138,24 +139,25 @@ func (a *app) versionCommand() *cobra.Command {
 
 // plan decides what building dir means.
 func (a *app) plan(ctx context.Context, dir string) (*pipeline.Plan, error) {
-	return a.planBy(ctx, dir, pipeline.Resolve)
+	plan, _, err := a.planBy(ctx, dir, pipeline.Resolve)
+	return plan, err
 }
 
-// planBy is plan, decided by resolve.
+// planBy is plan, decided by resolve. It returns the settings too, with what auto stands for.
 func (a *app) planBy(
 	ctx context.Context, dir string, resolve func(context.Context, fs.FS, pipeline.Config) (*pipeline.Plan, error),
-) (*pipeline.Plan, error) {
+) (*pipeline.Plan, pipeline.Config, error) {
 	if a.environment != nil {
-		return nil, a.environment
+		return nil, a.config, a.environment
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
+		return nil, a.config, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
 	}
 	config := a.config
 	if config.Revision == "auto" {
 		revision, err := headRevision(ctx, dir)
 		if err != nil {
-			return nil, err
+			return nil, config, err
 		}
 		config.Revision = revision
 	}
@@ -163,7 +165,7 @@ func (a *app) planBy(
 	certs, certErr := a.readCACerts()
 	config.CACerts = certs
 	plan, err := resolve(ctx, os.DirFS(dir), config)
-	return plan, errors.Join(certErr, err)
+	return plan, config, errors.Join(certErr, err)
 }
 
 // headRevision asks git for the commit of dir. A work tree that differs from it is marked: the image is not what the

@@ -1,7 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/registrytest"
@@ -23,10 +31,12 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script call the command as a user would. In them:
 //
-//   - $REGISTRY is a registry that works, but for repositories that are called refused, unknown and broken
+//   - $REGISTRY is a registry that works, but for repositories that are called refused, forbidden and rejects
 //   - $DOWN is an address that nothing listens on
 //   - exits N COMMAND… runs a command and wants that exit status
 //   - flip FILE changes one bit in the middle of a file
+//   - genkey NAME makes NAME.key, as cosign does, with the password correct-horse, and NAME.pub
+//   - envfile VARIABLE FILE sets a variable to what a file holds
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
 // Those in testdata/cgo need C compilers.
@@ -42,6 +52,7 @@ func runScripts(t *testing.T, dir string) {
 	registry := registrytest.Start(t,
 		registrytest.Fault{When: registrytest.On("", "/refused/"), Do: registrytest.Answer(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`)},
 		registrytest.Fault{When: registrytest.On("", "/forbidden/"), Do: registrytest.Answer(http.StatusForbidden, "DENIED", "requested access to the resource is denied")},
+		registrytest.Fault{When: rejectsSubjects, Do: registrytest.Answer(http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid")},
 	)
 	pushBases(t, registry.Host)
 	goEnv := goEnvironment(t)
@@ -61,8 +72,40 @@ func runScripts(t *testing.T, dir string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"flip":  flip,
+			"genkey": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(writeKeys(ts.MkAbs(args[0]), keyPassword))
+			},
+			"envfile": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], ts.ReadFile(args[1]))
+			},
 		},
 	})
+}
+
+// rejectsSubjects picks what a registry of before OCI 1.1 may refuse.
+func rejectsSubjects(r *http.Request) bool {
+	if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/rejects/") || !strings.Contains(r.URL.Path, "/manifests/") {
+		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil && bytes.Contains(body, []byte(`"subject"`))
+}
+
+const keyPassword = "correct-horse"
+
+// writeKeys makes a key pair in the form of cosign generate-key-pair.
+func writeKeys(name, password string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	private, err1 := x509.MarshalPKCS8PrivateKey(key)
+	public, err2 := x509.MarshalPKIXPublicKey(key.Public())
+	secret, err3 := encrypted.Encrypt(private, []byte(password))
+	return errors.Join(err1, err2, err3,
+		os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: secret}), 0o600),
+		os.WriteFile(name+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

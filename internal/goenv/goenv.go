@@ -87,3 +87,23 @@ func Netrc(environ []string) (string, error) {
 func containsFold(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
+
+// ModuleCache is the folder of the caller's module cache, as the Go command finds it; empty where there is none to find.
+// Source: https://go.dev/ref/mod#module-cache
+func ModuleCache(environ []string) string {
+	env := Caller(environ)
+	if env["GOMODCACHE"] != "" {
+		return env["GOMODCACHE"]
+	}
+	if paths := filepath.SplitList(env["GOPATH"]); len(paths) > 0 && paths[0] != "" {
+		return filepath.Join(paths[0], "pkg", "mod")
+	}
+	home := env["HOME"]
+	if runtime.GOOS == "windows" {
+		home = env["USERPROFILE"]
+	}
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(home, "go", "pkg", "mod")
+}

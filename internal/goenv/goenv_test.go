@@ -45,3 +45,21 @@ func TestNetrc(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "machine b", got)
 }
+
+func TestModuleCache(t *testing.T) {
+	for name, test := range map[string]struct {
+		environ []string
+		want    string
+	}{
+		"named":        {[]string{"GOMODCACHE=/cache", "GOPATH=/go"}, "/cache"},
+		"in GOPATH":    {[]string{"GOPATH=/go" + string(filepath.ListSeparator) + "/more"}, "/go/pkg/mod"},
+		"in HOME":      {[]string{"HOME=/home/me", "USERPROFILE=/home/me"}, "/home/me/go/pkg/mod"},
+		"nowhere":      {nil, ""},
+		"empty GOPATH": {[]string{"GOPATH=", "HOME=/h", "USERPROFILE=/h"}, "/h/go/pkg/mod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := goenv.ModuleCache(append(test.environ, "GOENV=off"))
+			assert.Equal(t, filepath.FromSlash(test.want), got)
+		})
+	}
+}

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/proof"
+	"github.com/slipway-ci/slipway/provenance"
+	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/registry"
+	"github.com/slipway-ci/slipway/sbom"
+	"github.com/slipway-ci/slipway/signing"
+)
+
+// noSBOM is the value of --sbom that turns bills of materials off.
+const noSBOM = "none"
+
+// sbomFormats are the values of --format.
+func sbomFormats() []string {
+	var names []string
+	for _, f := range sbom.Formats {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// format reads a flag for a format; empty is the default.
+func format(field, value string, more ...string) (sbom.Format, error) {
+	switch {
+	case value == "":
+		return sbom.Formats[0], nil
+	case slices.Contains(more, value):
+		return "", nil
+	case !slices.Contains(sbomFormats(), value):
+		return "", pipeline.Faults{{Field: field, Value: value, Problem: "no such format", Remedy: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
+	}
+	return sbom.Format(value), nil
+}
+
+// readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
+func (a *app) readKey(field, ref string) ([]byte, error) {
+	fault := func(problem, remedy string) error {
+		return pipeline.Faults{{Field: field, Value: ref, Problem: problem, Remedy: remedy}}
+	}
+	if variable, found := strings.CutPrefix(ref, "env:"); found {
+		value := a.variable(variable)
+		if value == "" {
+			return nil, fault("the variable is not set", "set "+variable+" to the key's text, or name a file")
+		}
+		return []byte(value), nil
+	}
+	text, err := os.ReadFile(ref)
+	if err != nil {
+		return nil, fault(err.Error(), "name the key's file, or env:VARIABLE")
+	}
+	return text, nil
+}
+
+// prover makes the proof of a push.
+type prover struct {
+	app    *app
+	dir    string
+	format sbom.Format // empty for none
+	key    *signing.Key
+	begun  time.Time
+}
+
+// newProver finds out what can be found out before building.
+func (a *app) newProver(dir string) (*prover, error) {
+	p := &prover{app: a, dir: dir, begun: time.Now()}
+	var err1, err2 error
+	p.format, err1 = format("sbom", a.SBOM, noSBOM)
+	if a.SignKey != "" {
+		var text []byte
+		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
+			if p.key, err2 = signing.ParseKey(text, []byte(a.variable("COSIGN_PASSWORD"))); err2 != nil {
+				err2 = pipeline.Faults{{Field: "sign-key", Value: a.SignKey, Problem: err2.Error(), Remedy: "give the key that signs"}}
+			}
+		}
+	}
+	return p, requests(err1, err2)
+}
+
+// documents makes what is attached.
+func (p *prover) documents(ctx context.Context, d *delivery, repository string) (documents []proof.Document, err error) {
+	if p.format == "" && !p.app.Provenance {
+		return nil, nil
+	}
+	o := proof.Options{Repository: repository, SBOM: p.format, Inventory: sbom.Options{
+		Name: d.plan.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan),
+	}}
+	if p.app.Provenance {
+		o.Provenance = &provenance.Build{
+			Plan: d.plan, Config: d.config, Engine: p.app.engineKind(), Version: versionText(),
+			Source: provenance.ReadSource(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
+			Started: p.begun, Finished: time.Now(),
+		}
+		if o.Provenance.Engine == "dagger" {
+			o.Provenance.BuilderImage.Name = d.plan.Builder // by its tag: the engine does not tell the digest
+		}
+	}
+	err = d.step("attest", func(io.Writer) (err error) {
+		documents, err = proof.Documents(ctx, d.built.Artifact, o)
+		return err
+	})
+	return documents, err
+}
+
+// attach puts the proof beside the image, before any tag leads to it.
+func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Session, repository name.Repository, documents []proof.Document) error {
+	if len(documents) > 0 {
+		err := d.step("attach", func(io.Writer) error {
+			err := proof.Attach(ctx, session, documents)
+			var rejected *publish.RejectedError
+			if errors.As(err, &rejected) {
+				d.display.Warn(rejected.Error() + "; the image is published without them")
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if p.key == nil {
+		return nil
+	}
+	return d.step("sign", func(io.Writer) error {
+		return proof.Sign(ctx, session, p.key, repository.Name(), d.built.Artifact, documents)
+	})
+}
+
+// modules looks things up in the user's module cache, and in the go.mod files of the plan's source if there is one.
+func (a *app) modules(dir string, plan *pipeline.Plan) *sbom.Modules {
+	var goMods [][]byte
+	if plan != nil {
+		for _, file := range plan.Dependencies.Files {
+			if filepath.Base(file) != "go.mod" {
+				continue
+			}
+			// One that cannot be read only makes the graph flatter.
+			if content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))); err == nil {
+				goMods = append(goMods, content)
+			}
+		}
+	}
+	cache := goenv.ModuleCache(a.environ)
+	if cache == "" {
+		return sbom.NewModules(nil, goMods...)
+	}
+	return sbom.NewModules(os.DirFS(cache), goMods...)
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify [flags] REFERENCE",
+		Short: "Verify who built a published image, from what, and that nobody changed it",
+		Long: `Verify a published image by a public key: that the key signed the image and each of its
+platforms, where it was built from and that Slipway built it, and its bills of materials. What is
+verified goes to standard output.`,
+		Example: `  slipway verify --key cosign.pub ghcr.io/me/api:v1.2.3
+  slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return requestError{fmt.Errorf("one reference is verified at a time, and %d were given: give it one, such as ghcr.io/me/api:v1.2.3", len(args))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args[0]) },
+	}
+	f := a.flags(c)
+	f.text(&a.Key, "key", "public `KEY` that belongs to the one that signed: a file, or env:VARIABLE")
+	f.json(&a.options, "write what was verified as JSON")
+	return c
+}
+
+func (a *app) verify(ctx context.Context, reference string) error {
+	ref, refErr := name.ParseReference(reference)
+	var verifier *signing.Verifier
+	var keyErr error
+	if a.Key == "" {
+		keyErr = pipeline.Faults{{Field: "key", Problem: "there is none", Remedy: "name the public key by --key, such as cosign.pub"}}
+	} else if text, err := a.readKey("key", a.Key); err != nil {
+		keyErr = err
+	} else if verifier, err = signing.ParseVerifier(text); err != nil {
+		keyErr = pipeline.Faults{{Field: "key", Value: a.Key, Problem: err.Error(), Remedy: "give a public key"}}
+	}
+	client, clientErr := registry.New(registry.Options{})
+	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
+		return err
+	}
+	defer client.Close()
+	verified, err := proof.Verify(ctx, client, ref, verifier)
+	if err != nil {
+		return fmt.Errorf("%s is not verified\n%w", reference, err)
+	}
+	if a.JSON {
+		return a.printJSON(map[string]any{"reference": ref.Context().Digest(verified[0].Digest).String(), "verified": verified})
+	}
+	_, err = io.WriteString(a.stdout, describe(ref, verified))
+	return err
+}
+
+// describe says in a few lines who built what from where.
+func describe(ref name.Reference, verified []proof.Verified) string {
+	var b strings.Builder
+	line := func(key, format string, args ...any) {
+		if value := strings.TrimSpace(fmt.Sprintf(format, args...)); value != "" {
+			fmt.Fprintf(&b, "  %-11s %s\n", key, progress.Clean(value))
+		}
+	}
+	fmt.Fprintln(&b, ref.Context().Digest(verified[0].Digest))
+	p := verified[0].Provenance
+	for _, v := range verified {
+		if v.Platform != "" {
+			line("image", "%s %s, bill of materials in %s", v.Platform, v.Digest, v.SBOM)
+		}
+	}
+	line("built by", "%s %s", p.RunDetails.Builder.ID, p.RunDetails.Builder.Version["slipway"])
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		switch {
+		case d.Annotations["modified"] == true:
+			line(d.Name, "%s %v, modified", d.URI, d.Annotations["commit"])
+		case d.Digest["gitCommit"] != "":
+			line(d.Name, "%s %s", d.URI, d.Digest["gitCommit"])
+		case d.Digest["sha256"] != "":
+			line(d.Name, "%s sha256:%s", d.URI, d.Digest["sha256"])
+		default:
+			line(d.Name, "%s", d.URI)
+		}
+	}
+	if m := p.RunDetails.Metadata; m != nil {
+		line("run", "%s", m.InvocationID)
+		if m.FinishedOn != nil {
+			line("at", "%s", m.FinishedOn.Format(time.RFC3339))
+		}
+	}
+	return b.String()
+}
+
+func (a *app) sbomCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sbom [flags] [DIR|ARCHIVE|REFERENCE]",
+		Short: "Write the bill of materials of an image",
+		Long: `Write the bill of materials of an image to standard output: of the one that slipway build makes
+of the Go module in DIR (default: the current folder), of an OCI archive or layout folder, or of a
+published image. It says what the programs were built from and what the base consists of, for one
+platform.`,
+		Example: `  slipway sbom --platform linux/amd64 > sbom.cdx.json
+  slipway sbom --format spdx dist/api.tar
+  slipway sbom --platform linux/arm64 ghcr.io/me/api:v1.2.3`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(args), strings.Join(args, ", "))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.sbom(c.Context(), dirOf(args)) },
+	}
+	f := a.flags(c)
+	f.text(&a.Format, "format", "`FORMAT` of the bill of materials: "+strings.Join(sbomFormats(), " or ")+"; default: cyclonedx", sbomFormats()...)
+	f.plan(&a.settings)
+	f.work(&a.options)
+	return c
+}
+
+// sbom finds out what source is: a folder with Go in it is built, all else has an image in it.
+func (a *app) sbom(ctx context.Context, source string) error {
+	format, err := format("format", a.Format)
+	if err != nil {
+		return requests(a.environment, err)
+	}
+	o := sbom.Options{Version: versionText()}
+	if info, err := os.Stat(source); err == nil && info.IsDir() && !isLayout(source) {
+		return a.sbomOfSource(ctx, source, format, o)
+	} else if err == nil && info.IsDir() {
+		return a.sbomOfImage(ctx, "oci:"+source, filepath.Base(source), format, o)
+	} else if err == nil {
+		return a.sbomOfImage(ctx, "oci-archive:"+source, strings.TrimSuffix(filepath.Base(source), ".tar"), format, o)
+	}
+	ref, err := name.ParseReference(source)
+	if err != nil || strings.HasSuffix(source, ".tar") || strings.HasPrefix(source, ".") {
+		return requests(a.environment, fmt.Errorf("source %q: neither a folder, nor an archive, nor a reference: name one of them", source))
+	}
+	repository := ref.Context().RepositoryStr()
+	return a.sbomOfImage(ctx, source, repository[strings.LastIndex(repository, "/")+1:], format, o)
+}
+
+func isLayout(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "oci-layout"))
+	return err == nil
+}
+
+// sbomOfSource builds the image of one platform, since a bill of materials is of one image.
+func (a *app) sbomOfSource(ctx context.Context, dir string, format sbom.Format, o sbom.Options) error {
+	if len(a.config.Platforms) == 0 {
+		a.config.Platforms = []string{defaultSBOMPlatform}
+	}
+	if len(a.config.Platforms) > 1 {
+		return requests(a.environment, severalPlatforms(a.config.Platforms))
+	}
+	return a.work(ctx, dir, func(plan *pipeline.Plan) (deliver, error) {
+		return func(ctx context.Context, d *delivery) (string, error) {
+			o.Name, o.Modules = d.plan.Name, a.modules(dir, d.plan)
+			return encodeSBOM(ctx, d.built.Images[0].Image, format, o)
+		}, nil
+	})
+}
+
+// defaultSBOMPlatform is the first of the platforms that a build is for by default.
+const defaultSBOMPlatform = "linux/amd64"
+
+func severalPlatforms(platforms []string) error {
+	return pipeline.Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Remedy: "choose one: each has a bill of materials of its own"}}
+}
+
+func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Format, o sbom.Options) error {
+	platforms := a.config.Platforms
+	if len(platforms) == 0 {
+		platforms = []string{defaultSBOMPlatform}
+	}
+	var err error
+	if len(platforms) > 1 {
+		err = severalPlatforms(platforms)
+	}
+	platform, platformErr := v1.ParsePlatform(platforms[0])
+	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	if err := requests(a.environment, err, platformErr, clientErr); err != nil {
+		return err
+	}
+	defer client.Close()
+	bases, err := openBases(client)
+	if err != nil {
+		return err
+	}
+	found, err := bases.Resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	img, err := found.Image(*platform)
+	if err != nil {
+		return err
+	}
+	o.Name, o.Modules = title, a.modules("", nil)
+	document, err := encodeSBOM(ctx, img, format, o)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, document)
+	return err
+}
+
+func encodeSBOM(ctx context.Context, img v1.Image, format sbom.Format, o sbom.Options) (string, error) {
+	inventory, err := sbom.Read(ctx, img, o)
+	if err != nil {
+		return "", err
+	}
+	document, err := inventory.Encode(format)
+	return strings.TrimSuffix(string(document), "\n"), err
+}
