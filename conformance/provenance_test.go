@@ -34,7 +34,7 @@ func TestProvenanceIsValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := v1.Hash{Algorithm: "sha256", Hex: hash + hash[:24]}
-	raw, err := json.Marshal(provenance.NewStatement("example.com/r", digest, provenance.PredicateType, predicate))
+	raw, err := json.Marshal(provenance.NewStatement("example.com/r", digest.String(), provenance.PredicateType, predicate))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,11 +111,11 @@ func (b *Base) Image(platform v1.Platform) (v1.Image, error) {
 func (b *Base) load(want v1.Platform) (v1.Image, error) {
 	// A v1.Image knows no contexts; what is fetched here is small.
 	ctx := context.Background()
-	var best v1.Image
+	var best *content
 	bestFit := noFit
 	var offers []string
 	for _, m := range b.manifests {
-		var img v1.Image
+		var img *content
 		platform := m.Platform
 		if platform == nil {
 			var err error
@@ -153,7 +153,7 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 }
 
 // open reads the manifest and the configuration of an image.
-func (b *Base) open(ctx context.Context, d v1.Descriptor) (v1.Image, error) {
+func (b *Base) open(ctx context.Context, d v1.Descriptor) (*content, error) {
 	raw, err := b.source.manifest(ctx, d.Digest)
 	if err != nil {
 		return nil, err

@@ -28,8 +28,8 @@ type Options struct {
 	// SBOM is the format of bills of materials; empty for none. What they say besides comes from Inventory.
 	SBOM      sbom.Format
 	Inventory sbom.Options
-	// Provenance is what is known of the build; nil for none. An image that names its base has that filled in.
-	Provenance *provenance.Build
+	// Provenance makes the predicate of the provenance of an image that names the given base; nil for none.
+	Provenance func(base provenance.Image) (any, error)
 }
 
 // Document says something about an image or index.
@@ -141,11 +141,7 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		all = append(all, Document{s.Descriptor, o.SBOM.MediaType(), content, statement, o.SBOM.PredicateType()})
 	}
 	if o.Provenance != nil {
-		build := *o.Provenance
-		if build.Base == (provenance.Image{}) {
-			build.Base = s.base
-		}
-		predicate, err := build.Predicate()
+		predicate, err := o.Provenance(s.base)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +155,7 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 }
 
 func (s subject) statement(name, predicateType string, predicate any) ([]byte, error) {
-	return json.Marshal(provenance.NewStatement(name, s.Digest, predicateType, predicate))
+	return json.Marshal(provenance.NewStatement(name, s.Digest.String(), predicateType, predicate))
 }
 
 // annotationPredicate names a statement's type where attachments are listed, as BuildKit does.

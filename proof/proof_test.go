@@ -92,7 +92,11 @@ func begin(t *testing.T) *published {
 // prove attaches and signs everything.
 func (p *published) prove(t *testing.T) {
 	t.Helper()
-	documents, err := proof.Documents(t.Context(), p.index, proof.Options{Repository: p.repository, SBOM: p.format, Provenance: p.build})
+	o := proof.Options{Repository: p.repository, SBOM: p.format}
+	if p.build != nil {
+		o.Provenance = func(base provenance.Image) (any, error) { return p.build.Predicate(base) }
+	}
+	documents, err := proof.Documents(t.Context(), p.index, o)
 	require.NoError(t, err)
 	require.NoError(t, proof.Attach(t.Context(), p.session, documents))
 	require.NoError(t, proof.Sign(t.Context(), p.session, p.key, p.repository, p.index, documents))
@@ -242,7 +246,7 @@ func TestWhatIsMissing(t *testing.T) {
 		p := begin(t)
 		p.prove(t)
 		digest := p.digests(t)[0]
-		foreign, err := json.Marshal(provenance.NewStatement("x", digest, provenance.PredicateType, provenance.Predicate{RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: "https://example.com/else"}}}))
+		foreign, err := json.Marshal(provenance.NewStatement("x", digest.String(), provenance.PredicateType, provenance.Predicate{RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: "https://example.com/else"}}}))
 		require.NoError(t, err)
 		require.NoError(t, proof.Sign(t.Context(), p.session, p.key, p.repository, p.index, []proof.Document{{
 			Subject: v1.Descriptor{Digest: digest}, Statement: foreign, PredicateType: provenance.PredicateType,

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -49,10 +47,19 @@ type Resource struct {
 	Annotations map[string]any    `json:"annotations,omitempty"`
 }
 
-// NewStatement is a statement about an image or index.
-func NewStatement(name string, digest v1.Hash, predicateType string, predicate any) Statement {
-	subject := Resource{Name: name, Digest: map[string]string{digest.Algorithm: digest.Hex}}
+// NewStatement is a statement about an image or index. digest is like "sha256:…".
+func NewStatement(name, digest, predicateType string, predicate any) Statement {
+	subject := Resource{Name: name, Digest: digestSet(digest)}
 	return Statement{Type: StatementType, Subject: []Resource{subject}, PredicateType: predicateType, Predicate: predicate}
+}
+
+// digestSet is in-toto's notation for a digest like "sha256:…"; nil for none.
+func digestSet(digest string) map[string]string {
+	algorithm, hex, found := strings.Cut(digest, ":")
+	if !found {
+		return nil
+	}
+	return map[string]string{algorithm: hex}
 }
 
 // Predicate is the SLSA v1 provenance.
@@ -98,8 +105,8 @@ type Build struct {
 	// Source is where the source came from, CI what ran the build. Both may be empty.
 	Source Source
 	CI     CI
-	// Base and BuilderImage are the images that were used; empty for none.
-	Base, BuilderImage Image
+	// BuilderImage is the image that compiled; empty for none.
+	BuilderImage Image
 	// Started and Finished are left out if they are zero.
 	Started, Finished time.Time
 }
@@ -110,8 +117,8 @@ type Image struct {
 	Digest string
 }
 
-// Predicate is the build's provenance.
-func (b Build) Predicate() (Predicate, error) {
+// Predicate is the build's provenance, for an image on base, which is empty for none.
+func (b Build) Predicate(base Image) (Predicate, error) {
 	plan, err := json.Marshal(b.Plan)
 	if err != nil {
 		return Predicate{}, fmt.Errorf("writing the plan down: %w", err)
@@ -134,7 +141,7 @@ func (b Build) Predicate() (Predicate, error) {
 	}
 	return Predicate{
 		BuildDefinition: BuildDefinition{
-			BuildType: BuildType, ExternalParameters: parameters(b.Config), InternalParameters: internal, ResolvedDependencies: b.dependencies(),
+			BuildType: BuildType, ExternalParameters: parameters(b.Config), InternalParameters: internal, ResolvedDependencies: b.dependencies(base),
 		},
 		RunDetails: RunDetails{Builder: builder, Metadata: metadata},
 	}, nil
@@ -161,7 +168,7 @@ func parameters(config pipeline.Config) map[string]any {
 	return made
 }
 
-func (b Build) dependencies() []Resource {
+func (b Build) dependencies(base Image) []Resource {
 	var all []Resource
 	source := b.Source.orElse(b.CI.Source)
 	if source.Revision != "" {
@@ -180,7 +187,7 @@ func (b Build) dependencies() []Resource {
 	for _, image := range []struct {
 		name string
 		Image
-	}{{"base", b.Base}, {"builder", b.BuilderImage}} {
+	}{{"base", base}, {"builder", b.BuilderImage}} {
 		if image.Image == (Image{}) {
 			continue
 		}
@@ -188,9 +195,7 @@ func (b Build) dependencies() []Resource {
 		if image.Name != "" {
 			r.URI = "oci://" + image.Name
 		}
-		if digest, err := v1.NewHash(image.Digest); err == nil {
-			r.Digest = map[string]string{digest.Algorithm: digest.Hex}
-		}
+		r.Digest = digestSet(image.Digest)
 		all = append(all, r)
 	}
 	return all

@@ -29,9 +29,9 @@ func plan(t *testing.T, config pipeline.Config) *pipeline.Plan {
 	return p
 }
 
-func predicateJSON(t *testing.T, b provenance.Build) map[string]any {
+func predicateJSON(t *testing.T, b provenance.Build, base provenance.Image) map[string]any {
 	t.Helper()
-	predicate, err := b.Predicate()
+	predicate, err := b.Predicate(base)
 	require.NoError(t, err)
 	raw, err := json.Marshal(predicate)
 	require.NoError(t, err)
@@ -46,9 +46,8 @@ func TestPredicate(t *testing.T) {
 		Plan: plan(t, config), Config: config, Engine: "host", Version: "v1.2.3",
 		Source:  provenance.Source{Repository: "https://example.com/r", Revision: hash},
 		CI:      provenance.ReadCI([]string{"GITLAB_CI=true", "CI_JOB_URL=https://gitlab.example/j/1"}),
-		Base:    provenance.Image{Name: "docker.io/library/alpine:3.23.5", Digest: "sha256:" + strings.Repeat("a", 64)},
 		Started: time.Unix(1, 5).In(time.FixedZone("x", 3600)), Finished: time.Unix(2, 0),
-	})
+	}, provenance.Image{Name: "docker.io/library/alpine:3.23.5", Digest: "sha256:" + strings.Repeat("a", 64)})
 	definition := got["buildDefinition"].(map[string]any)
 	assert.Equal(t, map[string]any{"SLIPWAY_RUNTIME": "alpine", "SLIPWAY_STAMPS": []any{"main.version=v1"}, "SLIPWAY_TZDATA": true}, definition["externalParameters"])
 	assert.Equal(t, []any{
@@ -66,7 +65,7 @@ func TestPredicate(t *testing.T) {
 
 // What is not known is left out.
 func TestNothingIsInvented(t *testing.T) {
-	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host"})
+	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host"}, provenance.Image{})
 	assert.NotContains(t, got["buildDefinition"], "resolvedDependencies")
 	assert.NotContains(t, got["buildDefinition"].(map[string]any)["internalParameters"], "ci")
 	assert.Equal(t, map[string]any{"builder": map[string]any{"id": "https://github.com/slipway-ci/slipway/engine/host"}}, got["runDetails"])
@@ -75,7 +74,7 @@ func TestNothingIsInvented(t *testing.T) {
 // The digest of the plan tells one plan from another.
 func TestPlanDigest(t *testing.T) {
 	digest := func(c pipeline.Config) any {
-		got := predicateJSON(t, provenance.Build{Plan: plan(t, c), Engine: "host"})
+		got := predicateJSON(t, provenance.Build{Plan: plan(t, c), Engine: "host"}, provenance.Image{})
 		return got["buildDefinition"].(map[string]any)["internalParameters"].(map[string]any)["plan"]
 	}
 	assert.Equal(t, digest(pipeline.Config{}), digest(pipeline.Config{}))
@@ -127,7 +126,7 @@ func TestModifiedSource(t *testing.T) {
 	got := predicateJSON(t, provenance.Build{
 		Plan: plan(t, pipeline.Config{}), Engine: "host", Source: provenance.Source{Revision: hash, Modified: true},
 		CI: provenance.ReadCI([]string{"CIRCLECI=true", "CIRCLE_SHA1=" + hash, "CIRCLE_REPOSITORY_URL=git@example.com:o/r.git"}),
-	})
+	}, provenance.Image{})
 	assert.Equal(t, []any{map[string]any{
 		"name": "source", "uri": "git+ssh://example.com/o/r.git", "annotations": map[string]any{"commit": hash, "modified": true},
 	}}, got["buildDefinition"].(map[string]any)["resolvedDependencies"])

@@ -53,17 +53,23 @@ The path of the result goes to standard output.`,
 
 func (a *app) publishCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "publish [flags] [DIR]",
+		Use:   "publish [flags] [DIR|ARCHIVE]",
 		Short: "Build an image and push it to a registry",
 		Long: `Build the Go module in DIR (default: the current folder) as slipway build does, and push the
-image. Bills of materials and provenance are attached to it, and signed with --sign-key. Tags move
-last, when everything that they lead to is there. Credentials are those of docker login. The image's
-reference by digest goes to standard output.`,
+image; or push what slipway build wrote into ARCHIVE, as it is. Bills of materials and provenance
+are attached to it, and signed with --sign-key. Tags move last, when everything that they lead to is
+there. Credentials are those of docker login. The image's reference by digest goes to standard
+output.`,
 		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
+  slipway publish --repository ghcr.io/me/api dist/api.tar
   kubectl set image deployment/api api="$(slipway publish --repository ghcr.io/me/api)"`,
 		Args: oneDir,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.work(c.Context(), dirOf(args), a.pushFrom(dirOf(args)))
+			if source := dirOf(args); isArchive(source) {
+				return a.publishArchive(c, source)
+			} else {
+				return a.work(c.Context(), source, a.pushFrom(source))
+			}
 		},
 	}
 	f := a.flags(c)
@@ -71,6 +77,7 @@ reference by digest goes to standard output.`,
 	f.commas(&a.Tags, "tag", "`TAG` to move to the image; several by commas; default: none, the image is found by its digest")
 	f.text(&a.SBOM, "sbom", "`FORMAT` of the bills of materials that are attached: "+strings.Join(append(sbomFormats(), noSBOM), ", ")+"; default: cyclonedx", append(sbomFormats(), noSBOM)...)
 	f.yes(&a.Provenance, "provenance", "attach where the image comes from: source, settings, builder, time")
+	f.text(&a.Predicate, "predicate", "`FILE` with the provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON")
 	f.text(&a.SignKey, "sign-key", "private `KEY` to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it")
 	f.plan(&a.settings)
 	f.work(&a.options)
@@ -163,16 +170,20 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	if err != nil {
 		return err
 	}
-	d := &delivery{plan: plan, config: config, built: built, client: client, display: display, result: result{Name: plan.Name}}
-	said, err := d.deliver(ctx, deliver)
-	if err = errors.Join(err, built.Close()); err != nil {
-		return err
-	}
 	if _, root := plan.Image.Labels[pipeline.RootLabel]; root {
 		display.Warn("the program runs as root, since --allow-root permits it; the image says so in the label " + pipeline.RootLabel)
 	}
-	display.Table(d.rows())
-	_ = display.Close() // the work is done, whether or not everything about it could be shown
+	return a.finish(ctx, deliver, &delivery{plan: plan, config: config, built: built, client: client, display: display, result: result{Name: plan.Name}})
+}
+
+// finish delivers, and says so.
+func (a *app) finish(ctx context.Context, deliver deliver, d *delivery) error {
+	said, err := d.deliver(ctx, deliver)
+	if err = errors.Join(err, d.built.Close()); err != nil {
+		return err
+	}
+	d.display.Table(d.rows())
+	_ = d.display.Close() // the work is done, whether or not everything about it could be shown
 	if a.JSON {
 		return a.printJSON(d.result)
 	}
@@ -317,45 +328,53 @@ func writable(dir string) error {
 // pushFrom delivers to a registry what is built from the folder dir, with its proof.
 func (a *app) pushFrom(dir string) func(*pipeline.Plan) (deliver, error) {
 	return func(*pipeline.Plan) (deliver, error) {
-		target := publish.Target{Repository: a.Repository, Tags: a.Tags}
-		var faults []error
-		for _, fault := range target.Validate() {
-			faults = append(faults, fault)
+		if a.Predicate != "" {
+			return nil, requests(pipeline.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}})
 		}
-		prover, err := a.newProver(dir)
-		if err := requests(append(faults, err)...); err != nil {
-			return nil, err
+		return a.push(dir)
+	}
+}
+
+// push delivers to a registry, with its proof.
+func (a *app) push(dir string) (deliver, error) {
+	target := publish.Target{Repository: a.Repository, Tags: a.Tags}
+	var faults []error
+	for _, fault := range target.Validate() {
+		faults = append(faults, fault)
+	}
+	prover, err := a.newProver(dir)
+	if err := requests(append(faults, err)...); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, d *delivery) (string, error) {
+		session, err := publish.Begin(d.client, target)
+		if err != nil {
+			return "", err
 		}
-		return func(ctx context.Context, d *delivery) (string, error) {
-			session, err := publish.Begin(d.client, target)
-			if err != nil {
-				return "", err
-			}
-			repository, err := name.NewRepository(target.Repository)
-			if err != nil {
-				return "", err
-			}
-			var ref name.Digest
-			var documents []proof.Document
-			group, groupCtx := errgroup.WithContext(ctx)
-			group.Go(func() error {
-				return d.step("push", func(io.Writer) (err error) {
-					ref, err = session.Content(groupCtx, d.built.Artifact, nil)
-					return err
-				})
-			})
-			group.Go(func() (err error) {
-				documents, err = prover.documents(groupCtx, d, repository.Name())
+		repository, err := name.NewRepository(target.Repository)
+		if err != nil {
+			return "", err
+		}
+		var ref name.Digest
+		var documents []proof.Document
+		group, groupCtx := errgroup.WithContext(ctx)
+		group.Go(func() error {
+			return d.step("push", func(io.Writer) (err error) {
+				ref, err = session.Content(groupCtx, d.built.Artifact, nil)
 				return err
 			})
-			if err := group.Wait(); err != nil {
-				return "", err
-			}
-			if err := prover.attach(ctx, d, session, repository, documents); err != nil {
-				return "", err
-			}
-			d.Reference, d.Tags = ref.String(), target.Tags
-			return d.Reference, d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
-		}, nil
-	}
+		})
+		group.Go(func() (err error) {
+			documents, err = prover.documents(groupCtx, d, repository.Name())
+			return err
+		})
+		if err := group.Wait(); err != nil {
+			return "", err
+		}
+		if err := prover.attach(ctx, d, session, repository, documents); err != nil {
+			return "", err
+		}
+		d.Reference, d.Tags = ref.String(), target.Tags
+		return d.Reference, d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+	}, nil
 }

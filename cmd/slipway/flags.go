@@ -26,6 +26,7 @@ type options struct {
 	Tags       []string `env:"SLIPWAY_TAGS"`
 	SBOM       string   `env:"SLIPWAY_SBOM"`
 	Provenance bool     `env:"SLIPWAY_PROVENANCE, default=true"`
+	Predicate  string   `env:"SLIPWAY_PREDICATE"`
 	SignKey    string   `env:"SLIPWAY_SIGN_KEY"`
 	Key        string   `env:"SLIPWAY_KEY"`
 	Format     string   `env:"SLIPWAY_FORMAT"`

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -72,18 +74,22 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 
 // prover makes the proof of a push.
 type prover struct {
-	app    *app
-	dir    string
-	format sbom.Format // empty for none
-	key    *signing.Key
-	begun  time.Time
+	app       *app
+	dir       string
+	format    sbom.Format     // empty for none
+	predicate json.RawMessage // nil for that of the build
+	key       *signing.Key
+	begun     time.Time
 }
 
-// newProver finds out what can be found out before building.
+// newProver finds out what can be found out before building in dir.
 func (a *app) newProver(dir string) (*prover, error) {
 	p := &prover{app: a, dir: dir, begun: time.Now()}
-	var err1, err2 error
+	var err1, err2, err3 error
 	p.format, err1 = format("sbom", a.SBOM, noSBOM)
+	if a.Predicate != "" {
+		p.predicate, err3 = readPredicate(a.Predicate)
+	}
 	if a.SignKey != "" {
 		var text []byte
 		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
@@ -92,32 +98,59 @@ func (a *app) newProver(dir string) (*prover, error) {
 			}
 		}
 	}
-	return p, requests(err1, err2)
+	return p, requests(err1, err2, err3)
+}
+
+// readPredicate reads a predicate that somebody else made.
+func readPredicate(file string) (json.RawMessage, error) {
+	fault := func(problem string) error {
+		return pipeline.Faults{{Field: "predicate", Value: file, Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault(err.Error())
+	}
+	var p provenance.Predicate
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, fault(err.Error())
+	}
+	if p.BuildDefinition.BuildType == "" || p.RunDetails.Builder.ID == "" {
+		return nil, fault("it has no buildDefinition.buildType or no runDetails.builder.id")
+	}
+	return text, nil
 }
 
 // documents makes what is attached.
 func (p *prover) documents(ctx context.Context, d *delivery, repository string) (documents []proof.Document, err error) {
-	if p.format == "" && !p.app.Provenance {
+	o := proof.Options{Repository: repository, SBOM: p.format, Provenance: p.provenance(ctx, d)}
+	if o.SBOM == "" && o.Provenance == nil {
 		return nil, nil
 	}
-	o := proof.Options{Repository: repository, SBOM: p.format, Inventory: sbom.Options{
-		Name: d.plan.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan),
-	}}
-	if p.app.Provenance {
-		o.Provenance = &provenance.Build{
-			Plan: d.plan, Config: d.config, Engine: p.app.engineKind(), Version: versionText(),
-			Source: provenance.ReadSource(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
-			Started: p.begun, Finished: time.Now(),
-		}
-		if o.Provenance.Engine == "dagger" {
-			o.Provenance.BuilderImage.Name = d.plan.Builder // by its tag: the engine does not tell the digest
-		}
-	}
+	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan)}
 	err = d.step("attest", func(io.Writer) (err error) {
 		documents, err = proof.Documents(ctx, d.built.Artifact, o)
 		return err
 	})
 	return documents, err
+}
+
+// provenance makes predicates. It is nil if there are to be none, or nothing is known of the build.
+func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Image) (any, error) {
+	switch {
+	case p.predicate != nil:
+		return func(provenance.Image) (any, error) { return p.predicate, nil }
+	case d.plan == nil || !p.app.Provenance:
+		return nil
+	}
+	build := provenance.Build{
+		Plan: d.plan, Config: d.config, Engine: p.app.engineKind(), Version: versionText(),
+		Source: provenance.ReadSource(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
+		Started: p.begun, Finished: time.Now(),
+	}
+	if build.Engine == "dagger" {
+		build.BuilderImage.Name = d.plan.Builder // by its tag: the engine does not tell the digest
+	}
+	return func(base provenance.Image) (any, error) { return build.Predicate(base) }
 }
 
 // attach puts the proof beside the image, before any tag leads to it.
@@ -144,18 +177,21 @@ func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Sessi
 	})
 }
 
-// modules looks things up in the user's module cache, and in the go.mod files of the plan's source if there is one.
+// modules looks things up in the user's module cache, and in the go.mod files of the plan's source in dir; without a plan, in
+// that of dir, which is for the image's program or else has no effect.
 func (a *app) modules(dir string, plan *pipeline.Plan) *sbom.Modules {
-	var goMods [][]byte
+	files := []string{"go.mod"}
 	if plan != nil {
-		for _, file := range plan.Dependencies.Files {
-			if filepath.Base(file) != "go.mod" {
-				continue
-			}
-			// One that cannot be read only makes the graph flatter.
-			if content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))); err == nil {
-				goMods = append(goMods, content)
-			}
+		files = plan.Dependencies.Files
+	}
+	var goMods [][]byte
+	for _, file := range files {
+		if path.Base(file) != "go.mod" {
+			continue
+		}
+		// One that cannot be read only makes the graph flatter.
+		if content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))); err == nil {
+			goMods = append(goMods, content)
 		}
 	}
 	cache := goenv.ModuleCache(a.environ)
@@ -355,7 +391,7 @@ func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Fo
 	if err != nil {
 		return err
 	}
-	o.Name, o.Modules = title, a.modules("", nil)
+	o.Name, o.Modules = title, a.modules(".", nil)
 	document, err := encodeSBOM(ctx, img, format, o)
 	if err != nil {
 		return err

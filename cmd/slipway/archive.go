@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/registry"
+)
+
+// isArchive says whether what is to be published is an archive, and not a folder.
+func isArchive(source string) bool {
+	info, err := os.Stat(source)
+	return err == nil && info.Mode().IsRegular() || err != nil && strings.HasSuffix(source, ".tar")
+}
+
+// publishArchive pushes what has been built before.
+func (a *app) publishArchive(c *cobra.Command, archive string) error {
+	deliver, deliverErr := a.push(".")
+	client, clientErr := registry.New(registry.Options{})
+	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	if err := requests(a.environment, noEffect(c.Flags()), deliverErr, clientErr, displayErr); err != nil {
+		return err
+	}
+	defer client.Close()
+	defer display.Close()
+	built, err := openArchive(c.Context(), archive)
+	if err != nil {
+		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
+	}
+	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
+	return a.finish(c.Context(), deliver, &delivery{built: built, client: client, display: display, result: result{Name: name}})
+}
+
+// noEffect tells of flags that only a build heeds. Variables may be there for other commands.
+func noEffect(set *pflag.FlagSet) error {
+	var faults []error
+	set.Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
+			faults = append(faults, pipeline.Fault{
+				Field: f.Name, Value: f.Value.String(), Problem: "an archive is published as it is",
+				Remedy: "leave --" + f.Name + " out, or give it to slipway build",
+			})
+		}
+	})
+	return requests(faults...)
+}
+
+// openArchive is the result of the build that wrote an archive.
+func openArchive(ctx context.Context, archive string) (*engine.Result, error) {
+	artifact, err := image.OpenArchive(ctx, archive)
+	if err != nil {
+		return nil, err
+	}
+	built := &engine.Result{Close: func() error { return nil }}
+	var images []partial.Describable
+	switch artifact := artifact.(type) {
+	case v1.Image:
+		built.Artifact, images = artifact, []partial.Describable{artifact}
+	case v1.ImageIndex:
+		built.Artifact = artifact
+		if images, err = partial.Manifests(artifact); err != nil {
+			return nil, err
+		}
+	}
+	for _, member := range images {
+		img, ok := member.(v1.Image)
+		if !ok {
+			return nil, errors.New("there is an index in its index")
+		}
+		config, err := img.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		programs, err := programsSize(img, config)
+		if err != nil {
+			return nil, err
+		}
+		built.Images = append(built.Images, engine.Image{Image: img, Platform: config.Platform().String(), BinarySize: programs})
+	}
+	return built, nil
+}
+
+// programsSize is the size of the program that the image runs.
+func programsSize(img v1.Image, config *v1.ConfigFile) (int64, error) {
+	if len(config.Config.Entrypoint) == 0 {
+		return 0, nil
+	}
+	info, err := image.Stat(img, config.Config.Entrypoint[0])
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
