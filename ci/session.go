@@ -36,10 +36,16 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 	return dagger.Ref[T](dag, dagger.ID(id)), err
 }
 
+// config are the settings.
+func (m *Slipway) config() (config pipeline.Config, err error) {
+	err = json.Unmarshal([]byte(m.Settings), &config)
+	return config, err
+}
+
 // plan decides what building means. It reads Go files and go.mod and their like, and what the settings name.
 func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
-	var config pipeline.Config
-	if err := json.Unmarshal([]byte(m.Settings), &config); err != nil {
+	config, err := m.config()
+	if err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "source-")

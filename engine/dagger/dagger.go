@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/provenance"
 	"github.com/slipway-ci/slipway/publish/target"
 )
 
@@ -61,10 +62,7 @@ func New(client *dagger.Client, source *dagger.Directory, plan *pipeline.Plan, p
 // tools is the container that compiles, on the engine's own platform, with all that the commands need but for modules and
 // source. c is nil for commands that are not of one platform.
 func (b *Build) tools(c *pipeline.Compile) *dagger.Container {
-	ctr := b.client.Container().From(b.plan.Builder)
-	if b.plan.CACerts != "" {
-		ctr = ctr.WithExec([]string{"sh", "-c", "{ echo; cat; } >>" + pipeline.CABundle}, dagger.ContainerWithExecOpts{Stdin: b.plan.CACerts})
-	}
+	ctr := b.client.Container().From(b.plan.Builder).With(b.trusting)
 	if b.plan.Prepare != nil {
 		ctr = ctr.WithExec(b.plan.Prepare)
 	}
@@ -74,11 +72,23 @@ func (b *Build) tools(c *pipeline.Compile) *dagger.Container {
 	if b.private.direct() {
 		ctr = ctr.WithExec(installGit)
 	}
-	ctr = ctr.With(withEnv(b.plan.Env))
+	return ctr.With(withEnv(b.plan.Env)).With(b.withCaches).With(b.withPrivate)
+}
+
+// trusting is a container that trusts what the plan says, besides the public root certificates.
+func (b *Build) trusting(ctr *dagger.Container) *dagger.Container {
+	if b.plan.CACerts == "" {
+		return ctr
+	}
+	return ctr.WithExec([]string{"sh", "-c", "{ echo; cat; } >>" + pipeline.CABundle}, dagger.ContainerWithExecOpts{Stdin: b.plan.CACerts})
+}
+
+// withCaches is a container with the Go command's caches.
+func (b *Build) withCaches(ctr *dagger.Container) *dagger.Container {
 	for _, c := range b.plan.Caches {
 		ctr = ctr.WithMountedCache(c.Path, b.client.CacheVolume(c.Name)).WithEnvVariable(c.Env, c.Path)
 	}
-	return ctr.With(b.withPrivate)
+	return ctr
 }
 
 // withEnv sets variables in one order.
@@ -215,12 +225,25 @@ func (b *Build) Container(ctx context.Context, c pipeline.Compile) (*dagger.Cont
 	if plan.Base == "" || local(plan.Base) {
 		return ctr, nil
 	}
-	ref, err := b.client.Container(dagger.ContainerOpts{Platform: platform}).From(plan.Base).ImageRef(ctx)
+	found, err := b.resolved(ctx, plan.Base, platform)
 	if err != nil {
-		return nil, fmt.Errorf("finding the base %s: %w", plan.Base, err)
+		return nil, err
 	}
-	_, digest, _ := strings.Cut(ref, "@")
-	return ctr.WithAnnotation(oci.AnnotationBaseImageName, plan.Base).WithAnnotation(oci.AnnotationBaseImageDigest, digest), nil
+	return ctr.WithAnnotation(oci.AnnotationBaseImageName, found.Name).WithAnnotation(oci.AnnotationBaseImageDigest, found.Digest), nil
+}
+
+// resolved is an image of a registry by its full name, which has a digest only where there is no tag, and by its digest. An
+// empty platform is the engine's.
+func (b *Build) resolved(ctx context.Context, name string, platform dagger.Platform) (provenance.Image, error) {
+	ref, err := b.client.Container(dagger.ContainerOpts{Platform: platform}).From(name).ImageRef(ctx)
+	if err != nil {
+		return provenance.Image{}, fmt.Errorf("finding the image %s: %w", name, err)
+	}
+	full, digest, _ := strings.Cut(ref, "@")
+	if !strings.Contains(path.Base(full), ":") {
+		full = ref
+	}
+	return provenance.Image{Name: full, Digest: digest}, nil
 }
 
 // local says whether a base is a file or folder of the source.
@@ -344,13 +367,13 @@ func (b *Build) Check(ctx context.Context, name string) error {
 // Plan is what the build carries out.
 func (b *Build) Plan() *pipeline.Plan { return b.plan }
 
-// images checks the programs of all platforms, and returns their containers in the plan's order.
-func (b *Build) images(ctx context.Context) ([]*dagger.Container, error) {
-	if err := b.Guard(ctx, b.plan.Compile...); err != nil {
+// images checks the programs of these platforms, and returns their containers in the same order.
+func (b *Build) images(ctx context.Context, compiles []pipeline.Compile) ([]*dagger.Container, error) {
+	if err := b.Guard(ctx, compiles...); err != nil {
 		return nil, err
 	}
-	containers := make([]*dagger.Container, len(b.plan.Compile))
-	for i, c := range b.plan.Compile {
+	containers := make([]*dagger.Container, len(compiles))
+	for i, c := range compiles {
 		var err error
 		if containers[i], err = b.Container(ctx, c); err != nil {
 			return nil, err
@@ -361,7 +384,11 @@ func (b *Build) images(ctx context.Context) ([]*dagger.Container, error) {
 
 // Archive is one OCI archive of all platforms.
 func (b *Build) Archive(ctx context.Context) (*dagger.File, error) {
-	containers, err := b.images(ctx)
+	return b.archive(ctx, b.plan.Compile...)
+}
+
+func (b *Build) archive(ctx context.Context, compiles ...pipeline.Compile) (*dagger.File, error) {
+	containers, err := b.images(ctx, compiles)
 	if err != nil {
 		return nil, err
 	}
@@ -377,7 +404,7 @@ type Login struct {
 // Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
 // returns the reference by digest. A nil login is the engine's own.
 func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (string, error) {
-	containers, err := b.images(ctx)
+	containers, err := b.images(ctx, b.plan.Compile)
 	if err != nil {
 		return "", err
 	}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway"
 )
 
 const module = "../../ci"
@@ -125,31 +127,44 @@ func TestIncludesWhatIsImported(t *testing.T) {
 	text, err := os.ReadFile("../../dagger.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &config))
-	want := map[string]bool{"go.mod": true, "go.sum": true, "!**/*_test.go": true}
-	const root = "github.com/slipway-ci/slipway/"
-	add := func(list string) {
-		for _, path := range strings.Fields(list) {
-			if dir, ok := strings.CutPrefix(path, root); ok && !strings.HasPrefix(dir, "ci/") {
-				want[dir+"/*.go"] = true
-			}
-		}
-	}
+	want := map[string]bool{"go.mod": true, "go.sum": true, "*.go": true, "!**/*_test.go": true}
+	const root = "github.com/slipway-ci/slipway"
 	imported := map[string]bool{}
 	for _, file := range sources(t) {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		require.NoError(t, err)
 		for _, spec := range parsed.Imports {
-			if path := strings.Trim(spec.Path.Value, `"`); strings.HasPrefix(path, root) && !strings.HasPrefix(path, root+"ci/") {
+			if path := strings.Trim(spec.Path.Value, `"`); strings.HasPrefix(path, root) && !strings.HasPrefix(path, root+"/ci/") {
 				imported[path] = true
 			}
 		}
 	}
-	out, err := exec.Command("go", append([]string{"list", "-deps"}, slices.Sorted(maps.Keys(imported))...)...).Output()
-	require.NoError(t, err)
-	add(string(out))
+	list := func(packages ...string) string {
+		out, err := exec.Command("go", append([]string{"list", "-deps"}, packages...)...).Output()
+		require.NoError(t, err)
+		for _, path := range strings.Fields(string(out)) {
+			if dir, ok := strings.CutPrefix(path, root+"/"); ok {
+				want[dir+"/*.go"] = true
+			}
+		}
+		return string(out)
+	}
+	out := list(slices.Sorted(maps.Keys(imported))...)
 	// A fresh engine compiles all of it before it can list the module's functions.
 	for _, heavy := range []string{"github.com/google/go-containerregistry/pkg/v1", "github.com/docker/cli", "github.com/klauspost/compress", "encoding/gob"} {
-		assert.NotContains(t, string(out), heavy)
+		assert.NotContains(t, out, heavy)
 	}
+	// The module compiles the command, too, but not to be loaded.
+	list(root + "/cmd/slipway")
 	assert.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(config.Include)))
+}
+
+// What the module carries of the command's source is all of it.
+func TestSourceCompiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "slipway")
+	require.NoError(t, os.CopyFS(dir, slipway.Source))
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(t.TempDir(), "slipway"), "./cmd/slipway")
+	build.Dir = dir
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }

@@ -30,9 +30,15 @@ const passwordHash = "$2a$04$4luuDSvpCyINwF0VMAXGaO/u3dH5J57nr3IKx5XTHpgUGAtx74A
 // returns the address. Where the program is not installed, the test is skipped.
 func StartDistribution(t testing.TB, authentication bool) (host string) {
 	t.Helper()
+	return StartDistributionAt(t, "127.0.0.1", authentication)
+}
+
+// StartDistributionAt is [StartDistribution] on an IP address of this machine.
+func StartDistributionAt(t testing.TB, ip string, authentication bool) (host string) {
+	t.Helper()
 	program := testtool.Need(t, "docker-registry", "docker-registry")
 	folder := t.TempDir()
-	host = FreeAddress(t)
+	host = freeAddress(t, ip)
 	config := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n",
 		filepath.Join(folder, "content"), host)
 	if authentication {
@@ -84,7 +90,12 @@ func answers(host string) bool {
 // FreeAddress returns a loopback address that nothing listens on at this moment.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return freeAddress(t, "127.0.0.1")
+}
+
+func freeAddress(t testing.TB, ip string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	return listener.Addr().String()
