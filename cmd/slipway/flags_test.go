@@ -29,14 +29,14 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	for name, text := range usage {
 		all += text
 		if name != "help" {
-			assert.Contains(t, string(readme), "`--"+name, "the README")
+			assert.True(t, strings.Contains(string(readme), "`--"+name), "the README has no --%s", name)
 			assert.NotEmpty(t, text)
 		}
 	}
 	for _, s := range []any{pipeline.Config{}, options{}} {
 		for field := range reflect.TypeOf(s).Fields() {
 			name := environ.Name(field)
-			assert.Contains(t, string(readme), "`"+name+"`", "the README")
+			assert.True(t, strings.Contains(string(readme), "`"+name+"`"), "the README has no %s", name)
 			if name != "SOURCE_DATE_EPOCH" {
 				assert.Contains(t, all, "("+name+")", "the help of its flag")
 			}
