@@ -18,12 +18,14 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/registrytest"
 	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // example is a way to build a program of the folder examples, and to see that it runs.
 type example struct {
-	name, runtime string
-	flags         []string
+	name     string
+	runtimes []string
+	flags    []string
 	// arm64 are the arguments for qemu where the image has that platform, too.
 	arm64 []string
 	// env is what the program is told, besides its port and its folder.
@@ -32,33 +34,32 @@ type example struct {
 	do    func(t *testing.T, port string)
 }
 
-var onArm64 = []string{} // nothing but the program itself
+var (
+	onArm64     = []string{} // nothing but the program itself
+	anyRuntime  = pipeline.Runtimes()
+	healthy     = answers("/health", `200 {"status":"healthy"}`)
+	atKathmandu = []string{"ZONE=Asia/Kathmandu", "AT=18:30"}
+)
 
+// runningExamples are all but private-module, which has a test of its own.
 var runningExamples = []example{
+	{name: "http-server", runtimes: anyRuntime, arm64: onArm64, ready: answers("/health", "200 OK")},
+	{name: "gin-api", runtimes: anyRuntime, arm64: onArm64, ready: healthy},
 	{
-		name: "gin-api", runtime: "scratch", arm64: onArm64,
-		ready: answers("/health", `200 {"status":"healthy"}`),
-	},
-	{
-		name: "grpc-service", runtime: "scratch", flags: []string{"--package", "./cmd/server"}, arm64: onArm64,
+		name: "grpc-service", runtimes: anyRuntime, flags: []string{"--package", "./cmd/server"}, arm64: onArm64,
 		ready: func(port, _ string) bool { return grpcHealth(port) == "serving" },
 	},
 	{
-		name: "worker", runtime: "alpine", flags: []string{"--tzdata"}, arm64: onArm64, env: []string{"ZONE=Asia/Kathmandu", "AT=18:30"},
-		ready: func(_, said string) bool { return strings.Contains(said, `T18:30:00+05:45","zone":"Asia/Kathmandu"`) },
-	},
-	{
-		name: "worker", runtime: "scratch", flags: []string{"--tzdata"}, arm64: onArm64, env: []string{"ZONE=Asia/Kathmandu", "AT=18:30"},
+		name: "worker", runtimes: anyRuntime, flags: []string{"--tzdata"}, arm64: onArm64, env: atKathmandu,
 		ready: func(_, said string) bool { return strings.Contains(said, `T18:30:00+05:45","zone":"Asia/Kathmandu"`) },
 	},
 	{
 		// The stand-in for the runtime has no C library for arm64, but the cross compiler does.
-		name: "cgo-sqlite", runtime: "distroless-base", flags: []string{"--cgo", "--writable", "/data"}, arm64: []string{"-L", "/usr/aarch64-linux-gnu"},
-		ready: answers("/health", `200 {"status":"healthy"}`), do: keepsNotes,
+		name: "cgo-sqlite", runtimes: []string{"distroless-base"}, flags: []string{"--cgo", "--writable", "/data"},
+		arm64: []string{"-L", "/usr/aarch64-linux-gnu"}, ready: healthy, do: keepsNotes,
 	},
 	{
-		name: "cgo-sqlite", runtime: "scratch", flags: []string{"--cgo", "static", "--writable", "/data"},
-		ready: answers("/health", `200 {"status":"healthy"}`), do: keepsNotes,
+		name: "cgo-sqlite", runtimes: anyRuntime, flags: []string{"--cgo", "static", "--writable", "/data"}, ready: healthy, do: keepsNotes,
 	},
 }
 
@@ -100,51 +101,56 @@ func grpcHealth(port string) string {
 	return "serving"
 }
 
-// Every example becomes an image, runs in it, answers, and stops when it is told to.
+// Every example becomes an image on each runtime that fits it, runs in it, answers, and stops when it is told to. Within a
+// session of Dagger (dagger run go test ./cmd/slipway -run TestExamples), its engine compiles.
 func TestExamples(t *testing.T) {
 	registry := registrytest.Start(t)
 	pushBases(t, registry.Host)
 	mirrors := "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host
 	for _, e := range runningExamples {
-		t.Run(e.name+" on "+e.runtime, func(t *testing.T) {
-			platforms := "linux/amd64"
-			if e.arm64 != nil {
-				platforms += ",linux/arm64"
-			}
-			if strings.Contains(strings.Join(e.flags, " "), "--cgo") {
-				testtool.Need(t, "gcc", "gcc")
-				testtool.Need(t, "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
-				testtool.Need(t, "musl-gcc", "musl-tools")
-			}
-			archive := filepath.Join(t.TempDir(), "image.tar")
-			args := append([]string{"build", "--runtime", e.runtime, "--platform", platforms, "--output", archive}, e.flags...)
-			must(t, slipway(t, []string{mirrors}, append(args, "../../examples/"+e.name)...))
+		for _, runtime := range e.runtimes {
+			t.Run(strings.Join(append([]string{e.name, "on", runtime}, e.flags...), " "), func(t *testing.T) { e.run(t, runtime, mirrors) })
+		}
+	}
+}
 
-			runs := func(t *testing.T, cmd *exec.Cmd, port string) {
-				untilStopped(t, cmd, func(said string) bool { return e.ready(port, said) }, func() {
-					if e.do != nil {
-						e.do(t, port)
-					}
-				})
+func (e example) run(t *testing.T, runtime, mirrors string) {
+	platforms := "linux/amd64"
+	if e.arm64 != nil {
+		platforms += ",linux/arm64"
+	}
+	if strings.Contains(strings.Join(e.flags, " "), "--cgo") {
+		testtool.Need(t, "gcc", "gcc")
+		testtool.Need(t, "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
+		testtool.Need(t, "musl-gcc", "musl-tools")
+	}
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	args := append([]string{"build", "--runtime", runtime, "--platform", platforms, "--output", archive}, e.flags...)
+	must(t, slipway(t, []string{mirrors}, append(args, "../../examples/"+e.name)...))
+
+	runs := func(t *testing.T, cmd *exec.Cmd, port string) {
+		untilStopped(t, cmd, func(said string) bool { return e.ready(port, said) }, func() {
+			if e.do != nil {
+				e.do(t, port)
 			}
-			t.Run("amd64 in a container", func(t *testing.T) {
-				port := freePort(t)
-				runs(t, container(t, unpack(t, archive, "amd64"), append(e.env, "PORT="+port)...), port)
-			})
-			if e.arm64 == nil {
-				return
-			}
-			t.Run("arm64 under qemu", func(t *testing.T) {
-				port := freePort(t)
-				programs, err := filepath.Glob(filepath.Join(unpack(t, archive, "arm64"), "rootfs", "app", "*"))
-				require.NoError(t, err)
-				require.Len(t, programs, 1)
-				cmd := exec.Command(testtool.Need(t, "qemu-aarch64-static", "qemu-user-static"), append(e.arm64, programs...)...)
-				cmd.Env = append(e.env, "PORT="+port, "DATA="+t.TempDir())
-				runs(t, cmd, port)
-			})
 		})
 	}
+	t.Run("amd64 in a container", func(t *testing.T) {
+		port := freePort(t)
+		runs(t, container(t, unpack(t, archive, "amd64"), append(e.env, "PORT="+port)...), port)
+	})
+	if e.arm64 == nil {
+		return
+	}
+	t.Run("arm64 under qemu", func(t *testing.T) {
+		port := freePort(t)
+		programs, err := filepath.Glob(filepath.Join(unpack(t, archive, "arm64"), "rootfs", "app", "*"))
+		require.NoError(t, err)
+		require.Len(t, programs, 1)
+		cmd := exec.Command(testtool.Need(t, "qemu-aarch64-static", "qemu-user-static"), append(e.arm64, programs...)...)
+		cmd.Env = append(e.env, "PORT="+port, "DATA="+t.TempDir())
+		runs(t, cmd, port)
+	})
 }
 
 // The code of the gRPC service is that of its .proto: made anew, it gives the same image. Without protoc the build says so.
