@@ -3,7 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/slipway-ci/slipway/check"
+	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // Check that go.sum is complete, that the modules are what it says, and that go.mod is tidy
@@ -14,21 +20,71 @@ func (m *Slipway) Verify(ctx context.Context) error { return m.checks(ctx, "veri
 // +check
 func (m *Slipway) Vet(ctx context.Context) error { return m.checks(ctx, "vet") }
 
-// Run the tests
+// Run the tests; with cgo DYNAMIC, under the race detector
 // +check
 func (m *Slipway) Test(ctx context.Context) error { return m.checks(ctx, "test") }
 
-// checks runs checks side by side and reports every one that fails.
+// Check the source with golangci-lint, by the configuration in the source
+// +check
+func (m *Slipway) Lint(ctx context.Context) error { return m.checks(ctx, "lint") }
+
+// Fail if a function with a known vulnerability is called; statements in .slipway-vex.json excuse
+// +check
+func (m *Slipway) Vulncheck(ctx context.Context) error { return m.checks(ctx, "vulncheck") }
+
+// Run all checks and return what they say for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
+// govulncheck.json, and a table in summary.md
+func (m *Slipway) Reports(ctx context.Context) (*dagger.Directory, error) {
+	results, dir, err := m.results(ctx, pipeline.CheckNames...)
+	if err != nil {
+		return nil, err
+	}
+	files, err := check.Reports(results, dir)
+	if err != nil {
+		return nil, err
+	}
+	files["summary.md"] = check.Markdown(results)
+	folder := dag.Directory()
+	for name, content := range files {
+		folder = folder.WithNewFile(name, content)
+	}
+	return folder, nil
+}
+
+// checks runs checks side by side and reports everything that they find.
 func (m *Slipway) checks(ctx context.Context, names ...string) error {
-	build, _, err := m.open(ctx)
+	results, _, err := m.results(ctx, names...)
 	if err != nil {
 		return err
 	}
-	errs := make([]error, len(names))
-	var group sync.WaitGroup
-	for i, name := range names {
-		group.Go(func() { errs[i] = build.Check(ctx, name) })
+	var text strings.Builder
+	if err := check.Write(&text, results); err != nil {
+		return err
 	}
-	group.Wait()
-	return errors.Join(errs...)
+	if !check.Passed(results) {
+		return errors.New(text.String())
+	}
+	_, err = os.Stdout.WriteString(text.String())
+	return err
+}
+
+// results also returns the folder that the checks ran in.
+func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
+	build, plan, err := m.open(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	excuses := m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{plan.Source.Dir + "/" + check.VEXFile}}).Directory(plan.Source.Dir)
+	entries, err := excuses.Entries(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	o := check.Options{Now: time.Now()}
+	if len(entries) > 0 {
+		if o.VEX, err = excuses.File(check.VEXFile).Contents(ctx); err != nil {
+			return nil, "", err
+		}
+	}
+	results, err := check.Run(ctx, build, plan, names, o)
+	return results, plan.Source.Dir, err
 }

@@ -39,6 +39,8 @@ type Slipway struct {
 	Goprivate string
 	// +private
 	Goproxy *dagger.Secret
+	// +private
+	VulnDB *dagger.Directory
 }
 
 // What the program runs in.
@@ -170,6 +172,12 @@ func New(
 	// Module proxies, as GOPROXY takes them; secret, for it may hold a login.
 	// +optional
 	goproxy *dagger.Secret,
+	// URL of the database of vulnerabilities. Default: https://vuln.go.dev.
+	// +optional
+	vulndb string,
+	// Folder with a database of vulnerabilities, in place of one on a server.
+	// +optional
+	vulndbFiles *dagger.Directory,
 ) (*Slipway, error) {
 	if source == nil {
 		ignored, err := ignoredBy(ctx, ws)
@@ -177,6 +185,9 @@ func New(
 			return nil, err
 		}
 		source = ws.Directory(".", dagger.WorkspaceDirectoryOpts{Exclude: ignored})
+	}
+	if vulndbFiles != nil {
+		vulndb = "file:///vulndb"
 	}
 	var certs strings.Builder
 	for _, file := range caCerts {
@@ -192,12 +203,12 @@ func New(
 		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debug,
 		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
 		Files: files, Writable: writable, Revision: revision, SourceDateEpoch: strconv.Itoa(sourceDateEpoch),
-		RuntimePackages: runtimePackages, CACerts: certs.String(),
+		RuntimePackages: runtimePackages, CACerts: certs.String(), VulnDB: vulndb,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy}, nil
+	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles}, nil
 }
 
 // ignoredBy are the patterns of files that a build does not get: git's own, and those of .dockerignore. What .gitignore

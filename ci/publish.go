@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/publish/target"
 )
 
@@ -74,7 +75,7 @@ func (m *Slipway) Ci(
 	// +optional
 	signPassword *dagger.Secret,
 ) (string, error) {
-	if err := m.checks(ctx, "verify", "vet", "test"); err != nil {
+	if err := m.checks(ctx, pipeline.CheckNames...); err != nil {
 		return "", err
 	}
 	if repository != "" {

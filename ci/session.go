@@ -128,5 +128,13 @@ func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, erro
 			return nil, nil, err
 		}
 	}
-	return engine.New(client, source, plan, private), plan, nil
+	build := engine.New(client, source, plan, private)
+	if m.VulnDB != nil {
+		folder, err := public[*sdk.Directory](ctx, client, m.VulnDB)
+		if err != nil {
+			return nil, nil, err
+		}
+		build = build.WithFolder(func(string) *sdk.Directory { return folder })
+	}
+	return build, plan, nil
 }

@@ -66,6 +66,9 @@ type Config struct {
 	// SourceDateEpoch is the time of everything in the image, in seconds since 1970. Empty: 0.
 	// Source: https://reproducible-builds.org/specs/source-date-epoch/
 	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
+	// VulnDB is the database of vulnerabilities that the check vulncheck asks: an http, https or file URL. Empty:
+	// https://vuln.go.dev. Source: https://go.dev/doc/security/vuln/database
+	VulnDB string `env:"SLIPWAY_VULNDB"`
 }
 
 // AsFaults returns the faults in err, or nil.

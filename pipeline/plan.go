@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -128,22 +127,6 @@ type Guard struct {
 	Symbols bool `json:"symbols,omitempty"`
 	// Runtime is named in the error.
 	Runtime Runtime `json:"runtime"`
-}
-
-// Check is a look at the source that passes if the modules are downloaded and verified and its command succeeds.
-type Check struct {
-	Name string `json:"name"`
-	// Command is empty where there is nothing to do besides.
-	Command []string `json:"command,omitempty"`
-}
-
-// Check is the check of that name.
-func (p *Plan) Check(name string) (Check, bool) {
-	i := slices.IndexFunc(p.Checks, func(c Check) bool { return c.Name == name })
-	if i < 0 {
-		return Check{}, false
-	}
-	return p.Checks[i], true
 }
 
 // Image is what the images of all platforms have in common; they differ in programs and base alone.

@@ -115,26 +115,11 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Compile = append(plan.Compile, r.compile(p, work, programs))
 	}
 	plan.Image = r.image(programs, files)
-	plan.Checks = checks(work)
+	plan.Checks = r.checks(work, version)
 	if r.locked {
 		r.pin(plan, work)
 	}
 	return plan, nil
-}
-
-// checks are those that every module can have.
-func checks(work *workset) []Check {
-	all := work.everything()
-	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
-	var tidy []string
-	if work.work == nil {
-		tidy = []string{"go", "mod", "tidy", "-diff"}
-	}
-	return []Check{
-		{"verify", tidy},
-		{"vet", append([]string{"go", "vet"}, all...)},
-		{"test", append([]string{"go", "test"}, all...)},
-	}
 }
 
 // everything is the patterns of all packages of the main modules.

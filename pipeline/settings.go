@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"go/token"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -80,6 +81,9 @@ func (c Config) settings(f *faulty) settings {
 	s.annotations = c.readMap(f, "annotation", c.Annotations)
 	s.files = each(f, "file", c.Files, parseFile)
 	s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
+	if db, err := url.Parse(c.VulnDB); c.VulnDB != "" && (err != nil || !slices.Contains([]string{"http", "https", "file"}, db.Scheme)) {
+		f.add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
+	}
 	if c.Revision != "" && !revision.MatchString(c.Revision) {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 	}

@@ -131,13 +131,10 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 	if a.environment == nil {
 		deliver, deliverErr = to(plan)
 	}
-	if a.Engine != "" && !slices.Contains(engines, a.Engine) {
-		planErr = requests(planErr, pipeline.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
-	}
 	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
-	if err := errors.Join(planErr, deliverErr, loginsErr, requests(clientErr, displayErr)); err != nil {
+	if err := errors.Join(planErr, a.knownEngine(), deliverErr, loginsErr, requests(clientErr, displayErr)); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -189,6 +186,13 @@ func (a *app) finish(ctx context.Context, deliver deliver, d *delivery) error {
 	}
 	_, err = fmt.Fprintln(a.stdout, said)
 	return err
+}
+
+func (a *app) knownEngine() error {
+	if a.Engine == "" || slices.Contains(engines, a.Engine) {
+		return nil
+	}
+	return requests(pipeline.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.

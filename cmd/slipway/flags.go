@@ -38,6 +38,8 @@ type options struct {
 	Engine    string   `env:"SLIPWAY_ENGINE"`
 	Progress  string   `env:"SLIPWAY_PROGRESS"`
 	JSON      bool     `env:"SLIPWAY_JSON"`
+	// Report is the folder for what check writes.
+	Report string `env:"SLIPWAY_REPORT"`
 	// PinCheck says that pin writes nothing.
 	PinCheck bool `env:"SLIPWAY_PIN_CHECK"`
 }

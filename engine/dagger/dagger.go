@@ -20,6 +20,7 @@ import (
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/guard"
@@ -40,6 +41,7 @@ type Build struct {
 	source  *dagger.Directory
 	plan    *pipeline.Plan
 	private Private
+	folder  func(string) *dagger.Directory
 }
 
 // Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
@@ -56,7 +58,7 @@ type Private struct {
 
 // New describes the build of source, which plan was made for.
 func New(client *dagger.Client, source *dagger.Directory, plan *pipeline.Plan, private Private) *Build {
-	return &Build{client, source, plan, private}
+	return &Build{client: client, source: source, plan: plan, private: private}
 }
 
 // tools is the container that compiles, on the engine's own platform, with all that the commands need but for modules and
@@ -350,18 +352,55 @@ func (b *Build) Guard(ctx context.Context, compiles ...pipeline.Compile) (err er
 	return group.Wait()
 }
 
-// Check runs one of the plan's checks.
-func (b *Build) Check(ctx context.Context, name string) error {
-	check, ok := b.plan.Check(name)
-	if !ok {
-		return fmt.Errorf("the plan has no check %s", name)
+// WithFolder is b whose checks find folders of the machine that the settings were made on by open.
+func (b *Build) WithFolder(open func(path string) *dagger.Directory) *Build {
+	with := *b
+	with.folder = open
+	return &with
+}
+
+// Run implements [check.Runner]. The race detector is at hand where the builder has a C compiler.
+func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, err error) {
+	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
+		c = c.WithRace()
 	}
-	ctr := b.builder(nil)
-	if check.Command != nil {
-		ctr = b.withSource(nil, b.source).WithExec(check.Command)
+	var args []string
+	for _, arg := range c.Command {
+		args = append(args, strings.ReplaceAll(arg, pipeline.CheckOut, outDir))
 	}
-	_, err := ctr.Sync(ctx)
-	return b.explain("check "+name, err)
+	ctr := b.withSource(nil, b.source).With(withEnv(c.Env)).WithDirectory(outDir, b.client.Directory())
+	if c.Reads != "" && b.folder != nil {
+		ctr = ctr.WithMountedDirectory(c.Reads, b.folder(c.Reads))
+	}
+	ctr, err = ctr.WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
+	if err != nil {
+		return out, b.explain("check "+c.Name, err)
+	}
+	status, err := ctr.ExitCode(ctx)
+	if err != nil {
+		return out, err
+	}
+	if status != 0 {
+		out.Err = fmt.Errorf("exit status %d", status)
+	}
+	if out.Stdout, err = ctr.Stdout(ctx); err != nil {
+		return out, err
+	}
+	if out.Stderr, err = ctr.Stderr(ctx); err != nil {
+		return out, err
+	}
+	written := ctr.Directory(outDir)
+	names, err := written.Entries(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Files = map[string]string{}
+	for _, name := range names {
+		if out.Files[name], err = written.File(name).Contents(ctx); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
 }
 
 // Plan is what the build carries out.

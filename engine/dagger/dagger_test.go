@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/engine/dagger/session"
@@ -487,21 +488,67 @@ func TestPublishWithProof(t *testing.T) {
 	}
 }
 
-// A check has the verified modules and the source.
-func TestCheck(t *testing.T) {
+// A check has the verified modules, the source, and what else it reads; that its command fails is part of its output.
+func TestRun(t *testing.T) {
 	dir := program(t)
-	plan := resolve(t, dir, pipeline.Config{})
-	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	plan := resolve(t, dir, pipeline.Config{VulnDB: "file:///srv/db"})
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		switch c[len(c)-1].Name {
+		case "exitCode":
+			return 1, nil
+		case "entries":
+			return []string{"coverage.out"}, nil
+		default:
+			return c[len(c)-1].Name, nil
+		}
+	})
 	client := connect(t)
-	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
+		WithFolder(func(path string) *sdk.Directory { return client.Host().Directory(path) })
 	for name, command := range map[string][]string{
-		"verify": {"go", "mod", "tidy", "-diff"}, "vet": {"go", "vet", "./..."}, "test": {"go", "test", "./..."},
+		"verify": {"go", "mod", "tidy", "-diff"},
+		"vet":    {"go", "vet", "./..."},
+		"test":   {"go", "test", "-json", "-coverprofile=/out/coverage.out", "./..."},
 	} {
-		require.NoError(t, build.Check(t.Context(), name))
+		c, _ := plan.Check(name)
+		out, err := build.Run(t.Context(), c)
+		require.NoError(t, err)
+		assert.Equal(t, check.Output{
+			Stdout: "stdout", Stderr: "stderr", Err: errors.New("exit status 1"), Files: map[string]string{"coverage.out": "contents"},
+		}, out)
 		asked := recorded.Asked()
 		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
 	}
-	assert.ErrorContains(t, build.Check(t.Context(), "nosuch"), "no check nosuch")
+	c, _ := plan.Check("vulncheck")
+	_, err := build.Run(t.Context(), c)
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	mounted := asked[len(asked)-1].Named("withMountedDirectory")
+	require.Len(t, mounted, 1)
+	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
+}
+
+// With cgo the builder has a C compiler, and tests are run under the race detector.
+func TestRaceDetector(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{CGO: "dynamic", Runtime: "distroless-base"})
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		switch c[len(c)-1].Name {
+		case "exitCode":
+			return 0, nil
+		case "entries":
+			return []string{}, nil
+		default:
+			return "x", nil
+		}
+	})
+	client := connect(t)
+	c, _ := plan.Check("test")
+	_, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	all := execs(asked[len(asked)-1])
+	assert.Equal(t, []string{"go", "test", "-race"}, all[len(all)-1][:3])
 }
 
 // What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled

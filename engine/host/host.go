@@ -35,10 +35,12 @@ func New(bases *image.Bases, environ []string) *Engine {
 	return &Engine{bases, environ}
 }
 
+var errNoGo = errors.New("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
+
 // Build carries plan out. See [engine.Engine].
 func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return nil, fmt.Errorf("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
+		return nil, errNoGo
 	}
 	if plan.Image.Install != nil {
 		return nil, pipeline.Faults{{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os/exec"
 	"slices"
@@ -24,6 +25,8 @@ type command struct {
 	env  []string
 	args []string
 	what string // for the error: "compiling for linux/arm64"
+	// stdout gets the standard output; nil: it goes where the standard error goes.
+	stdout io.Writer
 	// remedy is what mends most failures of this command, where the output does not tell of another.
 	remedy string
 }
@@ -35,6 +38,9 @@ func (c command) run(ctx context.Context, step engine.Step) error {
 	cmd.Dir, cmd.Env = c.dir, c.env
 	out := &tail{next: step}
 	cmd.Stdout, cmd.Stderr = out, out // one writer: exec then never calls it from two goroutines
+	if c.stdout != nil {
+		cmd.Stdout = c.stdout
+	}
 	cmd.WaitDelay = interruptDelay
 	endGroup := inGroup(cmd)
 	err := cmd.Run()

@@ -17,6 +17,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -78,7 +79,6 @@ func TestFunctions(t *testing.T) {
 		{[]string{"verify"}, ""},
 		{[]string{"vet"}, ""},
 		{[]string{"test"}, ""},
-		{[]string{"ci"}, ""},
 	} {
 		out, said, err := call(t, dir, append([]string{"call"}, test.args...)...)
 		require.NoError(t, err, "%v: %s", test.args, said)
@@ -198,13 +198,69 @@ func TestFaults(t *testing.T) {
 	assert.Contains(t, said, "./broken.go:3:9: undefined: undefinedThing")
 }
 
-// dagger check is green where all is well, and red where a test fails.
+// checked are the modules that the command's own test checks, with its database of vulnerabilities.
+func checked(t *testing.T) string {
+	t.Helper()
+	archive, err := txtar.ParseFile("../../cmd/slipway/testdata/script/check.txtar")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, txtar.Write(archive, dir))
+	return dir
+}
+
+// Each check passes, and each fails where it should, with what it found.
 func TestChecks(t *testing.T) {
-	dir := user(t)
-	_, said, err := call(t, dir, "check")
+	dir := checked(t)
+	check := func(module string, names ...string) (string, error) {
+		_, said, err := call(t, filepath.Join(dir, module), append([]string{"call", "--vulndb-files", filepath.Join(dir, "vulndb")}, names...)...)
+		return said, err
+	}
+	for _, name := range []string{"verify", "vet", "test", "lint", "vulncheck"} {
+		said, err := check("good", name)
+		require.NoError(t, err, "%s: %s", name, said)
+	}
+	for _, test := range []struct{ module, name, want string }{
+		{"bad", "verify", "go.mod or go.sum is not tidy"},
+		{"bad", "vet", "self-assignment of two (vet)"},
+		{"bad", "test", "bad_test.go:6: example.com/bad: TestBad failed"},
+		{"bad", "lint", "self-assignment of two (govet)"},
+		{"tampered", "verify", "SECURITY ERROR"},
+		{"reached", "vulncheck", "net/url.Parse is called, by way of example.com/reached.main"},
+		{"racy", "--runtime DISTROLESS_BASE --cgo DYNAMIC test", "WARNING: DATA RACE"},
+	} {
+		words := strings.Fields(test.name)
+		said, err := check(test.module, words...)
+		require.Error(t, err, test)
+		assert.Contains(t, said, test.want, test)
+	}
+	excuse := func(name string) (string, error) {
+		vex, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "reached", ".slipway-vex.json"), vex, 0o644))
+		return check("reached", "vulncheck")
+	}
+	said, err := excuse("good.vex")
 	require.NoError(t, err, said)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "red_test.go"), []byte("package main\n\nimport \"testing\"\n\nfunc TestRed(t *testing.T) { t.Error(\"it is red\") }\n"), 0o644))
-	_, said, err = call(t, dir, "check")
+	said, err = excuse("expired.vex")
 	require.Error(t, err)
-	assert.Contains(t, said, "it is red")
+	assert.Contains(t, said, "the excuse has expired on 2026-01-31")
+
+	out := filepath.Join(dir, "reports")
+	said, err = check("bad", "reports", "-o", out)
+	require.NoError(t, err, said)
+	for _, name := range []string{"junit.xml", "findings.sarif", "coverage.out", "govulncheck.json", "summary.md"} {
+		assert.FileExists(t, filepath.Join(out, name))
+	}
+}
+
+// dagger check runs them all.
+func TestDaggerCheck(t *testing.T) {
+	dir := checked(t)
+	_, said, err := call(t, filepath.Join(dir, "bad"), "check")
+	require.Error(t, err)
+	for _, want := range []string{"TestBad failed", "self-assignment of two (vet)", "self-assignment of two (govet)", "is not tidy"} {
+		assert.Contains(t, said, want)
+	}
+	_, said, err = call(t, filepath.Join(dir, "good"), "check", "verify", "vet", "test", "lint")
+	require.NoError(t, err, said)
 }

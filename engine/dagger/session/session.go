@@ -10,6 +10,7 @@ import (
 
 	sdk "dagger.io/dagger"
 
+	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/image"
@@ -37,11 +38,28 @@ func New(client *sdk.Client, bases *image.Bases, environ []string) *Engine {
 // Build carries plan out. See [engine.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
 // names.
 func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
-	ignored, err := ignoredBy(source)
+	source, err := filepath.Abs(source)
 	if err != nil {
 		return nil, err
 	}
-	source, err = filepath.Abs(source)
+	compiler, err := e.compiler(ctx, source, plan, report)
+	if err != nil {
+		return nil, err
+	}
+	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler { return compiler })
+}
+
+// Checks returns what runs the plan's checks of the source tree below the folder source, which is sent to the engine.
+func (e *Engine) Checks(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (check.Runner, error) {
+	source, err := filepath.Abs(source)
+	if err != nil {
+		return nil, err
+	}
+	return e.compiler(ctx, source, plan, report)
+}
+
+func (e *Engine) compiler(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*compiler, error) {
+	ignored, err := ignoredBy(source)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +72,10 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 	if err != nil {
 		return nil, fmt.Errorf("sending the source to the engine: %w", err)
 	}
-	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler {
-		return &compiler{dagger.New(e.client, tree, plan, private), report}
+	build := dagger.New(e.client, tree, plan, private).WithFolder(func(path string) *sdk.Directory {
+		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
 	})
+	return &compiler{build, report}, nil
 }
 
 func (e *Engine) callersPrivate() (dagger.Private, error) {
@@ -97,6 +116,15 @@ func (c *compiler) Modules(ctx context.Context) error {
 // Compile brings the programs of a platform here.
 func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
 	return engine.Do(c.report, p.Platform.String(), "compile", func(engine.Step) error { return c.build.Export(ctx, p, out) })
+}
+
+// Run implements [check.Runner].
+func (c *compiler) Run(ctx context.Context, one pipeline.Check) (out check.Output, err error) {
+	err = engine.Do(c.report, "", one.Name, func(engine.Step) error {
+		out, err = c.build.Run(ctx, one)
+		return err
+	})
+	return out, err
 }
 
 // ignoredBy are the patterns of files that are not sent.

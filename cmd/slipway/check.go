@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-ci/slipway/check"
+	"github.com/slipway-ci/slipway/engine/dagger/session"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check [flags] [NAME...] [DIR]",
+		Short: "Verify, vet, test and lint the source, and look for known vulnerabilities",
+		Long: `Run checks of the Go module in DIR (default: the current folder), side by side: those that are
+named, or all of them.
+
+  verify     go.sum is complete, the modules are what it says, go.mod is tidy
+  vet        go vet
+  test       go test, with coverage, and the race detector where there is a C compiler
+  lint       golangci-lint, by the configuration in the source
+  vulncheck  govulncheck: fails if a vulnerable function is called; ` + check.VEXFile + ` excuses
+
+All findings are told, and a table of the checks at the end. On GitHub Actions, findings become
+annotations, and the table goes into the job's summary. A folder with the name of a check is
+written like ./test.`,
+		Example: `  slipway check                        everything
+  slipway check vet test ./services/api
+  slipway check --report reports       also JUnit, SARIF, coverage and govulncheck's JSON`,
+		Args: func(_ *cobra.Command, args []string) error {
+			_, _, err := checkArgs(args)
+			return err
+		},
+		ValidArgs: pipeline.CheckNames,
+		RunE: func(c *cobra.Command, args []string) error {
+			names, dir, err := checkArgs(args)
+			if err != nil {
+				return err
+			}
+			return a.check(c.Context(), names, dir)
+		},
+	}
+	f := a.flags(c)
+	f.text(&a.Report, "report", "`FOLDER` for junit.xml, findings.sarif, coverage.out and govulncheck.json")
+	f.text(&a.config.VulnDB, "vulndb", "`URL` of the database of vulnerabilities, also file:///…; default: https://vuln.go.dev")
+	f.plan(&a.settings)
+	f.work(&a.options)
+	return c
+}
+
+// checkArgs tells names of checks from the folder.
+func checkArgs(args []string) (names []string, dir string, err error) {
+	dir = "."
+	var dirs []string
+	for _, arg := range args {
+		if slices.Contains(pipeline.CheckNames, arg) {
+			names = append(names, arg)
+		} else {
+			dirs = append(dirs, arg)
+		}
+	}
+	switch {
+	case len(dirs) > 1:
+		return nil, "", requestError{fmt.Errorf("one folder is checked at a time, and %d were given: %s; the checks are %s",
+			len(dirs), strings.Join(dirs, ", "), strings.Join(pipeline.CheckNames, ", "))}
+	case len(dirs) == 1:
+		dir = dirs[0]
+	}
+	if names == nil {
+		names = pipeline.CheckNames
+	}
+	return names, dir, nil
+}
+
+// check runs the checks, and tells what they found on standard output.
+func (a *app) check(ctx context.Context, names []string, dir string) (err error) {
+	plan, planErr := a.plan(ctx, dir)
+	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	logins, loginsErr := a.readLogins()
+	var reportErr error
+	if a.Report != "" {
+		reportErr = writable(a.Report)
+	}
+	if err := errors.Join(planErr, a.knownEngine(), loginsErr, requests(displayErr), reportErr); err != nil {
+		return err
+	}
+	defer display.Close()
+	environ, forget, err := a.login(logins)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, forget()) }()
+	vex, err := os.ReadFile(filepath.Join(dir, plan.Source.Dir, check.VEXFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+
+	var runner check.Runner
+	if a.engineKind() == "dagger" {
+		client, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		runner, err = session.New(client, nil, environ).Checks(ctx, dir, plan, display)
+		if err != nil {
+			return err
+		}
+	} else {
+		var done func() error
+		if runner, done, err = host.New(nil, environ).Checks(dir, plan, display); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, done()) }()
+	}
+	results, err := check.Run(ctx, runner, plan, names, check.Options{VEX: string(vex), Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	_ = display.Close() // what follows is for after it
+	if err := a.report(results, filepath.Join(dir, plan.Source.Dir)); err != nil {
+		return err
+	}
+	if !check.Passed(results) {
+		return errors.New("not all checks have passed: see above")
+	}
+	return nil
+}
+
+// report writes what the checks found wherever it is wanted. dir is the folder that they ran in.
+func (a *app) report(results []check.Result, dir string) error {
+	if err := check.Write(a.stdout, results); err != nil {
+		return err
+	}
+	if a.variable("GITHUB_ACTIONS") == "true" {
+		if _, err := io.WriteString(a.stdout, check.Annotations(results, dir)); err != nil {
+			return err
+		}
+		if summary := a.variable("GITHUB_STEP_SUMMARY"); summary != "" {
+			if err := appendTo(summary, check.Markdown(results)); err != nil {
+				return fmt.Errorf("writing the job's summary: %w", err)
+			}
+		}
+	}
+	if a.Report == "" {
+		return nil
+	}
+	files, err := check.Reports(results, dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(a.Report, 0o755); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := os.WriteFile(filepath.Join(a.Report, name), []byte(files[name]), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendTo(name, text string) (err error) {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.WriteString(text)
+	return err
+}

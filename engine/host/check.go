@@ -1,0 +1,105 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/slipway-ci/slipway/check"
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Checks runs the checks of a plan on this machine.
+type Checks struct{ compiler *compiler }
+
+var _ check.Runner = (*Checks)(nil)
+
+// Checks returns what runs the plan's checks of the source tree below the folder source, and what removes the files that it
+// needs.
+func (e *Engine) Checks(source string, plan *pipeline.Plan, report engine.Reporter) (*Checks, func() error, error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, nil, errNoGo
+	}
+	source, err := filepath.Abs(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "slipway-")
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+	return &Checks{c}, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// Modules implements [check.Runner].
+func (k *Checks) Modules(ctx context.Context) error { return k.compiler.Modules(ctx) }
+
+// Run implements [check.Runner]. The command runs in the source itself, and for tests with the race detector where there is a C
+// compiler.
+func (k *Checks) Run(ctx context.Context, c pipeline.Check) (out check.Output, err error) {
+	if c.Race && canRace() {
+		c = c.WithRace()
+	}
+	dir, err := os.MkdirTemp(k.compiler.dir, c.Name+"-")
+	if err != nil {
+		return out, err
+	}
+	var args []string
+	for _, arg := range c.Command {
+		args = append(args, strings.ReplaceAll(arg, pipeline.CheckOut, dir))
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := command{dir: filepath.Join(k.compiler.source, k.compiler.plan.Source.Dir), args: args, what: c.Name, stdout: &stdout}
+	err = engine.Do(k.compiler.report, "", c.Name, func(engine.Step) error {
+		err := k.compiler.goCommand(ctx, into{&stderr}, cmd, c.Env)
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			out.Err = exit // and not err, which has the output in it
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Stdout, out.Stderr = stdout.String(), stderr.String()
+	out.Files, err = readFiles(dir)
+	return out, err
+}
+
+// canRace says whether the race detector can be had: it needs cgo, and so the compiler that the Go command takes. Source:
+// https://go.dev/doc/articles/race_detector#Requirements
+func canRace() bool {
+	cc := "gcc"
+	if runtime.GOOS == "darwin" {
+		cc = "clang"
+	}
+	_, err := exec.LookPath(cc)
+	return err == nil && slices.Contains([]string{"amd64", "arm64", "ppc64le", "s390x"}, runtime.GOARCH)
+}
+
+func readFiles(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	return files, filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading what a check wrote: %w", err)
+		}
+		relative, err := filepath.Rel(dir, name)
+		files[filepath.ToSlash(relative)] = string(content)
+		return err
+	})
+}
