@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	sdk "dagger.io/dagger"
@@ -53,7 +54,7 @@ func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	include := []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt"}
+	include := slices.Clone(pipeline.Reads)
 	for _, file := range config.Files {
 		name, _, _ := strings.Cut(file, ":")
 		include = append(include, name)

@@ -18,6 +18,10 @@ func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
 	return resolve(ctx, source, config, true)
 }
 
+// Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
+// settings name.
+var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile}
+
 // ResolveUnlocked is [Resolve] as if there were no [LockFile]: it is for who writes that file.
 func ResolveUnlocked(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
 	return resolve(ctx, source, config, false)

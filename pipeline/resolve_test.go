@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,10 @@ func TestPlans(t *testing.T) {
 				var back pipeline.Plan
 				require.NoError(t, json.Unmarshal(data.Bytes(), &back))
 				assert.Equal(t, plan, &back, "a plan survives JSON")
+
+				read, err := pipeline.Resolve(t.Context(), onlyRead(source, config), config)
+				require.NoError(t, err)
+				assert.Equal(t, plan, read, "pipeline.Reads has all that is read")
 			}
 			if *update {
 				writeGolden(t, file, archive, got)
@@ -61,6 +66,29 @@ func TestPlans(t *testing.T) {
 			assert.Equal(t, golden, got)
 		})
 	}
+}
+
+// onlyRead is the part of source that pipeline.Reads and the settings name.
+func onlyRead(source fstest.MapFS, config pipeline.Config) fstest.MapFS {
+	part := fstest.MapFS{}
+	for name, file := range source {
+		elements := strings.Split(name, "/")
+		for _, pattern := range pipeline.Reads {
+			pattern = strings.TrimPrefix(pattern, "**/")
+			if n := strings.Count(pattern, "/") + 1; n <= len(elements) {
+				if ok, _ := path.Match(pattern, strings.Join(elements[len(elements)-n:], "/")); ok {
+					part[name] = file
+				}
+			}
+		}
+		for _, f := range config.Files {
+			from, _, _ := strings.Cut(f, ":")
+			if from = path.Clean(from); name == from || strings.HasPrefix(name, from+"/") {
+				part[name] = file
+			}
+		}
+	}
+	return part
 }
 
 var goldenNames = []string{"faults", "plan.txt", "plan.json"}

@@ -253,6 +253,26 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// What slipway pin wrote holds for the module, too.
+func TestPinned(t *testing.T) {
+	dir := user(t)
+	pin := exec.Command("go", "run", "./cmd/slipway", "pin", "--runtime", "alpine", dir)
+	pin.Dir = "../.."
+	out, err := pin.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, image := range []string{"golang", "alpine"} {
+		planned, said, err := call(t, dir, "call", "--runtime", "ALPINE", "plan")
+		require.NoError(t, err, said)
+		assert.Regexp(t, "docker.io/library/"+image+":[^ ]+@sha256:[0-9a-f]{64}", planned)
+	}
+	_, said, err := call(t, dir, "call", "--runtime", "ALPINE", "build", "sync")
+	require.NoError(t, err, said)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "slipway.lock"), nil, 0o644))
+	_, said, err = call(t, dir, "call", "--runtime", "ALPINE", "build", "sync")
+	require.Error(t, err)
+	assert.Contains(t, said, "run slipway pin")
+}
+
 // dagger check runs them all.
 func TestDaggerCheck(t *testing.T) {
 	dir := checked(t)
