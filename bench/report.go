@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// result is what was seen of a case.
+type result struct {
+	project   *project
+	kind      kind
+	peers     []peer
+	runs      map[string][]run // by the peer's name
+	processes map[string]int
+}
+
+// report writes all results as Markdown.
+func (l *lab) report(ctx context.Context, all []*result, rounds int) (string, error) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# Results\n\nWritten by `go run .` in this folder; the README beside it says how. Rounds of each case: %d.\n\n", rounds)
+	for _, v := range [][]string{{"go", "version"}, {filepath.Join(l.dir, "slipway"), "version"}, {"go", "list", "-m", "github.com/google/ko"}} {
+		out, err := exec.CommandContext(ctx, v[0], v[1:]...).Output()
+		if err != nil {
+			return "", fmt.Errorf("asking for a version: %w", err)
+		}
+		fmt.Fprintf(&text, "- %s\n", strings.TrimSpace(string(out)))
+	}
+	fmt.Fprintf(&text, "- %d processors: %s\n", runtime.NumCPU(), processor())
+	text.WriteString("\nTimes are medians in seconds. A ratio is Slipway's time over the tool's, of the same round: median (least–most). Memory is the peak\n" +
+		"in MiB of the tool's own process, and of the biggest process that it started or is. Processes are those of one run that was not timed.\n")
+	for _, r := range all {
+		fmt.Fprintf(&text, "\n## %s, %s\n\n| tool | time | least–most | slipway takes | processor time | own memory | biggest | processes | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", r.project.name, r.kind.name)
+		for _, p := range r.peers {
+			fmt.Fprintln(&text, r.row(p.name))
+		}
+		for _, p := range r.peers {
+			for i, run := range r.runs[p.name] {
+				if run.fault != "" {
+					fmt.Fprintf(&text, "\n%s failed in round %d: %s\n", p.name, i+1, run.fault)
+				}
+			}
+		}
+	}
+	return text.String(), nil
+}
+
+func (r *result) row(name string) string {
+	var wall, cpu, ratio []float64
+	var own, most []int64
+	failed := 0
+	for i, run := range r.runs[name] {
+		if run.fault != "" {
+			failed++
+			continue
+		}
+		wall, cpu = append(wall, run.wall.Seconds()), append(cpu, run.cpu.Seconds())
+		own, most = append(own, run.own>>20), append(most, run.most>>20)
+		if ours := r.runs[slipway][i]; ours.fault == "" {
+			ratio = append(ratio, ours.wall.Seconds()/run.wall.Seconds())
+		}
+	}
+	cell := func(values []float64, spread bool) string {
+		switch {
+		case len(values) == 0:
+			return "–"
+		case spread:
+			return fmt.Sprintf("%.2f (%.2f–%.2f)", middle(values), slices.Min(values), slices.Max(values))
+		default:
+			return fmt.Sprintf("%.2f", middle(values))
+		}
+	}
+	between, ratios, processes := "–", "", "–"
+	if len(wall) > 0 {
+		between = fmt.Sprintf("%.2f–%.2f", slices.Min(wall), slices.Max(wall))
+	}
+	if name != slipway {
+		ratios = cell(ratio, true)
+	}
+	if n, ok := r.processes[name]; ok {
+		processes = fmt.Sprint(n)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %s | %d |",
+		name, cell(wall, false), between, ratios, cell(cpu, false), middle(own), middle(most), processes, failed)
+}
+
+// processor is what the kernel calls it.
+func processor() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
