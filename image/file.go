@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // File is a file, folder or symbolic link in a layer.
@@ -24,13 +26,16 @@ type File struct {
 	// Size in bytes of a regular file, and Open to read exactly as many.
 	Size int64
 	Open func() (io.ReadCloser, error)
+	// ID is the SHA-256 of the content in hexadecimal digits; empty if it is not known, and layers with the file are always
+	// made anew.
+	ID string
 	// Link is where a symbolic link points to.
 	Link string
 }
 
 // FromBytes is a regular file of root's with the given content.
 func FromBytes(path string, mode fs.FileMode, content []byte) File {
-	return File{Path: path, Mode: mode, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
+	return File{Path: path, Mode: mode, Size: int64(len(content)), ID: sha256Of(content).Hex, Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content)), nil
 	}}
 }
@@ -45,7 +50,22 @@ func FromDisk(path string, mode fs.FileMode, name string) (File, error) {
 	if !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("%s is not a regular file: it cannot become %s of the image", name, path)
 	}
-	return File{Path: path, Mode: mode, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
+	id, err := FileSum(name)
+	if err != nil {
+		return File{}, err
+	}
+	return File{Path: path, Mode: mode, Size: info.Size(), ID: id, Open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
+}
+
+// FileSum is the SHA-256 of a file of this machine in hexadecimal digits.
+func FileSum(name string) (sum string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	digest, _, err := v1.SHA256(f)
+	return digest.Hex, err
 }
 
 // check says what keeps a file from being part of a layer.

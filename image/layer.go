@@ -26,7 +26,7 @@ const compression = 6
 
 // NewLayer makes a layer of the files, in any order, and of the folders above them, which are root's with the mode 0755
 // unless they are listed. Everything in it has the time when, in whole seconds. The layer is kept in store and read from
-// there.
+// there. A layer that was made there before of files with the same content is found again, and nothing is compressed.
 //
 // A path that is there twice, and a file with more or fewer bytes than its Size, are errors. The content of files is
 // streamed: little memory is used, however big they are.
@@ -34,6 +34,10 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (
 	files, err := tree(files)
 	if err != nil {
 		return nil, err
+	}
+	recipe := recipeOf(files, when)
+	if made := store.recall(recipe); made != nil {
+		return made, nil
 	}
 	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
 	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error {
@@ -53,17 +57,11 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	return &layer{
-		descriptor: v1.Descriptor{MediaType: types.OCILayer, Digest: digest, Size: size},
-		diffID:     diffID.digest(),
-		open: func(context.Context) (io.ReadCloser, error) {
-			content, err := store.open(digest)
-			if err != nil {
-				return nil, fmt.Errorf("reading a layer that was made before: %w", err)
-			}
-			return content, nil
-		},
-	}, nil
+	made := madeLayer{Digest: digest, Size: size, DiffID: diffID.digest()}
+	if err := store.remember(recipe, made); err != nil {
+		return nil, fmt.Errorf("noting a layer for the next build: %w", err)
+	}
+	return made.layer(store), nil
 }
 
 // pack adds the file to a layer.
@@ -79,7 +77,8 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	n, err := copyAll(ctx, archive, io.LimitReader(content, f.Size))
+	sum := &summed{Writer: archive, hash: sha256.New()}
+	n, err := copyAll(ctx, sum, io.LimitReader(content, f.Size))
 	if err != nil {
 		return err
 	}
@@ -89,6 +88,9 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 	var more [1]byte
 	switch _, err := io.ReadFull(content, more[:]); err {
 	case io.EOF:
+		if f.ID != "" && sum.digest().Hex != f.ID {
+			return errors.New("it is not what it was before: it must not change while it is read")
+		}
 		return nil
 	case nil:
 		return fmt.Errorf("it has more than %d bytes: it must not change while it is read", f.Size)

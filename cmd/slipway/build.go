@@ -216,7 +216,10 @@ func connect(ctx context.Context) (*sdk.Client, error) {
 	return client, nil
 }
 
-// openBases opens the cache of base images.
+// cacheLimit is the size in bytes that the cache is brought back to when a command begins.
+const cacheLimit = 4 << 30
+
+// openBases opens the cache: of base images, and of what builds keep for the next one.
 func openBases(client *registry.Client) (*image.Bases, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -225,6 +228,9 @@ func openBases(client *registry.Client) (*image.Bases, error) {
 	store, err := image.OpenStore(filepath.Join(dir, "slipway"))
 	if err != nil {
 		return nil, err
+	}
+	if err := store.Forget(cacheLimit); err != nil {
+		return nil, fmt.Errorf("making room in the cache %s: %w", filepath.Join(dir, "slipway"), err)
 	}
 	return &image.Bases{Store: store, Remote: client}, nil
 }

@@ -54,7 +54,11 @@ func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, 
 		return nil, err
 	}
 	return assemble.Build(ctx, source, plan, e.bases, report, func(dir string) assemble.Compiler {
-		return &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+		if e.bases.Store != nil {
+			c.kept = e.bases.Store.Folder("programs")
+		}
+		return c
 	})
 }
 
@@ -67,6 +71,8 @@ type compiler struct {
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
 	bundle string
+	// kept is the folder of the programs of earlier builds; empty for none.
+	kept string
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
 }
@@ -189,12 +195,11 @@ func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) 
 			}
 			maps.Copy(env, pipeline.CompilerEnv(cc))
 		}
-		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + lane}
-		if err := c.goCommand(ctx, step, cmd, env); err != nil || c.plan.Debugger == nil {
+		if err := c.compile(ctx, step, p, env, out); err != nil || c.plan.Debugger == nil {
 			return err
 		}
 		maps.Copy(env, c.plan.Debugger.Env)
-		cmd = command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}
+		cmd := command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}
 		return c.goCommand(ctx, step, cmd, env)
 	})
 }

@@ -62,6 +62,7 @@ type build struct {
 	dir      string // everything that the build writes; removed at its end
 	compiler Compiler
 
+	// store keeps layers for the next build, if it is that of the bases.
 	store *image.Store
 	base  *image.Base // nil for none
 	// shared are the layers that are the same on all platforms, by their place in the plan; nil where they are not.
@@ -71,9 +72,11 @@ type build struct {
 func (b *build) close() error { return os.RemoveAll(b.dir) }
 
 func (b *build) run(ctx context.Context) (*engine.Result, error) {
-	var err error
-	if b.store, err = image.OpenStore(filepath.Join(b.dir, "layers")); err != nil {
-		return nil, err
+	if b.store = b.bases.Store; b.store == nil {
+		var err error
+		if b.store, err = image.OpenStore(filepath.Join(b.dir, "layers")); err != nil {
+			return nil, err
+		}
 	}
 	// What does not need the modules goes on beside their download.
 	group, groupCtx := errgroup.WithContext(ctx)

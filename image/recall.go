@@ -1,0 +1,201 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// madeLayer is what a store knows of a layer that was made in it.
+type madeLayer struct {
+	Digest v1.Hash `json:"digest"`
+	Size   int64   `json:"size"`
+	DiffID v1.Hash `json:"diffID"`
+}
+
+func (m madeLayer) layer(store *Store) v1.Layer {
+	return &layer{
+		descriptor: v1.Descriptor{MediaType: types.OCILayer, Digest: m.Digest, Size: m.Size},
+		diffID:     m.DiffID,
+		open: func(context.Context) (io.ReadCloser, error) {
+			content, err := store.open(m.Digest)
+			if err != nil {
+				return nil, fmt.Errorf("reading a layer that was made before: %w", err)
+			}
+			return content, nil
+		},
+	}
+}
+
+// packing is part of every recipe. It has to change when the same files are to give another layer.
+const packing = "1: tar PAX, gzip of klauspost/compress"
+
+// recipeOf names all that a layer is made of; empty if the content of a file is not known.
+func recipeOf(files []File, when time.Time) string {
+	type entry struct {
+		Path     string
+		Mode     fs.FileMode
+		UID, GID int
+		Size     int64
+		ID, Link string
+	}
+	entries := make([]entry, len(files))
+	for i, f := range files {
+		if f.Mode.IsRegular() && f.ID == "" {
+			return ""
+		}
+		entries[i] = entry{f.Path, f.Mode, f.UID, f.GID, f.Size, f.ID, f.Link}
+	}
+	text, err := json.Marshal(struct {
+		Packing string
+		Level   int
+		When    int64
+		Files   []entry
+	}{packing, compression, when.Unix(), entries})
+	if err != nil {
+		return "" // a path that is no text
+	}
+	return sha256Of(text).Hex
+}
+
+// note is what a file of recipes holds. Sum is that of Made, so that a damaged note counts as absent.
+type note struct {
+	Made json.RawMessage `json:"made"`
+	Sum  string          `json:"sum"`
+}
+
+// recall finds the layer that was made by the recipe; nil if there is none, or if it or what is known of it has been damaged.
+func (s *Store) recall(recipe string) v1.Layer {
+	if recipe == "" {
+		return nil
+	}
+	text, err := os.ReadFile(s.recipe(recipe))
+	if err != nil {
+		return nil
+	}
+	var n note
+	var made madeLayer
+	if json.Unmarshal(text, &n) != nil || n.Sum != sha256Of(slices.Concat([]byte(recipe), n.Made)).Hex || json.Unmarshal(n.Made, &made) != nil {
+		return nil
+	}
+	content, err := s.open(made.Digest) // which reads all of it: an upload must not be what finds out
+	if err != nil {
+		return nil
+	}
+	s.touch(recipe, made.Digest)
+	if content.Close() != nil {
+		return nil
+	}
+	return made.layer(s)
+}
+
+// remember keeps what was made by the recipe for recall.
+func (s *Store) remember(recipe string, made madeLayer) error {
+	if recipe == "" {
+		return nil
+	}
+	text, err := json.Marshal(made)
+	if err != nil {
+		return err
+	}
+	text, err = json.Marshal(note{Made: text, Sum: sha256Of(slices.Concat([]byte(recipe), text)).Hex})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.recipe(recipe)), 0o755); err != nil {
+		return err
+	}
+	temp, err := writeTemp(filepath.Dir(s.recipe(recipe)), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return rename(temp, s.recipe(recipe))
+}
+
+func (s *Store) recipe(recipe string) string { return filepath.Join(s.dir, "recipes", recipe) }
+
+// touch notes that a layer is in use, so that it stays when others go.
+func (s *Store) touch(recipe string, digest v1.Hash) {
+	now := time.Now()
+	name, err := s.name(digest)
+	if err != nil {
+		return
+	}
+	// Without the right to, it is forgotten too soon and made again.
+	_ = os.Chtimes(name, now, now)
+	_ = os.Chtimes(s.recipe(recipe), now, now)
+}
+
+// Folder is a folder of the store for what others keep in it. [Store.Forget] counts it, too.
+func (s *Store) Folder(name string) string { return filepath.Join(s.dir, name) }
+
+// TryLock locks a file, which is made if need be, for this process. unlock is nil if somebody else has locked it.
+func TryLock(name string) (unlock func() error, err error) {
+	f, err := lockFile(name)
+	if errors.Is(err, errLocked) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.Close, nil
+}
+
+// recent is how long nothing is forgotten after its last use: a build that goes on may be about to read it.
+const recent = time.Hour
+
+// Forget removes files that were not used for the longest time, until all together have no more than limit bytes. Those of the
+// last hour stay. Others may use the store meanwhile.
+func (s *Store) Forget(limit int64) error {
+	type entry struct {
+		name string
+		size int64
+		used time.Time
+	}
+	var all []entry
+	var total int64
+	err := filepath.WalkDir(s.dir, func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		all, total = append(all, entry{name, info.Size(), info.ModTime()}), total+info.Size()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b entry) int { return a.used.Compare(b.used) })
+	for _, e := range all {
+		if total <= limit || time.Since(e.used) < recent {
+			break
+		}
+		if err := os.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		total -= e.size
+	}
+	return nil
+}

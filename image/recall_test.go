@@ -1,0 +1,103 @@
+package image
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A layer is made once; what was damaged since is made again.
+func TestRecall(t *testing.T) {
+	dir := t.TempDir()
+	store, err := OpenStore(dir)
+	require.NoError(t, err)
+	opened := 0
+	file := FromBytes("/a", 0o644, []byte("a"))
+	inner := file.Open
+	file.Open = func() (io.ReadCloser, error) { opened++; return inner() }
+	when := time.Unix(0, 0)
+	layer := func(f File, when time.Time) string {
+		t.Helper()
+		l, err := NewLayer(context.Background(), store, []File{f}, when)
+		require.NoError(t, err)
+		digest, err := l.Digest()
+		require.NoError(t, err)
+		content, err := l.Compressed()
+		require.NoError(t, err)
+		require.NoError(t, content.Close())
+		return digest.Hex
+	}
+	first := layer(file, when)
+	assert.Equal(t, first, layer(file, when))
+	assert.Equal(t, 1, opened, "it was made twice")
+
+	damage := func(pattern, text string) {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, names)
+		for _, name := range names {
+			require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
+		}
+	}
+	for i, pattern := range []string{"blobs/sha256/*", "recipes/*"} {
+		damage(pattern, "damaged")
+		assert.Equal(t, first, layer(file, when), pattern)
+		assert.Equal(t, 2+i, opened, pattern)
+	}
+	// One layer's note under the name of another.
+	other := file
+	other.Mode = 0o600
+	second := layer(other, when)
+	assert.NotEqual(t, first, second)
+	note, err := os.ReadFile(store.recipe(recipeOf([]File{file}, when)))
+	require.NoError(t, err)
+	damage("recipes/*", string(note))
+	assert.Equal(t, second, layer(other, when))
+
+	assert.NotEqual(t, first, layer(file, when.Add(time.Hour)))
+	file.ID = ""
+	opened = 0
+	layer(file, when)
+	layer(file, when)
+	assert.Equal(t, 2, opened, "of an unknown content no layer can be known")
+}
+
+// A file that is edited while it is read must not be remembered as what it was.
+func TestChangedWhileRead(t *testing.T) {
+	store, err := OpenStore(t.TempDir())
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, os.WriteFile(name, []byte("before"), 0o644))
+	file, err := FromDisk("/f", 0o644, name)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, []byte("after!"), 0o644))
+	_, err = NewLayer(context.Background(), store, []File{file}, time.Unix(0, 0))
+	assert.ErrorContains(t, err, "must not change")
+}
+
+// What was used least recently goes first, and what is in use stays.
+func TestForget(t *testing.T) {
+	store, err := OpenStore(t.TempDir())
+	require.NoError(t, err)
+	add := func(name string, age time.Duration) string {
+		name = filepath.Join(store.dir, "blobs", "sha256", name)
+		require.NoError(t, os.WriteFile(name, make([]byte, 100), 0o644))
+		then := time.Now().Add(-age)
+		require.NoError(t, os.Chtimes(name, then, then))
+		return name
+	}
+	old, older, used := add("old", 2*time.Hour), add("older", 3*time.Hour), add("used", 0)
+	require.NoError(t, store.Forget(200))
+	assert.NoFileExists(t, older)
+	assert.FileExists(t, old)
+	require.NoError(t, store.Forget(0))
+	assert.NoFileExists(t, old)
+	assert.FileExists(t, used)
+}
