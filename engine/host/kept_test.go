@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,16 +63,21 @@ func (b builder) build(dir string, config pipeline.Config) (digest string, size 
 // damage changes a file of the cache at random, and says how.
 func (b builder) damage(t *testing.T, random *rand.Rand) string {
 	t.Helper()
-	var names []string
+	kinds := map[string][]string{} // files by their folder's name and their extension: of some there is one, of others many
 	require.NoError(t, filepath.WalkDir(b.cache, func(name string, e fs.DirEntry, err error) error {
 		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(name, ".lock") {
-			names = append(names, name)
+			relative, err := filepath.Rel(b.cache, name)
+			require.NoError(t, err)
+			kind := strings.Split(relative, string(filepath.Separator))[0] + filepath.Ext(name)
+			kinds[kind] = append(kinds[kind], name)
 		}
 		return err
 	}))
-	if len(names) == 0 {
+	if len(kinds) == 0 {
 		return "nothing to damage"
 	}
+	kind := slices.Sorted(maps.Keys(kinds))[random.IntN(len(kinds))]
+	names := kinds[kind]
 	name := names[random.IntN(len(names))]
 	content, err := os.ReadFile(name)
 	require.NoError(t, err)
