@@ -7,6 +7,8 @@ import "errors"
 // Every field has a SLIPWAY_* variable. A list that cannot hold commas of its own is separated by commas, any other by
 // newlines.
 type Config struct {
+	// Name is the image's name. Empty: that of its first program.
+	Name string `env:"SLIPWAY_NAME"`
 	// Packages are the main packages to build, as folders ("./cmd/server") relative to the source. The first gives the
 	// image its name and its entrypoint. Empty: the only main package that there is.
 	Packages []string `env:"SLIPWAY_PACKAGES"`
@@ -29,9 +31,9 @@ type Config struct {
 	RuntimePackages []string `env:"SLIPWAY_RUNTIME_PACKAGES"`
 	// BuildTags are the build constraints to satisfy, as go build -tags takes them.
 	BuildTags []string `env:"SLIPWAY_BUILD_TAGS"`
-	// LDFlags are more flags for the linker.
+	// LDFlags are more flags for the linker: a template, see [Facts].
 	LDFlags string `env:"SLIPWAY_LDFLAGS"`
-	// Stamps set string variables at link time, as "main.version=v1.2.3".
+	// Stamps set string variables at link time, as "main.version=v1.2.3": templates, see [Facts].
 	Stamps []string `env:"SLIPWAY_STAMPS, delimiter=\n"`
 	// CGO compiles with cgo: "true" or "dynamic" for a runtime with glibc, "static" to link all of it into the program.
 	// Empty, "false": without.
@@ -53,9 +55,9 @@ type Config struct {
 	User string `env:"SLIPWAY_USER"`
 	// AllowRoot permits user 0.
 	AllowRoot bool `env:"SLIPWAY_ALLOW_ROOT"`
-	// Labels of the image's config, as "KEY=VALUE".
+	// Labels of the image's config, as "KEY=VALUE": templates, see [Facts].
 	Labels []string `env:"SLIPWAY_LABELS, delimiter=\n"`
-	// Annotations of the manifests and of the index, as "KEY=VALUE".
+	// Annotations of the manifests and of the index, as "KEY=VALUE": templates, see [Facts].
 	Annotations []string `env:"SLIPWAY_ANNOTATIONS, delimiter=\n"`
 	// Files are more files and folders of the source for the image, as "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
 	Files []string `env:"SLIPWAY_FILES, delimiter=\n"`
@@ -69,6 +71,8 @@ type Config struct {
 	// VulnDB is the database of vulnerabilities that the check vulncheck asks: an http, https or file URL. Empty:
 	// https://vuln.go.dev. Source: https://go.dev/doc/security/vuln/database
 	VulnDB string `env:"SLIPWAY_VULNDB"`
+	// Facts are what templates may name.
+	Facts Facts `json:"facts,omitzero"`
 }
 
 // AsFaults returns the faults in err, or nil.

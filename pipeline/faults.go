@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,10 +48,16 @@ func (f *faulty) add(field, value, problem, remedy string) {
 	f.faults = append(f.faults, Fault{field, value, problem, remedy})
 }
 
-// err is nil, and not an empty Faults, where nothing is wrong.
+// err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is told once.
 func (f *faulty) err() error {
-	if len(f.faults) == 0 {
+	var once Faults
+	for _, fault := range f.faults {
+		if !slices.Contains(once, fault) {
+			once = append(once, fault)
+		}
+	}
+	if once == nil {
 		return nil
 	}
-	return f.faults
+	return once
 }

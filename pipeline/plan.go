@@ -13,7 +13,7 @@ import (
 //
 // A plan marshals to JSON that is stable from run to run: the same source and settings give the same bytes.
 type Plan struct {
-	// Name of the image: the base name of its first program.
+	// Name of the image.
 	Name   string `json:"name"`
 	Source Source `json:"source"`
 	Go     Go     `json:"go"`

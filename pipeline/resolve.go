@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -15,7 +16,7 @@ import (
 //
 // Images are those of the file [LockFile] in the source, where there is one.
 func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
-	return resolve(ctx, source, config, true)
+	return scans{}.resolve(ctx, source, config, true)
 }
 
 // Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
@@ -24,12 +25,26 @@ var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.w
 
 // ResolveUnlocked is [Resolve] as if there were no [LockFile]: it is for who writes that file.
 func ResolveUnlocked(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
-	return resolve(ctx, source, config, false)
+	return scans{}.resolve(ctx, source, config, false)
 }
 
-func resolve(ctx context.Context, source fs.FS, config Config, locked bool) (*Plan, error) {
+// ResolveAll is [Resolve] for several images of one source, which is read once. Plans and errors are in the order of configs; a
+// plan without an error is there even if others have one.
+func ResolveAll(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, []error) {
+	seen := scans{}
+	plans, errs := make([]*Plan, len(configs)), make([]error, len(configs))
+	for i, config := range configs {
+		plans[i], errs[i] = seen.resolve(ctx, source, config, true)
+	}
+	return plans, errs
+}
+
+// scans are the results of [resolver.scan], by the workset's folder: reading every Go file takes longer than all else.
+type scans map[string]func() ([]string, error)
+
+func (s scans) resolve(ctx context.Context, source fs.FS, config Config, locked bool) (*Plan, error) {
 	f := &faulty{}
-	r := resolver{config: config, locked: locked, settings: config.settings(f), tree: tree{source, f}}
+	r := resolver{config: config, locked: locked, settings: config.settings(f), tree: tree{source, f}, scans: s}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
@@ -46,6 +61,7 @@ type resolver struct {
 	locked bool
 	settings
 	tree
+	scans scans
 }
 
 // plan is nil where faults leave nothing to plan.
@@ -74,8 +90,10 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 
+	name := cmp.Or(r.config.Name, programs[0].Name)
+	names := map[string]any{"Name": name}
 	plan := &Plan{
-		Name:   programs[0].Name,
+		Name:   name,
 		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled},
 		Go:     Go{Version: version, From: from},
 		Env: map[string]string{
@@ -116,9 +134,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
 	}
 	for _, p := range r.settings.platforms {
-		plan.Compile = append(plan.Compile, r.compile(p, work, programs))
+		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
 	}
-	plan.Image = r.image(programs, files)
+	plan.Image = r.image(programs, files, names)
 	plan.Checks = r.checks(work, version)
 	if r.locked {
 		r.pin(plan, work)
@@ -247,14 +265,14 @@ func list(dirs []string) string {
 	return strings.Join(shown, ", ")
 }
 
-func (r resolver) compile(p Platform, work *workset, programs []Program) Compile {
+func (r resolver) compile(p Platform, work *workset, programs []Program, names map[string]any) Compile {
 	mod := "-mod=readonly"
 	if work.vendor {
 		mod = "-mod=vendor"
 	}
 	flags := []string{mod, "-trimpath", "-buildvcs=false"}
-	if r.ldflags != "" {
-		flags = append(flags, "-ldflags="+r.ldflags)
+	if ldflags := r.linkerFlags(p, names); ldflags != "" {
+		flags = append(flags, "-ldflags="+ldflags)
 	}
 	if r.config.Debug {
 		flags = append(flags, "-gcflags=all=-N -l")
@@ -347,14 +365,14 @@ func (f file) fileMode(own fs.FileMode) Mode {
 	}
 }
 
-func (r resolver) image(programs []Program, files []File) Image {
-	described := map[string]string{"org.opencontainers.image.title": programs[0].Name}
+func (r resolver) image(programs []Program, files []File, names map[string]any) Image {
+	described := map[string]string{"org.opencontainers.image.title": fmt.Sprint(names["Name"])}
 	if r.config.Revision != "" {
 		described["org.opencontainers.image.revision"] = r.config.Revision
 	}
 	labels, annotations := maps.Clone(described), maps.Clone(described)
-	maps.Copy(labels, r.labels)
-	maps.Copy(annotations, r.annotations)
+	maps.Copy(labels, r.expandMap("label", r.labels, names))
+	maps.Copy(annotations, r.expandMap("annotation", r.annotations, names))
 	if strings.HasPrefix(r.user, "0:") {
 		labels[RootLabel] = "allowed"
 	}

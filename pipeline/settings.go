@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"go/token"
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -22,7 +23,6 @@ type settings struct {
 	runtime         Runtime
 	base            string
 	cgo             string
-	ldflags         string
 	tags            []string
 	caCerts         string
 	ports           []string
@@ -70,7 +70,8 @@ func (c Config) settings(f *faulty) settings {
 		s.tags = append(s.tags, "netgo", "osusergo")
 	}
 	s.tags = sorted(s.tags)
-	s.ldflags = c.readLDFlags(f, s.cgo)
+	// Templates are read when what they name is known.
+	_ = each(f, "stamp", slices.DeleteFunc(slices.Clone(c.Stamps), isTemplate), parseStamp)
 	s.caCerts = c.readCACerts(f)
 	s.ports = each(f, "port", c.Ports, parsePort)
 	slices.SortFunc(s.ports, comparePorts)
@@ -84,12 +85,18 @@ func (c Config) settings(f *faulty) settings {
 	if db, err := url.Parse(c.VulnDB); c.VulnDB != "" && (err != nil || !slices.Contains([]string{"http", "https", "file"}, db.Scheme)) {
 		f.add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
 	}
+	if c.Name != "" && !imageName.MatchString(c.Name) {
+		f.add("name", c.Name, "not a name of an image", "write lower-case letters and digits, with single . _ - between them")
+	}
 	if c.Revision != "" && !revision.MatchString(c.Revision) {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 	}
 	s.created = c.readEpoch(f)
 	return s
 }
+
+// imageName can be part of a file's name, and of a repository's. Source: OCI distribution specification, "Pulling manifests"
+var imageName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 
 // sorted is a list whose order has no meaning, in one order and with nothing twice.
 func sorted(list []string) []string {
@@ -173,23 +180,25 @@ func parseBuildTag(s string) (string, error) {
 	return s, nil
 }
 
-// readLDFlags joins the linker's flags: without symbol table and debug data, then the stamps, then the user's own, which
+// linkerFlags joins the linker's flags: without symbol table and debug data, then the stamps, then the user's own, which
 // the linker reads last.
-func (c Config) readLDFlags(f *faulty, cgo string) string {
+func (r resolver) linkerFlags(p Platform, names map[string]any) string {
+	names = maps.Clone(names)
+	names["Platform"], names["OS"], names["Arch"] = p.String(), p.OS, p.Architecture
 	var flags []string
-	if !c.Debug {
+	if !r.config.Debug {
 		flags = append(flags, "-s", "-w")
 	}
-	if cgo == cgoStatic {
+	if r.cgo == cgoStatic {
 		flags = append(flags, "-linkmode", "external", "-extldflags", "-static")
 	}
-	for _, stamp := range each(f, "stamp", c.Stamps, parseStamp) {
+	for _, stamp := range each(r.faulty, "stamp", r.expandAll("stamp", r.config.Stamps, names), parseStamp) {
 		flags = append(flags, "-X", stamp)
 	}
-	if own := strings.TrimSpace(c.LDFlags); own != "" {
-		flags = append(flags, own)
+	for _, own := range r.expandAll("ldflags", []string{r.config.LDFlags}, names) {
+		flags = append(flags, strings.TrimSpace(own))
 	}
-	return strings.Join(flags, " ")
+	return strings.TrimSpace(strings.Join(flags, " "))
 }
 
 // parseStamp reads "importpath.name=value" and quotes it for go build's -ldflags, which knows quotes but no escapes.

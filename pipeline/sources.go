@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // goReads are patterns of the files that go build may read wherever they are. Source: go/build, goodOSArchFile's
@@ -25,6 +26,16 @@ func (r resolver) compiledFiles(work *workset) ([]string, error) {
 	if r.cgo != "" || r.config.Generate {
 		return nil, nil
 	}
+	scan, ok := r.scans[work.dir]
+	if !ok {
+		scan = sync.OnceValues(func() ([]string, error) { return r.scan(work) })
+		r.scans[work.dir] = scan
+	}
+	return scan()
+}
+
+// scan reads every Go file, for compiledFiles.
+func (r resolver) scan(work *workset) ([]string, error) {
 	patterns := slices.Clone(goReads)
 	if work.vendor {
 		patterns = append(patterns, path.Join(work.dir, "vendor"))
