@@ -28,7 +28,7 @@ func TestLayoutFollowsTheSpecification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := host.New(&image.Bases{}, os.Environ()).Build(t.Context(), source, plan, engine.Discard)
+	built, err := engine.BuildOne(t.Context(), host.New(&image.Bases{}, os.Environ()), source, plan, engine.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

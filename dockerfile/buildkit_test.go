@@ -70,7 +70,7 @@ func TestBuildKitBuildsTheSame(t *testing.T) {
 			theirs, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
 			require.NoError(t, err)
 
-			built, err := hosts.Build(t.Context(), dir, plan, engine.Discard)
+			built, err := engine.BuildOne(t.Context(), hosts, dir, plan, engine.Discard)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, built.Close()) }()
 			for i, p := range plan.Platforms() {

@@ -16,10 +16,20 @@ import (
 
 // Engine carries plans out.
 type Engine interface {
-	// Build does everything that plan says, up to finished images, reading the source tree below the folder source.
-	// It never writes to that tree. Progress goes to report. An error leaves nothing behind; with a result, the
-	// caller calls Close on it when its images have been written or pushed.
-	Build(ctx context.Context, source string, plan *pipeline.Plan, report Reporter) (*Result, error)
+	// Build does everything that the plans say, up to finished images, reading the source tree below the folder source, which
+	// all of them are made for. It never writes to that tree. Plans that compile in the same way are compiled together.
+	// Progress goes to report.
+	//
+	// done is called once for each plan, by its number, as soon as its image is there or has failed; several calls may go on
+	// at once. An error leaves nothing behind and does not stop the others; with a result, the caller calls Close on it when
+	// its images have been written or pushed. Build returns when all calls have.
+	Build(ctx context.Context, source string, plans []*pipeline.Plan, report Reporter, done func(i int, r *Result, err error))
+}
+
+// BuildOne carries one plan out.
+func BuildOne(ctx context.Context, e Engine, source string, plan *pipeline.Plan, report Reporter) (result *Result, err error) {
+	e.Build(ctx, source, []*pipeline.Plan{plan}, report, func(_ int, r *Result, e error) { result, err = r, e })
+	return result, err
 }
 
 // Result is what an engine built.
@@ -54,8 +64,8 @@ type Image struct {
 
 // Reporter is told how the work goes. Its methods are called from many goroutines.
 type Reporter interface {
-	// Step begins a step. lane is the platform that it works for, or "" for work that all platforms share. name says
-	// what is done, such as "compile".
+	// Step begins a step. lane is the platform that it works for, with the image's name before it where there are several, or
+	// "" for work that all of them share. name says what is done, such as "compile".
 	Step(lane, name string) Step
 }
 

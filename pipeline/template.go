@@ -12,8 +12,8 @@ import (
 // the fields of Git, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
 // {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
 type Facts struct {
-	// Git is the commit that is built; nil where it is not known.
-	Git *Git `json:"git,omitempty"`
+	// Git is the commit that is built; zero where it is not known.
+	Git Git `json:"git,omitzero"`
 	// Env are variables. They are in no plan and no provenance, but for what templates take from them.
 	Env map[string]string `json:"-"`
 }
@@ -67,7 +67,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 	}
 	names = maps.Clone(names)
 	names["Env"] = f.Env
-	if f.Git != nil {
+	if f.Git != (Git{}) {
 		names["Git"] = map[string]any{
 			"Commit": f.Git.Commit, "ShortCommit": f.Git.ShortCommit, "Tag": f.Git.Tag, "Branch": f.Git.Branch,
 			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
@@ -83,7 +83,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 	var b strings.Builder
 	if err := parsed.Execute(&b, names); err != nil {
 		switch {
-		case f.Git == nil && NeedsGit(text):
+		case f.Git == (Git{}) && NeedsGit(text):
 			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Remedy: "build in a git repository, or leave out .Git"}}
 		case strings.Contains(text, ".Env"):
 			return "", fault(err, "set the variable, or write another name")

@@ -16,7 +16,7 @@ var hello = fstest.MapFS{
 }
 
 var facts = pipeline.Facts{
-	Git: &pipeline.Git{
+	Git: pipeline.Git{
 		Commit: "0123456789abcdef0123456789abcdef01234567", ShortCommit: "0123456", Tag: "v1.2.3", Branch: "main",
 		Date: "2026-01-31T12:00:00Z", Timestamp: "1769860800",
 	},

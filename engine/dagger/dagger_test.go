@@ -130,7 +130,7 @@ func TestBuildAsksForWhatThePlanSays(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
 	recorded := daggertest.Start(t, compiles(dir, plan))
-	result, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	result, err := engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
 
@@ -183,7 +183,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 	daggertest.Start(t, compiles(dir, plan))
 	var digests []string
 	for _, e := range []engine.Engine{newEngine(t), host.New(&image.Bases{}, os.Environ())} {
-		result, err := e.Build(t.Context(), dir, plan, engine.Discard)
+		result, err := engine.BuildOne(t.Context(), e, dir, plan, engine.Discard)
 		require.NoError(t, err)
 		digest, err := result.Artifact.Digest()
 		require.NoError(t, err)
@@ -222,7 +222,7 @@ func TestFailedCommand(t *testing.T) {
 				}
 				return nil, nil
 			})
-			_, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+			_, err := engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
 			require.Error(t, err)
 			assert.True(t, strings.HasPrefix(err.Error(), test.want), err.Error())
 			assert.NotContains(t, err.Error(), "process")
@@ -234,7 +234,7 @@ func TestFailedCommand(t *testing.T) {
 		}
 		return nil, errors.New("no space on the engine")
 	})
-	_, err := newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	_, err := engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
 	assert.ErrorContains(t, err, "downloading and verifying modules: ")
 	assert.ErrorContains(t, err, "no space on the engine")
 }
@@ -281,7 +281,7 @@ func TestCallersLogins(t *testing.T) {
 	plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 	recorded := daggertest.Start(t, compiles(dir, plan))
 	environ := []string{"GOENV=off", "NETRC=" + netrc, "GOPRIVATE=git.example", "GOPROXY=https://me:hunter2@proxy.example", "SSH_AUTH_SOCK=/agent.sock", "GOFLAGS=-race"}
-	result, err := session.New(connect(t), &image.Bases{}, environ).Build(t.Context(), dir, plan, engine.Discard)
+	result, err := engine.BuildOne(t.Context(), session.New(connect(t), &image.Bases{}, environ), dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
 	chain := exports(t, recorded)["amd64"]

@@ -466,7 +466,7 @@ func (s suite) cancel(t *testing.T) {
 			cancel(stop)
 		}
 	})
-	_, err = s.newEngine(t).Build(ctx, extract(t, hello), plan, report)
+	_, err = engine.BuildOne(ctx, s.newEngine(t), extract(t, hello), plan, report)
 	require.ErrorIs(t, err, stop)
 	left, err := filepath.Glob(filepath.Join(tmp, "*"))
 	require.NoError(t, err)

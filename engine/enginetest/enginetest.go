@@ -124,7 +124,7 @@ func (s suite) build(ctx context.Context, t *testing.T, dir string, config pipel
 	plan, err := pipeline.Resolve(ctx, os.DirFS(dir), config)
 	require.NoError(t, err)
 	before := snapshot(t, dir)
-	result, err := s.newEngine(t).Build(ctx, dir, plan, engine.Discard)
+	result, err := engine.BuildOne(ctx, s.newEngine(t), dir, plan, engine.Discard)
 	assert.Equal(t, before, snapshot(t, dir), "the source is left alone")
 	if err == nil {
 		t.Cleanup(func() { assert.NoError(t, result.Close()) })

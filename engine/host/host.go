@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,29 +38,45 @@ func New(bases *image.Bases, environ []string) *Engine {
 
 var errNoGo = errors.New("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
 
-// Build carries plan out. See [engine.Engine].
-func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
-	if _, err := exec.LookPath("go"); err != nil {
-		return nil, errNoGo
-	}
-	if plan.Image.Install != nil {
-		return nil, pipeline.Faults{{
-			Field: "runtime-package", Value: strings.Join(plan.Image.Packages, ","),
-			Problem: "the host engine places files in an image and runs nothing there",
-			Remedy:  "use --engine dagger, or name an image that has the packages with --base",
-		}}
-	}
-	source, err := filepath.Abs(source)
+// Build carries plans out. See [engine.Engine].
+func (e *Engine) Build(
+	ctx context.Context, source string, plans []*pipeline.Plan, report engine.Reporter, done func(int, *engine.Result, error),
+) {
+	_, err := exec.LookPath("go")
 	if err != nil {
-		return nil, err
+		err = errNoGo
+	} else {
+		source, err = filepath.Abs(source)
 	}
-	return assemble.Build(ctx, source, plan, e.bases, report, func(dir string) assemble.Compiler {
+	var numbers []int
+	var able []*pipeline.Plan
+	for i, plan := range plans {
+		if err := cmp.Or(err, installs(plan)); err != nil {
+			done(i, nil, err)
+			continue
+		}
+		numbers, able = append(numbers, i), append(able, plan)
+	}
+	compiler := func(plan *pipeline.Plan, dir string) assemble.Compiler {
 		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
 		if e.bases.Store != nil {
 			c.kept = e.bases.Store.Folder("programs")
 		}
 		return c
-	})
+	}
+	assemble.Build(ctx, source, able, e.bases, report, compiler, func(i int, r *engine.Result, err error) { done(numbers[i], r, err) })
+}
+
+// installs faults what needs a container.
+func installs(plan *pipeline.Plan) error {
+	if plan.Image.Install == nil {
+		return nil
+	}
+	return pipeline.Faults{{
+		Field: "runtime-package", Value: strings.Join(plan.Image.Packages, ","),
+		Problem: "the host engine places files in an image and runs nothing there",
+		Remedy:  "use --engine dagger, or name an image that has the packages with --base",
+	}}
 }
 
 // compiler runs the Go command.
@@ -184,7 +201,7 @@ type into struct{ io.Writer }
 func (into) End(error) {}
 
 // Compile runs go build once for all programs, and once more for the debugger.
-func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, programs []pipeline.Program, out string) error {
 	lane := p.Platform.String()
 	return engine.Do(c.report, lane, "compile", func(step engine.Step) error {
 		env := maps.Clone(p.Env)
@@ -195,7 +212,7 @@ func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) 
 			}
 			maps.Copy(env, pipeline.CompilerEnv(cc))
 		}
-		if err := c.compile(ctx, step, p, env, out); err != nil || c.plan.Debugger == nil {
+		if err := c.compile(ctx, step, p, programs, env, out); err != nil || c.plan.Debugger == nil {
 			return err
 		}
 		maps.Copy(env, c.plan.Debugger.Env)

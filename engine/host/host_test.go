@@ -67,7 +67,7 @@ func TestNoCompiler(t *testing.T) {
 		config := pipeline.Config{Runtime: "scratch", CGO: cgo, Platforms: []string{"linux/amd64", "linux/s390x"}}
 		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
 		require.NoError(t, err)
-		_, err = newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+		_, err = engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
 		for _, want := range want {
 			assert.ErrorContains(t, err, want)
 		}
@@ -92,7 +92,7 @@ func digest(t *testing.T, e engine.Engine, dir string) string {
 	t.Helper()
 	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch"})
 	require.NoError(t, err)
-	result, err := e.Build(t.Context(), dir, plan, engine.Discard)
+	result, err := engine.BuildOne(t.Context(), e, dir, plan, engine.Discard)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, result.Close()) }()
 	d, err := result.Artifact.Digest()
@@ -147,7 +147,7 @@ func TestCACertsForModules(t *testing.T) {
 		})
 		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}, CACerts: certs})
 		require.NoError(t, err)
-		result, err := newEngine(t, "GOMODCACHE="+cache, "GOPROXY="+proxy.URL, "GOSUMDB=off").Build(t.Context(), dir, plan, engine.Discard)
+		result, err := engine.BuildOne(t.Context(), newEngine(t, "GOMODCACHE="+cache, "GOPROXY="+proxy.URL, "GOSUMDB=off"), dir, plan, engine.Discard)
 		if err == nil {
 			err = result.Close()
 		}
@@ -166,7 +166,7 @@ func TestNoGoCommand(t *testing.T) {
 	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch"})
 	require.NoError(t, err)
 	t.Setenv("PATH", t.TempDir())
-	_, err = newEngine(t).Build(t.Context(), dir, plan, engine.Discard)
+	_, err = engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
 	assert.ErrorContains(t, err, "install Go 1.21 or newer")
 }
 
@@ -187,7 +187,7 @@ func TestAlteredModuleCache(t *testing.T) {
 	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 	require.NoError(t, err)
 	build := func() error {
-		result, err := newEngine(t, "GOMODCACHE="+cache).Build(t.Context(), dir, plan, engine.Discard)
+		result, err := engine.BuildOne(t.Context(), newEngine(t, "GOMODCACHE="+cache), dir, plan, engine.Discard)
 		if err == nil {
 			err = result.Close()
 		}

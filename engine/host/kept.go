@@ -24,7 +24,7 @@ import (
 //
 // The build ID says what a program was when it was written. Whether it still is that, go build does not look. A sum that is kept
 // beside it says so; a program without its sum is removed first, and linked again.
-func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, env map[string]string, out string) error {
+func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, out string) error {
 	cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + p.Platform.String()}
 	if c.kept == "" || !keepable(c.plan, p) {
 		return c.goCommand(ctx, step, cmd, env)
@@ -40,7 +40,7 @@ func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Com
 	if unlock == nil { // another build of the same is at it, and waiting for it takes longer
 		return c.goCommand(ctx, step, cmd, env)
 	}
-	return errors.Join(c.compileOn(ctx, step, p, env, cmd, shelf, out), unlock())
+	return errors.Join(c.compileOn(ctx, step, p, programs, env, cmd, shelf, out), unlock())
 }
 
 // keepable says whether the Go command can tell a program that is up to date. It does not look at C libraries that were linked
@@ -50,8 +50,9 @@ func keepable(plan *pipeline.Plan, p pipeline.Compile) bool {
 	return plan.Generate == nil && p.C == nil && !slices.ContainsFunc(p.Flags, says) && !says(plan.Env["GOFLAGS"]) && !says(p.Env["GOFLAGS"])
 }
 
-func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.Compile, env map[string]string, cmd command, shelf, out string) error {
-	sums, err := checkShelf(shelf, c.plan.Programs)
+func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, cmd command, shelf, out string,
+) error {
+	sums, err := checkShelf(shelf, programs)
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.C
 	if err := c.goCommand(ctx, step, cmd, env); err != nil {
 		return err
 	}
-	for _, program := range c.plan.Programs {
+	for _, program := range programs {
 		name := filepath.Join(shelf, program.Name)
 		was, there := sums[program.Name]
 		now, err := os.Stat(name)

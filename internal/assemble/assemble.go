@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,80 +26,264 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
-// Compiler is what engines differ in. Its methods report their steps themselves.
+// Compiler is what engines differ in: it compiles for a group of plans. Its methods report their steps themselves.
 type Compiler interface {
-	// Modules downloads and verifies what the plan says.
+	// Modules downloads and verifies what the plans say.
 	Modules(ctx context.Context) error
-	// Compile leaves the plan's programs, by their names, in the folder out. It is called for several platforms at a time,
+	// Compile leaves the programs of c, by their names, in the folder out. It is called for several platforms at a time,
 	// after Modules.
-	Compile(ctx context.Context, c pipeline.Compile, out string) error
+	Compile(ctx context.Context, c pipeline.Compile, programs []pipeline.Program, out string) error
 }
 
-// Build carries out plan for the source tree below the folder source. compiler makes the engine's compiler, which may write
-// below the folder dir; it is removed at the end. See [engine.Engine].
+// Build carries out plans for the source tree below the folder source. compiler makes the engine's compiler for a group's plan,
+// which may write below the folder dir; it is removed at the end. See [engine.Engine].
 func Build(
-	ctx context.Context, source string, plan *pipeline.Plan, bases *image.Bases, report engine.Reporter, compiler func(dir string) Compiler,
-) (*engine.Result, error) {
+	ctx context.Context, source string, plans []*pipeline.Plan, bases *image.Bases, report engine.Reporter,
+	compiler func(plan *pipeline.Plan, dir string) Compiler, done func(i int, r *engine.Result, err error),
+) {
+	all := func(err error) {
+		for i := range plans {
+			done(i, nil, err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "slipway-")
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for the build: %w", err)
+		all(fmt.Errorf("making a folder for the build: %w", err))
+		return
 	}
-	b := &build{plan: plan, report: report, bases: bases, source: source, dir: dir, compiler: compiler(dir)}
-	result, err := b.run(ctx)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx) // what the steps say is that they were stopped
+	store := bases.Store
+	if store == nil {
+		if store, err = image.OpenStore(filepath.Join(dir, "layers")); err != nil {
+			all(errors.Join(err, os.RemoveAll(dir)))
+			return
+		}
 	}
+	s := &shared{
+		source: source, dir: dir, store: store, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	s.open.Store(int64(len(plans)))
+	var images sync.WaitGroup
+	for n, members := range pipeline.Share(plans) {
+		own := filepath.Join(dir, strconv.Itoa(n))
+		if err := os.Mkdir(own, 0o755); err != nil {
+			for _, i := range members.Members {
+				done(i, nil, errors.Join(err, s.close()))
+			}
+			continue
+		}
+		g := newGroup(ctx, s, members, compiler(members.Plan, own), own)
+		for _, i := range members.Members {
+			b := &build{shared: s, group: g, plan: plans[i], number: i}
+			images.Go(func() {
+				result, err := b.run()
+				if ctx.Err() != nil {
+					err = context.Cause(ctx) // what the steps say is that they were stopped
+				}
+				if err != nil {
+					done(i, nil, errors.Join(err, s.close()))
+					return
+				}
+				result.Close = s.close
+				done(i, result, nil)
+			})
+		}
+	}
+	images.Wait()
+}
+
+// shared is what all builds of a call have in common.
+type shared struct {
+	source string
+	dir    string // everything that the builds write; removed when the last is closed
+	open   atomic.Int64
+	store  *image.Store
+	bases  *baseImages
+	report engine.Reporter
+	lanes  bool          // whether lanes need the name of an image
+	slots  chan struct{} // as many as the machine has processors
+}
+
+func (s *shared) close() error {
+	if s.open.Add(-1) > 0 {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// work runs f when a processor is free.
+func (s *shared) work(ctx context.Context, f func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// group compiles for the plans that compile together. What it does is done once, for the first who asks, and stopped when no
+// image waits for it any more.
+type group struct {
+	*shared
+	pipeline.Group
+	ctx      context.Context
+	cancel   context.CancelFunc
+	waiting  atomic.Int64
+	compiler Compiler
+	dir      string
+	modules  func() error
+	compiled map[pipeline.Platform]func() error
+}
+
+func newGroup(ctx context.Context, s *shared, members pipeline.Group, compiler Compiler, dir string) *group {
+	g := &group{shared: s, Group: members, compiler: compiler, dir: dir, compiled: map[pipeline.Platform]func() error{}}
+	g.ctx, g.cancel = context.WithCancel(ctx)
+	g.waiting.Store(int64(len(members.Members)))
+	g.modules = sync.OnceValue(func() error { return compiler.Modules(g.ctx) })
+	for _, c := range members.Plan.Compile {
+		g.compiled[c.Platform] = sync.OnceValue(func() error { return g.compile(c, members.Compiled(c), g.out(c.Platform)) })
+	}
+	return g
+}
+
+// out is the folder of the programs for a platform.
+func (g *group) out(p pipeline.Platform) string {
+	return filepath.Join(g.dir, "out", strings.ReplaceAll(p.String(), "/", "-"))
+}
+
+func (g *group) compile(c pipeline.Compile, programs []pipeline.Program, out string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	return g.work(g.ctx, func() error { return g.compiler.Compile(g.ctx, c, programs, out) })
+}
+
+// programs finds the programs of an image for a platform. If they fail to compile with those of other images, they are compiled
+// alone: go build does not say whose fault it was.
+func (g *group) programs(b *build, c pipeline.Compile) (dir string, err error) {
+	dir = g.out(c.Platform)
+	err = g.compiled[c.Platform]()
+	if err == nil || len(g.Members) == 1 || g.ctx.Err() != nil {
+		return dir, err
+	}
+	dir += "-" + strconv.Itoa(b.number)
+	return dir, g.compile(c, b.plan.Programs, dir)
+}
+
+// baseImages finds each base once.
+type baseImages struct {
+	ctx    context.Context
+	bases  *image.Bases
+	report engine.Reporter
+	mu     sync.Mutex
+	found  map[string]func() (*image.Base, error)
+}
+
+func newBases(ctx context.Context, bases *image.Bases, report engine.Reporter) *baseImages {
+	return &baseImages{ctx: ctx, bases: bases, report: report, found: map[string]func() (*image.Base, error){}}
+}
+
+// resolve is the base called ref, which has the platforms; nil for none.
+func (b *baseImages) resolve(ref string, platforms []pipeline.Platform) (*image.Base, error) {
+	if ref == "" {
+		return nil, nil
+	}
+	b.mu.Lock()
+	find, ok := b.found[ref]
+	if !ok {
+		find = sync.OnceValues(func() (base *image.Base, err error) {
+			err = engine.Do(b.report, "", "base", func(engine.Step) error {
+				base, err = b.bases.Resolve(b.ctx, ref)
+				return err
+			})
+			return base, err
+		})
+		b.found[ref] = find
+	}
+	b.mu.Unlock()
+	base, err := find()
 	if err != nil {
-		return nil, errors.Join(err, b.close())
+		return nil, err
 	}
-	result.Close = b.close
-	return result, nil
+	group := errgroup.Group{}
+	for _, p := range platforms {
+		group.Go(func() error {
+			_, err := base.Image(ociPlatform(p))
+			return err
+		})
+	}
+	return base, group.Wait()
 }
 
 // build is one plan being carried out.
 type build struct {
-	plan     *pipeline.Plan
-	report   engine.Reporter
-	bases    *image.Bases
-	source   string
-	dir      string // everything that the build writes; removed at its end
-	compiler Compiler
+	*shared
+	group  *group
+	plan   *pipeline.Plan
+	number int
 
-	// store keeps layers for the next build, if it is that of the bases.
-	store *image.Store
-	base  *image.Base // nil for none
-	// shared are the layers that are the same on all platforms, by their place in the plan; nil where they are not.
-	shared []v1.Layer
+	base *image.Base // nil for none
+	// layers are those that are the same on all platforms, by their place in the plan; nil where they are not.
+	layers []v1.Layer
 }
 
-func (b *build) close() error { return os.RemoveAll(b.dir) }
+// lane is what the steps for a platform are told under.
+func (b *build) lane(platform string) string {
+	if b.lanes {
+		return b.plan.Name + " " + platform
+	}
+	return platform
+}
 
-func (b *build) run(ctx context.Context) (*engine.Result, error) {
-	if b.store = b.bases.Store; b.store == nil {
-		var err error
-		if b.store, err = image.OpenStore(filepath.Join(b.dir, "layers")); err != nil {
-			return nil, err
+func (b *build) run() (*engine.Result, error) {
+	// What fails needs no more of the group's work. The first failure is the one to tell: others may follow from it.
+	var failure error
+	leave := sync.OnceFunc(func() {
+		if b.group.waiting.Add(-1) == 0 {
+			b.group.cancel()
 		}
+	})
+	defer leave()
+	var first sync.Once
+	beside := func(tasks ...func(context.Context) error) error {
+		group, ctx := errgroup.WithContext(b.group.ctx)
+		for _, task := range tasks {
+			group.Go(func() error {
+				err := task(ctx)
+				if err != nil {
+					first.Do(func() { failure = err })
+					leave()
+				}
+				return err
+			})
+		}
+		if group.Wait() != nil {
+			return failure
+		}
+		return nil
 	}
 	// What does not need the modules goes on beside their download.
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.compiler.Modules(groupCtx) })
-	group.Go(func() error { return b.resolveBase(groupCtx) })
-	group.Go(func() error { return b.sharedLayers(groupCtx) })
-	if err := group.Wait(); err != nil {
+	err := beside(
+		func(context.Context) error { return b.group.modules() },
+		func(context.Context) (err error) {
+			b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms())
+			return err
+		},
+		b.sharedLayers,
+	)
+	if err != nil {
 		return nil, err
 	}
-
 	images := make([]engine.Image, len(b.plan.Compile))
-	group, groupCtx = errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	var platforms []func(context.Context) error
 	for i, c := range b.plan.Compile {
-		group.Go(func() (err error) {
-			images[i], err = b.platform(groupCtx, c)
+		platforms = append(platforms, func(ctx context.Context) (err error) {
+			images[i], err = b.platform(ctx, c)
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := beside(platforms...); err != nil {
 		return nil, err
 	}
 
@@ -115,33 +302,13 @@ func (b *build) run(ctx context.Context) (*engine.Result, error) {
 	return result, nil
 }
 
-// resolveBase finds the base, and whether it has every platform, before anything is compiled in vain.
-func (b *build) resolveBase(ctx context.Context) error {
-	if b.plan.Image.Base == "" {
-		return nil
-	}
-	return engine.Do(b.report, "", "base", func(engine.Step) (err error) {
-		if b.base, err = b.bases.Resolve(ctx, b.plan.Image.Base); err != nil {
-			return err
-		}
-		group := errgroup.Group{}
-		for _, p := range b.plan.Platforms() {
-			group.Go(func() error {
-				_, err := b.base.Image(ociPlatform(p))
-				return err
-			})
-		}
-		return group.Wait()
-	})
-}
-
 func ociPlatform(p pipeline.Platform) v1.Platform {
 	return v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
 }
 
 // sharedLayers makes the layers that hold nothing of a platform.
 func (b *build) sharedLayers(ctx context.Context) error {
-	b.shared = make([]v1.Layer, len(b.plan.Image.Layers))
+	b.layers = make([]v1.Layer, len(b.plan.Image.Layers))
 	for i, layer := range b.plan.Image.Layers {
 		own := false
 		for _, f := range layer.Files {
@@ -154,35 +321,33 @@ func (b *build) sharedLayers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.shared[i] = made
+		b.layers[i] = made
 	}
 	return nil
 }
 
 // platform compiles, guards and assembles for one platform.
-func (b *build) platform(ctx context.Context, c pipeline.Compile) (engine.Image, error) {
-	lane := c.Platform.String()
-	out := filepath.Join(b.dir, "out", strings.ReplaceAll(lane, "/", "-"))
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return engine.Image{}, err
-	}
-	if err := b.compiler.Compile(ctx, c, out); err != nil {
-		return engine.Image{}, err
-	}
-	var size int64
-	err := engine.Do(b.report, lane, "guard", func(engine.Step) (err error) {
-		size, err = guard.CheckAll(out, b.plan, c)
-		return err
-	})
+func (b *build) platform(ctx context.Context, c pipeline.Compile) (built engine.Image, err error) {
+	out, err := b.group.programs(b, c)
 	if err != nil {
 		return engine.Image{}, err
 	}
-	var img v1.Image
-	err = engine.Do(b.report, lane, "assemble", func(engine.Step) (err error) {
-		img, err = b.assemble(ctx, c.Platform, out)
-		return err
+	err = b.work(ctx, func() error {
+		var size int64
+		err := engine.Do(b.report, b.lane(c.Platform.String()), "guard", func(engine.Step) (err error) {
+			size, err = guard.CheckAll(out, b.plan, c)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return engine.Do(b.report, b.lane(c.Platform.String()), "assemble", func(engine.Step) error {
+			img, err := b.assemble(ctx, c.Platform, out)
+			built = engine.Image{Image: img, Platform: c.Platform.String(), BinarySize: size}
+			return err
+		})
 	})
-	return engine.Image{Image: img, Platform: lane, BinarySize: size}, err
+	return built, err
 }
 
 // assemble puts the image of a platform together.
@@ -209,7 +374,7 @@ func (b *build) assemble(ctx context.Context, platform pipeline.Platform, out st
 		}
 	}
 	for i, layer := range plan.Layers {
-		made := b.shared[i]
+		made := b.layers[i]
 		if made == nil {
 			var err error
 			if made, err = b.layer(ctx, layer, base, out); err != nil {

@@ -163,7 +163,7 @@ func measure(ctx context.Context, examples string, b build) (r row, err error) {
 }
 
 func carryOut(ctx context.Context, builder engine.Engine, source string, plan *pipeline.Plan, look func(engine.Image) error) error {
-	built, err := builder.Build(ctx, source, plan, engine.Discard)
+	built, err := engine.BuildOne(ctx, builder, source, plan, engine.Discard)
 	if err != nil {
 		return err
 	}

@@ -35,18 +35,23 @@ func New(client *sdk.Client, bases *image.Bases, environ []string) *Engine {
 	return &Engine{client, bases, environ}
 }
 
-// Build carries plan out. See [engine.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
+// Build carries plans out. See [engine.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
 // names.
-func (e *Engine) Build(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*engine.Result, error) {
+func (e *Engine) Build(
+	ctx context.Context, source string, plans []*pipeline.Plan, report engine.Reporter, done func(int, *engine.Result, error),
+) {
 	source, err := filepath.Abs(source)
-	if err != nil {
-		return nil, err
+	var compiler func(*pipeline.Plan) *compiler
+	if err == nil {
+		compiler, err = e.compiler(ctx, source, report)
 	}
-	compiler, err := e.compiler(ctx, source, plan, report)
 	if err != nil {
-		return nil, err
+		for i := range plans {
+			done(i, nil, err)
+		}
+		return
 	}
-	return assemble.Build(ctx, source, plan, e.bases, report, func(string) assemble.Compiler { return compiler })
+	assemble.Build(ctx, source, plans, e.bases, report, func(plan *pipeline.Plan, _ string) assemble.Compiler { return compiler(plan) }, done)
 }
 
 // Checks returns what runs the plan's checks of the source tree below the folder source, which is sent to the engine.
@@ -55,10 +60,15 @@ func (e *Engine) Checks(ctx context.Context, source string, plan *pipeline.Plan,
 	if err != nil {
 		return nil, err
 	}
-	return e.compiler(ctx, source, plan, report)
+	compiler, err := e.compiler(ctx, source, report)
+	if err != nil {
+		return nil, err
+	}
+	return compiler(plan), nil
 }
 
-func (e *Engine) compiler(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (*compiler, error) {
+// compiler sends the source, and returns what makes the compilers for it.
+func (e *Engine) compiler(ctx context.Context, source string, report engine.Reporter) (func(*pipeline.Plan) *compiler, error) {
 	ignored, err := ignoredBy(source)
 	if err != nil {
 		return nil, err
@@ -72,10 +82,12 @@ func (e *Engine) compiler(ctx context.Context, source string, plan *pipeline.Pla
 	if err != nil {
 		return nil, fmt.Errorf("sending the source to the engine: %w", err)
 	}
-	build := dagger.New(e.client, tree, plan, private).WithFolder(func(path string) *sdk.Directory {
+	folder := func(path string) *sdk.Directory {
 		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
-	})
-	return &compiler{build, report}, nil
+	}
+	return func(plan *pipeline.Plan) *compiler {
+		return &compiler{dagger.New(e.client, tree, plan, private).WithFolder(folder), report}
+	}, nil
 }
 
 func (e *Engine) callersPrivate() (dagger.Private, error) {
@@ -114,7 +126,7 @@ func (c *compiler) Modules(ctx context.Context) error {
 }
 
 // Compile brings the programs of a platform here.
-func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, out string) error {
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, _ []pipeline.Program, out string) error {
 	return engine.Do(c.report, p.Platform.String(), "compile", func(engine.Step) error { return c.build.Export(ctx, p, out) })
 }
 
