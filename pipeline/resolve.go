@@ -16,25 +16,38 @@ import (
 //
 // Images are those of the file [LockFile] in the source, where there is one.
 func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
-	return scans{}.resolve(ctx, source, config, true)
+	return scans{}.resolve(ctx, source, config, mode{})
 }
 
 // Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
 // settings name.
 var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile}
 
-// ResolveUnlocked is [Resolve] as if there were no [LockFile]: it is for who writes that file.
-func ResolveUnlocked(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
-	return scans{}.resolve(ctx, source, config, false)
-}
-
 // ResolveAll is [Resolve] for several images of one source, which is read once. Plans and errors are in the order of configs; a
 // plan without an error is there even if others have one.
 func ResolveAll(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, []error) {
+	return resolveAll(ctx, source, configs, mode{})
+}
+
+// ResolveUnlocked is [ResolveAll] as if there were no [LockFile]: it is for who writes that file.
+func ResolveUnlocked(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, []error) {
+	return resolveAll(ctx, source, configs, mode{unlocked: true})
+}
+
+// ResolveChecks is [Resolve] for who runs the plan's checks and builds nothing: where there are several main packages and none is
+// named, any will do.
+func ResolveChecks(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	return scans{}.resolve(ctx, source, config, mode{anyPackage: true})
+}
+
+// mode is what a plan is for.
+type mode struct{ unlocked, anyPackage bool }
+
+func resolveAll(ctx context.Context, source fs.FS, configs []Config, m mode) ([]*Plan, []error) {
 	seen := scans{}
 	plans, errs := make([]*Plan, len(configs)), make([]error, len(configs))
 	for i, config := range configs {
-		plans[i], errs[i] = seen.resolve(ctx, source, config, true)
+		plans[i], errs[i] = seen.resolve(ctx, source, config, m)
 	}
 	return plans, errs
 }
@@ -42,9 +55,9 @@ func ResolveAll(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, [
 // scans are the results of [resolver.scan], by the workset's folder: reading every Go file takes longer than all else.
 type scans map[string]func() ([]string, error)
 
-func (s scans) resolve(ctx context.Context, source fs.FS, config Config, locked bool) (*Plan, error) {
+func (s scans) resolve(ctx context.Context, source fs.FS, config Config, m mode) (*Plan, error) {
 	f := &faulty{}
-	r := resolver{config: config, locked: locked, settings: config.settings(f), tree: tree{source, f}, scans: s}
+	r := resolver{config: config, mode: m, settings: config.settings(f), tree: tree{source, f}, scans: s}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
@@ -58,7 +71,7 @@ func (s scans) resolve(ctx context.Context, source fs.FS, config Config, locked 
 // resolver turns one request into a plan.
 type resolver struct {
 	config Config
-	locked bool
+	mode
 	settings
 	tree
 	scans scans
@@ -138,7 +151,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	plan.Image = r.image(programs, files, names)
 	plan.Checks = r.checks(work, version)
-	if r.locked {
+	if !r.unlocked {
 		r.pin(plan, work)
 	}
 	return plan, nil
@@ -207,11 +220,11 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 			return nil, ctx.Err()
 		case len(mains) == 0:
 			r.add("source", "", "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a folder with package main, such as cmd/server")
-		case len(mains) > 1:
+		case len(mains) > 1 && !r.anyPackage:
 			r.add("package", "", fmt.Sprintf("%d main packages to choose from: %s", len(mains), list(mains)), "choose with --package, like --package "+local(mains[0]))
 			return nil, nil
 		}
-		dirs = mains
+		dirs = mains[:min(len(mains), 1)]
 	}
 	var programs []Program
 	names := map[string]string{}

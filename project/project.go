@@ -42,6 +42,15 @@ type Project struct {
 	Images []Image
 }
 
+// Names are those of the images, in the file's order.
+func (p *Project) Names() []string {
+	names := make([]string, len(p.Images))
+	for i, image := range p.Images {
+		names[i] = image.Name
+	}
+	return names
+}
+
 // Key is how a field of [Image] is called in the file, by its variable: SLIPWAY_BUILD_TAGS is build-tags. It is empty for what has
 // no place there.
 func Key(field reflect.StructField) string {

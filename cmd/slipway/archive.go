@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/publish"
 	"github.com/slipway-ci/slipway/registry"
 )
 
@@ -29,7 +30,7 @@ func isArchive(source string) bool {
 
 // publishArchive pushes what has been built before.
 func (a *app) publishArchive(c *cobra.Command, archive string) error {
-	deliver, deliverErr := a.push(".")
+	deliver, deliverErr := a.push(".", publish.Target{Repository: a.Repository, Tags: a.Tags})
 	client, clientErr := registry.New(registry.Options{})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := requests(a.environment, noEffect(c.Flags()), deliverErr, clientErr, displayErr); err != nil {
@@ -42,7 +43,9 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
 	}
 	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
-	return a.finish(c.Context(), deliver, &delivery{built: built, client: client, display: display, result: result{Name: name}})
+	d := &delivery{built: built, client: client, display: display, result: result{Name: name}}
+	d.run(c.Context(), deliver)
+	return a.finish(display, []*delivery{d}, false)
 }
 
 // noEffect tells of flags that only a build heeds. Variables may be there for other commands.

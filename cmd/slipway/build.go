@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +23,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
 	"github.com/slipway-ci/slipway/proof"
 	"github.com/slipway-ci/slipway/publish"
 	"github.com/slipway-ci/slipway/registry"
@@ -28,21 +31,28 @@ import (
 
 func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "build [flags] [DIR]",
+		Use:   "build [flags] [NAME...] [DIR]",
 		Short: "Build an image into an archive or a folder",
 		Long: `Build the Go module in DIR (default: the current folder) into a container image: download and
 verify its modules, compile it for every platform, check the programs, and assemble one image.
-The path of the result goes to standard output.`,
+With slipway.yaml there, build the images that are named, or all of them: a word is a folder unless
+the file has an image of that name. The path of each result goes to standard output.`,
 		Example: `  slipway build                        the only program here, for amd64 and arm64
   slipway build --runtime scratch --port 8080 ./services/api
   slipway build --load && docker run --rm api:latest
-  slipway build --package ./cmd/server --stamp main.version=v1.2.3 --output dist/server.tar`,
-		Args: oneDir,
+  slipway build --package ./cmd/server --stamp main.version=v1.2.3 --output dist/server.tar
+  slipway build api worker             two of the images in slipway.yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.work(c.Context(), dirOf(args), a.write)
+			names, dir, err := nameArgs(args)
+			if err != nil {
+				return err
+			}
+			jobs, err := a.jobs(c.Context(), dir, names, pipeline.ResolveAll)
+			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.write)
 		},
 	}
 	f := a.flags(c)
+	f.all(&a.options)
 	f.plan(&a.settings)
 	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout folder, which is added to; default: dist/NAME.tar")
 	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
@@ -53,7 +63,7 @@ The path of the result goes to standard output.`,
 
 func (a *app) publishCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "publish [flags] [DIR|ARCHIVE]",
+		Use:   "publish [flags] [NAME...] [DIR|ARCHIVE]",
 		Short: "Build an image and push it to a registry",
 		Long: `Build the Go module in DIR (default: the current folder) as slipway build does, and push the
 image; or push what slipway build wrote into ARCHIVE, as it is. Bills of materials and provenance
@@ -62,19 +72,24 @@ there. Credentials are those of docker login. The image's reference by digest go
 output.`,
 		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
   slipway publish --repository ghcr.io/me/api dist/api.tar
+  slipway publish --all --repository 'ghcr.io/me/{{.Name}}' --tag '{{.Git.Tag}}'
   kubectl set image deployment/api api="$(slipway publish --repository ghcr.io/me/api)"`,
-		Args: oneDir,
 		RunE: func(c *cobra.Command, args []string) error {
-			if source := dirOf(args); isArchive(source) {
-				return a.publishArchive(c, source)
-			} else {
-				return a.work(c.Context(), source, a.pushFrom(source))
+			names, dir, err := nameArgs(args)
+			switch {
+			case err != nil:
+				return err
+			case len(names) == 0 && isArchive(dir):
+				return a.publishArchive(c, dir)
 			}
+			jobs, err := a.pushed(c.Context(), dir, names)
+			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.pushFrom(dir))
 		},
 	}
 	f := a.flags(c)
-	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api")
-	f.commas(&a.Tags, "tag", "`TAG` to move to the image; several by commas; default: none, the image is found by its digest")
+	f.all(&a.options)
+	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api; a template, like ghcr.io/me/{{.Name}}")
+	f.commas(&a.Tags, "tag", "`TAG` to move to the image, like {{.Git.Tag}}; a template; several by commas; default: none, the image is found by its digest")
 	f.text(&a.SBOM, "sbom", "`FORMAT` of the bills of materials that are attached: "+strings.Join(append(sbomFormats(), noSBOM), ", ")+"; default: cyclonedx", append(sbomFormats(), noSBOM)...)
 	f.yes(&a.Provenance, "provenance", "attach where the image comes from: source, settings, builder, time")
 	f.text(&a.Predicate, "predicate", "`FILE` with the provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON")
@@ -111,30 +126,43 @@ type platformResult struct {
 
 // delivery is a built image on its way to the user.
 type delivery struct {
-	plan    *pipeline.Plan
-	config  pipeline.Config
+	job     *job // nil for an archive
 	built   *engine.Result
 	client  *registry.Client
 	display *progress.Display
+	lane    string // what its steps are told under
 	result
+	// said is what standard output is to say, err why there is nothing to say.
+	said string
+	err  error
 }
 
 // deliver puts the image somewhere and returns what standard output is to say.
 type deliver func(ctx context.Context, d *delivery) (string, error)
 
-// work is what build and publish have in common: all but where the image goes. Whatever can be found wrong without
-// building is found first.
-func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (deliver, error)) (err error) {
-	plan, config, planErr := a.planBy(ctx, dir, pipeline.Resolve)
-	var deliver deliver
-	var deliverErr error
+// deliveries bounds how many images are written or pushed at a time.
+const deliveries = 4
+
+// work is what build and publish have in common: all but where images go. Whatever can be found wrong without building is found
+// first; planErr is what is wrong with the jobs. list says that results are told as a list, even if there is one.
+func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, planErr error, to func(*job, int) (deliver, error)) (err error) {
+	delivers := make([]deliver, max(len(jobs), 1))
+	var deliverErrs []error
 	if a.environment == nil {
-		deliver, deliverErr = to(plan)
+		for i := range delivers {
+			// What is wrong with where it goes is told beside what is wrong with the source.
+			j := &job{settings: project.Image{Repository: a.Repository, Tags: a.Tags}}
+			if i < len(jobs) {
+				j = jobs[i]
+			}
+			delivers[i], err = to(j, len(jobs))
+			deliverErrs = append(deliverErrs, err)
+		}
 	}
 	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
-	if err := errors.Join(planErr, a.knownEngine(), deliverErr, loginsErr, requests(clientErr, displayErr)); err != nil {
+	if err := errors.Join(planErr, a.knownEngine(), once(deliverErrs), loginsErr, requests(clientErr, displayErr)); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -145,9 +173,18 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 		return err
 	}
 	kind := a.engineKind()
-	display.Note("engine: " + kind + ", " + plan.Name + " with go" + plan.Go.Version)
-	if kind == "host" && len(a.config.BuilderPackages) > 0 {
-		display.Note("not installed on this machine: " + strings.Join(a.config.BuilderPackages, ", ") + "; what is on the PATH is used")
+	versions, packages := map[string][]string{}, map[string]bool{}
+	for _, j := range jobs {
+		versions[j.plan.Go.Version] = append(versions[j.plan.Go.Version], j.plan.Name)
+		for _, p := range j.plan.BuilderPackages {
+			packages[p] = true
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(versions)) {
+		display.Note("engine: " + kind + ", " + strings.Join(versions[version], ", ") + " with go" + version)
+	}
+	if kind == "host" && len(packages) > 0 {
+		display.Note("not installed on this machine: " + strings.Join(slices.Sorted(maps.Keys(packages)), ", ") + "; what is on the PATH is used")
 	}
 	environ, forget, err := a.login(logins)
 	if err != nil {
@@ -163,29 +200,89 @@ func (a *app) work(ctx context.Context, dir string, to func(*pipeline.Plan) (del
 		defer client.Close()
 		builder = session.New(client, bases, environ)
 	}
-	built, err := builder.Build(ctx, dir, plan, display)
-	if err != nil {
-		return err
+	plans := make([]*pipeline.Plan, len(jobs))
+	all := make([]*delivery, len(jobs))
+	for i, j := range jobs {
+		plans[i] = j.plan
+		all[i] = &delivery{job: j, client: client, display: display, result: result{Name: j.plan.Name}}
+		if len(jobs) > 1 {
+			all[i].lane = j.plan.Name
+		}
 	}
-	if _, root := plan.Image.Labels[pipeline.RootLabel]; root {
-		display.Warn("the program runs as root, since --allow-root permits it; the image says so in the label " + pipeline.RootLabel)
-	}
-	return a.finish(ctx, deliver, &delivery{plan: plan, config: config, built: built, client: client, display: display, result: result{Name: plan.Name}})
+	slots := make(chan struct{}, deliveries)
+	builder.Build(ctx, dir, plans, display, func(i int, built *engine.Result, err error) {
+		d := all[i]
+		if d.built, d.err = built, err; err != nil {
+			return
+		}
+		if _, root := d.job.plan.Image.Labels[pipeline.RootLabel]; root {
+			display.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + pipeline.RootLabel)
+		}
+		slots <- struct{}{}
+		d.run(ctx, delivers[i])
+		<-slots
+	})
+	return a.finish(display, all, list)
 }
 
-// finish delivers, and says so.
-func (a *app) finish(ctx context.Context, deliver deliver, d *delivery) error {
-	said, err := d.deliver(ctx, deliver)
-	if err = errors.Join(err, d.built.Close()); err != nil {
-		return err
+// finish tells what became of the images. See work for list.
+func (a *app) finish(display *progress.Display, all []*delivery, list bool) error {
+	var rows []progress.Row
+	results := []result{}
+	var said strings.Builder
+	var failed []string
+	var errs []error
+	for _, d := range all {
+		if d.err != nil {
+			failed = append(failed, d.Name)
+			errs = append(errs, d.err)
+			rows = append(rows, progress.Row{Name: d.lane, Failed: true})
+			continue
+		}
+		rows = append(rows, d.rows()...)
+		results = append(results, d.result)
+		fmt.Fprintln(&said, d.said)
 	}
-	d.display.Table(d.rows())
-	_ = d.display.Close() // the work is done, whether or not everything about it could be shown
-	if a.JSON {
-		return a.printJSON(d.result)
+	if len(all) == 1 && errs != nil {
+		return errs[0]
 	}
-	_, err = fmt.Fprintln(a.stdout, said)
+	display.Table(rows)
+	_ = display.Close() // the work is done, whether or not everything about it could be shown
+	var err error
+	switch {
+	case a.JSON && list:
+		err = a.printJSON(results)
+	case a.JSON:
+		err = a.printJSON(results[0])
+	default:
+		_, err = io.WriteString(a.stdout, said.String())
+	}
+	if errs != nil {
+		return errors.Join(err, failures(all, failed))
+	}
 	return err
+}
+
+// failures says which images failed, and why: images that failed for the same reason together.
+func failures(all []*delivery, failed []string) error {
+	var reasons []string
+	names := map[string][]string{}
+	for _, d := range all {
+		if d.err == nil {
+			continue
+		}
+		reason := d.err.Error()
+		if names[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		names[reason] = append(names[reason], d.Name)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d images failed: %s", len(failed), len(all), strings.Join(failed, ", "))
+	for _, reason := range reasons {
+		fmt.Fprintf(&b, "\n%s: %s", strings.Join(names[reason], ", "), reason)
+	}
+	return errors.New(b.String())
 }
 
 func (a *app) knownEngine() error {
@@ -235,55 +332,71 @@ func openBases(client *registry.Client) (*image.Bases, error) {
 	return &image.Bases{Store: store, Remote: client}, nil
 }
 
-func (d *delivery) deliver(ctx context.Context, deliver deliver) (string, error) {
+// run delivers.
+func (d *delivery) run(ctx context.Context, deliver deliver) {
+	d.err = errors.Join(d.deliver(ctx, deliver), d.built.Close())
+}
+
+func (d *delivery) deliver(ctx context.Context, deliver deliver) error {
 	digest, err := d.built.Artifact.Digest()
 	if err != nil {
-		return "", err
+		return err
 	}
 	d.Digest = digest.String()
-	said, err := deliver(ctx, d)
-	if err != nil {
-		return "", err
+	if d.said, err = deliver(ctx, d); err != nil {
+		return err
 	}
 	for _, img := range d.built.Images {
 		row := platformResult{Platform: img.Platform, BinarySize: img.BinarySize}
 		digest, err := img.Image.Digest()
 		if err != nil {
-			return "", err
+			return err
 		}
 		row.Digest = digest.String()
 		if row.ImageSize, row.UnpackedSize, err = image.Sizes(img.Image); err != nil {
-			return "", err
+			return err
 		}
 		d.Platforms = append(d.Platforms, row)
 	}
-	return said, nil
+	return nil
 }
 
 func (d *delivery) rows() []progress.Row {
 	var rows []progress.Row
 	for _, p := range d.Platforms {
-		rows = append(rows, progress.Row{Platform: p.Platform, Binary: p.BinarySize, Image: p.ImageSize, Unpacked: p.UnpackedSize, Digest: p.Digest})
+		rows = append(rows, progress.Row{Name: d.lane, Platform: p.Platform, Binary: p.BinarySize, Image: p.ImageSize, Unpacked: p.UnpackedSize, Digest: p.Digest})
 	}
 	return rows
 }
 
+// plan is nil for an archive.
+func (d *delivery) plan() *pipeline.Plan {
+	if d.job == nil {
+		return nil
+	}
+	return d.job.plan
+}
+
 // step reports what f does.
 func (d *delivery) step(name string, f func(io.Writer) error) error {
-	step := d.display.Step("", name)
+	step := d.display.Step(d.lane, name)
 	err := f(step)
 	step.End(err)
 	return err
 }
 
-// write delivers into a file or folder, and into a container runtime where that is asked for.
-func (a *app) write(plan *pipeline.Plan) (deliver, error) {
+// write delivers into a file or folder, and into a container runtime where that is asked for. It is one of several images.
+func (a *app) write(j *job, images int) (deliver, error) {
+	plan := j.plan
 	if plan == nil {
 		return nil, nil
 	}
 	output := a.Output
-	if output == "" {
+	switch {
+	case output == "":
 		output = filepath.Join("dist", plan.Name+".tar")
+	case images > 1 && strings.HasSuffix(output, ".tar"):
+		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
 	}
 	if err := writable(filepath.Dir(output)); err != nil {
 		return nil, fmt.Errorf("output %q: %w: choose another with --output", output, err)
@@ -336,24 +449,33 @@ func writable(dir string) error {
 }
 
 // pushFrom delivers to a registry what is built from the folder dir, with its proof.
-func (a *app) pushFrom(dir string) func(*pipeline.Plan) (deliver, error) {
-	return func(*pipeline.Plan) (deliver, error) {
+func (a *app) pushFrom(dir string) func(*job, int) (deliver, error) {
+	return func(j *job, _ int) (deliver, error) {
 		if a.Predicate != "" {
-			return nil, requests(pipeline.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}})
+			return nil, pipeline.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}}
 		}
-		return a.push(dir)
+		target := j.target
+		if j.plan == nil { // why is told by itself, and names that are filled in are not known
+			target = publish.Target{Repository: j.settings.Repository, Tags: j.settings.Tags}
+			if strings.Contains(target.Repository+strings.Join(target.Tags, ""), "{{") {
+				return nil, nil
+			}
+		}
+		return a.push(dir, target)
 	}
 }
 
 // push delivers to a registry, with its proof.
-func (a *app) push(dir string) (deliver, error) {
-	target := publish.Target{Repository: a.Repository, Tags: a.Tags}
-	var faults []error
-	for _, fault := range target.Validate() {
-		faults = append(faults, fault)
+func (a *app) push(dir string, target publish.Target) (deliver, error) {
+	var faults pipeline.Faults
+	for _, f := range target.Validate() {
+		faults = append(faults, pipeline.Fault{Field: f.Field, Value: f.Value, Problem: f.Problem, Remedy: f.Remedy})
 	}
 	prover, err := a.newProver(dir)
-	if err := requests(append(faults, err)...); err != nil {
+	if faults != nil {
+		err = errors.Join(faults, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, d *delivery) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -85,9 +87,28 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	return names, dir, nil
 }
 
+// checked decides how the source in dir is looked at: by the defaults of slipway.yaml, where there are any.
+func (a *app) checked(ctx context.Context, dir string) (*pipeline.Plan, error) {
+	resolve := func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
+		plan, err := pipeline.ResolveChecks(ctx, source, configs[0])
+		return []*pipeline.Plan{plan}, []error{err}
+	}
+	choose := func(file *project.Project) ([]project.Image, error) {
+		if file == nil {
+			return []project.Image{{}}, nil
+		}
+		return []project.Image{file.Defaults}, nil
+	}
+	jobs, err := a.decide(ctx, dir, choose, resolve, false)
+	if err != nil {
+		return nil, err
+	}
+	return jobs[0].plan, nil
+}
+
 // check runs the checks, and tells what they found on standard output.
 func (a *app) check(ctx context.Context, names []string, dir string) (err error) {
-	plan, planErr := a.plan(ctx, dir)
+	plan, planErr := a.checked(ctx, dir)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
 	var reportErr error

@@ -20,6 +20,8 @@ import (
 // options are the settings that say where results go and how the command works. What the image is, is in
 // [pipeline.Config].
 type options struct {
+	// All says that all images of slipway.yaml are meant.
+	All        bool     `env:"SLIPWAY_ALL"`
 	Output     string   `env:"SLIPWAY_OUTPUT"`
 	Load       bool     `env:"SLIPWAY_LOAD"`
 	Repository string   `env:"SLIPWAY_REPOSITORY"`
@@ -50,6 +52,8 @@ type settings struct {
 	// caCertFiles take the place of config.CACerts.
 	caCertFiles []string
 	options
+	// flagsOf are the flags that fill a setting, by its variable: one of each command that has it.
+	flagsOf map[string][]*pflag.Flag
 }
 
 // read fills s from the environment.
@@ -99,13 +103,17 @@ func requests(errs ...error) error {
 // flags are the flags of one command. Each stands for a field of the settings, whose value, filled from the environment,
 // is its default; its help names the variable.
 type flags struct {
-	command *cobra.Command
-	set     *pflag.FlagSet
-	names   map[any]string // variables, by the field's address
+	settings *settings
+	command  *cobra.Command
+	set      *pflag.FlagSet
+	names    map[any]string // variables, by the field's address
 }
 
 func (s *settings) flags(c *cobra.Command) flags {
-	f := flags{c, c.Flags(), map[any]string{}}
+	if s.flagsOf == nil {
+		s.flagsOf = map[string][]*pflag.Flag{}
+	}
+	f := flags{s, c, c.Flags(), map[any]string{}}
 	for _, target := range []any{&s.config, &s.options} {
 		v := reflect.ValueOf(target).Elem()
 		for i := range v.NumField() {
@@ -118,22 +126,34 @@ func (s *settings) flags(c *cobra.Command) flags {
 
 func (f flags) usage(field any, text string) string { return text + " (" + f.names[field] + ")" }
 
+// fills notes that the flag fills the field.
+func (f flags) fills(field any, name string) {
+	variable := f.names[field]
+	f.settings.flagsOf[variable] = append(f.settings.flagsOf[variable], f.set.Lookup(name))
+}
+
 func (f flags) text(p *string, name, text string, choices ...string) {
 	f.set.StringVar(p, name, *p, f.usage(p, text))
+	f.fills(p, name)
 	f.complete(name, choices)
 }
 
-func (f flags) yes(p *bool, name, text string) { f.set.BoolVar(p, name, *p, f.usage(p, text)) }
+func (f flags) yes(p *bool, name, text string) {
+	f.set.BoolVar(p, name, *p, f.usage(p, text))
+	f.fills(p, name)
+}
 
 // commas is a list whose values have no commas of their own.
 func (f flags) commas(p *[]string, name, text string, choices ...string) {
 	f.set.StringSliceVar(p, name, *p, f.usage(p, text))
+	f.fills(p, name)
 	f.complete(name, choices)
 }
 
 // lines is a list of free text: a flag is one value, a variable has one on each line.
 func (f flags) lines(p *[]string, name, text string) {
 	f.set.StringArrayVar(p, name, *p, f.usage(p, text))
+	f.fills(p, name)
 }
 
 func (f flags) complete(name string, choices []string) {
@@ -148,6 +168,7 @@ func (f flags) complete(name string, choices []string) {
 // plan defines the flags that decide what the image is.
 func (f flags) plan(s *settings) {
 	c := &s.config
+	f.text(&c.Name, "name", "`NAME` of the image; default: that of its first program")
 	f.commas(&c.Packages, "package", "main package to build, a `FOLDER` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
 	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
 	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(pipeline.Runtimes(), ", ")+"; default: distroless", pipeline.Runtimes()...)
@@ -157,23 +178,29 @@ func (f flags) plan(s *settings) {
 	f.commas(&c.BuilderPackages, "builder-package", "`PACKAGE` to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo dynamic; several by commas; nothing is installed on this machine")
 	f.commas(&c.RuntimePackages, "runtime-package", "`PACKAGE` of Alpine to install in the image, with --runtime alpine; several by commas; needs a Dagger engine")
 	f.commas(&c.BuildTags, "build-tags", "build constraints to satisfy, by commas, as go build -tags takes them")
-	f.text(&c.LDFlags, "ldflags", "more flags for the linker, after -s -w")
-	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version=v1.2.3; repeat for more")
+	f.text(&c.LDFlags, "ldflags", "more flags for the linker, after -s -w; a template")
+	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version={{.Git.Tag}}; a template; repeat for more")
 	f.text(&c.CGO, "cgo", "compile with cgo: `dynamic`, which is what --cgo alone means, needs a runtime with glibc, such as distroless-base; static links all of C into the program, for any runtime", "dynamic", "static", "false")
 	f.set.Lookup("cgo").NoOptDefVal = "dynamic"
 	f.yes(&c.TZData, "tzdata", "compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none")
 	f.yes(&c.Debug, "debug", "keep symbols, leave optimisations out, and run the program under Delve, which listens on port 40000 for a remote debugger")
 	f.set.StringArrayVar(&s.caCertFiles, "ca-cert", nil, f.usage(&c.CACerts, "`FILE` with root certificates, in PEM, that the image and the build trust besides the public ones; repeat for more; the variable holds the certificates themselves"))
+	f.fills(&c.CACerts, "ca-cert")
 	f.commas(&c.Ports, "port", "`PORT` that the program listens on, like 8080 or 53/udp; several by commas")
 	f.lines(&c.Env, "env", "environment variable of the image, as `KEY=VALUE`; repeat for more")
 	f.lines(&c.Args, "arg", "default `ARGUMENT` of the program; repeat for more")
 	f.text(&c.User, "user", "numeric `UID[:GID]` to run as; default: 65532:65532, and 1000:1000 on alpine and scratch")
 	f.yes(&c.AllowRoot, "allow-root", "permit --user 0")
-	f.lines(&c.Labels, "label", "label of the image, as `KEY=VALUE`; repeat for more")
-	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; repeat for more")
+	f.lines(&c.Labels, "label", "label of the image, as `KEY=VALUE`; a template; repeat for more")
+	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; a template; repeat for more")
 	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
 	f.commas(&c.Writable, "writable", "`FOLDER` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
 	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
+}
+
+// all defines the flag that takes the place of names.
+func (f flags) all(o *options) {
+	f.yes(&o.All, "all", "all images of slipway.yaml")
 }
 
 // work defines the flags that say how the command works.

@@ -23,20 +23,21 @@ import (
 
 func (a *app) pinCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "pin [flags] [DIR]",
+		Use:   "pin [flags] [NAME...] [DIR]",
 		Short: "Write down the digests of the images that builds need",
 		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of
 all that ` + pipeline.LockFile + ` has already, and write them into that file, beside go.work or else
 go.mod. From then on every build takes these images, whatever their tags come to mean. One file
-serves all builds of its folder: run slipway pin once for each of them, such as for each runtime.
+serves all builds of its folder: name the images of slipway.yaml or give --all, or run slipway pin
+once for each build, such as for each runtime.
 To drop what no build needs any more, delete the file first, or its lines.`,
 		Example: `  slipway pin                          for what slipway build does here
   slipway pin --runtime alpine         for another build of the same folder
   slipway pin --check                  in CI: fail and say which tags have moved`,
-		Args: oneDir,
-		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), dirOf(args)) },
+		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), args) },
 	}
 	f := a.flags(c)
+	f.all(&a.options)
 	f.yes(&a.PinCheck, "check", "write nothing; fail if a tag has moved since, or an image of the build is not in the file")
 	f.plan(&a.settings)
 	f.mirrors(&a.options)
@@ -44,8 +45,12 @@ To drop what no build needs any more, delete the file first, or its lines.`,
 	return c
 }
 
-func (a *app) pin(ctx context.Context, dir string) error {
-	plan, _, planErr := a.planBy(ctx, dir, pipeline.ResolveUnlocked)
+func (a *app) pin(ctx context.Context, args []string) error {
+	names, dir, err := nameArgs(args)
+	if err != nil {
+		return err
+	}
+	jobs, planErr := a.jobs(ctx, dir, names, pipeline.ResolveUnlocked)
 	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {
@@ -53,13 +58,31 @@ func (a *app) pin(ctx context.Context, dir string) error {
 	}
 	defer client.Close()
 	defer display.Close()
+	floating := map[string][]string{} // by the file that is to have them
+	for _, j := range jobs {
+		file := filepath.Join(dir, j.plan.Source.Dir, pipeline.LockFile)
+		floating[file] = append(floating[file], j.plan.Floating()...)
+	}
+	for _, file := range slices.Sorted(maps.Keys(floating)) {
+		if err := a.pinFile(ctx, client, display, file, floating[file]); err != nil {
+			return err
+		}
+	}
+	_ = display.Close() // the work is done
+	if a.PinCheck {
+		return nil
+	}
+	_, err = fmt.Fprintln(a.stdout, strings.Join(slices.Sorted(maps.Keys(floating)), "\n"))
+	return err
+}
 
-	file := filepath.Join(dir, plan.Source.Dir, pipeline.LockFile)
+// pinFile brings a file up to date, or says whether it is.
+func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, file string, floating []string) error {
 	old, text, err := readLock(file)
 	if err != nil {
 		return err
 	}
-	refs := slices.Concat(slices.Collect(maps.Keys(old)), plan.Floating())
+	refs := slices.Concat(slices.Collect(maps.Keys(old)), floating)
 	slices.Sort(refs)
 	lock, err := digests(ctx, client, display, slices.Compact(refs))
 	if err != nil {
@@ -75,14 +98,10 @@ func (a *app) pin(ctx context.Context, dir string) error {
 	for _, change := range changes {
 		display.Note(change)
 	}
-	if lock.String() != text {
-		if err := replaceFile(file, lock.String()); err != nil {
-			return err
-		}
+	if lock.String() == text {
+		return nil
 	}
-	_ = display.Close() // the work is done
-	_, err = fmt.Fprintln(a.stdout, file)
-	return err
+	return replaceFile(file, lock.String())
 }
 
 // readLock reads a lock and its text; both are empty where there is no such file.

@@ -126,7 +126,7 @@ func (p *prover) documents(ctx context.Context, d *delivery, repository string) 
 	if o.SBOM == "" && o.Provenance == nil {
 		return nil, nil
 	}
-	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan)}
+	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan())}
 	err = d.step("attest", func(io.Writer) (err error) {
 		documents, err = proof.Documents(ctx, d.built.Artifact, o)
 		return err
@@ -139,16 +139,16 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 	switch {
 	case p.predicate != nil:
 		return func(provenance.Image) (any, error) { return p.predicate, nil }
-	case d.plan == nil || !p.app.Provenance:
+	case d.job == nil || !p.app.Provenance:
 		return nil
 	}
 	build := provenance.Build{
-		Plan: d.plan, Config: d.config, Engine: p.app.engineKind(), Version: versionText(),
+		Plan: d.job.plan, Config: d.job.settings.Config, Engine: p.app.engineKind(), Version: versionText(),
 		Source: provenance.ReadSource(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
 		Started: p.begun, Finished: time.Now(),
 	}
 	if build.Engine == "dagger" {
-		build.BuilderImage.Name = d.plan.Builder // by its tag: the engine does not tell the digest
+		build.BuilderImage.Name = d.job.plan.Builder // by its tag: the engine does not tell the digest
 	}
 	return func(base provenance.Image) (any, error) { return build.Predicate(base) }
 }
@@ -290,22 +290,28 @@ func describe(ref name.Reference, verified []proof.Verified) string {
 
 func (a *app) sbomCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "sbom [flags] [DIR|ARCHIVE|REFERENCE]",
+		Use:   "sbom [flags] [NAME] [DIR|ARCHIVE|REFERENCE]",
 		Short: "Write the bill of materials of an image",
 		Long: `Write the bill of materials of an image to standard output: of the one that slipway build makes
-of the Go module in DIR (default: the current folder), of an OCI archive or layout folder, or of a
+of the Go module in DIR (default: the current folder), of an image of slipway.yaml, of an OCI archive or layout folder, or of a
 published image. It says what the programs were built from and what the base consists of, for one
 platform.`,
 		Example: `  slipway sbom --platform linux/amd64 > sbom.cdx.json
   slipway sbom --format spdx dist/api.tar
   slipway sbom --platform linux/arm64 ghcr.io/me/api:v1.2.3`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(args), strings.Join(args, ", "))}
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && strings.Contains(args[0], "/") { // also a reference
+				return a.sbom(c.Context(), args[0], nil)
 			}
-			return nil
+			names, source, err := nameArgs(args)
+			if err == nil && len(names) > 1 {
+				err = requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(names), strings.Join(names, ", "))}
+			}
+			if err != nil {
+				return err
+			}
+			return a.sbom(c.Context(), source, names)
 		},
-		RunE: func(c *cobra.Command, args []string) error { return a.sbom(c.Context(), dirOf(args)) },
 	}
 	f := a.flags(c)
 	f.text(&a.Format, "format", "`FORMAT` of the bill of materials: "+strings.Join(sbomFormats(), " or ")+"; default: cyclonedx", sbomFormats()...)
@@ -315,14 +321,14 @@ platform.`,
 }
 
 // sbom finds out what source is: a folder with Go in it is built, all else has an image in it.
-func (a *app) sbom(ctx context.Context, source string) error {
+func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	format, err := format("format", a.Format)
 	if err != nil {
 		return requests(a.environment, err)
 	}
 	o := sbom.Options{Version: versionText()}
 	if info, err := os.Stat(source); err == nil && info.IsDir() && !isLayout(source) {
-		return a.sbomOfSource(ctx, source, format, o)
+		return a.sbomOfSource(ctx, source, names, format, o)
 	} else if err == nil && info.IsDir() {
 		return a.sbomOfImage(ctx, "oci:"+source, filepath.Base(source), format, o)
 	} else if err == nil {
@@ -342,16 +348,17 @@ func isLayout(dir string) bool {
 }
 
 // sbomOfSource builds the image of one platform, since a bill of materials is of one image.
-func (a *app) sbomOfSource(ctx context.Context, dir string, format sbom.Format, o sbom.Options) error {
+func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, format sbom.Format, o sbom.Options) error {
 	if len(a.config.Platforms) == 0 {
 		a.config.Platforms = []string{defaultSBOMPlatform}
 	}
 	if len(a.config.Platforms) > 1 {
 		return requests(a.environment, severalPlatforms(a.config.Platforms))
 	}
-	return a.work(ctx, dir, func(plan *pipeline.Plan) (deliver, error) {
+	jobs, err := a.jobs(ctx, dir, names, pipeline.ResolveAll)
+	return a.work(ctx, dir, false, jobs, err, func(*job, int) (deliver, error) {
 		return func(ctx context.Context, d *delivery) (string, error) {
-			o.Name, o.Modules = d.plan.Name, a.modules(dir, d.plan)
+			o.Name, o.Modules = d.Name, a.modules(dir, d.job.plan)
 			return encodeSBOM(ctx, d.built.Images[0].Image, format, o)
 		}, nil
 	})

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,32 +53,15 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 	return root
 }
 
-// oneDir lets a command take the source's folder as its only argument.
-func oneDir(_ *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s", len(args), strings.Join(args, ", "))}
-	}
-	return nil
-}
-
-// dirOf is the source's folder.
-func dirOf(args []string) string {
-	if len(args) == 0 {
-		return "."
-	}
-	return args[0]
-}
-
 func (a *app) planCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "plan [flags] [DIR]",
+		Use:   "plan [flags] [NAME] [DIR]",
 		Short: "Show what a build would do, without doing it",
 		Example: `  slipway plan                         what slipway build would do here
   slipway plan --runtime alpine --json | jq .image
   slipway plan --json > plan.json      to compare with the next one`,
-		Args: oneDir,
 		RunE: func(c *cobra.Command, args []string) error {
-			plan, err := a.plan(c.Context(), dirOf(args))
+			plan, err := a.plan(c.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -101,15 +79,14 @@ func (a *app) planCommand() *cobra.Command {
 
 func (a *app) dockerfileCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "dockerfile [flags] [DIR]",
+		Use:   "dockerfile [flags] [NAME] [DIR]",
 		Short: "Write the Dockerfile that a build stands for",
 		Long: `Write the multi-stage Dockerfile that a build stands for, with cache mounts and a stage that
 cross-compiles. Slipway itself does not use it.`,
 		Example: `  slipway dockerfile > Dockerfile
   slipway dockerfile | docker buildx build --platform linux/amd64,linux/arm64 -f - .`,
-		Args: oneDir,
 		RunE: func(c *cobra.Command, args []string) error {
-			plan, err := a.plan(c.Context(), dirOf(args))
+			plan, err := a.plan(c.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -137,62 +114,20 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-// plan decides what building dir means.
-func (a *app) plan(ctx context.Context, dir string) (*pipeline.Plan, error) {
-	plan, _, err := a.planBy(ctx, dir, pipeline.Resolve)
-	return plan, err
-}
-
-// planBy is plan, decided by resolve. It returns the settings too, with what auto stands for.
-func (a *app) planBy(
-	ctx context.Context, dir string, resolve func(context.Context, fs.FS, pipeline.Config) (*pipeline.Plan, error),
-) (*pipeline.Plan, pipeline.Config, error) {
-	if a.environment != nil {
-		return nil, a.config, a.environment
-	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, a.config, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
-	}
-	config := a.config
-	if config.Revision == "auto" {
-		revision, err := headRevision(ctx, dir)
-		if err != nil {
-			return nil, config, err
-		}
-		config.Revision = revision
-	}
-	// Files that cannot be read are told together with all else that is wrong.
-	certs, certErr := a.readCACerts()
-	config.CACerts = certs
-	plan, err := resolve(ctx, os.DirFS(dir), config)
-	return plan, config, errors.Join(certErr, err)
-}
-
-// headRevision asks git for the commit of dir. A work tree that differs from it is marked: the image is not what the
-// commit holds.
-func headRevision(ctx context.Context, dir string) (string, error) {
-	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
-		if err != nil {
-			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-				err = fmt.Errorf("git: %s", bytes.TrimSpace(exit.Stderr))
-			}
-			return "", pipeline.Faults{{Field: "revision", Value: "auto", Problem: err.Error(), Remedy: "give the commit's hash, or build in a git repository"}}
-		}
-		return strings.TrimSpace(string(out)), nil
-	}
-	commit, err := git("rev-parse", "HEAD")
+// plan decides what building the one image that args mean does.
+func (a *app) plan(ctx context.Context, args []string) (*pipeline.Plan, error) {
+	names, dir, err := nameArgs(args)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	changes, err := git("status", "--porcelain", "--", ".")
-	if err != nil {
-		return "", err
+	jobs, err := a.jobs(ctx, dir, names, pipeline.ResolveAll)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(jobs) > 1:
+		return nil, requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(jobs), strings.Join(names, ", "))}
 	}
-	if changes != "" {
-		commit += "-dirty"
-	}
-	return commit, nil
+	return jobs[0].plan, nil
 }
 
 func (a *app) printJSON(v any) error {

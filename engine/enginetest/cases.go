@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -495,4 +496,76 @@ func tarLayer(t *testing.T, files map[string]string) v1.Layer {
 		tarball.WithMediaType(types.DockerLayer))
 	require.NoError(t, err)
 	return layer
+}
+
+// several builds a few images at once: each as it is alone, one that fails apart from the others, and two programs of one name
+// apart from each other.
+func (s suite) several(t *testing.T) {
+	dir := extract(t, `
+-- go.mod --
+module example.com/shop
+
+go 1.26.8
+-- api/server/main.go --
+package main
+
+func main() { println("api") }
+-- web/server/main.go --
+package main
+
+func main() { println("web") }
+-- job/main.go --
+package main
+
+func main() { println("job") }
+-- broken/main.go --
+package main
+
+func main() { missing() }
+`)
+	configs := []pipeline.Config{
+		{Name: "api", Packages: []string{"api/server"}, Runtime: "scratch", Platforms: []string{"linux/amd64"}},
+		{Name: "broken", Packages: []string{"broken"}, Runtime: "scratch", Platforms: []string{"linux/amd64"}},
+		{Name: "web", Packages: []string{"web/server"}, Runtime: "scratch", Platforms: []string{"linux/amd64"}},
+		{Name: "job", Packages: []string{"job"}, Runtime: "scratch", Platforms: []string{"linux/amd64", "linux/arm64"}, Ports: []string{"80"}},
+	}
+	plans, errs := pipeline.ResolveAll(t.Context(), os.DirFS(dir), configs)
+	require.NoError(t, errors.Join(errs...))
+
+	before := snapshot(t, dir)
+	e := s.newEngine(t)
+	var mu sync.Mutex
+	digests := map[string]string{}
+	e.Build(t.Context(), dir, plans, engine.Discard, func(i int, r *engine.Result, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		assert.NotContains(t, digests, plans[i].Name, "told once")
+		if plans[i].Name == "broken" {
+			assert.ErrorContains(t, err, "undefined: missing")
+			assert.NotContains(t, err.Error(), "server")
+			digests["broken"] = ""
+			return
+		}
+		if !assert.NoError(t, err) {
+			return
+		}
+		for n, img := range r.Images {
+			assertConfig(t, plans[i], plans[i].Compile[n].Platform, img)
+			assertPrograms(t, plans[i], plans[i].Compile[n], img)
+		}
+		digest, err := r.Artifact.Digest()
+		assert.NoError(t, err)
+		digests[plans[i].Name] = digest.String()
+		assert.NoError(t, r.Close())
+	})
+	assert.Equal(t, before, snapshot(t, dir), "the source is left alone")
+	require.Len(t, digests, len(plans))
+	for i, plan := range plans {
+		if plan.Name == "broken" {
+			continue
+		}
+		digest, err := s.mustBuild(t, dir, configs[i]).Artifact.Digest()
+		require.NoError(t, err)
+		assert.Equal(t, digest.String(), digests[plan.Name], "%s is what it is alone", plan.Name)
+	}
 }

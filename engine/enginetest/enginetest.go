@@ -40,6 +40,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("scratch", s.scratch)
 	t.Run("dependency", s.dependency)
 	t.Run("workspace", s.workspace)
+	t.Run("several", s.several)
 	t.Run("reads", s.reads)
 	t.Run("settings", s.settings)
 	t.Run("base", s.base)

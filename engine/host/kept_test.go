@@ -42,7 +42,7 @@ func (b builder) build(dir string, config pipeline.Config) (digest string, size 
 	if err != nil {
 		return "", 0, err
 	}
-	built, err := b.Build(context.Background(), dir, plan, engine.Discard)
+	built, err := engine.BuildOne(context.Background(), b, dir, plan, engine.Discard)
 	if err != nil {
 		return "", 0, err
 	}
@@ -166,7 +166,7 @@ func TestSideBySide(t *testing.T) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			built, err := host.New(&image.Bases{Store: store}, os.Environ()).Build(context.Background(), dir, plan, engine.Discard)
+			built, err := engine.BuildOne(context.Background(), host.New(&image.Bases{Store: store}, os.Environ()), dir, plan, engine.Discard)
 			if !assert.NoError(t, err) {
 				return
 			}

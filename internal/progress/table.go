@@ -2,6 +2,7 @@ package progress
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -10,6 +11,10 @@ import (
 
 // Row is the image of one platform in the summary. Sizes are in bytes.
 type Row struct {
+	// Name is the image's, where there are several.
+	Name string `json:"name,omitempty"`
+	// Failed says that the image of that name was not built or did not get where it should.
+	Failed   bool   `json:"failed,omitempty"`
 	Platform string `json:"platform"`
 	// Binary is the size of the program, of all together where the image has several.
 	Binary int64 `json:"binarySize"`
@@ -28,15 +33,20 @@ const (
 
 // table returns the lines of the summary for people, each digest cut to so many hexadecimal digits.
 func table(rows []Row, digits int, c colours) []string {
+	headers := []string{"PLATFORM", "BINARY", "IMAGE", "UNPACKED", "DIGEST"}
+	names := slices.ContainsFunc(rows, func(r Row) bool { return r.Name != "" })
+	if names {
+		headers = append([]string{"NAME"}, headers...)
+	}
 	t := lipglosstable.New().
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).BorderHeader(false).
-		Headers("PLATFORM", "BINARY", "IMAGE", "UNPACKED", "DIGEST").
+		Headers(headers...).
 		StyleFunc(func(row, col int) lipgloss.Style {
 			style := lipgloss.NewStyle()
 			if row == lipglosstable.HeaderRow {
 				style = c.dim
 			}
-			if 1 <= col && col <= 3 {
+			if size := len(headers) - col; 2 <= size && size <= 4 {
 				style = style.Align(lipgloss.Right)
 			}
 			return style.PaddingLeft(2)
@@ -46,7 +56,14 @@ func table(rows []Row, digits int, c colours) []string {
 		if algorithm, hex, ok := strings.Cut(digest, ":"); ok {
 			digest = algorithm + ":" + hex[:min(digits, len(hex))]
 		}
-		t.Row(r.Platform, size(r.Binary), size(r.Image), size(r.Unpacked), digest)
+		cells := []string{r.Platform, size(r.Binary), size(r.Image), size(r.Unpacked), digest}
+		if r.Failed {
+			cells = []string{c.bad.Render("failed"), "", "", "", ""}
+		}
+		if names {
+			cells = append([]string{r.Name}, cells...)
+		}
+		t.Row(cells...)
 	}
 	lines := strings.Split(t.Render(), "\n")
 	for i, line := range lines {

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/pipeline/environ"
+	"github.com/slipway-ci/slipway/project"
+	"github.com/slipway-ci/slipway/publish"
+)
+
+// job is an image that is to be built.
+type job struct {
+	// settings are those of slipway.yaml, of variables and of flags.
+	settings project.Image
+	plan     *pipeline.Plan
+	target   publish.Target
+}
+
+// oneDir says whether args are what a command takes that builds nothing by name: at most one folder.
+func oneDir(args []string) error {
+	if len(args) > 1 {
+		return requestError{fmt.Errorf("one folder is looked at at a time, and %d were given: %s", len(args), strings.Join(args, ", "))}
+	}
+	return nil
+}
+
+// dirOf is the source's folder.
+func dirOf(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+// nameArgs tells names of images from the source's folder. A bare word is a folder unless slipway.yaml, in the folder that is
+// named beside it or else in the current one, has an image of that name.
+func nameArgs(args []string) (names []string, dir string, err error) {
+	var dirs, words []string
+	for _, arg := range args {
+		if arg == "." || arg == ".." || strings.ContainsAny(arg, `/\`) {
+			dirs = append(dirs, arg)
+		} else {
+			words = append(words, arg)
+		}
+	}
+	if len(dirs) == 0 {
+		p, err := project.Read(os.DirFS("."))
+		if err != nil {
+			return nil, "", err
+		}
+		isName := func(word string) bool {
+			return p != nil && slices.ContainsFunc(p.Images, func(i project.Image) bool { return i.Name == word })
+		}
+		if len(words) == 1 && !isName(words[0]) {
+			return nil, words[0], nil
+		}
+		if p == nil && len(words) > 1 {
+			return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s; several images are built by their names in %s",
+				len(words), strings.Join(words, ", "), project.File)}
+		}
+		return words, ".", nil
+	}
+	if len(dirs) > 1 {
+		return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s", len(dirs), strings.Join(dirs, ", "))}
+	}
+	return words, dirs[0], nil
+}
+
+// given says whether a setting of [project.Image], by its key, was given by a flag or a variable.
+func (a *app) given(key string) bool {
+	variable := environ.Name(project.Fields()[key])
+	for _, flag := range a.flagsOf[variable] {
+		if flag.Changed {
+			return true
+		}
+	}
+	return a.variable(variable) != ""
+}
+
+// resolver decides what building the images of a source means.
+type resolver func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error)
+
+// jobs decides what to build in dir: the images of these names, all of them, or the only one that there is.
+func (a *app) jobs(ctx context.Context, dir string, names []string, resolve resolver) ([]*job, error) {
+	return a.decide(ctx, dir, func(file *project.Project) ([]project.Image, error) { return a.choose(file, dir, names) }, resolve, false)
+}
+
+// pushed is jobs for who pushes: it reads where to, as well.
+func (a *app) pushed(ctx context.Context, dir string, names []string) ([]*job, error) {
+	return a.decide(ctx, dir, func(file *project.Project) ([]project.Image, error) { return a.choose(file, dir, names) }, pipeline.ResolveAll, true)
+}
+
+// decide is jobs, of the images that choose finds in slipway.yaml; the file is nil where there is none.
+func (a *app) decide(
+	ctx context.Context, dir string, choose func(file *project.Project) ([]project.Image, error), resolve resolver, push bool,
+) ([]*job, error) {
+	if a.environment != nil {
+		return nil, a.environment
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
+	}
+	source := os.DirFS(dir)
+	file, err := project.Read(source)
+	if err != nil {
+		return nil, err
+	}
+	images, err := choose(file)
+	if err != nil {
+		return nil, err
+	}
+	// Files that cannot be read are told together with all else that is wrong.
+	certs, certErr := a.readCACerts()
+	over := project.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
+	over.CACerts = certs
+	var jobs []*job
+	var texts []string
+	for _, image := range images {
+		image = image.Over(over, a.given)
+		image.VulnDB = a.config.VulnDB // no image has one of its own
+		jobs = append(jobs, &job{settings: image})
+		texts = append(texts, image.Templates()...)
+		if push {
+			texts = append(append(texts, image.Repository), image.Tags...)
+		}
+	}
+	facts := pipeline.Facts{Env: variables(a.environ)}
+	if pipeline.NeedsGit(texts...) {
+		if facts.Git, err = readGit(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	configs := make([]pipeline.Config, len(jobs))
+	for i, j := range jobs {
+		config := &j.settings.Config
+		config.Facts = facts
+		if config.Revision == "auto" {
+			if config.Revision, err = headRevision(ctx, dir); err != nil {
+				return nil, err
+			}
+		}
+		configs[i] = *config
+	}
+	plans, errs := resolve(ctx, source, configs)
+	for i, j := range jobs {
+		if errs[i] != nil {
+			errs[i] = j.located(errs[i])
+			continue
+		}
+		j.plan = plans[i]
+		if push {
+			j.target, errs[i] = j.readTarget()
+		}
+	}
+	return jobs, once(append(errs, certErr, sameTarget(jobs)))
+}
+
+// choose finds the images to build; file is nil where there is none.
+func (a *app) choose(file *project.Project, dir string, names []string) ([]project.Image, error) {
+	where := filepath.Join(dir, project.File)
+	fault := func(field, value, problem, remedy string) ([]project.Image, error) {
+		return nil, pipeline.Faults{{Field: field, Value: value, Problem: problem, Remedy: remedy}}
+	}
+	switch {
+	case a.All && len(names) > 0:
+		return fault("all", strings.Join(names, " "), "names besides --all", "leave one of the two out")
+	case file == nil && a.All:
+		return fault("all", "", "there is no "+where, "list the images there, or leave --all out")
+	case file == nil && len(names) > 0:
+		return fault("image", names[0], "there is no "+where, "list the images there, or name a folder like ./"+names[0])
+	case file == nil:
+		return []project.Image{{}}, nil
+	case a.All:
+		names = file.Names()
+	case len(names) > 0:
+	case a.given("packages"):
+		return []project.Image{file.Defaults}, nil
+	case len(file.Images) == 1:
+		names = file.Names()
+	default:
+		return fault("image", "", fmt.Sprintf("%d images to choose from in %s: %s", len(file.Images), where, strings.Join(file.Names(), ", ")),
+			"name one or more, or give --all")
+	}
+	if len(names) > 1 {
+		for _, key := range []string{"name", "packages"} {
+			if a.given(key) {
+				return fault(strings.TrimSuffix(key, "s"), "", "given for several images", "give it in "+where+", for each its own")
+			}
+		}
+	}
+	var chosen []project.Image
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if !slices.Contains(file.Names(), name) {
+			return fault("image", name, "not in "+where, "choose from "+strings.Join(file.Names(), ", ")+", or name a folder like ./"+name)
+		}
+	}
+	for _, image := range file.Images {
+		if slices.Contains(names, image.Name) {
+			chosen = append(chosen, image)
+		}
+	}
+	return chosen, nil
+}
+
+// located says where in slipway.yaml faults are.
+func (j *job) located(err error) error {
+	faults := pipeline.AsFaults(err)
+	if faults == nil {
+		return err
+	}
+	located := make(pipeline.Faults, len(faults))
+	for i, fault := range faults {
+		located[i] = j.settings.Locate(fault)
+	}
+	return located
+}
+
+// readTarget fills in where the image is pushed to.
+func (j *job) readTarget() (publish.Target, error) {
+	var faults pipeline.Faults
+	expand := func(field, text string) string {
+		filled, err := j.settings.Facts.Expand(field, j.plan.Name, text)
+		if err == nil && filled == "" && text != "" {
+			err = pipeline.Faults{{
+				Field: field, Value: text, Problem: "nothing remains when it is filled in",
+				Remedy: `name what to take instead, like {{or .Git.Tag "dev"}}`,
+			}}
+		}
+		faults = append(faults, pipeline.AsFaults(j.located(err))...)
+		return filled
+	}
+	target := publish.Target{Repository: expand("repository", j.settings.Repository)}
+	for _, tag := range j.settings.Tags {
+		target.Tags = append(target.Tags, expand("tag", tag))
+	}
+	if faults == nil {
+		return target, nil
+	}
+	return target, faults
+}
+
+// sameTarget faults two images that would be the same one in a registry.
+func sameTarget(jobs []*job) error {
+	var faults pipeline.Faults
+	names := map[string]string{}
+	for _, j := range jobs {
+		for _, tag := range j.target.Tags {
+			if j.target.Repository == "" {
+				continue
+			}
+			ref := j.target.Repository + ":" + tag
+			if other, ok := names[ref]; ok {
+				faults = append(faults, pipeline.Fault{
+					Field: "tag", Value: ref, Problem: other + " and " + j.plan.Name + " would both be it",
+					Remedy: "give each a repository or a tag of its own, such as by {{.Name}}",
+				})
+			}
+			names[ref] = j.plan.Name
+		}
+	}
+	if faults == nil {
+		return nil
+	}
+	return faults
+}
+
+// once joins errors, each fault told once: what is wrong with the source is wrong with every image.
+func once(errs []error) error {
+	var faults pipeline.Faults
+	var others []error
+	var sort func(err error)
+	sort = func(err error) {
+		if request, ok := err.(requestError); ok {
+			err = request.error
+			if pipeline.AsFaults(err) == nil {
+				others = append(others, request)
+				return
+			}
+		}
+		joined, ok := err.(interface{ Unwrap() []error })
+		switch found := pipeline.AsFaults(err); {
+		case ok:
+			for _, err := range joined.Unwrap() {
+				sort(err)
+			}
+		case err != nil && found == nil:
+			others = append(others, err)
+		default:
+			for _, fault := range found {
+				if !slices.Contains(faults, fault) {
+					faults = append(faults, fault)
+				}
+			}
+		}
+	}
+	sort(errors.Join(errs...))
+	if faults != nil {
+		others = append([]error{faults}, others...)
+	}
+	return errors.Join(others...)
+}
+
+// variables are the environment as a map.
+func variables(environ []string) map[string]string {
+	all := map[string]string{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		all[name] = value
+	}
+	return all
+}
+
+// git asks git about the repository that dir is in.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+	if err != nil {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			err = errors.New(strings.TrimSpace(string(exit.Stderr)))
+		}
+		return "", pipeline.Faults{{Field: "git", Problem: err.Error(), Remedy: "--revision auto and templates with .Git need a git repository with a commit"}}
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// headRevision is the commit of dir. A work tree that differs from it is marked: the image is not what the commit holds.
+func headRevision(ctx context.Context, dir string) (string, error) {
+	commit, err := git(ctx, dir, "rev-parse", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	changes, err := git(ctx, dir, "status", "--porcelain", "--", ".")
+	if err != nil {
+		return "", err
+	}
+	if changes != "" {
+		commit += "-dirty"
+	}
+	return commit, nil
+}
+
+// readGit finds out what templates may name.
+func readGit(ctx context.Context, dir string) (g pipeline.Git, err error) {
+	ask := func(args ...string) string {
+		said := ""
+		if err == nil {
+			said, err = git(ctx, dir, args...)
+		}
+		return said
+	}
+	lines := strings.Split(ask("-c", "log.showSignature=false", "log", "-1", "--format=%H%n%ct"), "\n")
+	tags := ask("tag", "--points-at", "HEAD", "--sort=-version:refname")
+	branch := ask("branch", "--show-current")
+	changes := ask("status", "--porcelain", "--", ".")
+	if err != nil {
+		return g, err
+	}
+	seconds, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil {
+		return g, fmt.Errorf("the time that git gives for %s: %w", lines[0], err)
+	}
+	tag, _, _ := strings.Cut(tags, "\n")
+	return pipeline.Git{
+		Commit: lines[0], ShortCommit: lines[0][:7], Timestamp: lines[1], Date: time.Unix(seconds, 0).UTC().Format(time.RFC3339),
+		Tag: tag, Branch: branch, Dirty: changes != "",
+	}, nil
+}
