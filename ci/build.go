@@ -19,26 +19,26 @@ func (m *Slipway) Plan(
 	// +optional
 	asJSON bool,
 ) (string, error) {
-	plan, err := m.plan(ctx)
+	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
 	}
 	if asJSON {
-		text, err := json.MarshalIndent(plan, "", "  ")
+		text, err := json.MarshalIndent(one.plan, "", "  ")
 		return string(text), err
 	}
 	var text strings.Builder
-	err = plan.WriteText(&text)
+	err = one.plan.WriteText(&text)
 	return text.String(), err
 }
 
 // Write the multi-stage Dockerfile that a build stands for
 func (m *Slipway) Dockerfile(ctx context.Context) (string, error) {
-	plan, err := m.plan(ctx)
+	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
 	}
-	return dockerfile.Render(plan)
+	return dockerfile.Render(one.plan)
 }
 
 // Build the image for one platform: a container ready for terminal, as-service or export
@@ -86,15 +86,15 @@ func (m *Slipway) Binary(
 
 // Compile all programs for all platforms, each platform in a folder like linux-arm64
 func (m *Slipway) Binaries(ctx context.Context) (*dagger.Directory, error) {
-	build, plan, err := m.open(ctx)
+	build, one, err := m.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := build.Guard(ctx, plan.Compile...); err != nil {
+	if err := build.Guard(ctx, one.plan.Compile...); err != nil {
 		return nil, err
 	}
 	all := dag.Directory()
-	for _, compile := range plan.Compile {
+	for _, compile := range one.plan.Compile {
 		programs, err := own[*dagger.Directory](ctx, build.Programs(compile))
 		if err != nil {
 			return nil, err
@@ -129,10 +129,11 @@ func (m *Slipway) Serve(ctx context.Context) (*dagger.Service, error) {
 
 // one is the build, and its compilation for one platform.
 func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, pipeline.Compile, error) {
-	build, plan, err := m.open(ctx)
+	build, image, err := m.open(ctx)
 	if err != nil {
 		return nil, pipeline.Compile{}, err
 	}
+	plan := image.plan
 	wanted := platform
 	if wanted == "" {
 		own, err := dag.DefaultPlatform(ctx)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
 )
 
 // Check that go.sum is complete, that the modules are what it says, and that go.mod is tidy
@@ -70,7 +72,21 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 
 // results also returns the folder that the checks ran in.
 func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
-	build, plan, err := m.open(ctx)
+	// The source is looked at as the defaults of slipway.yaml say, whichever of its programs are built.
+	all, err := m.images(ctx, func(file *project.Project) ([]project.Image, error) {
+		if file == nil {
+			return []project.Image{{}}, nil
+		}
+		return []project.Image{file.Defaults}, nil
+	}, func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
+		plan, err := pipeline.ResolveChecks(ctx, source, configs[0])
+		return []*pipeline.Plan{plan}, []error{err}
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	plan := all[0].plan
+	connect, err := m.connect(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -85,6 +101,6 @@ func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result,
 			return nil, "", err
 		}
 	}
-	results, err := check.Run(ctx, build, plan, names, o)
+	results, err := check.Run(ctx, connect(plan), plan, names, o)
 	return results, plan.Source.Dir, err
 }

@@ -7,7 +7,10 @@
 //	dagger call build terminal
 //	dagger call publish --repository ghcr.io/me/api --tags v1.2.3
 //
-// Everything is decided before anything runs: `dagger call plan` shows it.
+// Everything is decided before anything runs: `dagger call plan` shows it. Where slipway.yaml lists several images:
+//
+//	dagger call image --name api build terminal
+//	dagger call publish-all
 package main
 
 import (
@@ -41,6 +44,9 @@ type Slipway struct {
 	Goproxy *dagger.Secret
 	// +private
 	VulnDB *dagger.Directory
+	// Chosen is the name of an image of slipway.yaml; empty for the only one that there is.
+	// +private
+	Chosen string
 }
 
 // What the program runs in.
@@ -197,18 +203,22 @@ func New(
 		}
 		certs.WriteString(text + "\n")
 	}
+	epoch := ""
+	if sourceDateEpoch != 0 {
+		epoch = strconv.Itoa(sourceDateEpoch)
+	}
 	settings, err := json.Marshal(pipeline.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
 		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
 		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debug,
 		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
-		Files: files, Writable: writable, Revision: revision, SourceDateEpoch: strconv.Itoa(sourceDateEpoch),
+		Files: files, Writable: writable, Revision: revision, SourceDateEpoch: epoch,
 		RuntimePackages: runtimePackages, CACerts: certs.String(), VulnDB: vulndb,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles}, nil
+	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles, ""}, nil
 }
 
 // ignoredBy are the patterns of files that a build does not get: git's own, and those of .dockerignore. What .gitignore

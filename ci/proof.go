@@ -58,8 +58,8 @@ func (m *Slipway) Sbom(
 	return own[*dagger.File](ctx, file)
 }
 
-// proof is what the engine is to publish.
-func (m *Slipway) proof(ctx context.Context, client *sdk.Client, asked proof) (full engine.Proof, err error) {
+// full is what the engine is to publish beside an image with that configuration.
+func (asked proof) full(ctx context.Context, client *sdk.Client, config pipeline.Config) (full engine.Proof, err error) {
 	full.SBOM = strings.ToLower(string(asked.sbom))
 	if asked.sbom == "" {
 		full.SBOM = strings.ToLower(string(Cyclonedx))
@@ -68,10 +68,6 @@ func (m *Slipway) proof(ctx context.Context, client *sdk.Client, asked proof) (f
 		return full, err
 	}
 	if asked.provenance {
-		config, err := m.config()
-		if err != nil {
-			return full, err
-		}
 		full.Provenance = &provenance.Build{Config: config, Source: provenance.Source{Revision: config.Revision}}
 	}
 	if asked.signKey != nil {

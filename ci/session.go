@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 	engine "github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
 )
 
 // Here two ends of the Dagger SDK meet: a module's functions have types that are generated for it, and engine/dagger has
@@ -37,16 +40,20 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 	return dagger.Ref[T](dag, dagger.ID(id)), err
 }
 
-// config are the settings.
-func (m *Slipway) config() (config pipeline.Config, err error) {
-	err = json.Unmarshal([]byte(m.Settings), &config)
-	return config, err
+// image is an image that is to be built, with the settings of slipway.yaml and of the constructor.
+type image struct {
+	project.Image
+	plan *pipeline.Plan
 }
 
-// plan decides what building means. It reads Go files and go.mod and their like, and what the settings name.
-func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
-	config, err := m.config()
-	if err != nil {
+// resolver decides what building images means.
+type resolver func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error)
+
+// images decides what building those images means that choose finds in slipway.yaml; the file is nil where there is none.
+// It reads Go files and go.mod and their like, and what the settings name.
+func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]project.Image, error), resolve resolver) (all []image, err error) {
+	var over project.Image
+	if err := json.Unmarshal([]byte(m.Settings), &over.Config); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "source-")
@@ -54,15 +61,91 @@ func (m *Slipway) plan(ctx context.Context) (plan *pipeline.Plan, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	include := slices.Clone(pipeline.Reads)
-	for _, file := range config.Files {
-		name, _, _ := strings.Cut(file, ":")
-		include = append(include, name)
+	include := append(slices.Clone(pipeline.Reads), project.File)
+	read := func(files []string) error {
+		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: files}).Export(ctx, dir)
+		return err
 	}
-	if _, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: include}).Export(ctx, dir); err != nil {
+	if err := read(append(include, sources(over.Config)...)); err != nil {
 		return nil, err
 	}
-	return pipeline.Resolve(ctx, os.DirFS(dir), config)
+	source := os.DirFS(dir)
+	file, err := project.Read(source)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(file)
+	if err != nil {
+		return nil, err
+	}
+	fields := project.Fields()
+	given := func(key string) bool { return !reflect.ValueOf(over).FieldByIndex(fields[key].Index).IsZero() }
+	var configs []pipeline.Config
+	var more []string
+	for _, one := range chosen {
+		one = one.Over(over, given)
+		one.VulnDB = over.VulnDB // no image has one of its own
+		all = append(all, image{Image: one})
+		configs = append(configs, one.Config)
+		more = append(more, sources(one.Config)...)
+	}
+	if len(more) > len(sources(over.Config)) {
+		if err := read(more); err != nil {
+			return nil, err
+		}
+	}
+	plans, errs := resolve(ctx, source, configs)
+	for i := range all {
+		all[i].plan = plans[i]
+		errs[i] = all[i].Located(errs[i])
+	}
+	return all, errors.Join(errs...)
+}
+
+// sources are the files and folders of the source that settings put into an image.
+func sources(config pipeline.Config) []string {
+	var names []string
+	for _, file := range config.Files {
+		name, _, _ := strings.Cut(file, ":")
+		names = append(names, name)
+	}
+	return names
+}
+
+// choose finds the image that this is about.
+func (m *Slipway) choose(file *project.Project) ([]project.Image, error) {
+	var over pipeline.Config
+	if err := json.Unmarshal([]byte(m.Settings), &over); err != nil {
+		return nil, err
+	}
+	fault := func(problem, remedy string) ([]project.Image, error) {
+		return nil, pipeline.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Remedy: remedy}}
+	}
+	switch {
+	case file == nil && m.Chosen != "":
+		return fault("there is no "+project.File+" in the source", "list the images there")
+	case file == nil:
+		return []project.Image{{}}, nil
+	case m.Chosen == "" && len(over.Packages) > 0:
+		return []project.Image{file.Defaults}, nil
+	case m.Chosen == "" && len(file.Images) > 1:
+		return fault("several in "+project.File+": "+strings.Join(file.Names(), ", "), "choose one, as in: image --name "+file.Images[0].Name+" build")
+	}
+	for _, one := range file.Images {
+		if m.Chosen == "" || one.Name == m.Chosen {
+			return []project.Image{one}, nil
+		}
+	}
+	return fault("not in "+project.File, "choose from "+strings.Join(file.Names(), ", "))
+}
+
+// image is the image that this is about.
+func (m *Slipway) image(ctx context.Context) (image, error) {
+	all, err := m.images(ctx, m.choose, pipeline.ResolveAll)
+	if err != nil {
+		return image{}, err
+	}
+	return all[0], nil
 }
 
 // netrc is the file of logins, with the token's first, for the first of a host counts. Nil for none.
@@ -92,19 +175,28 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 	return dag.SetSecret("slipway-netrc", text), nil
 }
 
-// open is the build of the plan, on this session's engine.
-func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, error) {
-	plan, err := m.plan(ctx)
+// open is the build of the image that this is about, on this session's engine.
+func (m *Slipway) open(ctx context.Context) (*engine.Build, image, error) {
+	one, err := m.image(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, image{}, err
 	}
+	connect, err := m.connect(ctx)
+	if err != nil {
+		return nil, image{}, err
+	}
+	return connect(one.plan), one, nil
+}
+
+// connect returns what describes builds of plans on this session's engine.
+func (m *Slipway) connect(ctx context.Context) (func(*pipeline.Plan) *engine.Build, error) {
 	client, err := sdk.Connect(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	source, err := public[*sdk.Directory](ctx, client, m.Source)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	private := engine.Private{}
 	if m.Goprivate != "" {
@@ -112,30 +204,32 @@ func (m *Slipway) open(ctx context.Context) (*engine.Build, *pipeline.Plan, erro
 	}
 	if m.Goproxy != nil {
 		if private.Proxy, err = public[*sdk.Secret](ctx, client, m.Goproxy); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	netrc, err := m.netrc(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if netrc != nil {
 		if private.Netrc, err = public[*sdk.Secret](ctx, client, netrc); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	if m.SSH != nil {
 		if private.SSH, err = public[*sdk.Socket](ctx, client, m.SSH); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	build := engine.New(client, source, plan, private)
+	var folder func(string) *sdk.Directory
 	if m.VulnDB != nil {
-		folder, err := public[*sdk.Directory](ctx, client, m.VulnDB)
+		db, err := public[*sdk.Directory](ctx, client, m.VulnDB)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		build = build.WithFolder(func(string) *sdk.Directory { return folder })
+		folder = func(string) *sdk.Directory { return db }
 	}
-	return build, plan, nil
+	return func(plan *pipeline.Plan) *engine.Build {
+		return engine.New(client, source, plan, private).WithFolder(folder)
+	}, nil
 }

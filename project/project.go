@@ -380,6 +380,46 @@ func (i Image) Over(other Image, given func(key string) bool) Image {
 	return all
 }
 
+// Target fills in where the image goes: its repository, empty if there is none, and its tags, in which name stands for its name.
+// The error is [pipeline.Faults].
+func (i Image) Target(name string) (repository string, tags []string, err error) {
+	var faults pipeline.Faults
+	expand := func(field, text string) string {
+		filled, err := i.Facts.Expand(field, name, text)
+		if err == nil && filled == "" && text != "" {
+			err = pipeline.Faults{{
+				Field: field, Value: text, Problem: "nothing remains when it is filled in",
+				Remedy: `name what to take instead, like {{or .Git.Tag "dev"}}`,
+			}}
+		}
+		for _, fault := range pipeline.AsFaults(err) {
+			faults = append(faults, i.Locate(fault))
+		}
+		return filled
+	}
+	repository = expand("repository", i.Repository)
+	for _, tag := range i.Tags {
+		tags = append(tags, expand("tag", tag))
+	}
+	if faults != nil {
+		return "", nil, faults
+	}
+	return repository, tags, nil
+}
+
+// Located is err with each of its faults as [Image.Locate] tells it.
+func (i Image) Located(err error) error {
+	faults := pipeline.AsFaults(err)
+	if faults == nil {
+		return err
+	}
+	located := make(pipeline.Faults, len(faults))
+	for n, fault := range faults {
+		located[n] = i.Locate(fault)
+	}
+	return located
+}
+
 // Locate says of a fault with a setting in which line of the file that is, and of which image; other faults stay as they are.
 func (i Image) Locate(f pipeline.Fault) pipeline.Fault {
 	for _, key := range []string{f.Field, f.Field + "s"} {

@@ -155,12 +155,12 @@ func (a *app) decide(
 	plans, errs := resolve(ctx, source, configs)
 	for i, j := range jobs {
 		if errs[i] != nil {
-			errs[i] = j.located(errs[i])
+			errs[i] = j.settings.Located(errs[i])
 			continue
 		}
 		j.plan = plans[i]
 		if push {
-			j.target, errs[i] = j.readTarget()
+			j.target.Repository, j.target.Tags, errs[i] = j.settings.Target(j.plan.Name)
 		}
 	}
 	return jobs, once(append(errs, certErr, sameTarget(jobs)))
@@ -211,43 +211,6 @@ func (a *app) choose(file *project.Project, dir string, names []string) ([]proje
 		}
 	}
 	return chosen, nil
-}
-
-// located says where in slipway.yaml faults are.
-func (j *job) located(err error) error {
-	faults := pipeline.AsFaults(err)
-	if faults == nil {
-		return err
-	}
-	located := make(pipeline.Faults, len(faults))
-	for i, fault := range faults {
-		located[i] = j.settings.Locate(fault)
-	}
-	return located
-}
-
-// readTarget fills in where the image is pushed to.
-func (j *job) readTarget() (publish.Target, error) {
-	var faults pipeline.Faults
-	expand := func(field, text string) string {
-		filled, err := j.settings.Facts.Expand(field, j.plan.Name, text)
-		if err == nil && filled == "" && text != "" {
-			err = pipeline.Faults{{
-				Field: field, Value: text, Problem: "nothing remains when it is filled in",
-				Remedy: `name what to take instead, like {{or .Git.Tag "dev"}}`,
-			}}
-		}
-		faults = append(faults, pipeline.AsFaults(j.located(err))...)
-		return filled
-	}
-	target := publish.Target{Repository: expand("repository", j.settings.Repository)}
-	for _, tag := range j.settings.Tags {
-		target.Tags = append(target.Tags, expand("tag", tag))
-	}
-	if faults == nil {
-		return target, nil
-	}
-	return target, faults
 }
 
 // sameTarget faults two images that would be the same one in a registry.

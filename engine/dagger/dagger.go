@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dagger.io/dagger"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,6 +43,8 @@ type Build struct {
 	plan    *pipeline.Plan
 	private Private
 	folder  func(string) *dagger.Directory
+	// group has compiled the programs together with those of other plans; nil where they are compiled alone.
+	group *Build
 }
 
 // Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
@@ -136,8 +139,55 @@ func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	return ctr
 }
 
+// Share describes the builds of plans by describe. Programs that can be compiled together are, here; where that fails they are
+// compiled alone, so that each failure is that of its image.
+func Share(ctx context.Context, plans []*pipeline.Plan, describe func(*pipeline.Plan) *Build) []*Build {
+	builds := make([]*Build, len(plans))
+	for i, plan := range plans {
+		builds[i] = describe(plan)
+	}
+	var groups sync.WaitGroup
+	for _, g := range pipeline.Share(plans) {
+		if len(g.Members) == 1 {
+			continue
+		}
+		groups.Go(func() {
+			group := describe(g.Plan)
+			platforms, ctx := errgroup.WithContext(ctx)
+			for _, c := range g.Plan.Compile {
+				platforms.Go(func() error {
+					_, err := group.Programs(c).Sync(ctx)
+					return err
+				})
+			}
+			if platforms.Wait() != nil {
+				return
+			}
+			for _, i := range g.Members {
+				builds[i].group = group
+			}
+		})
+	}
+	groups.Wait()
+	return builds
+}
+
 // Programs is the folder of the programs for a platform of the plan.
 func (b *Build) Programs(c pipeline.Compile) *dagger.Directory {
+	if b.group != nil {
+		var names []string
+		for _, program := range b.plan.Programs {
+			names = append(names, program.Name)
+		}
+		if b.plan.Debugger != nil {
+			names = append(names, b.plan.Debugger.Name)
+		}
+		for _, all := range b.group.plan.Compile {
+			if all.Platform == c.Platform {
+				return b.group.Programs(all).Filter(dagger.DirectoryFilterOpts{Include: names})
+			}
+		}
+	}
 	source := b.source
 	if files := b.plan.Source.Files; files != nil {
 		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})

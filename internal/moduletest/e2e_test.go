@@ -284,3 +284,71 @@ func TestDaggerCheck(t *testing.T) {
 	_, said, err = call(t, filepath.Join(dir, "good"), "check", "verify", "vet", "test", "lint")
 	require.NoError(t, err, said)
 }
+
+// Images of slipway.yaml, one by one and all at once; one that fails leaves the others alone.
+func TestImages(t *testing.T) {
+	repository := os.Getenv("SLIPWAY_E2E_REPOSITORY")
+	if repository == "" {
+		t.Skip("SKIPPED: set SLIPWAY_E2E_REPOSITORY to a repository to publish to")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":   "module example.com/shop\n\ngo 1.26.8\n",
+		"motd":     "hello\n",
+		"a/a.go":   "package main\n\nfunc main() { println(\"a\") }\n",
+		"b/b.go":   "package main\n\nfunc main() { println(\"b\") }\n",
+		"c/c.go":   "package main\n\nfunc main() { println(\"c\") }\n",
+		".gitkeep": "",
+		"slipway.yaml": `defaults:
+  runtime: scratch
+  platforms: linux/amd64
+  repository: ` + repository + `-{{.Name}}
+images:
+  - {name: a, package: ./a, tags: [v1, "{{.Name}}"], files: ["motd:/etc/motd"]}
+  - {name: b, package: ./b, labels: {team: shop}}
+  - {name: both, packages: [./b, ./a]}
+`,
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	require.NoError(t, exec.Command("git", "init", "-q", dir).Run())
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"images"}, "a\nb\nboth"},
+		{[]string{"image", "--name", "a", "build", "file", "--path", "/etc/motd", "contents"}, "hello"},
+		{[]string{"--user", "4000", "image", "--name", "both", "build", "user"}, "4000:4000"},
+		{[]string{"image", "--name", "both", "build", "entrypoint"}, "/app/b"},
+		{[]string{"--packages", "./c", "build", "entrypoint"}, "/app/c"},
+		{[]string{"image", "--name", "b", "publish", "--tags", "v3"}, repository + "-b@sha256:"},
+		{[]string{"vet"}, ""},
+	} {
+		out, said, err := call(t, dir, append([]string{"call"}, test.args...)...)
+		require.NoError(t, err, "%v: %s", test.args, said)
+		assert.Contains(t, out, test.want, test.args)
+	}
+	for want, args := range map[string][]string{
+		"several in slipway.yaml: a, b, both: choose one, as in: image --name a build": {"build", "entrypoint"},
+		`image "d": not in slipway.yaml: choose from a, b, both`:                       {"image", "--name", "d", "plan"},
+	} {
+		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
+		require.Error(t, err)
+		assert.Contains(t, said, want)
+	}
+
+	began := time.Now()
+	out, said, err := call(t, dir, "call", "publish-all")
+	require.NoError(t, err, said)
+	t.Logf("publish-all of three: %s", time.Since(began))
+	for _, name := range []string{"a", "b", "both"} {
+		assert.Contains(t, out, repository+"-"+name+"@sha256:")
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a", "broken.go"), []byte("package main\n\nvar _ = missing\n"), 0o644))
+	_, said, err = call(t, dir, "call", "publish-all")
+	require.Error(t, err)
+	assert.Contains(t, said, "2 of 3 images failed: a, both")
+	assert.Contains(t, said, "undefined: missing")
+	assert.Contains(t, said, "published: "+repository+"-b@sha256:")
+}

@@ -61,7 +61,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 				Writable: []string{"/data", "/var/lib/app"}, SourceDateEpoch: "1700000000", CACerts: certificate,
 			})
 			require.NoError(t, err)
-			built, err := hosts.Build(t.Context(), dir, plan, engine.Discard)
+			built, err := engine.BuildOne(t.Context(), hosts, dir, plan, engine.Discard)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, built.Close()) }()
 			for i, p := range plan.Platforms() {
