@@ -1,0 +1,73 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// List runs go list with args for the packages of p, in the environment and with the flags that they are compiled with, and
+// returns what it prints. It may download modules. Nothing is written to the source.
+func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p pipeline.Compile, args ...string) (_ []byte, err error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, errNoGo
+	}
+	if source, err = filepath.Abs(source); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "slipway-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for go list: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	c := &compiler{plan: plan, report: engine.Discard, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+	if err := c.trust(); err != nil {
+		return nil, err
+	}
+	flags := p.Flags
+	if plan.Source.Workspace && !plan.Source.Vendor {
+		overlay, err := c.keepWorkSum()
+		if err != nil {
+			return nil, err
+		}
+		flags = append(slices.Clone(flags), "-overlay="+overlay)
+	}
+	var out bytes.Buffer
+	cmd := command{
+		dir:    filepath.Join(source, plan.Source.Dir),
+		args:   slices.Concat([]string{"go", "list"}, flags, args, p.Packages),
+		what:   "listing packages for " + p.Platform.String(),
+		stdout: &out,
+	}
+	err = c.goCommand(ctx, engine.Discard.Step("", "list"), cmd, p.Env)
+	return out.Bytes(), err
+}
+
+// keepWorkSum makes an overlay in which go.work.sum is as it is. In a workspace the Go command adds to that file what it lacks,
+// even with -mod=readonly. It refuses to where the file is one of an overlay.
+// Source: cmd/go/internal/modload, commitRequirements; cmd/go/internal/modfetch, WriteGoSum.
+func (c *compiler) keepWorkSum() (overlay string, err error) {
+	name := filepath.Join(c.source, c.plan.Source.Dir, "go.work.sum")
+	content, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	kept := filepath.Join(c.dir, "go.work.sum")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {name: kept}})
+	if err != nil {
+		return "", err
+	}
+	overlay = filepath.Join(c.dir, "overlay.json")
+	return overlay, errors.Join(os.WriteFile(kept, content, 0o644), os.WriteFile(overlay, text, 0o644))
+}
