@@ -1,0 +1,231 @@
+// Package changed says which images could differ from those that an earlier revision of their source gives.
+//
+// It knows what an image is made of: the files of the packages that go list names, what they embed, the files that decide which
+// modules are used, and the files that settings put into the image. Each is compared with the revision, byte for byte, as it is
+// on disk. Where it cannot be known that nothing is different, the image counts as changed: a wrong answer is worse than a build
+// in vain. What the source does not hold is not looked at: the images that a floating reference names, the tools of this machine.
+package changed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/gocommand"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// Image is an image as it would be built now.
+type Image struct {
+	Name   string
+	Plan   *pipeline.Plan
+	Config pipeline.Config
+	// Settings says, as a phrase for users, what is different about the settings, which are the caller's to compare; empty where
+	// nothing is.
+	Settings string
+}
+
+// Verdict says whether an image may differ from that of the revision.
+type Verdict struct {
+	Name string
+	In   bool
+	// Reason is a phrase for users, such as "cmd/api/main.go changed".
+	Reason string
+}
+
+// Unchanged is the reason why an image is out.
+const Unchanged = "nothing that it is made of changed"
+
+// List runs go list with args for the packages of c, in the environment of a plan. [host.Engine.List] is one.
+//
+// [host.Engine.List]: https://pkg.go.dev/github.com/slipway-ci/slipway/engine/host#Engine.List
+type List func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error)
+
+// Since says of each image, in their order, whether it could differ from what the same settings give at the revision rev of the
+// git repository that the folder source is in. The revision is one that images were built at. An error that is
+// [pipeline.Faults] says what is wrong with rev or the repository.
+func Since(ctx context.Context, source, rev string, images []Image, list List) ([]Verdict, error) {
+	source, err := filepath.Abs(source)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openTree(ctx, source, rev)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(images))
+	for i, img := range images {
+		different, err := t.outside(ctx, img)
+		if err != nil {
+			return nil, err
+		}
+		verdicts[i] = Verdict{Name: img.Name, In: different != "", Reason: different}
+	}
+	// Only what is still thought to be out is worth a question to the Go command.
+	listings := listings(images, verdicts)
+	if err := ask(ctx, listings, list); err != nil {
+		return nil, err
+	}
+	for _, l := range listings {
+		for _, i := range l.images {
+			if verdicts[i].In {
+				continue
+			}
+			different, err := t.programs(ctx, images[i].Plan, l)
+			if err != nil {
+				return nil, err
+			}
+			verdicts[i].In, verdicts[i].Reason = different != "", different
+		}
+	}
+	for i := range verdicts {
+		if !verdicts[i].In {
+			verdicts[i].Reason = Unchanged
+		}
+	}
+	return verdicts, nil
+}
+
+// outside says how an image is different in all that the Go command has no part in.
+func (t *tree) outside(ctx context.Context, img Image) (string, error) {
+	plan := img.Plan
+	switch {
+	case img.Settings != "":
+		return img.Settings, nil
+	case plan.Generate != nil:
+		return "go generate may read any file", nil
+	case strings.HasPrefix(plan.Image.Base, "oci:"), strings.HasPrefix(plan.Image.Base, "oci-archive:"):
+		return "the base " + plan.Image.Base + " is a file, which may have changed", nil
+	case linksFiles(img.Config.LDFlags):
+		return "the linker's flags may name any file", nil
+	case len(img.Config.Packages) == 0 && slices.Contains(strings.Split(plan.Programs[0].Package, "/"), "internal"):
+		// pipeline.Resolve takes it for want of another, and there may have been one.
+		return "no setting names its package, and " + plan.Programs[0].Package + " may not always have been the one", nil
+	}
+	names := []string{
+		".dockerignore", // of what a Dagger engine gets
+		path.Join(plan.Source.Dir, pipeline.LockFile),
+		path.Join(plan.Source.Dir, "vendor", "modules.txt"),
+	}
+	for _, name := range append(names, plan.Dependencies.Files...) {
+		if different := t.maybe(name); different != "" {
+			return different, nil
+		}
+	}
+	for _, name := range plan.Dependencies.Files {
+		if different := t.moduleFiles(path.Dir(name)); different != "" {
+			return different, nil
+		}
+	}
+	for _, f := range img.Config.Files {
+		from, _, _ := strings.Cut(strings.TrimSpace(f), ":") // in the form that pipeline.Resolve has found right
+		if different, err := t.folder(ctx, path.Clean(from)); different != "" || err != nil {
+			return different, err
+		}
+	}
+	return "", nil
+}
+
+// linksFiles says whether flags of the linker may make it read files. Source: go tool link -help
+func linksFiles(flags string) bool {
+	for _, flag := range strings.Fields(flags) {
+		flag = strings.TrimLeft(flag, `'"`)
+		if strings.HasPrefix(flag, "@") {
+			return true
+		}
+		if name, ok := strings.CutPrefix(flag, "-"); ok {
+			name = strings.TrimPrefix(name, "-")
+			for _, reads := range []string{"ext", "L", "importcfg", "linkmode"} {
+				if strings.HasPrefix(name, reads) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// listing is one question to the Go command.
+type listing struct {
+	plan     *pipeline.Plan
+	compile  pipeline.Compile
+	images   []int
+	packages map[string]*goPackage
+	failed   error
+}
+
+// listings are the fewest questions whose answers hold all programs of the images that are not in.
+func listings(images []Image, verdicts []Verdict) []*listing {
+	var all []*listing
+	same := map[string]*listing{}
+	for i, img := range images {
+		if verdicts[i].In {
+			continue
+		}
+		for _, c := range img.Plan.Compile {
+			// How a package is compiled does not matter to what it is made of.
+			c.Flags = slices.DeleteFunc(slices.Clone(c.Flags), func(flag string) bool {
+				return strings.HasPrefix(flag, "-ldflags=") || strings.HasPrefix(flag, "-gcflags=")
+			})
+			key, err := json.Marshal([]any{img.Plan.Source.Dir, img.Plan.Env, img.Plan.CACerts, c.Env, c.Flags})
+			if err != nil {
+				panic(err) // strings marshal
+			}
+			l := same[string(key)]
+			if l == nil {
+				l = &listing{plan: img.Plan, compile: c}
+				l.compile.Packages = nil
+				same[string(key)] = l
+				all = append(all, l)
+			}
+			l.images = append(l.images, i)
+			l.compile.Packages = append(l.compile.Packages, c.Packages...)
+		}
+	}
+	for _, l := range all {
+		slices.Sort(l.compile.Packages)
+		l.compile.Packages = slices.Compact(l.compile.Packages)
+	}
+	return all
+}
+
+// ask puts the questions, as many at a time as there are processors. One that fails is an answer.
+func ask(ctx context.Context, listings []*listing, list List) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, l := range listings {
+		group.Go(func() error {
+			var out []byte
+			if out, l.failed = list(groupCtx, l.plan, l.compile, listArgs...); l.failed == nil {
+				l.packages, l.failed = parsePackages(bytes.NewReader(out))
+			}
+			return groupCtx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+// programs says how the programs of a plan are different on one platform.
+func (t *tree) programs(ctx context.Context, plan *pipeline.Plan, l *listing) (string, error) {
+	if l.failed != nil {
+		said := l.failed.Error()
+		if e := (*gocommand.Error)(nil); errors.As(l.failed, &e) {
+			said = e.Output
+		}
+		return "the Go command cannot tell: " + firstLine(said), nil
+	}
+	for _, program := range plan.Programs {
+		if different, err := t.program(ctx, plan, program, l.packages); different != "" || err != nil {
+			return different, err
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,301 @@
+package changed
+
+import (
+	"context"
+	"crypto/sha1" // git's own names of contents
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git was told to ignore
+// counts: a file is as it was if the commit has it, with the same bytes. Names are relative to the source, with slashes. Methods
+// that say how something is different say so in a phrase for users, which is empty where it is as it was.
+type tree struct {
+	root  string   // the source, without symbolic links
+	roots []string // the names that others may call it by
+	rev   string   // as the user calls it
+	was   map[string]entry
+	names []string // of was, sorted
+	// compared remembers.
+	compared map[string]string
+}
+
+func openTree(ctx context.Context, source, rev string) (*tree, error) {
+	repository, err := open(ctx, source, rev)
+	if err != nil {
+		return nil, err
+	}
+	was, err := repository.files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	root, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{root: root, roots: []string{source, root}, rev: rev, was: was, compared: map[string]string{}}
+	for name := range was {
+		t.names = append(t.names, name)
+	}
+	slices.Sort(t.names)
+	return t, nil
+}
+
+func (t *tree) path(name string) string { return filepath.Join(t.root, filepath.FromSlash(name)) }
+
+// file says how the file that name leads to is different, or a symbolic link on the way there.
+func (t *tree) file(name string) string {
+	real, different := t.follow(name)
+	if different != "" {
+		return different
+	}
+	return t.compare(real)
+}
+
+// maybe is file for a file that need not be there, and was not there either.
+func (t *tree) maybe(name string) string {
+	if _, was := t.was[name]; !was {
+		if _, err := os.Lstat(t.path(name)); errors.Is(err, fs.ErrNotExist) {
+			return ""
+		}
+	}
+	return t.file(name)
+}
+
+// folder says how the folder that name leads to is different: any file of it, at any depth. Modes count.
+func (t *tree) folder(ctx context.Context, name string) (string, error) {
+	real, different := t.follow(name)
+	if different != "" {
+		return different, nil
+	}
+	// First what is there, then what no longer is.
+	err := filepath.WalkDir(t.path(real), func(at string, e fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(t.root, at)
+		if err != nil {
+			return err
+		}
+		if relative = filepath.ToSlash(relative); e.IsDir() {
+			if len(t.below(relative)) == 0 { // git knows no empty folders
+				different = t.isNew(relative)
+			}
+		} else if different = t.file(relative); different == "" {
+			different = t.mode(relative)
+		}
+		if different != "" {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return unreadable(name, err), nil
+	}
+	for _, name := range t.below(real) {
+		if different == "" {
+			different = t.file(name)
+		}
+	}
+	return different, nil
+}
+
+// everything says how any file of the source is different, but Go's and git's own.
+func (t *tree) everything(ctx context.Context) (string, error) {
+	var different string
+	err := filepath.WalkDir(t.root, func(at string, e fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(t.root, at)
+		switch {
+		case err != nil:
+			return err
+		case e.Name() == ".git" && e.IsDir():
+			return fs.SkipDir
+		case e.IsDir(), e.Name() == ".git", isGo(relative):
+			return nil
+		}
+		if different = t.file(filepath.ToSlash(relative)); different != "" {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return unreadable("the source", err), nil
+	}
+	for _, name := range t.names {
+		if different == "" && !isGo(name) {
+			different = t.file(name)
+		}
+	}
+	return different, nil
+}
+
+func isGo(name string) bool { return strings.HasSuffix(name, ".go") }
+
+// below are the names of the commit's files in a folder, at any depth.
+func (t *tree) below(dir string) []string {
+	if dir == "." {
+		return t.names
+	}
+	from, _ := slices.BinarySearch(t.names, dir+"/")
+	to, _ := slices.BinarySearch(t.names, dir+"0") // what follows the slash
+	return t.names[from:to]
+}
+
+// in are the names of the commit's files right in a folder.
+func (t *tree) in(dir string) []string {
+	var names []string
+	for _, name := range t.below(dir) {
+		if path.Dir(name) == dir {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// maxLinks is how many symbolic links a name may lead through. Systems allow about forty.
+const maxLinks = 100
+
+// follow finds the name that a name leads to, through symbolic links that are as they were.
+func (t *tree) follow(name string) (real, different string) {
+	real = "."
+	links := 0
+	for rest := strings.Split(name, "/"); len(rest) > 0; {
+		next := path.Join(real, rest[0])
+		rest = rest[1:]
+		if next == ".." || strings.HasPrefix(next, "../") {
+			return "", name + " leads out of the source"
+		}
+		info, err := os.Lstat(t.path(next))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return path.Join(append([]string{next}, rest...)...), ""
+		case err != nil:
+			return "", unreadable(next, err)
+		case info.Mode().Type() != fs.ModeSymlink:
+			real = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", name + " leads through too many symbolic links"
+		}
+		if different := t.compare(next); different != "" {
+			return "", different
+		}
+		target, err := os.Readlink(t.path(next))
+		if err != nil {
+			return "", unreadable(next, err)
+		}
+		if filepath.IsAbs(target) {
+			if target, err = filepath.Rel(t.root, target); err != nil {
+				return "", name + " leads out of the source"
+			}
+			real = "."
+		}
+		rest = append(strings.Split(filepath.ToSlash(target), "/"), rest...)
+	}
+	return real, ""
+}
+
+// compare says how a file, or a symbolic link itself, is different.
+func (t *tree) compare(name string) string {
+	different, ok := t.compared[name]
+	if !ok {
+		different = t.compareAnew(name)
+		t.compared[name] = different
+	}
+	return different
+}
+
+func (t *tree) compareAnew(name string) string {
+	was, there := t.was[name]
+	info, err := os.Lstat(t.path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && there:
+		return name + " was removed"
+	case errors.Is(err, fs.ErrNotExist):
+		return name + " is missing"
+	case err != nil:
+		return unreadable(name, err)
+	case !there:
+		return t.isNew(name)
+	case was.mode == modeSubmodule:
+		return "the commit of the submodule " + name + " is not at hand"
+	}
+	sum := hash.Hash(sha1.New())
+	if len(was.hash) == hex.EncodedLen(sha256.Size) {
+		sum = sha256.New()
+	}
+	switch isLink := was.mode == modeLink; {
+	case info.Mode().Type() == fs.ModeSymlink && isLink:
+		var target string
+		if target, err = os.Readlink(t.path(name)); err == nil {
+			target = filepath.ToSlash(target)
+			fmt.Fprintf(sum, "blob %d\x00%s", len(target), target)
+		}
+	case info.Mode().IsRegular() && !isLink:
+		fmt.Fprintf(sum, "blob %d\x00", info.Size())
+		err = copyFrom(sum, t.path(name))
+	default:
+		return name + " changed"
+	}
+	if err != nil {
+		return unreadable(name, err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != was.hash {
+		return name + " changed"
+	}
+	return ""
+}
+
+func copyFrom(w io.Writer, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return errors.Join(err, f.Close())
+}
+
+// mode says whether the owner may execute the file that name leads to, and could not, or the other way round.
+func (t *tree) mode(name string) string {
+	real, different := t.follow(name)
+	if different != "" {
+		return different
+	}
+	info, err := os.Lstat(t.path(real))
+	if err != nil {
+		return unreadable(real, err)
+	}
+	if (info.Mode()&0o100 != 0) != (t.was[real].mode == modeExecutable) {
+		return "the mode of " + real + " changed"
+	}
+	return ""
+}
+
+func (t *tree) isNew(name string) string { return name + " is not in " + t.rev }
+
+func unreadable(name string, err error) string {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		err = p.Err // the path would be that of this machine
+	}
+	return fmt.Sprintf("%s cannot be read: %v", name, err)
+}
