@@ -97,8 +97,8 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 		return nil, fault(dir+" is not in a work tree", "run in the work tree of a git repository, or build all images")
 	}
 
-	// Nothing that begins with a dash names a revision. Git's own messages tell nothing more than that it knows none.
-	if rev == "" || strings.HasPrefix(rev, "-") || strings.ContainsAny(rev, "\x00\n") {
+	// What begins with a dash is an option, and with a caret all that is not in a revision.
+	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
 		return nil, fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
 	}
 	object, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", rev)
