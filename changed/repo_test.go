@@ -99,10 +99,12 @@ func (r *repo) chmod(name string, mode os.FileMode) {
 	require.NoError(r.t, os.Chmod(r.path(name), mode))
 }
 
-// image plans an image of one platform.
+// planned plans an image of one platform.
 func planned(t testing.TB, source, name string, config pipeline.Config) changed.Image {
 	t.Helper()
-	config.Runtime = "scratch"
+	if config.Base == "" {
+		config.Runtime = "scratch"
+	}
 	if len(config.Platforms) == 0 {
 		config.Platforms = []string{"linux/amd64"}
 	}
@@ -112,8 +114,8 @@ func planned(t testing.TB, source, name string, config pipeline.Config) changed.
 }
 
 // lister is the go list of the host engine for a source.
-func lister(source string) changed.List {
-	e := host.New(&image.Bases{}, os.Environ())
+func lister(source string, env ...string) changed.List {
+	e := host.New(&image.Bases{}, append(os.Environ(), env...))
 	return func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error) {
 		return e.List(ctx, source, plan, c, args...)
 	}
