@@ -63,52 +63,44 @@ func Since(ctx context.Context, source, rev string, images []Image, list List) (
 	}
 	verdicts := make([]Verdict, len(images))
 	for i, img := range images {
-		different, err := t.outside(ctx, img)
-		if err != nil {
-			return nil, err
-		}
-		verdicts[i] = Verdict{Name: img.Name, In: different != "", Reason: different}
+		verdicts[i] = Verdict{Name: img.Name, Reason: t.outside(ctx, img)}
 	}
-	// Only what is still thought to be out is worth a question to the Go command.
+	// Only what still seems to be out is worth a question to the Go command.
 	listings := listings(images, verdicts)
-	if err := ask(ctx, listings, list); err != nil {
-		return nil, err
-	}
+	ask(ctx, listings, list)
 	for _, l := range listings {
 		for _, i := range l.images {
-			if verdicts[i].In {
-				continue
+			if verdicts[i].Reason == "" {
+				verdicts[i].Reason = t.programs(ctx, images[i].Plan, l)
 			}
-			different, err := t.programs(ctx, images[i].Plan, l)
-			if err != nil {
-				return nil, err
-			}
-			verdicts[i].In, verdicts[i].Reason = different != "", different
 		}
 	}
 	for i := range verdicts {
-		if !verdicts[i].In {
+		if verdicts[i].In = verdicts[i].Reason != ""; !verdicts[i].In {
 			verdicts[i].Reason = Unchanged
 		}
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	return verdicts, nil
 }
 
 // outside says how an image is different in all that the Go command has no part in.
-func (t *tree) outside(ctx context.Context, img Image) (string, error) {
+func (t *tree) outside(ctx context.Context, img Image) string {
 	plan := img.Plan
 	switch {
 	case img.Settings != "":
-		return img.Settings, nil
+		return img.Settings
 	case plan.Generate != nil:
-		return "go generate may read any file", nil
+		return "go generate may read any file"
 	case strings.HasPrefix(plan.Image.Base, "oci:"), strings.HasPrefix(plan.Image.Base, "oci-archive:"):
-		return "the base " + plan.Image.Base + " is a file, which may have changed", nil
+		return "the base " + plan.Image.Base + " is a file, which may have changed"
 	case linksFiles(img.Config.LDFlags):
-		return "the linker's flags may name any file", nil
+		return "the linker's flags may name any file"
 	case len(img.Config.Packages) == 0 && slices.Contains(strings.Split(plan.Programs[0].Package, "/"), "internal"):
 		// pipeline.Resolve takes it for want of another, and there may have been one.
-		return "no setting names its package, and " + plan.Programs[0].Package + " may not always have been the one", nil
+		return "no setting names its package, and " + plan.Programs[0].Package + " may not always have been the one"
 	}
 	names := []string{
 		".dockerignore", // of what a Dagger engine gets
@@ -116,22 +108,22 @@ func (t *tree) outside(ctx context.Context, img Image) (string, error) {
 		path.Join(plan.Source.Dir, "vendor", "modules.txt"),
 	}
 	for _, name := range append(names, plan.Dependencies.Files...) {
-		if different := t.maybe(name); different != "" {
-			return different, nil
+		if different := t.maybe(ctx, name); different != "" {
+			return different
 		}
 	}
 	for _, name := range plan.Dependencies.Files {
-		if different := t.moduleFiles(path.Dir(name)); different != "" {
-			return different, nil
+		if different := t.moduleFiles(ctx, path.Dir(name)); different != "" {
+			return different
 		}
 	}
 	for _, f := range img.Config.Files {
 		from, _, _ := strings.Cut(strings.TrimSpace(f), ":") // in the form that pipeline.Resolve has found right
-		if different, err := t.folder(ctx, path.Clean(from)); different != "" || err != nil {
-			return different, err
+		if different := t.folder(ctx, path.Clean(from)); different != "" {
+			return different
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // linksFiles says whether flags of the linker may make it read files. Source: go tool link -help
@@ -167,7 +159,7 @@ func listings(images []Image, verdicts []Verdict) []*listing {
 	var all []*listing
 	same := map[string]*listing{}
 	for i, img := range images {
-		if verdicts[i].In {
+		if verdicts[i].Reason != "" {
 			continue
 		}
 		for _, c := range img.Plan.Compile {
@@ -198,34 +190,35 @@ func listings(images []Image, verdicts []Verdict) []*listing {
 }
 
 // ask puts the questions, as many at a time as there are processors. One that fails is an answer.
-func ask(ctx context.Context, listings []*listing, list List) error {
-	group, groupCtx := errgroup.WithContext(ctx)
+func ask(ctx context.Context, listings []*listing, list List) {
+	group := errgroup.Group{}
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, l := range listings {
 		group.Go(func() error {
-			var out []byte
-			if out, l.failed = list(groupCtx, l.plan, l.compile, listArgs...); l.failed == nil {
-				l.packages, l.failed = parsePackages(bytes.NewReader(out))
+			out, err := list(ctx, l.plan, l.compile, listArgs...)
+			if err == nil {
+				l.packages, err = parsePackages(bytes.NewReader(out))
 			}
-			return groupCtx.Err()
+			l.failed = err
+			return nil
 		})
 	}
-	return group.Wait()
+	_ = group.Wait()
 }
 
 // programs says how the programs of a plan are different on one platform.
-func (t *tree) programs(ctx context.Context, plan *pipeline.Plan, l *listing) (string, error) {
+func (t *tree) programs(ctx context.Context, plan *pipeline.Plan, l *listing) string {
 	if l.failed != nil {
 		said := l.failed.Error()
 		if e := (*gocommand.Error)(nil); errors.As(l.failed, &e) {
 			said = e.Output
 		}
-		return "the Go command cannot tell: " + firstLine(said), nil
+		return "the Go command cannot tell: " + firstLine(said)
 	}
 	for _, program := range plan.Programs {
-		if different, err := t.program(ctx, plan, program, l.packages); different != "" || err != nil {
-			return different, err
+		if different := t.program(ctx, program, l); different != "" {
+			return different
 		}
 	}
-	return "", nil
+	return ""
 }

@@ -95,7 +95,16 @@ func TestSince(t *testing.T) {
 		"a new file":            {func(r *repo) { r.write("cmd/web/more.go", "package main\n") }, out, "cmd/web/more.go is not in v1"},
 		"ignored":               {func(r *repo) { r.write("cmd/web/ignored.go", "package main\n") }, out, "cmd/web/ignored.go is not in v1"},
 		"a new file for others": {func(r *repo) { r.write("cmd/web/more_windows.go", "package main\n") }, out, out},
-		"removed for others":    {func(r *repo) { r.remove("internal/common/other_windows.go") }, "internal/common/other_windows.go was removed", "internal/common/other_windows.go was removed"},
+		"changed for others":    {func(r *repo) { r.write("internal/common/other_windows.go", "package common\n") }, out, out},
+		"removed for others":    {func(r *repo) { r.remove("internal/common/other_windows.go") }, out, out},
+		"gone, and was left out": {
+			func(r *repo) {
+				r.write("internal/common/x.go", "//go:build ignore\n\npackage x\n")
+				r.commit()
+				r.git("tag", "-f", "v1")
+				r.remove("internal/common/x.go")
+			}, "internal/common/x.go was removed", "internal/common/x.go was removed",
+		},
 		"left out": {
 			func(r *repo) {
 				r.write("internal/common/common.go", "//go:build !linux\n\n"+r.read("internal/common/common.go"))

@@ -3,9 +3,15 @@ package changed
 import (
 	"bytes"
 	"context"
+	"crypto/sha1" // git's names of contents, not a defence
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -19,9 +25,9 @@ import (
 // field is what faults call the revision.
 const field = "changed-since"
 
-// repository is what git knows of a source folder at one revision.
+// repository is a folder in a work tree, at one commit.
 type repository struct {
-	dir    string // the source
+	dir    string
 	commit string // its full hash
 }
 
@@ -33,24 +39,32 @@ var localEnv = []string{
 	"GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_INTERNAL_SUPER_PREFIX",
 }
 
-// git runs a command that only reads. Its error is git's own first line.
+// git runs a command that only reads, and returns what it prints. Its error is git's own first line.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
+	var out strings.Builder
+	err := gitTo(ctx, &out, dir, args...)
+	return out.String(), err
+}
+
+// gitTo is git, which prints to out.
+func gitTo(ctx context.Context, out io.Writer, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-C", dir}, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(localEnv, name)
 	})
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	// Git LFS is to give what it has, and to download nothing.
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1")
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = out, &stderr
+	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return ctx.Err()
 	case err != nil:
-		return "", &gitError{stderr.String(), err}
+		return &gitError{stderr.String(), err}
 	}
-	return string(out), nil
+	return nil
 }
 
 type gitError struct {
@@ -122,6 +136,32 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 type entry struct {
 	mode string // "100644", "100755", "120000" for a symbolic link, "160000" for a submodule
 	hash string // of the content
+	// in has the file, by that name. A submodule has its own.
+	in   *repository
+	name string
+}
+
+// blob says whether the entry is a file, or a symbolic link to a target, with that content.
+// Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+func (e entry) blob(size int64, content io.Reader) bool {
+	sum := hash.Hash(sha1.New())
+	if len(e.hash) == hex.EncodedLen(sha256.Size) {
+		sum = sha256.New()
+	}
+	fmt.Fprintf(sum, "blob %d\x00", size)
+	_, err := io.Copy(sum, content)
+	return err == nil && hex.EncodeToString(sum.Sum(nil)) == e.hash
+}
+
+// converted says whether git makes that content of the entry when it checks it out: with other ends of lines, say, or by Git LFS.
+func (e entry) converted(ctx context.Context, content io.ReadSeeker) bool {
+	now, made := sha256.New(), sha256.New()
+	_, err := content.Seek(0, io.SeekStart)
+	if err == nil {
+		_, err = io.Copy(now, content)
+	}
+	return err == nil && gitTo(ctx, made, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name) == nil &&
+		bytes.Equal(now.Sum(nil), made.Sum(nil))
 }
 
 const (
@@ -130,41 +170,37 @@ const (
 	modeSubmodule  = "160000"
 )
 
-// files are all files of the commit that are in the source, by their names relative to it. Those of submodules that are checked
+// files are all files of the commit that are in the folder, by their names relative to it. Those of submodules that are checked
 // out are among them; one that is not, or whose commit is not at hand, is an entry itself.
 func (r *repository) files(ctx context.Context) (map[string]entry, error) {
-	files := map[string]entry{}
-	if err := listTree(ctx, r.dir, r.commit, "", files); err != nil {
+	out, err := git(ctx, r.dir, "ls-tree", "-r", "-z", r.commit)
+	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", r.commit, err)
 	}
-	return files, nil
-}
-
-func listTree(ctx context.Context, dir, commit, prefix string, files map[string]entry) error {
-	out, err := git(ctx, dir, "ls-tree", "-r", "-z", commit)
+	files, err := parseTree(out)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	listed, err := parseTree(out)
-	if err != nil {
-		return err
-	}
-	for name, e := range listed {
-		if e.mode == modeSubmodule {
-			sub := filepath.Join(dir, filepath.FromSlash(name))
-			if _, err := os.Lstat(filepath.Join(sub, ".git")); err == nil {
-				err := listTree(ctx, sub, e.hash, path.Join(prefix, name), files)
-				if err == nil {
-					continue
-				}
-				if ctx.Err() != nil {
-					return err
-				}
-			}
+	for name, e := range maps.Clone(files) {
+		if e.mode != modeSubmodule {
+			e.in, e.name = r, name
+			files[name] = e
+			continue
 		}
-		files[path.Join(prefix, name)] = e
+		sub := &repository{filepath.Join(r.dir, filepath.FromSlash(name)), e.hash}
+		if _, err := os.Lstat(filepath.Join(sub.dir, ".git")); err != nil {
+			continue // its folder is one of this repository
+		}
+		below, err := sub.files(ctx)
+		if err != nil {
+			continue
+		}
+		delete(files, name)
+		for n, e := range below {
+			files[path.Join(name, n)] = e
+		}
 	}
-	return nil
+	return files, ctx.Err()
 }
 
 // parseTree reads what git ls-tree -r -z prints: "MODE TYPE HASH\tNAME", each ended by a zero byte.

@@ -1,9 +1,11 @@
 package changed_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -244,4 +246,68 @@ func main() {}
 			assert.Equal(t, map[string]string{"hello": test.want}, reasons(t, r.dir, planned(t, r.dir, "hello", pipeline.Config{})))
 		})
 	}
+}
+
+// What git makes of a file when it checks it out is as it was, and nothing else is.
+func TestConversions(t *testing.T) {
+	const attributes = `
+-- go.mod --
+module example.com/hello
+
+go 1.26.8
+-- main.go --
+package main
+
+import _ "embed"
+
+//go:embed data.txt
+var data string
+
+func main() { println(data) }
+-- .gitattributes --
+data.txt filter=upper
+*.go eol=crlf
+-- data.txt --
+text
+`
+	r := newRepo(t, attributes)
+	r.write("sub/x", "")
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte("[filter \"upper\"]\n\tclean = tr A-Z a-z\n\tsmudge = tr a-z A-Z\n"), 0o644))
+	t.Setenv("GIT_CONFIG_GLOBAL", config)
+	check := func(want string) {
+		t.Helper()
+		assert.Equal(t, map[string]string{"hello": want}, reasons(t, r.dir, planned(t, r.dir, "hello", pipeline.Config{})))
+	}
+	source := r.read("main.go")
+	check(changed.Unchanged) // as git has it
+	r.write("data.txt", "TEXT\n")
+	check(changed.Unchanged) // as git checks it out
+	r.write("main.go", strings.ReplaceAll(source, "\n", "\r\n"))
+	check(changed.Unchanged)
+	r.write("data.txt", "Text\n") // for which git status sees no change either
+	check("data.txt changed, which example.com/hello embeds")
+	r.write("data.txt", "TEXT\n")
+	r.write("main.go", strings.Replace(source, "\n", "\r\n", 1))
+	check("main.go changed")
+}
+
+func TestTreeOfGit(t *testing.T) {
+	r := newRepo(t, hello+"-- a b\tc --\nx\n-- \u00e4/\"q\" --\nx\n")
+	r.write("new\nline", "x")
+	r.symlink("nowhere", "link")
+	r.chmod("go.mod", 0o755)
+	r.commit()
+	r.git("tag", "-f", "v1")
+	list := func(files ...string) pipeline.Config {
+		config := pipeline.Config{}
+		for i, f := range files {
+			config.Files = append(config.Files, fmt.Sprintf("%s:/%d", f, i))
+		}
+		return config
+	}
+	config := list("a b\tc", "\u00e4/\"q\"", "new\nline", "go.mod")
+	assert.Equal(t, map[string]string{"hello": changed.Unchanged}, reasons(t, r.dir, planned(t, r.dir, "hello", config)))
+	r.chmod("go.mod", 0o644)
+	assert.Equal(t, map[string]string{"hello": "the mode of go.mod changed"}, reasons(t, r.dir, planned(t, r.dir, "hello", config)))
 }

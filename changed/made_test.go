@@ -208,7 +208,12 @@ go 1.26.8
 		"cgo: included":          {withC, nil, touch("lib/a.inc"), c, "lib/a.inc changed, and the C or assembly of example.com/hello may include any file"},
 		"cgo: ignored":           {withC + "-- .gitignore --\nx\n", nil, func(r *repo) { r.write("x/y", "") }, c, "x/y is not in v1, and the C or assembly of example.com/hello may include any file"},
 		"cgo: gone":              {withC, nil, func(r *repo) { r.remove("lib/a.inc") }, c, "lib/a.inc was removed, and the C or assembly of example.com/hello may include any file"},
-		"cgo: Go":                {withC, nil, touch("other/other.go"), c, ""},
+		"cgo: a link":            {withC, func(r *repo) { r.symlink("lib", "link"); r.commit(); r.git("tag", "-f", "v1") }, func(*repo) {}, c, ""},
+		"cgo: a link out of the source": {
+			withC, func(r *repo) { r.symlink("..", "link"); r.commit(); r.git("tag", "-f", "v1") }, func(*repo) {}, c,
+			"link leads out of the source, and the C or assembly of example.com/hello may include any file",
+		},
+		"cgo: Go": {withC, nil, touch("other/other.go"), c, ""},
 
 		"assembly: nothing":          {withAssembly, nil, func(*repo) {}, pipeline.Config{}, ""},
 		"assembly: beside":           {withAssembly, nil, touch("near.inc"), pipeline.Config{}, "near.inc changed"},

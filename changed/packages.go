@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/build"
 	"io"
 	"os"
 	"path"
@@ -109,65 +110,60 @@ func parsePackages(out io.Reader) (map[string]*goPackage, error) {
 	}
 }
 
-// program says how a program of plan is different, given the packages that it is made of.
-func (t *tree) program(ctx context.Context, plan *pipeline.Plan, program pipeline.Program, packages map[string]*goPackage) (string, error) {
-	main, ok := packages[program.ImportPath]
+// program says how a program is different.
+func (t *tree) program(ctx context.Context, program pipeline.Program, l *listing) string {
+	main, ok := l.packages[program.ImportPath]
 	if !ok {
-		return "go list does not know " + program.ImportPath, nil
+		return "go list does not know " + program.ImportPath
 	}
 	if problem := main.problem(); problem != "" {
-		return "go list says: " + problem, nil
+		return "go list says: " + problem
 	}
-	anything := ""
+	includes := ""
 	for _, importPath := range append([]string{program.ImportPath}, main.Deps...) {
-		p, ok := packages[importPath]
+		p, ok := l.packages[importPath]
 		switch {
 		case importPath == "C":
 			continue
 		case !ok:
-			return "go list does not know " + importPath, nil
-		case !p.inSource(plan.Source.Vendor):
+			return "go list does not know " + importPath
+		case !p.inSource(l.plan.Source.Vendor):
 			continue
 		}
 		if p.judged == nil {
-			p.judged = t.judge(p)
+			p.judged = t.judge(ctx, p, l.compile)
 		}
-		different := p.judged.different
-		if p == main && different == "" {
-			different = t.profile(p)
+		if p.judged.different != "" {
+			return p.judged.different
 		}
-		if different != "" {
-			return different, nil
-		}
-		if p.judged.includes && anything == "" {
-			anything = importPath
+		if p.judged.includes && includes == "" {
+			includes = importPath
 		}
 	}
-	if anything == "" {
-		return "", nil
+	if different := t.profile(ctx, main); different != "" || includes == "" {
+		return different
 	}
-	different, err := t.everything(ctx)
-	if different != "" {
-		different += ", and the C or assembly of " + anything + " may include any file"
+	if different := t.everything(ctx); different != "" {
+		return different + ", and the C or assembly of " + includes + " may include any file"
 	}
-	return different, err
+	return ""
 }
 
-// judge judges a package of the source.
-func (t *tree) judge(p *goPackage) *judgement {
+// judge judges a package of the source that is compiled by c.
+func (t *tree) judge(ctx context.Context, p *goPackage, c pipeline.Compile) *judgement {
 	dir, different := t.packageDir(p)
 	real := ""
 	if different == "" {
-		real, different = t.follow(dir)
+		real, different = t.follow(ctx, dir)
 	}
 	if different == "" {
-		different = t.packageFiles(p, dir, real)
+		different = t.packageFiles(ctx, p, c, dir, real)
 	}
 	if different == "" {
-		different = t.embeddedFiles(p, dir, real)
+		different = t.embeddedFiles(ctx, p, dir, real)
 	}
 	for at := real; different == ""; at = path.Dir(at) {
-		if different = t.moduleFiles(at); at == "." {
+		if different = t.moduleFiles(ctx, at); at == "." {
 			break
 		}
 	}
@@ -175,16 +171,16 @@ func (t *tree) judge(p *goPackage) *judgement {
 }
 
 // packageFiles says how the files in the folder of a package are different, which Go calls dir and which is real.
-func (t *tree) packageFiles(p *goPackage, dir, real string) string {
+func (t *tree) packageFiles(ctx context.Context, p *goPackage, c pipeline.Compile, dir, real string) string {
 	for _, name := range p.compiled() {
-		if different := t.file(path.Join(dir, name)); different != "" {
+		if different := t.file(ctx, path.Join(dir, name)); different != "" {
 			return different
 		}
 	}
 	// A file that is left out now may have been part of the package, and so may one that was removed.
 	for _, name := range t.in(real) {
-		if mayCompile(path.Base(name)) || len(p.SFiles) > 0 {
-			if different := t.file(name); different != "" {
+		if len(p.SFiles) > 0 || mayCompile(c, path.Base(name)) {
+			if different := t.file(ctx, name); different != "" {
 				return different
 			}
 		}
@@ -193,7 +189,7 @@ func (t *tree) packageFiles(p *goPackage, dir, real string) string {
 }
 
 // embeddedFiles says how what a package embeds is different.
-func (t *tree) embeddedFiles(p *goPackage, dir, real string) string {
+func (t *tree) embeddedFiles(ctx context.Context, p *goPackage, dir, real string) string {
 	if len(p.EmbedPatterns) == 0 {
 		return ""
 	}
@@ -207,7 +203,7 @@ func (t *tree) embeddedFiles(p *goPackage, dir, real string) string {
 		}
 	}
 	for _, name := range names {
-		if different := t.file(name); different != "" {
+		if different := t.file(ctx, name); different != "" {
 			return different + ", which " + p.ImportPath + " embeds"
 		}
 	}
@@ -227,9 +223,9 @@ func (t *tree) packageDir(p *goPackage) (dir, different string) {
 
 // moduleFiles says how the files that make a folder a module or a workspace are different. They decide which folders the packages
 // of an import path are in.
-func (t *tree) moduleFiles(dir string) string {
+func (t *tree) moduleFiles(ctx context.Context, dir string) string {
 	for _, name := range []string{"go.mod", "go.sum", "go.work", "go.work.sum"} {
-		if different := t.maybe(path.Join(dir, name)); different != "" {
+		if different := t.maybe(ctx, path.Join(dir, name)); different != "" {
 			return different
 		}
 	}
@@ -237,24 +233,30 @@ func (t *tree) moduleFiles(dir string) string {
 }
 
 // profile says how the profile that go build optimises a program by is different. Source: https://go.dev/doc/pgo
-func (t *tree) profile(main *goPackage) string {
+func (t *tree) profile(ctx context.Context, main *goPackage) string {
 	dir, different := t.packageDir(main)
 	if different != "" {
 		return different
 	}
-	return t.maybe(path.Join(dir, "default.pgo"))
+	return t.maybe(ctx, path.Join(dir, "default.pgo"))
 }
 
-// compiledExtensions are those of the files that go build takes up wherever they are. Source: go/build, goodOSArchFile's
-// knownFiletype.
-var compiledExtensions = []string{
-	".go", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso",
-}
-
-// mayCompile says whether a file of that base name may be part of a package that is not tested.
-func mayCompile(base string) bool {
-	return !strings.HasPrefix(base, "_") && !strings.HasPrefix(base, ".") && !strings.HasSuffix(base, "_test.go") &&
-		slices.Contains(compiledExtensions, path.Ext(base))
+// mayCompile says whether a file of that base name, whatever is in it, may be part of what c compiles.
+func mayCompile(c pipeline.Compile, base string) bool {
+	if strings.HasSuffix(base, "_test.go") {
+		return false
+	}
+	names := build.Context{
+		GOOS: c.Env["GOOS"], GOARCH: c.Env["GOARCH"], Compiler: "gc", CgoEnabled: true,
+		OpenFile: func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("package p\n")), nil },
+	}
+	for _, flag := range c.Flags {
+		if tags, ok := strings.CutPrefix(flag, "-tags="); ok {
+			names.BuildTags = strings.Split(tags, ",")
+		}
+	}
+	match, err := names.MatchFile("", base)
+	return match || err != nil
 }
 
 // embeds says whether go:embed patterns may match a file, relative to the package's folder, or a folder that it is in.

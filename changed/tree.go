@@ -2,13 +2,8 @@ package changed
 
 import (
 	"context"
-	"crypto/sha1" // git's own names of contents
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -19,15 +14,17 @@ import (
 
 // tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git was told to ignore
 // counts: a file is as it was if the commit has it, with the same bytes. Names are relative to the source, with slashes. Methods
-// that say how something is different say so in a phrase for users, which is empty where it is as it was.
+// that say how something is different say so in a phrase for users, which is empty where it is as it was. Once their context is
+// done, what they say means nothing.
 type tree struct {
 	root  string   // the source, without symbolic links
 	roots []string // the names that others may call it by
 	rev   string   // as the user calls it
 	was   map[string]entry
 	names []string // of was, sorted
-	// compared remembers.
+	// compared remembers; all is for everything, nil where nobody has asked.
 	compared map[string]string
+	all      *string
 }
 
 func openTree(ctx context.Context, source, rev string) (*tree, error) {
@@ -54,98 +51,97 @@ func openTree(ctx context.Context, source, rev string) (*tree, error) {
 func (t *tree) path(name string) string { return filepath.Join(t.root, filepath.FromSlash(name)) }
 
 // file says how the file that name leads to is different, or a symbolic link on the way there.
-func (t *tree) file(name string) string {
-	real, different := t.follow(name)
+func (t *tree) file(ctx context.Context, name string) string {
+	real, different := t.follow(ctx, name)
 	if different != "" {
 		return different
 	}
-	return t.compare(real)
+	return t.compare(ctx, real)
 }
 
 // maybe is file for a file that need not be there, and was not there either.
-func (t *tree) maybe(name string) string {
+func (t *tree) maybe(ctx context.Context, name string) string {
 	if _, was := t.was[name]; !was {
 		if _, err := os.Lstat(t.path(name)); errors.Is(err, fs.ErrNotExist) {
 			return ""
 		}
 	}
-	return t.file(name)
+	return t.file(ctx, name)
 }
 
-// folder says how the folder that name leads to is different: any file of it, at any depth. Modes count.
-func (t *tree) folder(ctx context.Context, name string) (string, error) {
-	real, different := t.follow(name)
+// folder says how the folder that name leads to is different: any file of it, at any depth, or its mode.
+func (t *tree) folder(ctx context.Context, name string) string {
+	real, different := t.follow(ctx, name)
 	if different != "" {
-		return different, nil
+		return different
 	}
-	// First what is there, then what no longer is.
-	err := filepath.WalkDir(t.path(real), func(at string, e fs.DirEntry, err error) error {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(t.root, at)
-		if err != nil {
-			return err
-		}
-		if relative = filepath.ToSlash(relative); e.IsDir() {
-			if len(t.below(relative)) == 0 { // git knows no empty folders
-				different = t.isNew(relative)
+	different = t.walk(ctx, real, "", func(name string, e fs.DirEntry) string {
+		if e.IsDir() {
+			if len(t.below(name)) == 0 { // git knows no empty folders
+				return t.isNew(name)
 			}
-		} else if different = t.file(relative); different == "" {
-			different = t.mode(relative)
+			return ""
 		}
-		if different != "" {
-			return fs.SkipAll
+		if different := t.file(ctx, name); different != "" {
+			return different
 		}
-		return nil
+		return t.mode(ctx, name)
 	})
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	if err != nil {
-		return unreadable(name, err), nil
-	}
 	for _, name := range t.below(real) {
 		if different == "" {
-			different = t.file(name)
+			different = t.file(ctx, name)
 		}
 	}
-	return different, nil
+	return different
 }
 
 // everything says how any file of the source is different, but Go's and git's own.
-func (t *tree) everything(ctx context.Context) (string, error) {
-	var different string
-	err := filepath.WalkDir(t.root, func(at string, e fs.DirEntry, err error) error {
+func (t *tree) everything(ctx context.Context) string {
+	if t.all != nil {
+		return *t.all
+	}
+	different := t.walk(ctx, ".", ".git", func(name string, e fs.DirEntry) string {
+		if e.IsDir() || isGo(name) || path.Base(name) == ".git" {
+			return ""
+		}
+		different := t.compare(ctx, name)
+		if different == "" && e.Type() == fs.ModeSymlink { // what it leads to is in the source, and gets its turn
+			_, different = t.follow(ctx, name)
+		}
+		return different
+	})
+	for _, name := range t.names {
+		if different == "" && !isGo(name) {
+			different = t.compare(ctx, name)
+		}
+	}
+	t.all = &different
+	return different
+}
+
+// walk calls visit for all that is below a folder, or for a file, until it says that something is different. Folders called skip
+// are left out.
+func (t *tree) walk(ctx context.Context, from, skip string, visit func(name string, e fs.DirEntry) string) (different string) {
+	err := filepath.WalkDir(t.path(from), func(at string, e fs.DirEntry, err error) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		relative, err := filepath.Rel(t.root, at)
-		switch {
-		case err != nil:
+		name, err := filepath.Rel(t.root, at)
+		if err != nil {
 			return err
-		case e.Name() == ".git" && e.IsDir():
-			return fs.SkipDir
-		case e.IsDir(), e.Name() == ".git", isGo(relative):
-			return nil
 		}
-		if different = t.file(filepath.ToSlash(relative)); different != "" {
+		if e.IsDir() && e.Name() == skip {
+			return fs.SkipDir
+		}
+		if different = visit(filepath.ToSlash(name), e); different != "" {
 			return fs.SkipAll
 		}
 		return nil
 	})
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
 	if err != nil {
-		return unreadable("the source", err), nil
+		return unreadable(from, err)
 	}
-	for _, name := range t.names {
-		if different == "" && !isGo(name) {
-			different = t.file(name)
-		}
-	}
-	return different, nil
+	return different
 }
 
 func isGo(name string) bool { return strings.HasSuffix(name, ".go") }
@@ -175,7 +171,7 @@ func (t *tree) in(dir string) []string {
 const maxLinks = 100
 
 // follow finds the name that a name leads to, through symbolic links that are as they were.
-func (t *tree) follow(name string) (real, different string) {
+func (t *tree) follow(ctx context.Context, name string) (real, different string) {
 	real = "."
 	links := 0
 	for rest := strings.Split(name, "/"); len(rest) > 0; {
@@ -197,7 +193,7 @@ func (t *tree) follow(name string) (real, different string) {
 		if links++; links > maxLinks {
 			return "", name + " leads through too many symbolic links"
 		}
-		if different := t.compare(next); different != "" {
+		if different := t.compare(ctx, next); different != "" {
 			return "", different
 		}
 		target, err := os.Readlink(t.path(next))
@@ -216,16 +212,16 @@ func (t *tree) follow(name string) (real, different string) {
 }
 
 // compare says how a file, or a symbolic link itself, is different.
-func (t *tree) compare(name string) string {
+func (t *tree) compare(ctx context.Context, name string) string {
 	different, ok := t.compared[name]
 	if !ok {
-		different = t.compareAnew(name)
+		different = t.compareAnew(ctx, name)
 		t.compared[name] = different
 	}
 	return different
 }
 
-func (t *tree) compareAnew(name string) string {
+func (t *tree) compareAnew(ctx context.Context, name string) string {
 	was, there := t.was[name]
 	info, err := os.Lstat(t.path(name))
 	switch {
@@ -240,44 +236,32 @@ func (t *tree) compareAnew(name string) string {
 	case was.mode == modeSubmodule:
 		return "the commit of the submodule " + name + " is not at hand"
 	}
-	sum := hash.Hash(sha1.New())
-	if len(was.hash) == hex.EncodedLen(sha256.Size) {
-		sum = sha256.New()
-	}
 	switch isLink := was.mode == modeLink; {
 	case info.Mode().Type() == fs.ModeSymlink && isLink:
-		var target string
-		if target, err = os.Readlink(t.path(name)); err == nil {
-			target = filepath.ToSlash(target)
-			fmt.Fprintf(sum, "blob %d\x00%s", len(target), target)
+		target, err := os.Readlink(t.path(name))
+		if err != nil {
+			return unreadable(name, err)
+		}
+		target = filepath.ToSlash(target)
+		if was.blob(int64(len(target)), strings.NewReader(target)) {
+			return ""
 		}
 	case info.Mode().IsRegular() && !isLink:
-		fmt.Fprintf(sum, "blob %d\x00", info.Size())
-		err = copyFrom(sum, t.path(name))
-	default:
-		return name + " changed"
+		f, err := os.Open(t.path(name))
+		if err != nil {
+			return unreadable(name, err)
+		}
+		defer f.Close()
+		if was.blob(info.Size(), f) || was.converted(ctx, f) {
+			return ""
+		}
 	}
-	if err != nil {
-		return unreadable(name, err)
-	}
-	if hex.EncodeToString(sum.Sum(nil)) != was.hash {
-		return name + " changed"
-	}
-	return ""
-}
-
-func copyFrom(w io.Writer, name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return errors.Join(err, f.Close())
+	return name + " changed"
 }
 
 // mode says whether the owner may execute the file that name leads to, and could not, or the other way round.
-func (t *tree) mode(name string) string {
-	real, different := t.follow(name)
+func (t *tree) mode(ctx context.Context, name string) string {
+	real, different := t.follow(ctx, name)
 	if different != "" {
 		return different
 	}
