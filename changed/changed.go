@@ -25,7 +25,8 @@ import (
 
 // Image is an image as it would be built now.
 type Image struct {
-	Name   string
+	Name string
+	// Plan is what pipeline.Resolve makes of Config.
 	Plan   *pipeline.Plan
 	Config pipeline.Config
 	// Settings says, as a phrase for users, what is different about the settings, which are the caller's to compare; empty where
@@ -102,18 +103,17 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 		// pipeline.Resolve takes it for want of another, and there may have been one.
 		return "no setting names its package, and " + plan.Programs[0].Package + " may not always have been the one"
 	}
-	names := []string{
+	for _, name := range append([]string{
 		".dockerignore", // of what a Dagger engine gets
 		path.Join(plan.Source.Dir, pipeline.LockFile),
 		path.Join(plan.Source.Dir, "vendor", "modules.txt"),
-	}
-	for _, name := range append(names, plan.Dependencies.Files...) {
+	}, plan.Dependencies.Files...) {
 		if different := t.maybe(ctx, name); different != "" {
 			return different
 		}
 	}
 	for _, name := range plan.Dependencies.Files {
-		if different := t.moduleFiles(ctx, path.Dir(name)); different != "" {
+		if different := t.each(ctx, path.Dir(name), moduleFiles); different != "" {
 			return different
 		}
 	}

@@ -135,6 +135,7 @@ module example.com/d
 
 go 1.26.8
 `
+	nested := hello + "-- a/go.mod --\nmodule example.com/a\n\ngo 1.26.8\n-- a/main.go --\npackage main\n\nfunc main() {}\n"
 	a := pipeline.Config{Packages: []string{"./a"}}
 	arm := pipeline.Config{Platforms: []string{"linux/arm64"}}
 	c := pipeline.Config{CGO: "dynamic"}
@@ -250,6 +251,12 @@ go 1.26.8
 				r.write("a/go.mod", r.read("a/go.mod")+"\nrequire example.com/b v0.0.0\n\nreplace example.com/b => ../b\n\nreplace example.com/c => ../c\n")
 			}, a, "a/go.mod changed",
 		},
+
+		"nested: nothing":       {nested, nil, touch("go.mod", "main.go"), a, ""},
+		"nested: its module":    {nested, nil, touch("a/go.mod"), a, "a/go.mod changed"},
+		"nested: a module more": {nested, nil, func(r *repo) { r.write("a/sub/go.mod", "module example.com/a/sub\n") }, a, ""},
+		"nested: a workspace":   {nested, nil, func(r *repo) { r.write("go.work.sum", "") }, a, "go.work.sum is not in v1"},
+		"names":                 {hello, nil, func(r *repo) { r.write("a\x1b[2J\n.go", "package main\n") }, pipeline.Config{}, `"a\x1b[2J\n.go" is not in v1`},
 
 		"tags: nothing":      {tagged, nil, touch("lib/lib.go"), pipeline.Config{}, ""},
 		"tags: set":          {tagged, nil, touch("lib/lib.go"), pipeline.Config{BuildTags: []string{"special"}}, "lib/lib.go changed"},

@@ -162,10 +162,8 @@ func (t *tree) judge(ctx context.Context, p *goPackage, c pipeline.Compile) *jud
 	if different == "" {
 		different = t.embeddedFiles(ctx, p, dir, real)
 	}
-	for at := real; different == ""; at = path.Dir(at) {
-		if different = t.moduleFiles(ctx, at); at == "." {
-			break
-		}
+	if different == "" {
+		different = t.moduleOf(ctx, real)
 	}
 	return &judgement{different, p.usesC() || len(p.SFiles) > 0 && t.includesElsewhere(real)}
 }
@@ -221,10 +219,31 @@ func (t *tree) packageDir(p *goPackage) (dir, different string) {
 	return "", "the folder of " + p.ImportPath + " is not in the source"
 }
 
-// moduleFiles says how the files that make a folder a module or a workspace are different. They decide which folders the packages
-// of an import path are in.
-func (t *tree) moduleFiles(ctx context.Context, dir string) string {
-	for _, name := range []string{"go.mod", "go.sum", "go.work", "go.work.sum"} {
+// moduleOf says how the files are different that decide which module a folder belongs to, and which workspace.
+func (t *tree) moduleOf(ctx context.Context, dir string) string {
+	files := moduleFiles
+	for at := dir; ; at = path.Dir(at) {
+		if different := t.each(ctx, at, files); different != "" {
+			return different
+		}
+		if at == "." {
+			return ""
+		}
+		if _, ok := t.was[path.Join(at, "go.mod")]; ok {
+			files = workspaceFiles // a module above is another
+		}
+	}
+}
+
+// moduleFiles make a folder a module or, those of workspaceFiles, a workspace.
+var (
+	moduleFiles    = append([]string{"go.mod", "go.sum"}, workspaceFiles...)
+	workspaceFiles = []string{"go.work", "go.work.sum"}
+)
+
+// each says how any of these files in a folder is different. None need be there.
+func (t *tree) each(ctx context.Context, dir string, files []string) string {
+	for _, name := range files {
 		if different := t.maybe(ctx, path.Join(dir, name)); different != "" {
 			return different
 		}

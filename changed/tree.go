@@ -9,7 +9,10 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git was told to ignore
@@ -178,7 +181,7 @@ func (t *tree) follow(ctx context.Context, name string) (real, different string)
 		next := path.Join(real, rest[0])
 		rest = rest[1:]
 		if next == ".." || strings.HasPrefix(next, "../") {
-			return "", name + " leads out of the source"
+			return "", shown(name) + " leads out of the source"
 		}
 		info, err := os.Lstat(t.path(next))
 		switch {
@@ -191,7 +194,7 @@ func (t *tree) follow(ctx context.Context, name string) (real, different string)
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", name + " leads through too many symbolic links"
+			return "", shown(name) + " leads through too many symbolic links"
 		}
 		if different := t.compare(ctx, next); different != "" {
 			return "", different
@@ -202,7 +205,7 @@ func (t *tree) follow(ctx context.Context, name string) (real, different string)
 		}
 		if filepath.IsAbs(target) {
 			if target, err = filepath.Rel(t.root, target); err != nil {
-				return "", name + " leads out of the source"
+				return "", shown(name) + " leads out of the source"
 			}
 			real = "."
 		}
@@ -226,15 +229,15 @@ func (t *tree) compareAnew(ctx context.Context, name string) string {
 	info, err := os.Lstat(t.path(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && there:
-		return name + " was removed"
+		return shown(name) + " was removed"
 	case errors.Is(err, fs.ErrNotExist):
-		return name + " is missing"
+		return shown(name) + " is missing"
 	case err != nil:
 		return unreadable(name, err)
 	case !there:
 		return t.isNew(name)
 	case was.mode == modeSubmodule:
-		return "the commit of the submodule " + name + " is not at hand"
+		return "the commit of the submodule " + shown(name) + " is not at hand"
 	}
 	switch isLink := was.mode == modeLink; {
 	case info.Mode().Type() == fs.ModeSymlink && isLink:
@@ -256,7 +259,7 @@ func (t *tree) compareAnew(ctx context.Context, name string) string {
 			return ""
 		}
 	}
-	return name + " changed"
+	return shown(name) + " changed"
 }
 
 // mode says whether the owner may execute the file that name leads to, and could not, or the other way round.
@@ -270,16 +273,24 @@ func (t *tree) mode(ctx context.Context, name string) string {
 		return unreadable(real, err)
 	}
 	if (info.Mode()&0o100 != 0) != (t.was[real].mode == modeExecutable) {
-		return "the mode of " + real + " changed"
+		return "the mode of " + shown(real) + " changed"
 	}
 	return ""
 }
 
-func (t *tree) isNew(name string) string { return name + " is not in " + t.rev }
+func (t *tree) isNew(name string) string { return shown(name) + " is not in " + t.rev }
 
 func unreadable(name string, err error) string {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		err = p.Err // the path would be that of this machine
 	}
-	return fmt.Sprintf("%s cannot be read: %v", name, err)
+	return fmt.Sprintf("%s cannot be read: %v", shown(name), err)
+}
+
+// shown is a name that a terminal may show.
+func shown(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(name) {
+		return strconv.Quote(name)
+	}
+	return name
 }
