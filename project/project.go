@@ -42,6 +42,29 @@ type Project struct {
 	Images []Image
 }
 
+// Find is the image of that name; of none, the defaults.
+func (p *Project) Find(name string) (Image, bool) {
+	if name == "" {
+		return p.Defaults, true
+	}
+	i := slices.IndexFunc(p.Images, func(i Image) bool { return i.Name == name })
+	if i < 0 {
+		return Image{}, false
+	}
+	return p.Images[i], true
+}
+
+// Listed says whether the image comes from a file.
+func (i Image) Listed() bool { return i.settings != nil }
+
+// Same says whether two images have the same settings, wherever they come from.
+func (i Image) Same(other Image) bool {
+	i.settings, other.settings = nil, nil
+	i.Facts, other.Facts = pipeline.Facts{}, pipeline.Facts{}
+	i.VulnDB, other.VulnDB = "", ""
+	return reflect.DeepEqual(i, other)
+}
+
 // Names are those of the images, in the file's order.
 func (p *Project) Names() []string {
 	names := make([]string, len(p.Images))
@@ -187,6 +210,9 @@ func (r *reader) project(document *yaml.Node) *Project {
 	case list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0:
 		r.fault(root, "images", "not a list of images", remedyForm)
 		return nil
+	}
+	if defaults == nil {
+		defaults = settings{}
 	}
 	p := &Project{Defaults: newImage(defaults)}
 	names := map[string]bool{}

@@ -172,3 +172,38 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTarget(t *testing.T) {
+	p, err := project.Parse([]byte("images:\n- name: a\n  repository: r.example/{{.Name}}\n  tags: ['{{.Git.Tag}}', '{{or .Git.Branch \"x\"}}', latest]\n"))
+	require.NoError(t, err)
+	a := p.Images[0]
+	a.Facts.Git = pipeline.Git{Commit: "0123456", Tag: "v1"}
+	repository, tags, err := a.Target("a")
+	require.NoError(t, err)
+	assert.Equal(t, "r.example/a", repository)
+	assert.Equal(t, []string{"v1", "x", "latest"}, tags)
+	a.Facts.Git.Tag = ""
+	_, _, err = a.Target("a")
+	assert.EqualError(t, err, `slipway.yaml:4: tag "{{.Git.Tag}}": nothing remains when it is filled in: name what to take instead, like {{or .Git.Tag "dev"}}`)
+}
+
+func TestSame(t *testing.T) {
+	p, err := project.Parse([]byte(shop))
+	require.NoError(t, err)
+	again, err := project.Parse([]byte("# moved down\n\n" + shop))
+	require.NoError(t, err)
+	api, ok := again.Find("api")
+	require.True(t, ok)
+	assert.True(t, api.Listed())
+	assert.True(t, p.Images[0].Same(api))
+	api.Facts.Git.Tag = "v1"
+	assert.True(t, p.Images[0].Same(api), "a fact is no setting")
+	api.Tags = []string{"other"}
+	assert.False(t, p.Images[0].Same(api))
+	_, ok = again.Find("none")
+	assert.False(t, ok)
+	defaults, ok := again.Find("")
+	assert.True(t, ok)
+	assert.True(t, defaults.Same(p.Defaults))
+	assert.False(t, project.Image{}.Listed())
+}

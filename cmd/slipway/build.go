@@ -41,7 +41,8 @@ the file has an image of that name. The path of each result goes to standard out
   slipway build --runtime scratch --port 8080 ./services/api
   slipway build --load && docker run --rm api:latest
   slipway build --package ./cmd/server --stamp main.version=v1.2.3 --output dist/server.tar
-  slipway build api worker             two of the images in slipway.yaml`,
+  slipway build api worker             two of the images in slipway.yaml
+  slipway build --all --changed-since origin/main`,
 		RunE: func(c *cobra.Command, args []string) error {
 			names, dir, err := nameArgs(args)
 			if err != nil {
@@ -53,6 +54,7 @@ the file has an image of that name. The path of each result goes to standard out
 	}
 	f := a.flags(c)
 	f.all(&a.options)
+	f.changedSince(&a.options)
 	f.plan(&a.settings)
 	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout folder, which is added to; default: dist/NAME.tar")
 	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
@@ -88,6 +90,7 @@ output.`,
 	}
 	f := a.flags(c)
 	f.all(&a.options)
+	f.changedSince(&a.options)
 	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api; a template, like ghcr.io/me/{{.Name}}")
 	f.commas(&a.Tags, "tag", "`TAG` to move to the image, like {{.Git.Tag}}; a template; several by commas; default: none, the image is found by its digest")
 	f.text(&a.SBOM, "sbom", "`FORMAT` of the bills of materials that are attached: "+strings.Join(append(sbomFormats(), noSBOM), ", ")+"; default: cyclonedx", append(sbomFormats(), noSBOM)...)
@@ -168,6 +171,17 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	defer client.Close()
 	defer display.Close()
 
+	environ, forget, err := a.login(logins)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, forget()) }()
+	if jobs, delivers, err = a.changed(ctx, dir, jobs, delivers, environ, display); err != nil {
+		return err
+	}
+	if len(jobs) == 0 {
+		return a.finish(display, nil, list)
+	}
 	bases, err := openBases(client)
 	if err != nil {
 		return err
@@ -186,11 +200,6 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	if kind == "host" && len(packages) > 0 {
 		display.Note("not installed on this machine: " + strings.Join(slices.Sorted(maps.Keys(packages)), ", ") + "; what is on the PATH is used")
 	}
-	environ, forget, err := a.login(logins)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, forget()) }()
 	var builder engine.Engine = host.New(bases, environ)
 	if kind == "dagger" {
 		client, err := connect(ctx)
@@ -205,7 +214,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	for i, j := range jobs {
 		plans[i] = j.plan
 		all[i] = &delivery{job: j, client: client, display: display, result: result{Name: j.plan.Name}}
-		if len(jobs) > 1 {
+		if list {
 			all[i].lane = j.plan.Name
 		}
 	}
@@ -246,11 +255,13 @@ func (a *app) finish(display *progress.Display, all []*delivery, list bool) erro
 	if len(all) == 1 && errs != nil {
 		return errs[0]
 	}
-	display.Table(rows)
+	if rows != nil {
+		display.Table(rows)
+	}
 	_ = display.Close() // the work is done, whether or not everything about it could be shown
 	var err error
 	switch {
-	case a.JSON && list:
+	case a.JSON && (list || len(all) == 0):
 		err = a.printJSON(results)
 	case a.JSON:
 		err = a.printJSON(results[0])

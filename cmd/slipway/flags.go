@@ -21,7 +21,10 @@ import (
 // [pipeline.Config].
 type options struct {
 	// All says that all images of slipway.yaml are meant.
-	All        bool     `env:"SLIPWAY_ALL"`
+	All bool `env:"SLIPWAY_ALL"`
+	// ChangedSince is a revision of git: images that a change since then does not concern are left out.
+	ChangedSince string `env:"SLIPWAY_CHANGED_SINCE"`
+
 	Output     string   `env:"SLIPWAY_OUTPUT"`
 	Load       bool     `env:"SLIPWAY_LOAD"`
 	Repository string   `env:"SLIPWAY_REPOSITORY"`
@@ -201,6 +204,10 @@ func (f flags) plan(s *settings) {
 // all defines the flag that takes the place of names.
 func (f flags) all(o *options) {
 	f.yes(&o.All, "all", "all images of slipway.yaml")
+}
+
+func (f flags) changedSince(o *options) {
+	f.text(&o.ChangedSince, "changed-since", "`REVISION` of git, like origin/main: leave out images that no change since then concerns, and say why each is in or out")
 }
 
 // work defines the flags that say how the command works.

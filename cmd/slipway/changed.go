@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+
+	"github.com/slipway-ci/slipway/changed"
+	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
+)
+
+// changed leaves those of the jobs, and where they go, that could give something else than at the revision that --changed-since names, and tells why
+// each is in or out. Flags and variables are taken to have been the same then.
+func (a *app) changed(
+	ctx context.Context, dir string, jobs []*job, delivers []deliver, environ []string, display *progress.Display,
+) (in []*job, to []deliver, err error) {
+	if a.ChangedSince == "" {
+		return jobs, delivers, nil
+	}
+	before := a.settingsAt(ctx, dir)
+	images := make([]changed.Image, len(jobs))
+	for i, j := range jobs {
+		images[i] = changed.Image{Name: j.plan.Name, Plan: j.plan, Config: j.settings.Config, Settings: a.otherSettings(before, j.settings)}
+	}
+	lister := host.New(nil, environ)
+	list := func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error) {
+		return lister.List(ctx, dir, plan, c, args...)
+	}
+	verdicts, err := changed.Since(ctx, dir, a.ChangedSince, images, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, v := range verdicts {
+		word := "out"
+		if v.In {
+			word = "in"
+			in, to = append(in, jobs[i]), append(to, delivers[i])
+		}
+		display.Note(fmt.Sprintf("%s is %s: %s", v.Name, word, v.Reason))
+	}
+	return in, to, nil
+}
+
+// settingsAt finds slipway.yaml as it was; nil if it was not there, or not as it should be.
+func (a *app) settingsAt(ctx context.Context, dir string) *project.Project {
+	text, err := exec.CommandContext(ctx, "git", "-C", dir, "show", "--end-of-options", a.ChangedSince+":./"+project.File).Output()
+	if err != nil {
+		return nil
+	}
+	before, err := project.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return before
+}
+
+// otherSettings says why the settings of an image are not what they were; empty where they are.
+func (a *app) otherSettings(before *project.Project, now project.Image) string {
+	switch {
+	case now.Revision != "":
+		return "it names the commit, by its revision"
+	case pipeline.NeedsGit(now.Templates()...):
+		return "a template in it names the commit"
+	case a.given("source-date-epoch"):
+		return "SOURCE_DATE_EPOCH may have been another"
+	case !now.Listed():
+		return ""
+	case before == nil:
+		return project.File + " was not there, or not right"
+	}
+	then, found := before.Find(now.Name)
+	if !found {
+		return "it is new in " + project.File
+	}
+	over := project.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
+	over.CACerts = now.CACerts
+	if !then.Over(over, a.given).Same(now) {
+		return "its settings in " + project.File + " changed"
+	}
+	return ""
+}
