@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
@@ -61,6 +62,7 @@ func (e *Engine) Build(
 		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
 		if e.bases.Store != nil {
 			c.kept = e.bases.Store.Folder("programs")
+			c.verifier = verifier{modules: goenv.ModuleCache(e.environ), kept: e.bases.Store.Folder("verified"), now: time.Now}
 		}
 		return c
 	}
@@ -90,6 +92,8 @@ type compiler struct {
 	bundle string
 	// kept is the folder of the programs of earlier builds; empty for none.
 	kept string
+	// verifier remembers what was verified; its zero value is for none that does.
+	verifier verifier
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
 }
@@ -133,29 +137,35 @@ func (c *compiler) download(ctx context.Context) error {
 	if dependencies.Download == nil {
 		return nil
 	}
-	copies := filepath.Join(c.dir, "modules")
-	before := map[string]string{}
+	files := map[string]string{}
 	for _, name := range dependencies.Files {
 		content, err := os.ReadFile(filepath.Join(c.source, name))
 		if err != nil {
 			return err
 		}
+		files[name] = string(content)
+	}
+	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
+	if c.verifier.usable() {
+		if known, ok := c.verifier.remembers(ctx, want, sums(files)); ok {
+			return engine.Do(c.report, "", "verify", func(step engine.Step) error { return tell(step, 0, known) })
+		}
+	}
+	copies := filepath.Join(c.dir, "modules")
+	for name, content := range files {
 		to := filepath.Join(copies, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(to, content, 0o644); err != nil {
+		if err := os.WriteFile(to, []byte(content), 0o644); err != nil {
 			return err
 		}
-		before[name] = string(content)
 	}
-	run := func(name string, cmd command) error {
-		return engine.Do(c.report, "", name, func(step engine.Step) error {
-			cmd.dir = filepath.Join(copies, c.plan.Source.Dir)
-			return c.goCommand(ctx, step, cmd, nil)
-		})
-	}
-	if err := run("download", command{args: dependencies.Download, what: "downloading modules"}); err != nil {
+	err := engine.Do(c.report, "", "download", func(step engine.Step) error {
+		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
+		return c.goCommand(ctx, step, cmd, nil)
+	})
+	if err != nil {
 		return err
 	}
 	for _, name := range dependencies.Files {
@@ -163,14 +173,35 @@ func (c *compiler) download(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if string(after) != before[name] {
+		if string(after) != files[name] {
 			return fmt.Errorf("%s is incomplete: run go mod tidy and commit go.mod and go.sum", name)
 		}
 	}
-	return run("verify", command{
-		args: dependencies.Verify, what: "verifying modules",
+	return engine.Do(c.report, "", "verify", func(step engine.Step) error { return c.verify(ctx, step, copies, want, sums(files)) })
+}
+
+// verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it
+// finds something, so that the Go command says what. It may have nothing to say: it does not look at modules that replace others.
+func (c *compiler) verify(ctx context.Context, step engine.Step, copies, want string, modules []pinned) error {
+	var altered error
+	if c.verifier.usable() {
+		found, err := c.verifier.verify(ctx, step, want, modules)
+		if !errors.Is(err, errAltered) && (found || err != nil) {
+			return err
+		}
+		altered = err
+	}
+	cmd := command{
+		dir: filepath.Join(copies, c.plan.Source.Dir), args: c.plan.Dependencies.Verify, what: "verifying modules",
 		remedy: "The module cache was changed after the download: empty it with go clean -modcache.",
-	})
+	}
+	if err := c.goCommand(ctx, step, cmd, nil); err != nil {
+		return err
+	}
+	if altered != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd.what, altered, cmd.remedy)
+	}
+	return nil
 }
 
 // debugger downloads the debugger's source, where the plan has one, and finds the module cache that it is in.

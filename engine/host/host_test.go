@@ -4,14 +4,18 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,6 +92,14 @@ var hello = map[string]string{
 	"main.go": "package main\n\nfunc main() { println(\"hello\") }\n",
 }
 
+// needsErrors has a module of somebody else's.
+var needsErrors = map[string]string{
+	"go.mod": "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
+	"go.sum": "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n" +
+		"github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
+	"main.go": "package main\n\nimport \"github.com/pkg/errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n",
+}
+
 func digest(t *testing.T, e engine.Engine, dir string) string {
 	t.Helper()
 	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch"})
@@ -132,12 +144,7 @@ func TestCACertsForModules(t *testing.T) {
 	proxy.StartTLS()
 	t.Cleanup(proxy.Close)
 	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}))
-	dir := writeTree(t, map[string]string{
-		"go.mod": "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
-		"go.sum": "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n" +
-			"github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
-		"main.go": "package main\n\nimport \"github.com/pkg/errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n",
-	})
+	dir := writeTree(t, needsErrors)
 	build := func(certs string) error {
 		cache := t.TempDir()
 		t.Cleanup(func() { // its folders are read-only
@@ -172,12 +179,7 @@ func TestNoGoCommand(t *testing.T) {
 
 // A module cache that somebody wrote to is found out before anything is compiled from it.
 func TestAlteredModuleCache(t *testing.T) {
-	dir := writeTree(t, map[string]string{
-		"go.mod": "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.9.1\n",
-		"go.sum": "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\n" +
-			"github.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n",
-		"main.go": "package main\n\nimport \"github.com/pkg/errors\"\n\nfunc main() { println(errors.New(\"x\").Error()) }\n",
-	})
+	dir := writeTree(t, needsErrors)
 	cache := t.TempDir()
 	t.Cleanup(func() { // its folders are read-only
 		cmd := exec.Command("go", "clean", "-modcache")
@@ -186,22 +188,125 @@ func TestAlteredModuleCache(t *testing.T) {
 	})
 	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 	require.NoError(t, err)
+	kept := newEngine(t, "GOMODCACHE="+cache) // one that remembers what it verified
+	plain := host.New(&image.Bases{}, append(os.Environ(), "GOMODCACHE="+cache))
+	build := func(e engine.Engine) error {
+		result, err := engine.BuildOne(t.Context(), e, dir, plan, engine.Discard)
+		if err == nil {
+			err = result.Close()
+		}
+		return err
+	}
+	alter := func(name string) (undo func()) {
+		name = filepath.Join(cache, name)
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(name, 0o644))
+		other := slices.Clone(content)
+		other[len(other)/2] ^= 1
+		require.NoError(t, os.WriteFile(name, other, 0o644))
+		require.NoError(t, os.Chtimes(name, info.ModTime(), info.ModTime()))
+		return func() { require.NoError(t, os.WriteFile(name, content, 0o644)) }
+	}
+	for range 2 {
+		require.NoError(t, build(kept))
+	}
+	require.NoError(t, build(plain))
+	for _, name := range []string{"cache/download/github.com/pkg/errors/@v/v0.9.1.zip", "github.com/pkg/errors@v0.9.1/errors.go"} {
+		undo := alter(name)
+		for _, e := range []engine.Engine{kept, plain} {
+			err = build(e)
+			require.ErrorContains(t, err, "verifying modules: the Go command failed", name)
+			require.ErrorContains(t, err, "github.com/pkg/errors v0.9.1: ", name)
+			require.ErrorContains(t, err, "go clean -modcache", name)
+		}
+		undo()
+		require.NoError(t, build(kept))
+	}
+}
+
+// A module in the place of another is verified too, which go mod verify leaves out.
+func TestAlteredReplacement(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("go mod verify runs in each build")
+	}
+	replaced := maps.Clone(needsErrors)
+	replaced["go.mod"] = "module example.com/errors\n\ngo 1.26.8\n\nrequire github.com/pkg/errors v0.8.1\n\nreplace github.com/pkg/errors => github.com/pkg/errors v0.9.1\n"
+	dir := writeTree(t, replaced)
+	cache := t.TempDir()
+	t.Cleanup(func() { makeRemovable(t, cache) })
+	e := newEngine(t, "GOMODCACHE="+cache)
 	build := func() error {
-		result, err := engine.BuildOne(t.Context(), newEngine(t, "GOMODCACHE="+cache), dir, plan, engine.Discard)
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+		require.NoError(t, err)
+		result, err := engine.BuildOne(t.Context(), e, dir, plan, engine.Discard)
 		if err == nil {
 			err = result.Close()
 		}
 		return err
 	}
 	require.NoError(t, build())
-
-	name := filepath.Join(cache, "cache/download/github.com/pkg/errors/@v/v0.9.1.zip")
-	zip, err := os.ReadFile(name)
-	require.NoError(t, err)
+	name := filepath.Join(cache, "github.com/pkg/errors@v0.9.1/errors.go")
 	require.NoError(t, os.Chmod(name, 0o644))
-	zip[len(zip)/2] ^= 1
-	require.NoError(t, os.WriteFile(name, zip, 0o644))
-	err = build()
-	require.ErrorContains(t, err, "github.com/pkg/errors")
+	require.NoError(t, os.WriteFile(name, []byte("package errors"), 0o644))
+	err := build()
+	require.ErrorContains(t, err, "verifying modules: modules were altered:\ngithub.com/pkg/errors v0.9.1: dir has been modified (")
 	require.ErrorContains(t, err, "go clean -modcache")
+}
+
+// steps are the names of the steps of a build.
+type steps struct{ names []string }
+
+func (s *steps) Step(lane, name string) engine.Step {
+	if lane == "" {
+		s.names = append(s.names, name)
+	}
+	return engine.Discard.Step(lane, name)
+}
+
+// What is in the module cache as it was when it was verified is not downloaded again.
+func TestModulesAreRemembered(t *testing.T) {
+	dir := writeTree(t, needsErrors)
+	cache := t.TempDir()
+	e := newEngine(t, "GOMODCACHE="+cache)
+	build := func() []string {
+		t.Helper()
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
+		require.NoError(t, err)
+		var s steps
+		result, err := engine.BuildOne(t.Context(), e, dir, plan, &s)
+		require.NoError(t, err)
+		require.NoError(t, result.Close())
+		return s.names
+	}
+	whole, remembered := []string{"download", "verify"}, []string{"verify"}
+	assert.Equal(t, whole, build())
+	t.Cleanup(func() { makeRemovable(t, cache) })
+	if runtime.GOOS != "linux" {
+		t.Skip("go mod download and go mod verify run in each build")
+	}
+	// For two seconds the cache is too new to be trusted.
+	require.Eventually(t, func() bool { return slices.Equal(remembered, build()) }, time.Minute, time.Second)
+	text := filepath.Join(dir, "main.go")
+	require.NoError(t, os.WriteFile(text, []byte(needsErrors["main.go"]+"\n"), 0o644))
+	assert.Equal(t, remembered, build(), "after an edit")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(needsErrors["go.mod"]+"\n"), 0o644))
+	assert.Equal(t, whole, build(), "of another go.mod")
+	makeRemovable(t, cache)
+	require.NoError(t, os.RemoveAll(cache))
+	require.NoError(t, os.MkdirAll(cache, 0o755))
+	assert.Equal(t, whole, build(), "of an empty cache")
+}
+
+// makeRemovable gives the folders of a module cache back to their owner.
+func makeRemovable(t *testing.T, cache string) {
+	t.Helper()
+	assert.NoError(t, filepath.WalkDir(cache, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return os.Chmod(name, 0o755)
+	}))
 }
