@@ -42,6 +42,7 @@ type Base struct {
 	// given is the reference in the words of the caller, for errors.
 	given     string
 	source    source
+	notes     *Store // nil for none
 	manifests []v1.Descriptor
 
 	mu     sync.Mutex
@@ -83,7 +84,7 @@ func (b *Bases) Resolve(ctx context.Context, ref string) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the base %s: %w", ref, err)
 	}
-	base.given, base.images = ref, map[string]func() (v1.Image, error){}
+	base.given, base.notes, base.images = ref, b.Store, map[string]func() (v1.Image, error){}
 	return base, nil
 }
 
@@ -184,6 +185,7 @@ func (b *Base) open(ctx context.Context, d v1.Descriptor) (*content, error) {
 		img.layers = append(img.layers, b.source.place(&layer{
 			descriptor: blob,
 			diffID:     file.RootFS.DiffIDs[i],
+			notes:      b.notes,
 			open:       func(ctx context.Context) (io.ReadCloser, error) { return b.source.blob(ctx, d.Digest, blob) },
 		}))
 	}

@@ -57,9 +57,11 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	made := madeLayer{Digest: digest, Size: size, DiffID: diffID.digest()}
-	if err := store.remember(recipe, made); err != nil {
-		return nil, fmt.Errorf("noting a layer for the next build: %w", err)
+	made := madeLayer{Digest: digest, Size: size, DiffID: diffID.digest(), Unpacked: diffID.size}
+	if recipe != "" {
+		if err := store.Remember(recipe, made); err != nil {
+			return nil, fmt.Errorf("noting a layer for the next build: %w", err)
+		}
 	}
 	return made.layer(store), nil
 }
@@ -131,6 +133,9 @@ type layer struct {
 	descriptor v1.Descriptor
 	diffID     v1.Hash
 	open       func(context.Context) (io.ReadCloser, error)
+	// unpacked is the size in bytes of what is compressed; 0 if it is not known. notes, unless nil, is for it then.
+	unpacked int64
+	notes    *Store
 }
 
 var _ v1.Layer = (*layer)(nil)
@@ -155,14 +160,19 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 
 // compressed is l.Compressed, and where the bytes have to be fetched first, the end of ctx ends that.
 func compressed(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
-	inner := l
-	if mountable, ok := l.(*remote.MountableLayer); ok {
-		inner = mountable.Layer
-	}
-	if own, ok := inner.(*layer); ok {
+	if own := own(l); own != nil {
 		return own.open(ctx)
 	}
 	return l.Compressed()
+}
+
+// own is the layer of this package in l; nil if there is none.
+func own(l v1.Layer) *layer {
+	if mountable, ok := l.(*remote.MountableLayer); ok {
+		l = mountable.Layer
+	}
+	own, _ := l.(*layer)
+	return own
 }
 
 // inflate decompresses what gzip or zstd has compressed. Other content comes as it is: media types are not always right.

@@ -21,12 +21,15 @@ type madeLayer struct {
 	Digest v1.Hash `json:"digest"`
 	Size   int64   `json:"size"`
 	DiffID v1.Hash `json:"diffID"`
+	// Unpacked is the size in bytes of the archive that was compressed.
+	Unpacked int64 `json:"unpacked"`
 }
 
 func (m madeLayer) layer(store *Store) v1.Layer {
 	return &layer{
 		descriptor: v1.Descriptor{MediaType: types.OCILayer, Digest: m.Digest, Size: m.Size},
 		diffID:     m.DiffID,
+		unpacked:   m.Unpacked,
 		open: func(context.Context) (io.ReadCloser, error) {
 			content, err := store.open(m.Digest)
 			if err != nil {
@@ -68,75 +71,80 @@ func recipeOf(files []File, when time.Time) string {
 	return sha256Of(text).Hex
 }
 
-// note is what a file of recipes holds. Sum is that of Made, so that a damaged note counts as absent.
-type note struct {
-	Made json.RawMessage `json:"made"`
-	Sum  string          `json:"sum"`
-}
-
 // recall finds the layer that was made by the recipe; nil if there is none, or if it or what is known of it has been damaged.
 func (s *Store) recall(recipe string) v1.Layer {
-	if recipe == "" {
-		return nil
-	}
-	text, err := os.ReadFile(s.recipe(recipe))
-	if err != nil {
-		return nil
-	}
-	var n note
 	var made madeLayer
-	if json.Unmarshal(text, &n) != nil || n.Sum != sha256Of(slices.Concat([]byte(recipe), n.Made)).Hex || json.Unmarshal(n.Made, &made) != nil {
+	if recipe == "" || !s.Recall(recipe, &made) {
 		return nil
 	}
 	content, err := s.open(made.Digest) // which reads all of it: an upload must not be what finds out
 	if err != nil {
 		return nil
 	}
-	s.touch(recipe, made.Digest)
+	if name, err := s.name(made.Digest); err == nil {
+		touch(name)
+	}
 	if content.Close() != nil {
 		return nil
 	}
 	return made.layer(s)
 }
 
-// remember keeps what was made by the recipe for recall.
-func (s *Store) remember(recipe string, made madeLayer) error {
-	if recipe == "" {
-		return nil
-	}
-	text, err := json.Marshal(made)
+// note is what the file of a note holds. Sum is that of the key and What, so that a damaged note counts as absent.
+type note struct {
+	What json.RawMessage `json:"what"`
+	Sum  string          `json:"sum"`
+}
+
+func noteSum(key string, what []byte) string { return sha256Of(slices.Concat([]byte(key), what)).Hex }
+
+// Remember keeps what is known of something that key stands for. It is written as JSON.
+func (s *Store) Remember(key string, what any) error {
+	text, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
-	text, err = json.Marshal(note{Made: text, Sum: sha256Of(slices.Concat([]byte(recipe), text)).Hex})
+	text, err = json.Marshal(note{What: text, Sum: noteSum(key, text)})
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(s.recipe(recipe)), 0o755); err != nil {
+	name := s.note(key)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	temp, err := writeTemp(filepath.Dir(s.recipe(recipe)), func(w io.Writer) error {
+	temp, err := writeTemp(filepath.Dir(name), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return rename(temp, s.recipe(recipe))
+	return rename(temp, name)
 }
 
-func (s *Store) recipe(recipe string) string { return filepath.Join(s.dir, "recipes", recipe) }
-
-// touch notes that a layer is in use, so that it stays when others go.
-func (s *Store) touch(recipe string, digest v1.Hash) {
-	now := time.Now()
-	name, err := s.name(digest)
+// Recall reads what Remember kept. It is false, and into undefined, if there is nothing, or if it has been damaged.
+func (s *Store) Recall(key string, into any) bool {
+	name := s.note(key)
+	text, err := os.ReadFile(name)
 	if err != nil {
-		return
+		return false
 	}
-	// Without the right to, it is forgotten too soon and made again.
-	_ = os.Chtimes(name, now, now)
-	_ = os.Chtimes(s.recipe(recipe), now, now)
+	var n note
+	if json.Unmarshal(text, &n) != nil || n.Sum != noteSum(key, n.What) || json.Unmarshal(n.What, into) != nil {
+		return false
+	}
+	touch(name)
+	return true
+}
+
+func (s *Store) note(key string) string {
+	return filepath.Join(s.dir, "notes", sha256Of([]byte(key)).Hex)
+}
+
+// touch notes that a file is in use, so that it stays when others go.
+func touch(name string) {
+	now := time.Now()
+	_ = os.Chtimes(name, now, now) // without the right to, it is forgotten too soon and made again
 }
 
 // Folder is a folder of the store for what others keep in it. [Store.Forget] counts it, too.

@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -46,7 +48,7 @@ func TestRecall(t *testing.T) {
 			require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
 		}
 	}
-	for i, pattern := range []string{"blobs/sha256/*", "recipes/*"} {
+	for i, pattern := range []string{"blobs/sha256/*", "notes/*"} {
 		damage(pattern, "damaged")
 		assert.Equal(t, first, layer(file, when), pattern)
 		assert.Equal(t, 2+i, opened, pattern)
@@ -56,9 +58,9 @@ func TestRecall(t *testing.T) {
 	other.Mode = 0o600
 	second := layer(other, when)
 	assert.NotEqual(t, first, second)
-	note, err := os.ReadFile(store.recipe(recipeOf([]File{file}, when)))
+	note, err := os.ReadFile(store.note(recipeOf([]File{file}, when)))
 	require.NoError(t, err)
-	damage("recipes/*", string(note))
+	damage("notes/*", string(note))
 	assert.Equal(t, second, layer(other, when))
 
 	assert.NotEqual(t, first, layer(file, when.Add(time.Hour)))
@@ -67,6 +69,44 @@ func TestRecall(t *testing.T) {
 	layer(file, when)
 	layer(file, when)
 	assert.Equal(t, 2, opened, "of an unknown content no layer can be known")
+}
+
+// The size of what is compressed is found out once, of a base in a later build, too.
+func TestSizesAreRemembered(t *testing.T) {
+	server := newServer(t)
+	server.push(t, "base:1", dockerIndex(t, amd64))
+	bases := newBases(t)
+	file := text("/a", strings.Repeat("a", 10_000))
+	layers := func() []v1.Layer {
+		t.Helper()
+		base, err := baseImage(t, resolve(t, bases, server.host+"/base:1"), amd64).Layers()
+		require.NoError(t, err)
+		made, err := NewLayer(t.Context(), bases.Store, []File{file}, time.Unix(0, 0))
+		require.NoError(t, err)
+		return append(base, made)
+	}
+	sizes := func(layers []v1.Layer) [2]int64 {
+		t.Helper()
+		packed, unpacked, err := Sizes(imageOf(t, amd64, layers...))
+		require.NoError(t, err)
+		return [2]int64{packed, unpacked}
+	}
+	first := sizes(layers())
+	again := layers()
+	for _, l := range again { // so that nothing can be read
+		digest := mustDigest(t, l)
+		require.NoError(t, os.Remove(filepath.Join(bases.Store.dir, "blobs", "sha256", digest.Hex)))
+	}
+	server.requests()
+	assert.Equal(t, first, sizes(again))
+	assert.Empty(t, server.requests())
+
+	notes, err := filepath.Glob(filepath.Join(bases.Store.dir, "notes", "*"))
+	require.NoError(t, err)
+	for _, name := range notes {
+		require.NoError(t, os.WriteFile(name, []byte(`{"what":1,"sum":""}`), 0o644))
+	}
+	assert.Equal(t, first, sizes(layers()), "of damaged notes")
 }
 
 // A file that is edited while it is read must not be remembered as what it was.

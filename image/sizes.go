@@ -29,7 +29,26 @@ func Sizes(img v1.Image) (compressed, unpacked int64, err error) {
 	return compressed, unpacked, nil
 }
 
+// unpackedSize reads all of a layer, unless its size is known.
 func unpackedSize(l v1.Layer) (size int64, err error) {
+	own := own(l)
+	switch {
+	case own == nil || own.unpacked == 0 && own.notes == nil:
+		return countUnpacked(l)
+	case own.unpacked > 0:
+		return own.unpacked, nil
+	}
+	key := "unpacked size of " + own.descriptor.Digest.String()
+	if own.notes.Recall(key, &size) {
+		return size, nil
+	}
+	if size, err = countUnpacked(l); err != nil {
+		return 0, err
+	}
+	return size, own.notes.Remember(key, size)
+}
+
+func countUnpacked(l v1.Layer) (size int64, err error) {
 	content, err := l.Uncompressed()
 	if err != nil {
 		return 0, err
