@@ -51,6 +51,9 @@ type Options struct {
 	Version string
 	// Modules looks up licences and requirements; nil for neither.
 	Modules *Modules
+	// Notes say what is in layers that were read before, by their digests: nobody may give an image whose layers do not have
+	// the digests that it says. Nil: all are read.
+	Notes Notes
 }
 
 // Inventory is what an image consists of.
@@ -102,7 +105,7 @@ type component struct {
 
 type property struct{ name, value string }
 
-// Read takes the inventory of an image. It reads all layers, those of the base too.
+// Read takes the inventory of an image. It reads all layers that Options.Notes does not know, those of the base too.
 func Read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	inventory, err := read(ctx, img, o)
 	if err != nil {
@@ -118,7 +121,7 @@ func read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	found, err := scan(ctx, img)
+	found, err := scan(ctx, img, o.Notes)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 	"github.com/spdx/tools-golang/spdxlib"
 	"github.com/stretchr/testify/assert"
@@ -86,7 +88,20 @@ func goCommand(t testing.TB, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// cycloneDX takes the inventory twice, wants the same bytes, and reads them back.
+// notes are kept as JSON, as an image.Store does.
+type notes map[string][]byte
+
+func (n notes) Recall(key string, into any) bool {
+	text, ok := n[key]
+	return ok && json.Unmarshal(text, into) == nil
+}
+
+func (n notes) Remember(key string, what any) (err error) {
+	n[key], err = json.Marshal(what)
+	return err
+}
+
+// cycloneDX takes the inventory as encode does, and reads it back.
 func cycloneDX(t testing.TB, img v1.Image, o sbom.Options) map[string]cyclonedx.Component {
 	t.Helper()
 	bom := cyclonedx.NewBOM()
@@ -99,16 +114,20 @@ func cycloneDX(t testing.TB, img v1.Image, o sbom.Options) map[string]cyclonedx.
 	return byRef
 }
 
+// encode takes the inventory several times, with and without notes, and wants the same bytes.
 func encode(t testing.TB, img v1.Image, o sbom.Options, format sbom.Format) []byte {
 	t.Helper()
-	var documents [2][]byte
-	for i := range documents {
+	var documents [][]byte
+	kept := notes{}
+	for _, memory := range []sbom.Notes{nil, nil, kept, kept} {
+		o.Notes = memory
 		inventory, err := sbom.Read(t.Context(), img, o)
 		require.NoError(t, err)
-		documents[i], err = inventory.Encode(format)
+		document, err := inventory.Encode(format)
 		require.NoError(t, err)
+		documents = append(documents, document)
+		assert.Equal(t, string(documents[0]), string(document), "the same image gives the same bytes, read or recalled")
 	}
-	assert.Equal(t, string(documents[0]), string(documents[1]), "the same image gives the same bytes")
 	return documents[0]
 }
 
@@ -340,4 +359,91 @@ func TestLicences(t *testing.T) {
 			assert.Equal(t, test.want, (*c.Licenses)[0].Expression)
 		})
 	}
+}
+
+// A layer that was read before is not opened again.
+func TestLayersAreReadOnce(t *testing.T) {
+	opened := 0
+	inner := layer(t, tarFile{"a", "b", 0}, tarFile{"etc/os-release", "ID=x", 0})
+	counted := counting{inner, &opened}
+	kept := notes{}
+	for range 2 {
+		_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Notes: kept})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 1, opened)
+	_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Notes: notes{}})
+	require.NoError(t, err)
+	assert.Equal(t, 2, opened)
+	_, err = sbom.Read(t.Context(), imageOf(t, layer(t, tarFile{"a", "c", 0})), sbom.Options{Notes: kept})
+	require.NoError(t, err)
+	assert.Len(t, kept, 2, "another layer")
+}
+
+// Nothing is taken for a part of a program that is of the one before it.
+func TestProgramAfterAnother(t *testing.T) {
+	_, content := compiled(t)
+	components := cycloneDX(t, imageOf(t, layer(t, tarFile{"whole", content, 0o755}, tarFile{"cut", content[:4096], 0o755})), sbom.Options{})
+	assert.Contains(t, components, "program:/whole")
+	assert.NotContains(t, components, "program:/cut")
+	assert.Contains(t, components, "file:/cut")
+}
+
+type counting struct {
+	v1.Layer
+	opened *int
+}
+
+func (c counting) Uncompressed() (io.ReadCloser, error) {
+	*c.opened++
+	return c.Layer.Uncompressed()
+}
+
+// However big a program is, little memory is used.
+func TestMemory(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	const size = 128 << 20
+	header := tar.Header{Name: "big", Mode: 0o755, Size: size, Typeflag: tar.TypeReg}
+	l := stream{func() io.Reader {
+		var head bytes.Buffer
+		require.NoError(t, tar.NewWriter(&head).WriteHeader(&header))
+		return io.MultiReader(&head, strings.NewReader("\x7fELF"), io.LimitReader(zeros{}, size-4+1024))
+	}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	inventory, err := sbom.Read(t.Context(), manifested{imageOf(t), l}, sbom.Options{})
+	require.NoError(t, err)
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20))
+	document, err := inventory.Encode(sbom.CycloneDX)
+	require.NoError(t, err)
+	assert.Contains(t, string(document), `"/big"`)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "slipway-program-*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// stream is a layer that is made while it is read.
+type stream struct{ open func() io.Reader }
+
+func (s stream) Uncompressed() (io.ReadCloser, error) { return io.NopCloser(s.open()), nil }
+func (s stream) Compressed() (io.ReadCloser, error)   { return s.Uncompressed() }
+func (stream) Digest() (v1.Hash, error)               { return v1.NewHash("sha256:" + strings.Repeat("0", 64)) }
+func (s stream) DiffID() (v1.Hash, error)             { return s.Digest() }
+func (stream) Size() (int64, error)                   { return 1, nil }
+func (stream) MediaType() (types.MediaType, error)    { return types.OCIUncompressedLayer, nil }
+
+// manifested is an image with another layer than its manifest says.
+type manifested struct {
+	v1.Image
+	layer v1.Layer
+}
+
+func (m manifested) Layers() ([]v1.Layer, error) { return []v1.Layer{m.layer}, nil }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }

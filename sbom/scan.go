@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"path"
 	"strings"
 
@@ -32,7 +34,7 @@ type programEntry struct {
 	info *buildinfo.BuildInfo
 }
 
-// Sizes in bytes of the biggest program and text that are opened, so that no image can ask for any amount of memory.
+// Sizes in bytes of the biggest program and text that are opened, so that no image can ask for any amount of disk or memory.
 const (
 	programLimit = 1 << 30
 	textLimit    = 64 << 20
@@ -44,17 +46,44 @@ const (
 	opaque   = ".wh..wh..opq"
 )
 
-// scan reads all regular files that can be seen in the image. Hard links to them are not listed on their own.
-func scan(ctx context.Context, img v1.Image) (*contents, error) {
+// Notes keep what was found in layers for the next time. An image.Store is such.
+type Notes interface {
+	// Recall reads what Remember kept under the key; false if there is nothing.
+	Recall(key string, into any) bool
+	Remember(key string, what any) error
+}
+
+// found is an entry of a layer, as it is noted.
+type found struct {
+	// Path is absolute and clean.
+	Path string `json:"path"`
+	Dir  bool   `json:"dir,omitempty"`
+	// SHA1 and SHA256 are of regular files alone.
+	SHA1   string `json:"sha1,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Text is the content of a file that says what is installed.
+	Text []byte `json:"text,omitempty"`
+	// Program is what Go says of a program that it made.
+	Program *buildinfo.BuildInfo `json:"program,omitempty"`
+}
+
+// noteVersion is part of every key. It has to change when other things are to be found.
+const noteVersion = "sbom 1: "
+
+// scan reads all regular files that can be seen in the image. Hard links to them are not listed on their own. notes, unless
+// nil, has the layers that need not be read.
+func scan(ctx context.Context, img v1.Image, notes Notes) (*contents, error) {
 	layers, err := img.Layers()
 	if err != nil {
 		return nil, err
 	}
 	s := scanner{contents: contents{texts: map[string][]byte{}}, taken: map[string]bool{}, hidden: map[string]bool{}}
 	for i := len(layers) - 1; i >= 0; i-- {
-		if err := s.layer(ctx, layers[i]); err != nil {
+		entries, err := entriesOf(ctx, layers[i], notes)
+		if err != nil {
 			return nil, fmt.Errorf("reading layer %d of %d: %w", i+1, len(layers), err)
 		}
+		s.layer(entries)
 	}
 	return &s.contents, nil
 }
@@ -66,52 +95,28 @@ type scanner struct {
 	taken, hidden map[string]bool
 }
 
-func (s *scanner) layer(ctx context.Context, l v1.Layer) (err error) {
-	content, err := l.Uncompressed()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, content.Close()) }()
+func (s *scanner) layer(entries []found) {
 	// What this layer has and hides counts for those below it.
 	taken, hidden := map[string]bool{}, map[string]bool{}
-	archive := tar.NewReader(content)
-	for {
-		h, err := archive.Next()
-		if err == io.EOF {
-			break
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		name := path.Clean("/" + h.Name)
-		switch dir, last := path.Split(name); {
+	for _, e := range entries {
+		switch dir, last := path.Split(e.Path); {
 		case last == opaque:
 			hidden[path.Clean(dir)] = true
 		case strings.HasPrefix(last, whiteout):
 			gone := path.Join(dir, strings.TrimPrefix(last, whiteout))
 			taken[gone], hidden[gone] = true, true
-		case s.visible(name):
-			taken[name] = true
-			if h.Typeflag != tar.TypeDir {
-				hidden[name] = true // a folder of that name below is no more
+		case s.visible(e.Path):
+			taken[e.Path] = true
+			if !e.Dir {
+				hidden[e.Path] = true // a folder of that name below is no more
 			}
-			if h.Typeflag == tar.TypeReg {
-				if err := s.file(name, h, archive); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
+			if e.SHA256 != "" {
+				s.file(e)
 			}
 		}
 	}
-	for name := range taken {
-		s.taken[name] = true
-	}
-	for name := range hidden {
-		s.hidden[name] = true
-	}
-	return nil
+	maps.Copy(s.taken, taken)
+	maps.Copy(s.hidden, hidden)
 }
 
 // visible says whether no layer above has the path or hides it.
@@ -129,38 +134,124 @@ func (s *scanner) visible(name string) bool {
 	}
 }
 
-func (s *scanner) file(name string, h *tar.Header, content io.Reader) error {
+func (s *scanner) file(e found) {
+	entry := fileEntry{e.Path, e.SHA1, e.SHA256}
+	if isDatabase(e.Path) {
+		s.texts[e.Path] = e.Text
+	}
+	if e.Program != nil {
+		s.programs = append(s.programs, programEntry{entry, e.Program})
+		return
+	}
+	s.files = append(s.files, entry)
+}
+
+// entriesOf are the entries of a layer, in their order.
+func entriesOf(ctx context.Context, l v1.Layer, notes Notes) ([]found, error) {
+	if notes == nil {
+		return readEntries(ctx, l)
+	}
+	digest, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	key := noteVersion + digest.String()
+	var entries []found
+	if notes.Recall(key, &entries) {
+		return entries, nil
+	}
+	if entries, err = readEntries(ctx, l); err != nil {
+		return nil, err
+	}
+	return entries, notes.Remember(key, entries)
+}
+
+func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
+	content, err := l.Uncompressed()
+	if err != nil {
+		return nil, err
+	}
+	var programs spool
+	defer func() { err = errors.Join(err, content.Close(), programs.Close()) }()
+	archive := tar.NewReader(content)
+	for {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return entries, nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		e := found{Path: path.Clean("/" + h.Name), Dir: h.Typeflag == tar.TypeDir}
+		if h.Typeflag == tar.TypeReg {
+			if err := e.read(h, archive, &programs); err != nil {
+				return nil, fmt.Errorf("%s: %w", e.Path, err)
+			}
+		}
+		entries = append(entries, e)
+	}
+}
+
+// read reads the content of a regular file once. Programs go to a file of this machine meanwhile: what Go says of one is in
+// the midst of it, and where, its end may tell.
+func (e *found) read(h *tar.Header, content io.Reader, programs *spool) error {
 	sum1, sum256 := sha1.New(), sha256.New() // SPDX asks for SHA-1
-	var kept bytes.Buffer
-	all := io.MultiWriter(sum1, sum256)
+	sums := io.MultiWriter(sum1, sum256)
+	all := sums
 	start := make([]byte, 4)
 	n, err := io.ReadFull(content, start)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}
 	start = start[:n]
-	isText := isDatabase(name) && h.Size <= textLimit
-	isELF := string(start) == "\x7fELF" && h.Mode&0o111 != 0 && h.Size <= programLimit
-	if isText || isELF {
-		kept.Grow(int(min(h.Size, 32<<20))) // what a header says may not be there
-		all = io.MultiWriter(sum1, sum256, &kept)
+	isText := isDatabase(e.Path) && h.Size <= textLimit
+	isProgram := !isText && string(start) == "\x7fELF" && h.Mode&0o111 != 0 && h.Size <= programLimit
+	var text bytes.Buffer
+	switch {
+	case isText:
+		all = io.MultiWriter(sums, &text)
+	case isProgram:
+		if err := programs.reset(); err != nil {
+			return err
+		}
+		all = io.MultiWriter(sums, programs)
 	}
-	if _, err := io.Copy(all, io.MultiReader(bytes.NewReader(start), content)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{all}, io.MultiReader(bytes.NewReader(start), content), make([]byte, copyBuffer)); err != nil {
 		return err
 	}
-	entry := fileEntry{name, hex.EncodeToString(sum1.Sum(nil)), hex.EncodeToString(sum256.Sum(nil))}
-	if isText {
-		s.texts[name] = kept.Bytes()
-	}
-	if isELF {
+	e.SHA1, e.SHA256, e.Text = hex.EncodeToString(sum1.Sum(nil)), hex.EncodeToString(sum256.Sum(nil)), text.Bytes()
+	if isProgram {
 		// An error means that Go has not made the program: it is a file like any other.
-		if info, err := buildinfo.Read(bytes.NewReader(kept.Bytes())); err == nil {
-			s.programs = append(s.programs, programEntry{entry, info})
-			return nil
-		}
+		e.Program, _ = buildinfo.Read(programs)
 	}
-	s.files = append(s.files, entry)
 	return nil
+}
+
+// copyBuffer is the size in bytes of what is held of a file while it is read.
+const copyBuffer = 128 << 10
+
+// spool is a temporary file, made when it is needed.
+type spool struct{ *os.File }
+
+// reset makes the file empty.
+func (s *spool) reset() (err error) {
+	if s.File == nil {
+		s.File, err = os.CreateTemp("", "slipway-program-")
+		return err
+	}
+	_, err = s.Seek(0, io.SeekStart)
+	return errors.Join(err, s.Truncate(0))
+}
+
+// Close removes the file.
+func (s *spool) Close() error {
+	if s.File == nil {
+		return nil
+	}
+	return errors.Join(s.File.Close(), os.Remove(s.Name()))
 }
 
 func (c *contents) fileComponents() []component {

@@ -27,6 +27,7 @@ import (
 	"github.com/slipway-ci/slipway/proof"
 	"github.com/slipway-ci/slipway/publish"
 	"github.com/slipway-ci/slipway/registry"
+	"github.com/slipway-ci/slipway/sbom"
 )
 
 func (a *app) buildCommand() *cobra.Command {
@@ -133,7 +134,8 @@ type delivery struct {
 	built   *engine.Result
 	client  *registry.Client
 	display *progress.Display
-	lane    string // what its steps are told under
+	notes   sbom.Notes // nil for none
+	lane    string     // what its steps are told under
 	result
 	// said is what standard output is to say, err why there is nothing to say.
 	said string
@@ -213,7 +215,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	all := make([]*delivery, len(jobs))
 	for i, j := range jobs {
 		plans[i] = j.plan
-		all[i] = &delivery{job: j, client: client, display: display, result: result{Name: j.plan.Name}}
+		all[i] = &delivery{job: j, client: client, display: display, notes: bases.Store, result: result{Name: j.plan.Name}}
 		if list {
 			all[i].lane = j.plan.Name
 		}

@@ -126,7 +126,7 @@ func (p *prover) documents(ctx context.Context, d *delivery, repository string) 
 	if o.SBOM == "" && o.Provenance == nil {
 		return nil, nil
 	}
-	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan())}
+	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan()), Notes: d.notes}
 	err = d.step("attest", func(io.Writer) (err error) {
 		documents, err = proof.Documents(ctx, d.built.Artifact, o)
 		return err
@@ -358,7 +358,7 @@ func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, form
 	jobs, err := a.jobs(ctx, dir, names, pipeline.ResolveAll)
 	return a.work(ctx, dir, false, jobs, err, func(*job, int) (deliver, error) {
 		return func(ctx context.Context, d *delivery) (string, error) {
-			o.Name, o.Modules = d.Name, a.modules(dir, d.job.plan)
+			o.Name, o.Modules, o.Notes = d.Name, a.modules(dir, d.job.plan), d.notes
 			return encodeSBOM(ctx, d.built.Images[0].Image, format, o)
 		}, nil
 	})
