@@ -122,6 +122,46 @@ func TestChangedWhileRead(t *testing.T) {
 	assert.ErrorContains(t, err, "must not change")
 }
 
+// What is known of a file is not read again, and counts for that file alone.
+func TestKnow(t *testing.T) {
+	store := newStore(t)
+	name := filepath.Join(t.TempDir(), "f")
+	write := func(content string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
+	}
+	id := func(s *Store) string {
+		t.Helper()
+		f, err := s.FromDisk("/f", 0o644, name)
+		require.NoError(t, err)
+		return f.ID
+	}
+	write("one")
+	sum, err := FileSum(name)
+	require.NoError(t, err)
+	assert.Equal(t, sum, id(store))
+	require.NoError(t, store.Know(name, "told"))
+	assert.Equal(t, "told", id(store))
+	assert.Equal(t, sum, id(newStore(t)))
+	wrong, err := store.FromDisk("/f", 0o644, name)
+	require.NoError(t, err)
+	_, err = NewLayer(t.Context(), store, []File{wrong}, time.Unix(0, 0))
+	require.ErrorContains(t, err, "it is not what it was before")
+
+	past := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(name, past, past))
+	assert.Equal(t, sum, id(store), "of another time")
+	require.NoError(t, store.Know(name, "told"))
+	write("longer")
+	require.NoError(t, os.Chtimes(name, past, past))
+	assert.NotEqual(t, "told", id(store), "of another size")
+	require.NoError(t, store.Know(name, "told"))
+	require.NoError(t, os.Rename(name, name+"2")) // so that the number of its file is not used again
+	write("longer")
+	require.NoError(t, os.Chtimes(name, past, past))
+	assert.NotEqual(t, "told", id(store), "of another file")
+}
+
 // What was used least recently goes first, and what is in use stays.
 func TestForget(t *testing.T) {
 	store, err := OpenStore(t.TempDir())

@@ -24,6 +24,8 @@ type Store struct {
 	mu sync.Mutex
 	// busy has a channel for each digest that somebody has locked; it is closed at the end of that.
 	busy map[v1.Hash]chan struct{}
+	// known are files of this machine, by their names.
+	known map[string]known
 }
 
 // OpenStore opens the store in the folder dir, which is made if need be.
@@ -31,7 +33,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return nil, fmt.Errorf("opening the blob store: %w", err)
 	}
-	return &Store{dir: dir, busy: map[v1.Hash]chan struct{}{}}, nil
+	return &Store{dir: dir, busy: map[v1.Hash]chan struct{}{}, known: map[string]known{}}, nil
 }
 
 // open reads a blob, all of which has been checked before. The error is fs.ErrNotExist if the store lacks it.

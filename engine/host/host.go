@@ -59,9 +59,8 @@ func (e *Engine) Build(
 		numbers, able = append(numbers, i), append(able, plan)
 	}
 	compiler := func(plan *pipeline.Plan, dir string) assemble.Compiler {
-		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), store: e.bases.Store}
 		if e.bases.Store != nil {
-			c.kept = e.bases.Store.Folder("programs")
 			c.verifier = verifier{modules: goenv.ModuleCache(e.environ), kept: e.bases.Store.Folder("verified"), now: time.Now}
 		}
 		return c
@@ -90,8 +89,8 @@ type compiler struct {
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
 	bundle string
-	// kept is the folder of the programs of earlier builds; empty for none.
-	kept string
+	// store keeps the programs of earlier builds, in a folder of its own; nil for none.
+	store *image.Store
 	// verifier remembers what was verified; its zero value is for none that does.
 	verifier verifier
 	// modules is GOMODCACHE, once the debugger is in it.

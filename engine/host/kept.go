@@ -26,7 +26,7 @@ import (
 // beside it says so; a program without its sum is removed first, and linked again.
 func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, out string) error {
 	cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + p.Platform.String()}
-	if c.kept == "" || !keepable(c.plan, p) {
+	if c.store == nil || !keepable(c.plan, p) {
 		return c.goCommand(ctx, step, cmd, env)
 	}
 	shelf, err := c.shelf(p)
@@ -52,7 +52,7 @@ func keepable(plan *pipeline.Plan, p pipeline.Compile) bool {
 
 func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, cmd command, shelf, out string,
 ) error {
-	sums, err := checkShelf(shelf, programs)
+	sound, err := checkShelf(shelf, programs)
 	if err != nil {
 		return err
 	}
@@ -62,25 +62,26 @@ func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.C
 	}
 	for _, program := range programs {
 		name := filepath.Join(shelf, program.Name)
-		was, there := sums[program.Name]
+		was, there := sound[program.Name]
 		now, err := os.Stat(name)
 		if err != nil {
 			return err
 		}
-		if !there || !os.SameFile(was, now) || !was.ModTime().Equal(now.ModTime()) || was.Size() != now.Size() {
-			sum, err := image.FileSum(name)
-			if err != nil {
+		sum := was.sum
+		if !there || !os.SameFile(was.FileInfo, now) || !was.ModTime().Equal(now.ModTime()) || was.Size() != now.Size() {
+			if sum, err = image.FileSum(name); err != nil {
 				return err
 			}
 			if err := os.WriteFile(name+sumSuffix, []byte(sum), 0o644); err != nil {
 				return err
 			}
 		}
-		if err := linkOrCopy(name, filepath.Join(out, program.Name)); err != nil {
+		result := filepath.Join(out, program.Name)
+		if err := linkOrCopy(name, result); err != nil {
 			return err
 		}
 		used := time.Now()
-		if err := errors.Join(os.Chtimes(name, used, used), os.Chtimes(name+sumSuffix, used, used)); err != nil {
+		if err := errors.Join(os.Chtimes(name, used, used), os.Chtimes(name+sumSuffix, used, used), c.store.Know(result, sum)); err != nil {
 			return err
 		}
 	}
@@ -90,18 +91,25 @@ func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.C
 // sumSuffix makes the name of the file with a program's sum.
 const sumSuffix = ".sha256"
 
+// soundFile is a program that is what its sum says.
+type soundFile struct {
+	fs.FileInfo
+	sum string
+}
+
 // checkShelf removes the programs that are not what their sums say, and describes the others.
-func checkShelf(shelf string, programs []pipeline.Program) (map[string]fs.FileInfo, error) {
+func checkShelf(shelf string, programs []pipeline.Program) (map[string]soundFile, error) {
 	if err := os.MkdirAll(shelf, 0o755); err != nil {
 		return nil, err
 	}
-	sound := map[string]fs.FileInfo{}
+	sound := map[string]soundFile{}
 	for _, program := range programs {
 		name := filepath.Join(shelf, program.Name)
 		want, _ := os.ReadFile(name + sumSuffix) // none fits no sum
 		sum, err := image.FileSum(name)
 		if err == nil && sum == string(want) {
-			if sound[program.Name], err = os.Stat(name); err == nil {
+			if info, err := os.Stat(name); err == nil {
+				sound[program.Name] = soundFile{info, sum}
 				continue
 			}
 		}
@@ -120,10 +128,11 @@ func (c *compiler) shelf(p pipeline.Compile) (string, error) {
 		return "", err
 	}
 	sum := sha256.Sum256(text)
-	if err := os.MkdirAll(c.kept, 0o755); err != nil {
+	kept := c.store.Folder("programs")
+	if err := os.MkdirAll(kept, 0o755); err != nil {
 		return "", err
 	}
-	return filepath.Join(c.kept, hex.EncodeToString(sum[:16])), nil
+	return filepath.Join(kept, hex.EncodeToString(sum[:16])), nil
 }
 
 // linkOrCopy gives a file a second name. The Go command removes a program before it writes another in its place, so what the

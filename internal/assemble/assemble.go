@@ -423,7 +423,7 @@ func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, er
 		uid, gid, err := f.IDs()
 		return image.File{Path: f.Path, Mode: os.ModeDir | f.Mode.FileMode(), UID: uid, GID: gid}, err
 	case f.Program != "":
-		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
+		return b.store.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
 	case f.Source != "":
 		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(b.source, f.Source))
 	case f.Certificates || f.CACerts != "":
