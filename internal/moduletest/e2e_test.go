@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +259,7 @@ func TestPinned(t *testing.T) {
 	dir := user(t)
 	pin := exec.Command("go", "run", "./cmd/slipway", "pin", "--runtime", "alpine", dir)
 	pin.Dir = "../.."
+	pin.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "SLIPWAY_E2E_") })
 	out, err := pin.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, image := range []string{"golang", "alpine"} {
