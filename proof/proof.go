@@ -41,6 +41,8 @@ type Document struct {
 	// Statement is the in-toto statement that is signed, of the type PredicateType.
 	Statement     []byte
 	PredicateType string
+	// Identity is that of [publish.Attachment].
+	Identity string
 }
 
 // Documents makes the documents about artifact, a v1.Image or a v1.ImageIndex: a bill of materials for each image,
@@ -138,7 +140,7 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Document{s.Descriptor, o.SBOM.MediaType(), content, statement, o.SBOM.PredicateType()})
+		all = append(all, Document{s.Descriptor, o.SBOM.MediaType(), content, statement, o.SBOM.PredicateType(), ""})
 	}
 	if o.Provenance != nil {
 		predicate, err := o.Provenance(s.base)
@@ -149,7 +151,11 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType})
+		identity := ""
+		if predicate, ok := predicate.(provenance.Predicate); ok {
+			identity = predicate.Identity()
+		}
+		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType, identity})
 	}
 	return all, nil
 }
@@ -165,7 +171,7 @@ const annotationPredicate = "in-toto.io/predicate-type"
 func Attach(ctx context.Context, session *publish.Session, documents []Document) error {
 	var attachments []publish.Attachment
 	for _, d := range documents {
-		a := publish.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content}
+		a := publish.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Identity: d.Identity}
 		if d.MediaType == provenance.MediaType {
 			a.Annotations = map[string]string{annotationPredicate: d.PredicateType}
 		}

@@ -68,6 +68,17 @@ type Predicate struct {
 	RunDetails      RunDetails      `json:"runDetails"`
 }
 
+// Identity is the same for builds of the same from the same by the same, whichever run it was and whenever: hexadecimal digits.
+func (p Predicate) Identity() string {
+	p.RunDetails.Metadata = nil
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "" // what cannot be written down is not attached, either
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
 // BuildDefinition is what went into the build.
 type BuildDefinition struct {
 	BuildType            string         `json:"buildType"`

@@ -64,6 +64,31 @@ func TestPredicate(t *testing.T) {
 }
 
 // What is not known is left out.
+// Runs of the same build are told apart by nothing but their times and addresses.
+func TestIdentity(t *testing.T) {
+	identity := func(change func(*provenance.Build)) string {
+		b := provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host", CI: provenance.CI{Name: "x", Run: "https://ci.example/1"}, Started: time.Unix(1, 0), Finished: time.Unix(2, 0)}
+		change(&b)
+		predicate, err := b.Predicate(provenance.Image{})
+		require.NoError(t, err)
+		return predicate.Identity()
+	}
+	first := identity(func(*provenance.Build) {})
+	assert.Regexp(t, `^[0-9a-f]{64}$`, first)
+	assert.Equal(t, first, identity(func(b *provenance.Build) {
+		b.Started, b.Finished, b.CI.Run = time.Unix(5, 0), time.Time{}, "https://ci.example/2"
+	}))
+	for _, change := range []func(*provenance.Build){
+		func(b *provenance.Build) { b.Source.Revision = "0123456789abcdef0123456789abcdef01234567" },
+		func(b *provenance.Build) { b.Engine = "dagger" },
+		func(b *provenance.Build) { b.Version = "v2" },
+		func(b *provenance.Build) { b.CI.Ref = "refs/heads/main" },
+		func(b *provenance.Build) { b.Config.TZData = true },
+	} {
+		assert.NotEqual(t, first, identity(change))
+	}
+}
+
 func TestNothingIsInvented(t *testing.T) {
 	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host"}, provenance.Image{})
 	assert.NotContains(t, got["buildDefinition"], "resolvedDependencies")

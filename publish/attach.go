@@ -3,6 +3,8 @@ package publish
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,6 +35,22 @@ type Attachment struct {
 	Content   []byte
 	// Annotations are listed too.
 	Annotations map[string]string
+	// Identity is the same for documents that say the same of a subject, whenever they were made: of those one is enough. Empty:
+	// that of the content.
+	Identity string
+}
+
+// annotationIdentity has an attachment's identity where attachments are listed.
+const annotationIdentity = "io.github.slipway-ci.identity"
+
+// identity is what an attachment is listed by.
+func (a Attachment) identity() string {
+	same := []byte(a.Identity)
+	if a.Identity == "" {
+		same = a.Content
+	}
+	sum := sha256.Sum256(append([]byte(a.MediaType+"\n"), same...))
+	return hex.EncodeToString(sum[:])
 }
 
 // RejectedError says that a registry does not take attachments. What they are attached to is in the repository
@@ -52,25 +71,34 @@ var emptyConfig = static.NewLayer([]byte("{}"), emptyType)
 
 // Attach puts the documents into the repository as OCI 1.1 referrers of their subjects. For registries without the
 // referrers API, each subject's are listed in an index under the fallback tag that the specification gives it, where those of
-// others are kept. A document that is there already stays as it is. The error is a [RejectedError] if the registry refuses
+// others are kept. A document that is there already stays as it is, and so does one of the same identity. The error is a [RejectedError] if the registry refuses
 // such manifests. Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 func (s *Session) Attach(ctx context.Context, attachments []Attachment) error {
 	if len(attachments) == 0 {
 		return nil
 	}
-	if err := s.upload(ctx, emptyConfig); err != nil {
-		return s.rejected(attachments[0], err)
+	puller, err := remote.NewPuller(s.client.RemoteOptions()...)
+	if err != nil {
+		return err
 	}
 	bySubject := map[v1.Hash][]Attachment{}
 	for _, a := range attachments {
 		bySubject[a.Subject.Digest] = append(bySubject[a.Subject.Digest], a)
 	}
+	config := sync.OnceValue(func() error { return s.upload(ctx, emptyConfig) })
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, list := range bySubject {
 		// One after the other: all of a subject's change the same fallback tag.
 		group.Go(func() error {
+			there := s.attached(ctx, puller, list[0].Subject.Digest)
 			for _, a := range list {
+				if there[a.identity()] {
+					continue
+				}
+				if err := config(); err != nil {
+					return s.rejected(a, err)
+				}
 				if err := s.attach(ctx, a); err != nil {
 					return s.rejected(a, err)
 				}
@@ -79,6 +107,24 @@ func (s *Session) Attach(ctx context.Context, attachments []Attachment) error {
 		})
 	}
 	return group.Wait()
+}
+
+// attached are the attachments of a subject that Slipway made, by their identities. Where they cannot be listed, there are none: what is there already
+// is only put there again.
+func (s *Session) attached(ctx context.Context, puller *remote.Puller, subject v1.Hash) map[string]bool {
+	there := map[string]bool{}
+	index, err := remote.Referrers(s.repository.Digest(subject.String()), append(s.client.RemoteOptions(), remote.WithContext(ctx), remote.Reuse(puller))...)
+	if err != nil {
+		return there
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return there
+	}
+	for _, m := range manifest.Manifests {
+		there[m.Annotations[annotationIdentity]] = true
+	}
+	return there
 }
 
 func (s *Session) attach(ctx context.Context, a Attachment) error {
@@ -94,6 +140,8 @@ func (s *Session) attach(ctx context.Context, a Attachment) error {
 	if err != nil {
 		return err
 	}
+	annotations := map[string]string{annotationIdentity: a.identity()}
+	maps.Copy(annotations, a.Annotations)
 	raw, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
@@ -101,7 +149,7 @@ func (s *Session) attach(ctx context.Context, a Attachment) error {
 		Config:        v1.Descriptor{MediaType: emptyType, Digest: config, Size: 2, Data: []byte("{}")},
 		Layers:        []v1.Descriptor{{MediaType: types.MediaType(a.MediaType), Digest: digest, Size: int64(len(a.Content))}},
 		Subject:       &v1.Descriptor{MediaType: a.Subject.MediaType, Digest: a.Subject.Digest, Size: a.Subject.Size},
-		Annotations:   a.Annotations,
+		Annotations:   annotations,
 	})
 	if err != nil {
 		return err

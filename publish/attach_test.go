@@ -81,6 +81,38 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+// What says the same as what is there is not attached again: only what is there is asked for.
+func TestAttachAgain(t *testing.T) {
+	for kind, start := range map[string]func(testing.TB, ...registrytest.Fault) *registrytest.Registry{
+		"with referrers API": registrytest.StartReferrers, "without referrers API": registrytest.Start,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			registrytest.NoLogin(t)
+			server, client, index := start(t), newClient(t), twoPlatforms(t)
+			session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
+			require.NoError(t, err)
+			_, err = session.Content(t.Context(), index, nil)
+			require.NoError(t, err)
+			subject, err := partial.Descriptor(index)
+			require.NoError(t, err)
+			document := func(mediaType, content, identity string) []publish.Attachment {
+				return []publish.Attachment{{Subject: *subject, MediaType: mediaType, Content: []byte(content), Identity: identity}}
+			}
+			require.NoError(t, session.Attach(t.Context(), document("a/b", "made at one", "same")))
+			require.NoError(t, session.Attach(t.Context(), document("a/b", "plain", "")))
+			server.Break(registrytest.Fault{When: func(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }, Do: registrytest.Answer(http.StatusForbidden, "DENIED", "no")})
+			require.NoError(t, session.Attach(t.Context(), document("a/b", "made at two", "same")))
+			require.NoError(t, session.Attach(t.Context(), document("a/b", "plain", "")))
+			assert.Error(t, session.Attach(t.Context(), document("a/b", "made at two", "other")))
+			assert.Error(t, session.Attach(t.Context(), document("c/d", "made at two", "same")))
+			assert.Error(t, session.Attach(t.Context(), document("a/b", "plainer", "")))
+			server.Break()
+			require.NoError(t, session.Attach(t.Context(), document("c/d", "made at two", "same")))
+			assert.Equal(t, []string{"a/b ", "a/b ", "c/d "}, referrers(t, server.Host+"/owner/app", subject.Digest))
+		})
+	}
+}
+
 // A registry that refuses attachments still has the image, and the error says which of the two it was.
 func TestAttachRejected(t *testing.T) {
 	registrytest.NoLogin(t)
