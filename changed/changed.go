@@ -45,7 +45,8 @@ type Verdict struct {
 // Unchanged is the reason why an image is out.
 const Unchanged = "nothing that it is made of changed"
 
-// List runs go list with args for the packages of c, in the environment of a plan. [host.Engine.List] is one.
+// List runs go list with args for the packages of c, in the environment of a plan, and returns what it prints. It is called from
+// several goroutines. [host.Engine.List] is one.
 //
 // [host.Engine.List]: https://pkg.go.dev/github.com/slipway-ci/slipway/engine/host#Engine.List
 type List func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error)

@@ -254,6 +254,9 @@ var version = regexp.MustCompile(`v[0-9]+`)
 
 // change changes the version in a file, so that what it stands for changes too.
 func (w *world) change(name string) {
+	if info, err := os.Stat(w.path(name)); err != nil || info.IsDir() {
+		return // a symbolic link, to a folder or to nothing
+	}
 	text := w.read(name)
 	version := fmt.Sprintf("v%d", 2+w.random.IntN(8)) // of the same length: the size is no help
 	if at := versionIn(text); at != nil {
@@ -275,7 +278,10 @@ func versionIn(text string) []int {
 
 func (w *world) editOne() {
 	any := func(string) bool { return true }
-	isGo := func(name string) bool { return strings.HasSuffix(name, ".go") }
+	isGo := func(name string) bool {
+		_, err := os.Stat(w.path(name))
+		return strings.HasSuffix(name, ".go") && err == nil
+	}
 	of := func(parts ...string) func(string) bool {
 		return func(name string) bool {
 			return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(name, part) })
@@ -345,7 +351,9 @@ func (w *world) editOne() {
 	case 21:
 		name := w.pick(w.files(of("go.mod", "go.work", "modules.txt")))
 		w.note("comment in %s", name)
-		w.write(name, w.read(name)+"\n// comment\n")
+		if _, err := os.Stat(w.path(name)); err == nil {
+			w.write(name, w.read(name)+"\n// comment\n")
+		}
 	case 22:
 		name := w.pick([]string{".", "internal", "internal/l2", "cmd", "second/l0"}) + "/" + w.pick([]string{"go.mod", "go.sum", "go.work"})
 		w.note("remove or add %s", name)
@@ -373,7 +381,7 @@ func (w *world) editOne() {
 		}
 		w.write(name, "//go:build "+constraint+"\n\n"+text)
 	case 26:
-		name := w.pick(w.files(of("lib.go", "main.go")))
+		name := w.pick(w.files(isGo))
 		w.note("drop an import of %s", name)
 		text := w.read(name)
 		if m := regexp.MustCompile(`import "(.*)/(l\d)"\n`).FindStringSubmatch(text); m != nil {
