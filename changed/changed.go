@@ -104,16 +104,16 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 		// pipeline.Resolve takes it for want of another, and there may have been one.
 		return "no setting names its package, and " + plan.Programs[0].Package + " may not always have been the one"
 	}
-	for _, name := range append([]string{
+	for _, name := range []string{
 		".dockerignore", // of what a Dagger engine gets
 		path.Join(plan.Source.Dir, pipeline.LockFile),
 		path.Join(plan.Source.Dir, "vendor", "modules.txt"),
-	}, plan.Dependencies.Files...) {
+	} {
 		if different := t.maybe(ctx, name); different != "" {
 			return different
 		}
 	}
-	for _, name := range plan.Dependencies.Files {
+	for _, name := range plan.Dependencies.Files { // of modules too of which nothing is imported, and those that were beside them
 		if different := t.each(ctx, path.Dir(name), moduleFiles); different != "" {
 			return different
 		}

@@ -98,6 +98,7 @@ go 1.26.8
 use (
 	./a
 	./b
+	./e
 )
 
 replace example.com/c => ./c
@@ -134,6 +135,11 @@ package sub
 module example.com/d
 
 go 1.26.8
+-- e/go.mod --
+module example.com/e
+
+go 1.26.8
+-- e/go.sum --
 `
 	nested := hello + "-- a/go.mod --\nmodule example.com/a\n\ngo 1.26.8\n-- a/main.go --\npackage main\n\nfunc main() {}\n"
 	a := pipeline.Config{Packages: []string{"./a"}}
@@ -239,6 +245,8 @@ go 1.26.8
 		"workspace: unused package": {workspace, nil, touch("b/unused/u.go"), a, ""},
 		"workspace: go.work":        {workspace, nil, touch("go.work"), a, "go.work changed"},
 		"workspace: its go.mod":     {workspace, nil, touch("b/go.mod"), a, "b/go.mod changed"},
+		"workspace: not imported":   {workspace, nil, touch("e/go.mod"), a, "e/go.mod changed"},
+		"workspace: its sum gone":   {workspace, nil, func(r *repo) { r.remove("e/go.sum") }, a, "e/go.sum was removed"},
 		"workspace: another module": {workspace, nil, touch("d/go.mod"), a, ""},
 		"workspace: a sum gone":     {workspace + "-- c/go.sum --\n", nil, func(r *repo) { r.remove("c/go.sum") }, a, "c/go.sum was removed"},
 		"workspace: no go.work.sum": {workspace + "-- go.work.sum --\n", nil, func(r *repo) { r.remove("go.work.sum") }, a, "go.work.sum was removed"},
