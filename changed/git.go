@@ -153,15 +153,30 @@ func (e entry) blob(size int64, content io.Reader) bool {
 	return err == nil && hex.EncodeToString(sum.Sum(nil)) == e.hash
 }
 
-// converted says whether git makes that content of the entry when it checks it out: with other ends of lines, say, or by Git LFS.
-func (e entry) converted(ctx context.Context, content io.ReadSeeker) bool {
-	now, made := sha256.New(), sha256.New()
-	_, err := content.Seek(0, io.SeekStart)
-	if err == nil {
-		_, err = io.Copy(now, content)
+// sameFile says whether a file of that path has the entry's content, or what git makes of it when it checks it out: with other
+// ends of lines, say, or by Git LFS.
+func (e entry) sameFile(ctx context.Context, at string) (bool, error) {
+	f, err := os.Open(at)
+	if err != nil {
+		return false, err
 	}
-	return err == nil && gitTo(ctx, made, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name) == nil &&
-		bytes.Equal(now.Sum(nil), made.Sum(nil))
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if e.blob(info.Size(), f) {
+		return true, nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return false, err
+	}
+	now, checkedOut := sha256.New(), sha256.New()
+	if _, err := io.Copy(now, f); err != nil {
+		return false, err
+	}
+	err = gitTo(ctx, checkedOut, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name)
+	return err == nil && bytes.Equal(now.Sum(nil), checkedOut.Sum(nil)), nil
 }
 
 const (
@@ -201,6 +216,27 @@ func (r *repository) files(ctx context.Context) (map[string]entry, error) {
 		}
 	}
 	return files, ctx.Err()
+}
+
+// attributes is the name of the files that say what git makes of others when it checks them out.
+// Source: https://git-scm.com/docs/gitattributes
+const attributes = ".gitattributes"
+
+// attributesAbove says how the files of that name are different which are above the source, and mean it too.
+func (r *repository) attributesAbove(ctx context.Context) (string, error) {
+	up, err := git(ctx, r.dir, "rev-parse", "--show-cdup")
+	if err != nil {
+		return "", err
+	}
+	for up = strings.TrimSpace(up); up != ""; up = strings.TrimPrefix(up, "../") {
+		name := up + attributes
+		hash, err := git(ctx, r.dir, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
+		same, fileErr := entry{hash: strings.TrimSpace(hash), in: r, name: name}.sameFile(ctx, filepath.Join(r.dir, name))
+		if !same && !(err != nil && errors.Is(fileErr, fs.ErrNotExist)) {
+			return name + " changed", nil
+		}
+	}
+	return "", ctx.Err()
 }
 
 // parseTree reads what git ls-tree -r -z prints: "MODE TYPE HASH\tNAME", each ended by a zero byte.

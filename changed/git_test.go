@@ -238,6 +238,18 @@ func main() {}
 				sub.commit()
 			}, "third/lib/lib.go changed",
 		},
+		"embedded, not checked out": {
+			func(r *repo) {
+				r.write("main.go", r.read("main.go")+"\n//go:embed third go.mod\nvar _ embed.FS\n")
+				r.write("main.go", strings.Replace(r.read("main.go"), "import _", "import \"embed\"\nimport _", 1))
+				r.write("third/x", "")
+				r.write("go.mod", "module example.com/hello\n\ngo 1.26.8\n")
+				r.write("main.go", strings.Replace(r.read("main.go"), "import _ \"example.com/lib\"\n", "", 1))
+				r.commit()
+				r.git("tag", "-f", "v1")
+				r.git("submodule", "--quiet", "deinit", "-f", "--all")
+			}, "the commit of the submodule third/lib is not at hand, which example.com/hello embeds",
+		},
 		"no repository": {func(r *repo) { r.remove("third/lib/.git") }, "third/lib/go.mod is not in v1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -290,6 +302,53 @@ text
 	r.write("data.txt", "TEXT\n")
 	r.write("main.go", strings.Replace(source, "\n", "\r\n", 1))
 	check("main.go changed")
+}
+
+// Other attributes make other files of the same commit.
+func TestAttributes(t *testing.T) {
+	const out = changed.Unchanged
+	const tree = `
+-- x/.gitattributes --
+*.md text
+-- x/source/go.mod --
+module example.com/hello
+
+go 1.26.8
+-- x/source/main.go --
+package main
+
+import _ "example.com/hello/a/b"
+
+func main() {}
+-- x/source/a/b/b.go --
+package b
+-- x/source/a/.gitattributes --
+*.txt eol=crlf
+`
+	for name, test := range map[string]struct {
+		edit func(*repo)
+		want string
+	}{
+		"none":             {func(*repo) {}, out},
+		"edited":           {func(r *repo) { r.write("x/source/a/.gitattributes", "*.txt eol=lf\n") }, "a/.gitattributes changed"},
+		"removed":          {func(r *repo) { r.remove("x/source/a/.gitattributes") }, "a/.gitattributes was removed"},
+		"added":            {func(r *repo) { r.write("x/source/a/b/.gitattributes", "") }, "a/b/.gitattributes is not in v1"},
+		"added above":      {func(r *repo) { r.write(".gitattributes", "") }, "../../.gitattributes changed"},
+		"edited above":     {func(r *repo) { r.write("x/.gitattributes", "") }, "../.gitattributes changed"},
+		"removed above":    {func(r *repo) { r.remove("x/.gitattributes") }, "../.gitattributes changed"},
+		"of other files":   {func(r *repo) { r.write("x/source/other/.gitattributes", ""); r.write("y/.gitattributes", "") }, out},
+		"in the source":    {func(r *repo) { r.write("x/source/.gitattributes", "") }, ".gitattributes is not in v1"},
+		"touched":          {func(r *repo) { r.write("x/.gitattributes", r.read("x/.gitattributes")) }, out},
+		"added and staged": {func(r *repo) { r.write(".gitattributes", ""); r.commit() }, "../../.gitattributes changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRepo(t, tree)
+			test.edit(r)
+			source := r.path("x/source")
+			assert.Equal(t, map[string]string{"hello": test.want}, reasons(t, source, planned(t, source, "hello", pipeline.Config{})))
+		})
+	}
 }
 
 func TestTreeOfGit(t *testing.T) {

@@ -31,6 +31,19 @@ func TestEmbeds(t *testing.T) {
 	}
 }
 
+// The hashes are those that git hash-object prints.
+func TestBlob(t *testing.T) {
+	for _, hash := range []string{
+		"9daeafb9864cf43055ae93beb0afd6c7d144bfa4",
+		"999f24152159e51756a944d32257bf22080ff8608fff87ca9a4a823764e13dbe",
+	} {
+		e := entry{hash: hash}
+		assert.True(t, e.blob(5, strings.NewReader("test\n")), hash)
+		assert.False(t, e.blob(5, strings.NewReader("Test\n")))
+		assert.False(t, e.blob(4, strings.NewReader("test\n")))
+	}
+}
+
 func FuzzTree(f *testing.F) {
 	const hash = "587be6b4c3f93f93c489c0111bba5596147a26cb"
 	for _, s := range []string{"", "100644 blob " + hash + "\tname\x00", "160000 commit " + hash + "\ta/b\tc\x00", "100644 blob x\t../y\x00", "x", "\x00", "a b c\t\x00"} {

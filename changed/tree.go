@@ -25,9 +25,11 @@ type tree struct {
 	rev   string   // as the user calls it
 	was   map[string]entry
 	names []string // of was, sorted
-	// compared remembers; all is for everything, nil where nobody has asked.
-	compared map[string]string
-	all      *string
+	// above says how the attributes are different that stand above the source.
+	above string
+	// compared and converted remember; all is for everything, nil where nobody has asked.
+	compared, converted map[string]string
+	all                 *string
 }
 
 func openTree(ctx context.Context, source, rev string) (*tree, error) {
@@ -43,7 +45,14 @@ func openTree(ctx context.Context, source, rev string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{root: root, roots: []string{source, root}, rev: rev, was: was, compared: map[string]string{}}
+	above, err := repository.attributesAbove(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{
+		root: root, roots: []string{source, root}, rev: rev, was: was, above: above,
+		compared: map[string]string{}, converted: map[string]string{},
+	}
 	for name := range was {
 		t.names = append(t.names, name)
 	}
@@ -250,16 +259,36 @@ func (t *tree) compareAnew(ctx context.Context, name string) string {
 			return ""
 		}
 	case info.Mode().IsRegular() && !isLink:
-		f, err := os.Open(t.path(name))
+		same, err := was.sameFile(ctx, t.path(name))
 		if err != nil {
 			return unreadable(name, err)
 		}
-		defer f.Close()
-		if was.blob(info.Size(), f) || was.converted(ctx, f) {
-			return ""
+		if same {
+			return t.attributes(ctx, name)
 		}
 	}
 	return shown(name) + " changed"
+}
+
+// attributes says how the files are different that say what git makes of a file when it checks it out: the same file of the
+// commit may have been another on disk.
+func (t *tree) attributes(ctx context.Context, name string) string {
+	dir := path.Dir(name)
+	if path.Base(name) == attributes {
+		if dir == "." {
+			return t.above
+		}
+		dir = path.Dir(dir)
+	}
+	different, ok := t.converted[dir]
+	if !ok {
+		file := path.Join(dir, attributes)
+		if different = t.maybe(ctx, file); different == "" {
+			different = t.attributes(ctx, file)
+		}
+		t.converted[dir] = different
+	}
+	return different
 }
 
 // mode says whether the owner may execute the file that name leads to, and could not, or the other way round.
