@@ -294,7 +294,16 @@ func (w *world) editOne() {
 		name := w.pick(w.files(isGo))
 		w.note("change %s", name)
 		w.change(name)
-	case 4, 5, 6:
+	case 4, 5:
+		name := w.pick(w.files(of("static/", "pages/", "data.txt", "inc/")))
+		if w.random.IntN(2) == 0 {
+			w.note("remove %s", name)
+			w.remove(name)
+			return
+		}
+		w.note("change %s", name)
+		w.change(name)
+	case 6:
 		name := w.pick(all)
 		w.note("change %s", name)
 		w.change(name)
@@ -314,9 +323,9 @@ func (w *world) editOne() {
 		if strings.HasSuffix(name, ".s") {
 			w.write(name, "#include \"textflag.h\"\nDATA ·x(SB)/1, $1\nGLOBL ·x(SB), RODATA, $1\n")
 		}
-	case 13, 14:
+	case 13, 14, 18:
 		dir := folder(of("static/", "pages/", "data.txt"))
-		name := dir + "/" + w.pick([]string{"new.txt", ".hidden", "_new", "new/sub/file", "new.html", "ignored.html", "go.mod"})
+		name := dir + "/" + w.pick([]string{"new.txt", ".hidden", "new/sub/file", "new.html", "ignored.html", "go.mod"})
 		w.note("add %s", name)
 		w.write(name, "v1\n")
 	case 15:
@@ -328,7 +337,7 @@ func (w *world) editOne() {
 		from, dir := w.pick(all), path.Dir(w.pick(all))
 		w.note("move %s to %s", from, dir)
 		w.rename(from, path.Join(dir, path.Base(from)))
-	case 17, 18:
+	case 17:
 		name := w.pick(all)
 		if w.random.IntN(2) == 0 {
 			name = w.pick(w.files(of("conf/")))
