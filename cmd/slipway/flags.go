@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/pipeline/environ"
+	"github.com/slipway-ci/slipway/project"
 )
 
 // options are the settings that say where results go and how the command works. What the image is, is in
@@ -159,6 +161,18 @@ func (f flags) lines(p *[]string, name, text string) {
 	f.fills(p, name)
 }
 
+// completeImages lets the shell complete the names of slipway.yaml, besides folders.
+func (f flags) completeImages() {
+	f.command.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		file, err := project.Read(os.DirFS("."))
+		if err != nil || file == nil {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		names := slices.DeleteFunc(file.Names(), func(name string) bool { return slices.Contains(args, name) || !strings.HasPrefix(name, begun) })
+		return names, cobra.ShellCompDirectiveDefault
+	}
+}
+
 func (f flags) complete(name string, choices []string) {
 	if len(choices) == 0 {
 		return
@@ -203,6 +217,7 @@ func (f flags) plan(s *settings) {
 
 // all defines the flag that takes the place of names.
 func (f flags) all(o *options) {
+	f.completeImages()
 	f.yes(&o.All, "all", "all images of slipway.yaml")
 }
 

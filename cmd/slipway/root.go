@@ -72,6 +72,7 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	}
 	f := a.flags(c)
+	f.completeImages()
 	f.plan(&a.settings)
 	f.json(&a.options, "write the plan as JSON")
 	return c
@@ -98,7 +99,9 @@ cross-compiles. Slipway itself does not use it.`,
 			return err
 		},
 	}
-	a.flags(c).plan(&a.settings)
+	f := a.flags(c)
+	f.completeImages()
+	f.plan(&a.settings)
 	return c
 }
 
