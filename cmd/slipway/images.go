@@ -27,22 +27,6 @@ type job struct {
 	target   publish.Target
 }
 
-// oneDir says whether args are what a command takes that builds nothing by name: at most one folder.
-func oneDir(args []string) error {
-	if len(args) > 1 {
-		return requestError{fmt.Errorf("one folder is looked at at a time, and %d were given: %s", len(args), strings.Join(args, ", "))}
-	}
-	return nil
-}
-
-// dirOf is the source's folder.
-func dirOf(args []string) string {
-	if len(args) == 0 {
-		return "."
-	}
-	return args[0]
-}
-
 // nameArgs tells names of images from the source's folder. A bare word is a folder unless slipway.yaml, in the folder that is
 // named beside it or else in the current one, has an image of that name.
 func nameArgs(args []string) (names []string, dir string, err error) {
