@@ -151,11 +151,11 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		identity := ""
-		if predicate, ok := predicate.(provenance.Predicate); ok {
-			identity = predicate.Identity()
+		text, err := json.Marshal(predicate)
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType, identity})
+		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType, provenance.Identity(text)})
 	}
 	return all, nil
 }

@@ -68,12 +68,19 @@ type Predicate struct {
 	RunDetails      RunDetails      `json:"runDetails"`
 }
 
-// Identity is the same for builds of the same from the same by the same, whichever run it was and whenever: hexadecimal digits.
-func (p Predicate) Identity() string {
-	p.RunDetails.Metadata = nil
-	text, err := json.Marshal(p)
+// Identity is the same for predicates, in JSON, of the same build of the same, whichever run it was and whenever: hexadecimal
+// digits. It is empty for what is no predicate.
+func Identity(predicate []byte) string {
+	var all map[string]any
+	if json.Unmarshal(predicate, &all) != nil {
+		return ""
+	}
+	if run, ok := all["runDetails"].(map[string]any); ok {
+		delete(run, "metadata")
+	}
+	text, err := json.Marshal(all)
 	if err != nil {
-		return "" // what cannot be written down is not attached, either
+		return ""
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

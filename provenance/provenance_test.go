@@ -71,8 +71,11 @@ func TestIdentity(t *testing.T) {
 		change(&b)
 		predicate, err := b.Predicate(provenance.Image{})
 		require.NoError(t, err)
-		return predicate.Identity()
+		text, err := json.Marshal(predicate)
+		require.NoError(t, err)
+		return provenance.Identity(text)
 	}
+	assert.Empty(t, provenance.Identity([]byte("no JSON")))
 	first := identity(func(*provenance.Build) {})
 	assert.Regexp(t, `^[0-9a-f]{64}$`, first)
 	assert.Equal(t, first, identity(func(b *provenance.Build) {
