@@ -153,6 +153,33 @@ func (e example) run(t *testing.T, runtime, mirrors string) {
 	})
 }
 
+// All images of a slipway.yaml are built at once, and run.
+func TestManyImagesExample(t *testing.T) {
+	registry := registrytest.Start(t)
+	pushBases(t, registry.Host)
+	mirrors := "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host
+	source := copyExample(t, "shop")
+	cmd := slipway(t, []string{mirrors}, "build", "--all", source)
+	cmd.Dir = t.TempDir()
+	archives := strings.Fields(must(t, cmd))
+	require.Equal(t, []string{"dist/api.tar", "dist/report.tar", "dist/all.tar"}, archives)
+
+	run := func(name string, until func(said, port string) bool) {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			untilStopped(t, container(t, unpack(t, filepath.Join(cmd.Dir, "dist", name+".tar"), "amd64"), "PORT="+port), func(said string) bool { return until(said, port) }, func() {})
+		})
+	}
+	serves := func(_, port string) bool {
+		return get("http://127.0.0.1:"+port+"/") == `200 [{"article":"tea","pieces":3,"cents":450},{"article":"cup","pieces":1,"cents":1200}]`
+	}
+	run("api", serves)
+	run("all", serves)
+	out, err := container(t, unpack(t, filepath.Join(cmd.Dir, "dist", "report.tar"), "amd64")).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "2 orders, 25.50 in all\n", string(out))
+}
+
 // The code of the gRPC service is that of its .proto: made anew, it gives the same image. Without protoc the build says so.
 func TestGenerateExample(t *testing.T) {
 	protoc := testtool.Need(t, "protoc", "protobuf-compiler")
