@@ -29,6 +29,9 @@ type Image struct {
 	// Plan is what pipeline.Resolve makes of Config.
 	Plan   *pipeline.Plan
 	Config pipeline.Config
+	// Read are the paths of more files that settings were read from, such as certificates. One that is not in the source is taken to
+	// be as it was, like the settings themselves.
+	Read []string
 	// Settings says, as a phrase for users, what is different about the settings, which are the caller's to compare; empty where
 	// nothing is.
 	Settings string
@@ -116,6 +119,17 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 	for _, name := range plan.Dependencies.Files { // of modules too of which nothing is imported, and those that were beside them
 		if different := t.each(ctx, path.Dir(name), moduleFiles); different != "" {
 			return different
+		}
+	}
+	for _, file := range img.Read {
+		file, err := filepath.Abs(file)
+		if err != nil {
+			return err.Error()
+		}
+		if name, ok := t.inSource(file); ok {
+			if different := t.file(ctx, name); different != "" {
+				return different
+			}
 		}
 	}
 	for _, f := range img.Config.Files {

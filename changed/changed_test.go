@@ -2,6 +2,7 @@ package changed_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -216,4 +217,19 @@ func TestSince(t *testing.T) {
 			assert.Equal(t, map[string]string{"api": test.api, "web": test.web}, got)
 		})
 	}
+}
+
+// Certificates and the like are read from files that plans do not name.
+func TestRead(t *testing.T) {
+	r := newRepo(t, hello+"-- certs/a.pem --\na\n")
+	outside := filepath.Join(t.TempDir(), "b.pem")
+	require.NoError(t, os.WriteFile(outside, nil, 0o644))
+	img := planned(t, r.dir, "hello", pipeline.Config{})
+	img.Read = []string{outside, r.path("certs/a.pem")}
+	assert.Equal(t, map[string]string{"hello": changed.Unchanged}, reasons(t, r.dir, img))
+	r.write("certs/a.pem", "b\n")
+	assert.Equal(t, map[string]string{"hello": "certs/a.pem changed"}, reasons(t, r.dir, img))
+	t.Chdir(r.dir)
+	img.Read = []string{"certs/a.pem"}
+	assert.Equal(t, map[string]string{"hello": "certs/a.pem changed"}, reasons(t, r.dir, img))
 }

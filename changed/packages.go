@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -210,11 +209,8 @@ func (t *tree) embeddedFiles(ctx context.Context, p *goPackage, dir, real string
 
 // packageDir is the folder of a package, by the name that Go calls it.
 func (t *tree) packageDir(p *goPackage) (dir, different string) {
-	for _, root := range t.roots {
-		relative, err := filepath.Rel(root, p.Dir)
-		if relative = filepath.ToSlash(relative); err == nil && relative != ".." && !strings.HasPrefix(relative, "../") {
-			return relative, ""
-		}
+	if dir, ok := t.inSource(p.Dir); ok {
+		return dir, ""
 	}
 	return "", "the folder of " + p.ImportPath + " is not in the source"
 }

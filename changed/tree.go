@@ -62,6 +62,17 @@ func openTree(ctx context.Context, source, rev string) (*tree, error) {
 
 func (t *tree) path(name string) string { return filepath.Join(t.root, filepath.FromSlash(name)) }
 
+// inSource is the name of what has that path, if it is in the source.
+func (t *tree) inSource(at string) (name string, ok bool) {
+	for _, root := range t.roots {
+		relative, err := filepath.Rel(root, at)
+		if relative = filepath.ToSlash(relative); err == nil && relative != ".." && !strings.HasPrefix(relative, "../") {
+			return relative, true
+		}
+	}
+	return "", false
+}
+
 // file says how the file that name leads to is different, or a symbolic link on the way there.
 func (t *tree) file(ctx context.Context, name string) string {
 	real, different := t.follow(ctx, name)

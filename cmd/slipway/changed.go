@@ -23,7 +23,9 @@ func (a *app) changed(
 	before := a.settingsAt(ctx, dir)
 	images := make([]changed.Image, len(jobs))
 	for i, j := range jobs {
-		images[i] = changed.Image{Name: j.plan.Name, Plan: j.plan, Config: j.settings.Config, Settings: a.otherSettings(before, j.settings)}
+		images[i] = changed.Image{
+			Name: j.plan.Name, Plan: j.plan, Config: j.settings.Config, Read: a.caCertFiles, Settings: a.otherSettings(before, j.settings),
+		}
 	}
 	lister := host.New(nil, environ)
 	list := func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error) {
