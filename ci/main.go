@@ -73,6 +73,16 @@ const (
 	Static Cgo = "STATIC"
 )
 
+// How the layers of an image are compressed.
+type Compression string
+
+const (
+	// What every registry and runtime takes.
+	Gzip Compression = "GZIP"
+	// Smaller and faster to unpack, but not every registry and runtime takes it.
+	Zstd Compression = "ZSTD"
+)
+
 // New takes what is to be shipped.
 func New(
 	ctx context.Context,
@@ -154,6 +164,9 @@ func New(
 	// Folders of the image that the program may write to, like /data. It may write nowhere else but in /tmp.
 	// +optional
 	writable []string,
+	// Compression of the image's layers. Default: GZIP.
+	// +optional
+	compression Compression,
 	// Time of everything in the image, in seconds since 1970.
 	// +optional
 	sourceDateEpoch int,
@@ -212,7 +225,7 @@ func New(
 		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
 		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debug,
 		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
-		Files: files, Writable: writable, Revision: revision, SourceDateEpoch: epoch,
+		Files: files, Writable: writable, Compression: strings.ToLower(string(compression)), Revision: revision, SourceDateEpoch: epoch,
 		RuntimePackages: runtimePackages, CACerts: certs.String(), VulnDB: vulndb,
 	})
 	if err != nil {

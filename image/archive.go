@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -50,11 +52,15 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 const annotationContainerd = "io.containerd.image.name"
 
 // WriteDocker writes an image as a tar stream that docker load, podman load and nerdctl load take, under the name and
-// tag imageName: an OCI layout, and besides it the manifest.json that older versions look for.
+// tag imageName: an OCI layout, and besides it the manifest.json that older versions look for. Layers that zstd has compressed are
+// decompressed, since docker load does not know it (as of 28.2); the image has another digest then.
 func WriteDocker(ctx context.Context, w io.Writer, img v1.Image, imageName string) error {
 	tag, err := name.NewTag(imageName)
 	if err != nil {
 		return fmt.Errorf("%q cannot name an image: write NAME:TAG: %w", imageName, err)
+	}
+	if img, err = withoutZstd(img); err != nil {
+		return err
 	}
 	parts, entry, err := blobs(img)
 	if err != nil {
@@ -70,6 +76,51 @@ func WriteDocker(ctx context.Context, w io.Writer, img v1.Image, imageName strin
 	}
 	documents := []document{{"oci-layout", []byte(layoutMarker)}, {"index.json", index}, {"manifest.json", legacy}}
 	return writeLayoutTar(ctx, w, documents, parts)
+}
+
+// withoutZstd is the image with the layers decompressed that zstd has compressed.
+func withoutZstd(img v1.Image) (v1.Image, error) {
+	manifest, err1 := img.Manifest()
+	layers, err2 := img.Layers()
+	config, err3 := img.RawConfigFile()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	manifest = manifest.DeepCopy()
+	changed := false
+	for i, l := range layers {
+		if manifest.Layers[i].MediaType != types.OCILayerZStd {
+			continue
+		}
+		diffID, err := l.DiffID()
+		if err != nil {
+			return nil, err
+		}
+		size, err := unpackedSize(l)
+		if err != nil {
+			return nil, err
+		}
+		plain := &layer{
+			descriptor: v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: diffID, Size: size}, diffID: diffID, unpacked: size,
+			open: func(ctx context.Context) (io.ReadCloser, error) {
+				packed, err := compressed(ctx, l)
+				if err != nil {
+					return nil, err
+				}
+				content, err := inflate(packed)
+				if err != nil {
+					return nil, errors.Join(err, packed.Close())
+				}
+				return content, nil
+			},
+		}
+		layers[i], manifest.Layers[i], changed = plain, plain.descriptor, true
+	}
+	if !changed {
+		return img, nil
+	}
+	raw, err := json.Marshal(manifest)
+	return &content{manifest: raw, config: config, layers: layers}, err
 }
 
 // dockerManifest is a manifest.json. Source:

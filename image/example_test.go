@@ -25,7 +25,7 @@ func Example() {
 	layer, err := image.NewLayer(ctx, store, []image.File{
 		image.FromBytes("/app/hello", 0o755, []byte("a program")),
 		image.FromBytes("/etc/ssl/certs/ca-certificates.crt", 0o644, roots.PEM()),
-	}, created)
+	}, created, image.Compression{})
 	check(err)
 	img, err := image.New(image.Spec{
 		Platform:   v1.Platform{OS: "linux", Architecture: "amd64"},

@@ -20,9 +20,54 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// compression is fixed since another level gives a layer another digest. Programs get hardly smaller above it, and the
-// time that it takes doubles.
-const compression = 6
+// Compression says how a layer is compressed. Another one gives a layer another digest. The zero value is gzip.
+type Compression struct {
+	// Zstd takes the place of gzip.
+	Zstd bool
+	// Level is that of the gzip or zstd command, 1 to 9 or 1 to 22; 0 is the default. For zstd there are four in fact: 1 and 2,
+	// 3 to 5, 6 to 9, and those above are the same.
+	Level int
+}
+
+// Levels by default. With gzip, programs get hardly smaller above it, and the time that it takes doubles.
+const (
+	gzipLevel = 6
+	zstdLevel = 3
+)
+
+// normal is c with its level.
+func (c Compression) normal() Compression {
+	switch {
+	case c.Level != 0:
+	case c.Zstd:
+		c.Level = zstdLevel
+	default:
+		c.Level = gzipLevel
+	}
+	return c
+}
+
+func (c Compression) mediaType() types.MediaType {
+	if c.Zstd {
+		return types.OCILayerZStd
+	}
+	return types.OCILayer
+}
+
+// writer compresses into w. The same content always gives the same bytes.
+func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
+	c = c.normal()
+	if c.Zstd {
+		// One at a time: what several make of a stream may depend on who is first, and each needs its memory.
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(c.Level)), zstd.WithEncoderConcurrency(1))
+	}
+	packed, err := gzip.NewWriterLevel(w, c.Level)
+	if err != nil {
+		return nil, err
+	}
+	packed.ModTime = time.Unix(0, 0) // which the format has for no time; klauspost's zero value writes an odd number
+	return packed, nil
+}
 
 // NewLayer makes a layer of the files, in any order, and of the folders above them, which are root's with the mode 0755
 // unless they are listed. Everything in it has the time when, in whole seconds. The layer is kept in store and read from
@@ -30,22 +75,21 @@ const compression = 6
 //
 // A path that is there twice, and a file with more or fewer bytes than its Size, are errors. The content of files is
 // streamed: little memory is used, however big they are.
-func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (v1.Layer, error) {
+func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c Compression) (v1.Layer, error) {
 	files, err := tree(files)
 	if err != nil {
 		return nil, err
 	}
-	recipe := recipeOf(files, when)
+	recipe := recipeOf(files, when, c)
 	if made := store.recall(recipe); made != nil {
 		return made, nil
 	}
 	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
 	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error {
-		packed, err := gzip.NewWriterLevel(w, compression)
+		packed, err := c.writer(w)
 		if err != nil {
 			return err
 		}
-		packed.ModTime = time.Unix(0, 0) // which the format has for no time; klauspost's zero value writes an odd number
 		archive := tar.NewWriter(io.MultiWriter(diffID, packed))
 		for _, f := range files {
 			if err := f.pack(ctx, archive, when); err != nil {
@@ -57,7 +101,7 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	made := madeLayer{Digest: digest, Size: size, DiffID: diffID.digest(), Unpacked: diffID.size}
+	made := madeLayer{MediaType: c.mediaType(), Digest: digest, Size: size, DiffID: diffID.digest(), Unpacked: diffID.size}
 	if recipe != "" {
 		if err := store.Remember(recipe, made); err != nil {
 			return nil, fmt.Errorf("noting a layer for the next build: %w", err)

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,10 +105,61 @@ func TestLayerIsDeterministic(t *testing.T) {
 		files := rapid.Permutation(sampleFiles()).Draw(r, "files")
 		store, err := OpenStore(t.TempDir())
 		require.NoError(r, err)
-		l, err := NewLayer(t.Context(), store, files, epoch.In(time.FixedZone("elsewhere", 3600)).Add(time.Millisecond))
+		l, err := NewLayer(t.Context(), store, files, epoch.In(time.FixedZone("elsewhere", 3600)).Add(time.Millisecond), Compression{})
 		require.NoError(r, err)
 		require.Equal(r, mustDigest(t, want), mustDigest(t, l))
 	})
+}
+
+// Whatever the compression, the content is the same, and the same each time.
+func TestCompression(t *testing.T) {
+	plain := newLayer(t, sampleFiles()...)
+	diffID := must(plain.DiffID())
+	store := newStore(t) // one for all: another compression must not find this one's layers
+	seen := map[string]string{}
+	for name, test := range map[string]struct {
+		c         Compression
+		mediaType types.MediaType
+	}{
+		"gzip":    {Compression{}, types.OCILayer},
+		"gzip:6":  {Compression{Level: 6}, types.OCILayer},
+		"gzip:9":  {Compression{Level: 9}, types.OCILayer},
+		"zstd":    {Compression{Zstd: true}, types.OCILayerZStd},
+		"zstd:3":  {Compression{Zstd: true, Level: 3}, types.OCILayerZStd},
+		"zstd:22": {Compression{Zstd: true, Level: 22}, types.OCILayerZStd},
+	} {
+		l, err := NewLayer(t.Context(), store, sampleFiles(), epoch, test.c)
+		require.NoError(t, err, name)
+		packed, plain := must(l.Compressed()), must(l.Uncompressed()) // validate.Layer knows gzip alone
+		digest, size, err := v1.SHA256(packed)
+		require.NoError(t, err, name)
+		assert.Equal(t, mustDigest(t, l), digest, name)
+		assert.Equal(t, must(l.Size()), size, name)
+		inner, _, err := v1.SHA256(plain)
+		require.NoError(t, err, name)
+		assert.Equal(t, diffID, inner, name)
+		require.NoError(t, errors.Join(packed.Close(), plain.Close()))
+		assert.Equal(t, diffID, must(l.DiffID()), name)
+		assert.Equal(t, test.mediaType, must(l.MediaType()), name)
+		again, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, test.c)
+		require.NoError(t, err, name)
+		assert.Equal(t, mustDigest(t, l), mustDigest(t, again), name)
+		recalled, err := NewLayer(t.Context(), store, sampleFiles(), epoch, test.c)
+		require.NoError(t, err, name)
+		assert.Equal(t, must(l.MediaType()), must(recalled.MediaType()), name)
+		seen[name] = mustDigest(t, l).Hex
+		manifest, err := imageOf(t, amd64, l).Manifest()
+		require.NoError(t, err, name)
+		assert.Equal(t, test.mediaType, manifest.Layers[0].MediaType, name)
+	}
+	assert.Equal(t, seen["gzip"], seen["gzip:6"])
+	assert.Equal(t, seen["zstd"], seen["zstd:3"])
+	assert.Equal(t, mustDigest(t, plain).Hex, seen["gzip"])
+	delete(seen, "gzip:6")
+	delete(seen, "zstd:3")
+	assert.Len(t, slices.Compact(slices.Sorted(maps.Values(seen))), 4)
+	_, err := NewLayer(t.Context(), store, sampleFiles(), epoch, Compression{Level: 99})
+	assert.Error(t, err)
 }
 
 func TestLayerRefusesWhatIsWrong(t *testing.T) {
@@ -140,7 +193,7 @@ func TestLayerRefusesWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newStore(t)
-			_, err := NewLayer(t.Context(), store, test.files, epoch)
+			_, err := NewLayer(t.Context(), store, test.files, epoch, Compression{})
 			require.ErrorContains(t, err, test.want)
 			entries, err := os.ReadDir(filepath.Join(store.dir, "blobs", "sha256"))
 			require.NoError(t, err)
@@ -154,7 +207,7 @@ func TestLayerStopsWithContext(t *testing.T) {
 	store := newStore(t)
 	_, err := NewLayer(ctx, store, []File{{Path: "/endless", Mode: 0o644, Size: 1 << 40, Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(readerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })), nil
-	}}}, epoch)
+	}}}, epoch, Compression{})
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Empty(t, leftovers(t, store.dir))
 }
@@ -165,7 +218,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestLayerFailsWhenItsBlobIsGone(t *testing.T) {
 	store := newStore(t)
-	l, err := NewLayer(t.Context(), store, sampleFiles(), epoch)
+	l, err := NewLayer(t.Context(), store, sampleFiles(), epoch, Compression{})
 	require.NoError(t, err)
 	require.NoError(t, os.RemoveAll(store.dir))
 	_, err = l.Compressed()
@@ -257,12 +310,14 @@ func TestLayerNeedsLittleMemory(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	var l v1.Layer
-	made := allocated(func() {
-		var err error
-		l, err = NewLayer(t.Context(), store, []File{file}, epoch)
-		require.NoError(t, err)
-	})
-	assert.Less(t, made, uint64(bigSize/16))
+	for c, limit := range map[Compression]uint64{{}: bigSize / 16, {Zstd: true}: bigSize / 2, {Zstd: true, Level: 22}: bigSize} {
+		made := allocated(func() {
+			var err error
+			l, err = NewLayer(t.Context(), store, []File{file}, epoch, c)
+			require.NoError(t, err)
+		})
+		assert.Less(t, made, limit, c)
+	}
 	written := allocated(func() {
 		require.NoError(t, WriteArchive(t.Context(), filepath.Join(t.TempDir(), "a.tar"), imageOf(t, amd64, l), ""))
 	})
@@ -274,7 +329,7 @@ func BenchmarkNewLayer(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(bigSize)
 	for b.Loop() {
-		_, err := NewLayer(b.Context(), store, []File{file}, epoch)
+		_, err := NewLayer(b.Context(), store, []File{file}, epoch, Compression{})
 		require.NoError(b, err)
 	}
 }

@@ -54,7 +54,7 @@ func newStore(t testing.TB) *Store {
 
 func newLayer(t testing.TB, files ...File) v1.Layer {
 	t.Helper()
-	l, err := NewLayer(t.Context(), newStore(t), files, epoch)
+	l, err := NewLayer(t.Context(), newStore(t), files, epoch, Compression{})
 	require.NoError(t, err)
 	return l
 }

@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -325,4 +326,44 @@ func TestOtherToolsReadTheOutput(t *testing.T) {
 	assert.Contains(t, run(t, "skopeo", "inspect", "docker-archive:"+docker), "amd64")
 	run(t, "skopeo", "--insecure-policy", "copy", "docker-archive:"+docker+":example.com/server:dev", "oci:"+copied+":docker")
 	run(t, "skopeo", "inspect", "oci-archive:"+docker)
+
+	packed, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, Compression{Zstd: true, Level: 9})
+	require.NoError(t, err)
+	zipped := imageOf(t, amd64, newLayer(t, text("/first", "1")), packed)
+	archive = filepath.Join(dir, "zstd.tar")
+	require.NoError(t, WriteArchive(t.Context(), archive, zipped, "v3"))
+	assert.Contains(t, run(t, "skopeo", "inspect", "--raw", "oci-archive:"+archive), "application/vnd.oci.image.layer.v1.tar+zstd")
+	plain := filepath.Join(dir, "plain") // which skopeo compares with the configuration
+	run(t, "skopeo", "--insecure-policy", "copy", "--dest-decompress", "oci-archive:"+archive, "dir:"+plain)
+	content, err := os.ReadFile(filepath.Join(plain, must(packed.DiffID()).Hex))
+	require.NoError(t, err)
+	assert.Contains(t, string(content), "program")
+}
+
+// docker load knows gzip alone.
+func TestWriteDockerDecompressesZstd(t *testing.T) {
+	packed, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, Compression{Zstd: true})
+	require.NoError(t, err)
+	first := newLayer(t, text("/first", "1"))
+	img := imageOf(t, amd64, first, packed)
+	docker := filepath.Join(t.TempDir(), "docker.tar")
+	f, err := os.Create(docker)
+	require.NoError(t, err)
+	require.NoError(t, WriteDocker(t.Context(), f, img, "server:dev"))
+	require.NoError(t, f.Close())
+	loaded, err := tarball.ImageFromPath(docker, nil)
+	require.NoError(t, err)
+	assert.Equal(t, must(img.ConfigName()), must(loaded.ConfigName()))
+	manifest, err := tarball.LoadManifest(func() (io.ReadCloser, error) { return os.Open(docker) })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"blobs/sha256/" + mustDigest(t, first).Hex, "blobs/sha256/" + must(packed.DiffID()).Hex}, manifest[0].Layers)
+	base, err := newBases(t).Resolve(t.Context(), "oci-archive:"+docker)
+	require.NoError(t, err)
+	layers := must(baseImage(t, base, amd64).Layers())
+	assert.Equal(t, types.OCIUncompressedLayer, must(layers[1].MediaType()))
+	assert.Equal(t, must(packed.DiffID()), mustDigest(t, layers[1]))
+	content := must(layers[1].Compressed())
+	digest, _, err := v1.SHA256(content)
+	require.NoError(t, errors.Join(err, content.Close()))
+	assert.Equal(t, must(packed.DiffID()), digest)
 }

@@ -18,16 +18,17 @@ import (
 
 // madeLayer is what a store knows of a layer that was made in it.
 type madeLayer struct {
-	Digest v1.Hash `json:"digest"`
-	Size   int64   `json:"size"`
-	DiffID v1.Hash `json:"diffID"`
+	MediaType types.MediaType `json:"mediaType"`
+	Digest    v1.Hash         `json:"digest"`
+	Size      int64           `json:"size"`
+	DiffID    v1.Hash         `json:"diffID"`
 	// Unpacked is the size in bytes of the archive that was compressed.
 	Unpacked int64 `json:"unpacked"`
 }
 
 func (m madeLayer) layer(store *Store) v1.Layer {
 	return &layer{
-		descriptor: v1.Descriptor{MediaType: types.OCILayer, Digest: m.Digest, Size: m.Size},
+		descriptor: v1.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size},
 		diffID:     m.DiffID,
 		unpacked:   m.Unpacked,
 		open: func(context.Context) (io.ReadCloser, error) {
@@ -41,10 +42,10 @@ func (m madeLayer) layer(store *Store) v1.Layer {
 }
 
 // packing is part of every recipe. It has to change when the same files are to give another layer.
-const packing = "1: tar PAX, gzip of klauspost/compress"
+const packing = "1: tar PAX, klauspost/compress"
 
 // recipeOf names all that a layer is made of; empty if the content of a file is not known.
-func recipeOf(files []File, when time.Time) string {
+func recipeOf(files []File, when time.Time, c Compression) string {
 	type entry struct {
 		Path     string
 		Mode     fs.FileMode
@@ -60,11 +61,11 @@ func recipeOf(files []File, when time.Time) string {
 		entries[i] = entry{f.Path, f.Mode, f.UID, f.GID, f.Size, f.ID, f.Link}
 	}
 	text, err := json.Marshal(struct {
-		Packing string
-		Level   int
-		When    int64
-		Files   []entry
-	}{packing, compression, when.Unix(), entries})
+		Packing     string
+		Compression Compression
+		When        int64
+		Files       []entry
+	}{packing, c.normal(), when.Unix(), entries})
 	if err != nil {
 		return "" // a path that is no text
 	}

@@ -26,7 +26,7 @@ func TestRecall(t *testing.T) {
 	when := time.Unix(0, 0)
 	layer := func(f File, when time.Time) string {
 		t.Helper()
-		l, err := NewLayer(context.Background(), store, []File{f}, when)
+		l, err := NewLayer(context.Background(), store, []File{f}, when, Compression{})
 		require.NoError(t, err)
 		digest, err := l.Digest()
 		require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestRecall(t *testing.T) {
 	other.Mode = 0o600
 	second := layer(other, when)
 	assert.NotEqual(t, first, second)
-	note, err := os.ReadFile(store.note(recipeOf([]File{file}, when)))
+	note, err := os.ReadFile(store.note(recipeOf([]File{file}, when, Compression{})))
 	require.NoError(t, err)
 	damage("notes/*", string(note))
 	assert.Equal(t, second, layer(other, when))
@@ -81,7 +81,7 @@ func TestSizesAreRemembered(t *testing.T) {
 		t.Helper()
 		base, err := baseImage(t, resolve(t, bases, server.host+"/base:1"), amd64).Layers()
 		require.NoError(t, err)
-		made, err := NewLayer(t.Context(), bases.Store, []File{file}, time.Unix(0, 0))
+		made, err := NewLayer(t.Context(), bases.Store, []File{file}, time.Unix(0, 0), Compression{})
 		require.NoError(t, err)
 		return append(base, made)
 	}
@@ -118,7 +118,7 @@ func TestChangedWhileRead(t *testing.T) {
 	file, err := FromDisk("/f", 0o644, name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, []byte("after!"), 0o644))
-	_, err = NewLayer(context.Background(), store, []File{file}, time.Unix(0, 0))
+	_, err = NewLayer(context.Background(), store, []File{file}, time.Unix(0, 0), Compression{})
 	assert.ErrorContains(t, err, "must not change")
 }
 
@@ -145,7 +145,7 @@ func TestKnow(t *testing.T) {
 	assert.Equal(t, sum, id(newStore(t)))
 	wrong, err := store.FromDisk("/f", 0o644, name)
 	require.NoError(t, err)
-	_, err = NewLayer(t.Context(), store, []File{wrong}, time.Unix(0, 0))
+	_, err = NewLayer(t.Context(), store, []File{wrong}, time.Unix(0, 0), Compression{})
 	require.ErrorContains(t, err, "it is not what it was before")
 
 	past := time.Now().Add(-time.Hour)

@@ -63,6 +63,8 @@ type Config struct {
 	Files []string `env:"SLIPWAY_FILES, delimiter=\n"`
 	// Writable are folders of the image that the program may write to, such as "/data". It may write nowhere else but in /tmp.
 	Writable []string `env:"SLIPWAY_WRITABLE"`
+	// Compression is that of the layers that are made, "gzip" or "zstd", with a level if it says one, such as "zstd:19". Empty: gzip.
+	Compression string `env:"SLIPWAY_COMPRESSION"`
 	// Revision is the commit that labels and annotations name. Empty: none is named.
 	Revision string `env:"SLIPWAY_REVISION"`
 	// SourceDateEpoch is the time of everything in the image, in seconds since 1970. Empty: 0.

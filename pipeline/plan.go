@@ -152,6 +152,30 @@ type Image struct {
 	Annotations map[string]string `json:"annotations"`
 	// Created is the time of everything in the image, in seconds since 1970.
 	Created int64 `json:"created"`
+	// Compression is that of Layers. The zero value is gzip.
+	Compression Compression `json:"compression,omitzero"`
+}
+
+// Compression is how layers are compressed.
+type Compression struct {
+	// Format is [Gzip] or [Zstd].
+	Format string `json:"format"`
+	// Level is that of the gzip or zstd command; 0 for the default.
+	Level int `json:"level,omitempty"`
+}
+
+// Formats of compression.
+const (
+	Gzip = "gzip"
+	Zstd = "zstd"
+)
+
+// String is the compression as a setting.
+func (c Compression) String() string {
+	if c.Level == 0 {
+		return c.Format
+	}
+	return c.Format + ":" + strconv.Itoa(c.Level)
 }
 
 // Layer is a layer of the image.

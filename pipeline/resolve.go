@@ -393,7 +393,7 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 		Runtime: r.runtime, Base: r.base, User: r.user, Packages: r.runtimePackages, Install: apkAdd(r.runtimePackages),
 		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,
 		WorkingDir: appDir, Ports: r.ports, Labels: labels, Annotations: annotations,
-		Created: r.created,
+		Created: r.created, Compression: r.compression,
 	}
 	var binaries []File
 	if r.config.Debug {

@@ -33,6 +33,7 @@ type settings struct {
 	files           []file
 	writable        []string
 	created         int64
+	compression     Compression
 }
 
 // file is a value of Config.Files.
@@ -92,6 +93,7 @@ func (c Config) settings(f *faulty) settings {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 	}
 	s.created = c.readEpoch(f)
+	s.compression = c.readCompression(f)
 	return s
 }
 
@@ -352,6 +354,30 @@ func parseWritable(s string) (string, error) {
 
 // lastEpoch is the last second that the tar format and RFC 3339 both can hold.
 var lastEpoch = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
+
+// levels are the highest of the formats of compression. Sources: gzip(1), zstd(1)
+var levels = map[string]int{Gzip: 9, Zstd: 22}
+
+// readCompression gives what is asked for by default one form, so that it is the same plan.
+func (c Config) readCompression(f *faulty) Compression {
+	format, text, leveled := strings.Cut(strings.TrimSpace(c.Compression), ":")
+	if format == "" && !leveled || format == Gzip && !leveled {
+		return Compression{}
+	}
+	level, err := 0, error(nil)
+	if leveled {
+		level, err = strconv.Atoi(text)
+	}
+	switch highest, known := levels[format]; {
+	case !known:
+		f.add("compression", c.Compression, "no such compression", "choose gzip or zstd, with a level if you like, as in zstd:19")
+	case err != nil || leveled && (level < 1 || level > highest):
+		f.add("compression", c.Compression, "no level of "+format, fmt.Sprintf("choose one from 1 to %d, or leave it out", highest))
+	default:
+		return Compression{format, level}
+	}
+	return Compression{}
+}
 
 func (c Config) readEpoch(f *faulty) int64 {
 	text := strings.TrimSpace(c.SourceDateEpoch)

@@ -89,6 +89,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())
 		}
 	}
+	if p.Image.Compression != (Compression{}) {
+		row("compression", "%s", p.Image.Compression)
+	}
 	row("user", "%s", p.Image.User)
 	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
 	row("folder", "%s", p.Image.WorkingDir)

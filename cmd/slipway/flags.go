@@ -212,6 +212,7 @@ func (f flags) plan(s *settings) {
 	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; a template; repeat for more")
 	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
 	f.commas(&c.Writable, "writable", "`FOLDER` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
+	f.text(&c.Compression, "compression", "`FORMAT[:LEVEL]` of the layers that are made: gzip, up to 9, or zstd, up to 22; default: gzip", pipeline.Gzip, pipeline.Zstd)
 	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
 }
 

@@ -477,11 +477,31 @@ func (b *Build) Archive(ctx context.Context) (*dagger.File, error) {
 }
 
 func (b *Build) archive(ctx context.Context, compiles ...pipeline.Compile) (*dagger.File, error) {
+	compression, err := b.compression()
+	if err != nil {
+		return nil, err
+	}
 	containers, err := b.images(ctx, compiles)
 	if err != nil {
 		return nil, err
 	}
-	return b.client.Container().AsTarball(dagger.ContainerAsTarballOpts{PlatformVariants: containers}), nil
+	return b.client.Container().AsTarball(dagger.ContainerAsTarballOpts{PlatformVariants: containers, ForcedCompression: compression}), nil
+}
+
+// compression is what the engine is told of it: of all layers, those of the base too. Empty leaves it to the engine, which
+// compresses with gzip what is not compressed yet.
+func (b *Build) compression() (dagger.ImageLayerCompression, error) {
+	switch c := b.plan.Image.Compression; {
+	case c.Level != 0:
+		return "", pipeline.Faults{{
+			Field: "compression", Value: c.String(), Problem: "the engine compresses at a level of its own",
+			Remedy: "leave the level out: " + c.Format,
+		}}
+	case c.Format == pipeline.Zstd:
+		return dagger.ImageLayerCompressionZstd, nil
+	default:
+		return "", nil
+	}
 }
 
 // Login is an account of a registry.
@@ -493,6 +513,10 @@ type Login struct {
 // Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
 // returns the reference by digest. A nil login is the engine's own.
 func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (string, error) {
+	compression, err := b.compression()
+	if err != nil {
+		return "", err
+	}
 	containers, err := b.images(ctx, b.plan.Compile)
 	if err != nil {
 		return "", err
@@ -505,7 +529,7 @@ func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (st
 	}
 	var ref string
 	for _, tag := range to.Tags {
-		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
+		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers, ForcedCompression: compression})
 		if err != nil {
 			return "", fmt.Errorf("pushing to %s:%s: %w", to.Repository, tag, err)
 		}

@@ -639,3 +639,47 @@ func TestContainerOfSettings(t *testing.T) {
 	}
 	assert.Equal(t, map[any]any{"/": "0:0", "/var/lib/app": "1000:1000"}, owners)
 }
+
+// The engine is told how to compress. Levels are its own.
+func TestCompression(t *testing.T) {
+	to := target.Target{Repository: "registry.example/team/app", Tags: []string{"v1"}}
+	for setting, want := range map[string]any{"": nil, "gzip": nil, "zstd": "Zstd"} {
+		dir := program(t)
+		plan := resolve(t, dir, pipeline.Config{Runtime: "scratch", Compression: setting})
+		compiled := compiles(dir, plan)
+		recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+			if last := c[len(c)-1]; last.Name == "publish" {
+				return last.Args["address"].(string) + "@sha256:abc", nil
+			}
+			if len(c.Named("asTarball")) > 0 {
+				return "x.tar", nil
+			}
+			return compiled(c)
+		})
+		client := connect(t)
+		build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+		_, err := build.Publish(t.Context(), to, nil)
+		require.NoError(t, err)
+		archive, err := build.Archive(t.Context())
+		require.NoError(t, err)
+		_, err = archive.Export(t.Context(), "x.tar")
+		require.NoError(t, err)
+		told := 0
+		for _, chain := range recorded.Asked() {
+			for _, call := range slices.Concat(chain.Named("publish"), chain.Named("asTarball")) {
+				told++
+				assert.Equal(t, want, call.Args["forcedCompression"], setting)
+			}
+		}
+		assert.Equal(t, 2, told)
+	}
+
+	dir := program(t)
+	daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New("nothing is asked") })
+	client := connect(t)
+	build := dagger.New(client, client.Host().Directory(dir), resolve(t, dir, pipeline.Config{Compression: "zstd:9"}), dagger.Private{})
+	_, err := build.Publish(t.Context(), to, nil)
+	require.ErrorContains(t, err, `compression "zstd:9": the engine compresses at a level of its own: leave the level out: zstd`)
+	_, err = build.Archive(t.Context())
+	assert.ErrorContains(t, err, "a level of its own")
+}

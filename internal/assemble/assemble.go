@@ -398,11 +398,15 @@ func (b *build) layer(ctx context.Context, layer pipeline.Layer, base v1.Image, 
 		}
 		files = append(files, file)
 	}
-	made, err := image.NewLayer(ctx, b.store, files, b.created())
+	made, err := image.NewLayer(ctx, b.store, files, b.created(), compression(b.plan.Image.Compression))
 	if err != nil {
 		return nil, fmt.Errorf("making the layer %s: %w", layer.Name, err)
 	}
 	return made, nil
+}
+
+func compression(c pipeline.Compression) image.Compression {
+	return image.Compression{Zstd: c.Format == pipeline.Zstd, Level: c.Level}
 }
 
 // bundle is the certificates that f adds to.

@@ -184,7 +184,7 @@ func writeStandIn(ctx context.Context, dir, storeDir string) (sizes, error) {
 	layer, err := image.NewLayer(ctx, store, []image.File{
 		image.FromBytes("/etc/group", 0o644, []byte("root:x:0:\n")),
 		image.FromBytes("/etc/passwd", 0o644, []byte("root:x:0:0:root:/:/bin/sh\n")),
-	}, time.Unix(0, 0))
+	}, time.Unix(0, 0), image.Compression{})
 	if err != nil {
 		return sizes{}, err
 	}
