@@ -232,7 +232,7 @@ func (r *repository) attributesAbove(ctx context.Context) (string, error) {
 		name := up + attributes
 		hash, err := git(ctx, r.dir, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
 		same, fileErr := entry{hash: strings.TrimSpace(hash), in: r, name: name}.sameFile(ctx, filepath.Join(r.dir, name))
-		if !same && !(err != nil && errors.Is(fileErr, fs.ErrNotExist)) {
+		if !same && (err == nil || !errors.Is(fileErr, fs.ErrNotExist)) {
 			return name + " changed", nil
 		}
 	}

@@ -4,7 +4,6 @@ package host
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,8 +51,12 @@ func (e *Engine) Build(
 	var numbers []int
 	var able []*pipeline.Plan
 	for i, plan := range plans {
-		if err := cmp.Or(err, installs(plan)); err != nil {
-			done(i, nil, err)
+		reason := err
+		if reason == nil {
+			reason = installs(plan)
+		}
+		if reason != nil {
+			done(i, nil, reason)
 			continue
 		}
 		numbers, able = append(numbers, i), append(able, plan)
