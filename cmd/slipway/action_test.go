@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-ci/slipway/internal/registrytest"
+	"github.com/slipway-ci/slipway/internal/testtool"
+)
+
+// action is what a test needs of action.yml.
+type action struct {
+	Runs struct {
+		Steps []struct {
+			ID, Run string
+		}
+	}
+}
+
+func readAction(t *testing.T) action {
+	t.Helper()
+	text, err := os.ReadFile("../../action.yml")
+	require.NoError(t, err)
+	var a action
+	require.NoError(t, yaml.Unmarshal(text, &a))
+	return a
+}
+
+func TestActionsScripts(t *testing.T) {
+	shellcheck := testtool.Need(t, "shellcheck", "shellcheck")
+	checked := 0
+	for _, step := range readAction(t).Runs.Steps {
+		if step.Run == "" {
+			continue
+		}
+		checked++
+		assert.NotContains(t, step.Run, "${{", "an input is pasted into a script")
+		cmd := exec.Command(shellcheck, "--shell=bash", "-")
+		cmd.Stdin = strings.NewReader(step.Run)
+		out, err := cmd.CombinedOutput()
+		assert.NoError(t, err, "%s", out)
+	}
+	assert.Equal(t, 3, checked)
+}
+
+// The step that builds gives the outputs that action.yml promises, for one image and for several.
+func TestActionsOutputs(t *testing.T) {
+	testtool.Need(t, "jq", "jq")
+	bash := testtool.Need(t, "bash", "bash")
+	own, err := exec.LookPath("slipway")
+	require.NoError(t, err)
+	script := ""
+	for _, step := range readAction(t).Runs.Steps {
+		if step.ID == "slipway" {
+			script = step.Run
+		}
+	}
+	require.NotEmpty(t, script)
+	registry := registrytest.Start(t)
+	pushBases(t, registry.Host)
+	temp := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(temp, "slipway"), 0o755))
+	require.NoError(t, os.Symlink(own, filepath.Join(temp, "slipway", "slipway")))
+
+	run := func(env ...string) (outputs map[string]string, said string, err error) {
+		file := filepath.Join(t.TempDir(), "outputs")
+		cmd := slipway(t, append([]string{
+			"SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host,
+			"RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + file, "COMMAND=build", "SOURCE=shop", "IMAGES=",
+		}, env...))
+		cmd.Path, cmd.Args, cmd.Err = bash, []string{bash, "-eo", "pipefail", "-c", script}, nil
+		cmd.Dir = filepath.Dir(copyExample(t, "shop"))
+		out, err := cmd.CombinedOutput()
+		text, _ := os.ReadFile(file)
+		outputs = map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			outputs[key] = value
+		}
+		return outputs, string(out), err
+	}
+
+	outputs, said, err := run("IMAGES=all")
+	require.NoError(t, err, said)
+	assert.Equal(t, "dist/all.tar dist/api.tar dist/report.tar", outputs["archive"])
+	var images []result
+	require.NoError(t, json.Unmarshal([]byte(outputs["images"]), &images))
+	require.Len(t, images, 3)
+	assert.Equal(t, strings.Join([]string{images[0].Digest, images[1].Digest, images[2].Digest}, " "), outputs["digest"])
+	assert.Empty(t, outputs["reference"])
+
+	outputs, said, err = run("IMAGES=api report", "COMMAND=publish", "SLIPWAY_REPOSITORY="+registry.Host+"/shop/{{.Name}}", "SLIPWAY_TAGS=v1")
+	require.NoError(t, err, said)
+	assert.Regexp(t, `^127\.0\.0\.1:\d+/shop/api@sha256:[0-9a-f]{64} 127\.0\.0\.1:\d+/shop/report@sha256:[0-9a-f]{64}$`, outputs["reference"])
+	assert.Empty(t, outputs["archive"])
+
+	outputs, said, err = run("SLIPWAY_PACKAGES=./cmd/api", "SLIPWAY_RUNTIME=scratch")
+	require.NoError(t, err, said)
+	assert.Equal(t, "dist/api.tar", outputs["archive"])
+	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, outputs["digest"])
+
+	_, said, err = run("COMMAND=destroy")
+	require.Error(t, err)
+	assert.Contains(t, said, "neither build nor publish")
+}
