@@ -16,9 +16,9 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -31,78 +31,18 @@ type repository struct {
 	commit string // its full hash
 }
 
-// localEnv are the variables that lead git to another repository than the one that a folder is in. A hook of git's has them.
-// Source: git rev-parse --local-env-vars. What configures git, such as a safe.directory or a key for ssh, is the caller's to say.
-var localEnv = []string{
-	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-	"GIT_PREFIX", "GIT_NAMESPACE", "GIT_CONFIG", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
-	"GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_INTERNAL_SUPER_PREFIX",
-}
-
-// git runs a command that only reads, and returns what it prints. Its error is git's own first line.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	var out strings.Builder
-	err := gitTo(ctx, &out, dir, args...)
-	return out.String(), err
-}
-
-// gitTo is git, which prints to out.
-func gitTo(ctx context.Context, out io.Writer, dir string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-C", dir}, args...)...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(localEnv, name)
-	})
-	// Git LFS is to give what it has, and to download nothing.
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1")
-	var stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = out, &stderr
-	err := cmd.Run()
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return &gitError{stderr.String(), err}
-	}
-	return nil
-}
-
-type gitError struct {
-	stderr string
-	err    error
-}
-
-func (e *gitError) Unwrap() error { return e.err }
-
-func (e *gitError) Error() string {
-	line, _, _ := strings.Cut(strings.TrimSpace(e.stderr), "\n")
-	if line = strings.TrimPrefix(line, "fatal: "); line == "" {
-		return e.err.Error()
-	}
-	return line
-}
-
-// advice is the command that git says mends it, if it says so.
-func (e *gitError) advice() string {
-	lines := strings.Split(strings.TrimSpace(e.stderr), "\n")
-	if last := strings.TrimSpace(lines[len(lines)-1]); strings.HasPrefix(last, "git config ") {
-		return last
-	}
-	return ""
-}
-
 // open finds the commit that rev names in the repository that dir is in. What is wrong with either is [pipeline.Faults].
 func open(ctx context.Context, dir, rev string) (*repository, error) {
 	fault := func(problem, remedy string) error {
 		return pipeline.Faults{{Field: field, Value: rev, Problem: problem, Remedy: remedy}}
 	}
-	inside, err := git(ctx, dir, "rev-parse", "--is-inside-work-tree")
-	failed := (*gitError)(nil)
+	inside, err := gitcommand.Run(ctx, dir, "rev-parse", "--is-inside-work-tree")
+	failed := (*gitcommand.Error)(nil)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fault("there is no git command on the PATH", "install git, or build all images")
-	case errors.As(err, &failed) && failed.advice() != "":
-		return nil, fault(err.Error(), failed.advice())
+	case errors.As(err, &failed) && failed.Advice() != "":
+		return nil, fault(err.Error(), failed.Advice())
 	case errors.As(err, &failed):
 		return nil, fault(err.Error(), "run in the work tree of a git repository, or build all images")
 	case err != nil:
@@ -115,9 +55,9 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
 		return nil, fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
 	}
-	object, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", rev)
+	object, err := gitcommand.Run(ctx, dir, "rev-parse", "--verify", "--quiet", rev)
 	if err == nil { // peeled in a second step, for rev may end in a text to search for
-		object, err = git(ctx, dir, "rev-parse", "--verify", "--quiet", strings.TrimSpace(object)+"^{commit}")
+		object, err = gitcommand.Run(ctx, dir, "rev-parse", "--verify", "--quiet", strings.TrimSpace(object)+"^{commit}")
 	}
 	if err == nil {
 		return &repository{dir, strings.TrimSpace(object)}, nil
@@ -125,7 +65,7 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 	if !errors.As(err, &failed) {
 		return nil, err
 	}
-	if shallow, err := git(ctx, dir, "rev-parse", "--is-shallow-repository"); err == nil && strings.TrimSpace(shallow) == "true" {
+	if shallow, err := gitcommand.Run(ctx, dir, "rev-parse", "--is-shallow-repository"); err == nil && strings.TrimSpace(shallow) == "true" {
 		return nil, fault("no such revision in this clone, which is shallow",
 			"fetch all of it: git fetch --unshallow, or fetch-depth: 0 for actions/checkout, or GIT_DEPTH: 0 in GitLab")
 	}
@@ -175,7 +115,7 @@ func (e entry) sameFile(ctx context.Context, at string) (bool, error) {
 	if _, err := io.Copy(now, f); err != nil {
 		return false, err
 	}
-	err = gitTo(ctx, checkedOut, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name)
+	err = gitcommand.RunTo(ctx, checkedOut, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name)
 	return err == nil && bytes.Equal(now.Sum(nil), checkedOut.Sum(nil)), nil
 }
 
@@ -188,7 +128,7 @@ const (
 // files are all files of the commit that are in the folder, by their names relative to it. Those of submodules that are checked
 // out are among them; one that is not, or whose commit is not at hand, is an entry itself.
 func (r *repository) files(ctx context.Context) (map[string]entry, error) {
-	out, err := git(ctx, r.dir, "ls-tree", "-r", "-z", r.commit)
+	out, err := gitcommand.Run(ctx, r.dir, "ls-tree", "-r", "-z", r.commit)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", r.commit, err)
 	}
@@ -224,13 +164,13 @@ const attributes = ".gitattributes"
 
 // attributesAbove says how the files of that name are different which are above the source, and mean it too.
 func (r *repository) attributesAbove(ctx context.Context) (string, error) {
-	up, err := git(ctx, r.dir, "rev-parse", "--show-cdup")
+	up, err := gitcommand.Run(ctx, r.dir, "rev-parse", "--show-cdup")
 	if err != nil {
 		return "", err
 	}
 	for up = strings.TrimSpace(up); up != ""; up = strings.TrimPrefix(up, "../") {
 		name := up + attributes
-		hash, err := git(ctx, r.dir, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
+		hash, err := gitcommand.Run(ctx, r.dir, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
 		same, fileErr := entry{hash: strings.TrimSpace(hash), in: r, name: name}.sameFile(ctx, filepath.Join(r.dir, name))
 		if !same && (err == nil || !errors.Is(fileErr, fs.ErrNotExist)) {
 			return name + " changed", nil

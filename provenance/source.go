@@ -3,9 +3,10 @@ package provenance
 import (
 	"context"
 	"net/url"
-	"os/exec"
 	"regexp"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 )
 
 // Source is where a source tree came from.
@@ -31,12 +32,11 @@ func (s Source) orElse(other Source) Source {
 // and a commit that is not what was built must not be named as if it were. Without git or a repository, nothing is known.
 func ReadSource(ctx context.Context, dir string) Source {
 	git := func(args ...string) string {
-		// Optional locks: git may not write to somebody's repository for a look.
-		out, err := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-C", dir}, args...)...).Output()
+		out, err := gitcommand.Run(ctx, dir, args...)
 		if err != nil {
 			return ""
 		}
-		return strings.TrimSpace(string(out))
+		return strings.TrimSpace(out)
 	}
 	// One call for commit and state. The lines that begin with # are headers, all others are changes.
 	status := git("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".")

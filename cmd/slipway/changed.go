@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
 
 	"github.com/slipway-ci/slipway/changed"
 	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
@@ -48,11 +48,11 @@ func (a *app) changed(
 
 // settingsAt finds slipway.yaml as it was; nil if it was not there, or not as it should be.
 func (a *app) settingsAt(ctx context.Context, dir string) *project.Project {
-	text, err := exec.CommandContext(ctx, "git", "-C", dir, "show", "--end-of-options", a.ChangedSince+":./"+project.File).Output()
+	text, err := gitcommand.Run(ctx, dir, "show", "--end-of-options", a.ChangedSince+":./"+project.File)
 	if err != nil {
 		return nil
 	}
-	before, err := project.Parse(text)
+	before, err := project.Parse([]byte(text))
 	if err != nil {
 		return nil
 	}

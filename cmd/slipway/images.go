@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/pipeline/environ"
 	"github.com/slipway-ci/slipway/project"
@@ -268,16 +268,13 @@ func variables(environ []string) map[string]string {
 	return all
 }
 
-// git asks git about the repository that dir is in.
+// git asks git about the repository that dir is in, for a setting that needs one.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+	out, err := gitcommand.Run(ctx, dir, args...)
 	if err != nil {
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-			err = errors.New(strings.TrimSpace(string(exit.Stderr)))
-		}
 		return "", pipeline.Faults{{Field: "git", Problem: err.Error(), Remedy: "--revision auto and templates with .Git need a git repository with a commit"}}
 	}
-	return strings.TrimSpace(string(out)), nil
+	return strings.TrimSpace(out), nil
 }
 
 // headRevision is the commit of dir. A work tree that differs from it is marked: the image is not what the commit holds.
