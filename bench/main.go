@@ -1,8 +1,8 @@
-// Command bench times Slipway against ko and against the Go command alone, and writes what it saw into RESULTS.md.
+// Command bench times Slipway against ko, BuildKit and the Go command alone, and writes what it saw into RESULTS.md.
 //
 //	cd bench && go run .
 //
-// It builds both from source, starts a registry in its own process, and pushes a stand-in for the base image there, so it needs
+// It builds Slipway and ko from source, starts a registry, and pushes a stand-in for the base image there, so it needs
 // no network once the modules are downloaded. Every run of a case is a round: each tool runs once, in another order than the
 // round before. Each run makes its own edit, so that no tool finds what another one compiled. See the README beside it.
 package main
@@ -32,9 +32,13 @@ func main() {
 		count(os.Args[2], os.Args[3:])
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == serveCommand {
+		serve()
+		return
+	}
 	runs := flag.Int("n", 7, "counted rounds of each case, after one that is not counted")
 	only := flag.String("run", "", "regular expression: only cases whose name, as http-server/edit, it matches")
-	out := flag.String("out", "RESULTS.md", "file to write; what was there is replaced")
+	out := flag.String("out", "RESULTS.md", "file to write; what it says of other cases stays")
 	flag.Parse()
 	chosen, err := regexp.Compile(*only)
 	if err != nil {
@@ -66,9 +70,11 @@ func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (er
 			return fmt.Errorf("building %s: %w\n%s", name, err, output)
 		}
 	}
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	defer server.Close()
-	l.registry = strings.TrimPrefix(server.URL, "http://")
+	stop, err := l.startRegistry(ctx)
+	if err != nil {
+		return fmt.Errorf("starting the registry: %w", err)
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	if err := l.pushBase(); err != nil {
 		return fmt.Errorf("pushing the stand-in for the base: %w", err)
 	}
@@ -76,11 +82,27 @@ func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (er
 	if err != nil {
 		return err
 	}
+	old, err := os.ReadFile(out)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var names []string
+	for _, p := range projects {
+		for _, k := range p.kinds {
+			names = append(names, p.name+"/"+k.name)
+		}
+	}
 	var all []*result
+	var text string
 	for _, p := range projects {
 		for _, k := range p.kinds {
 			if !chosen.MatchString(p.name + "/" + k.name) {
 				continue
+			}
+			if p.container {
+				if err := l.render(ctx, p); err != nil {
+					return err
+				}
 			}
 			r, err := l.measure(ctx, p, k, runs)
 			if err != nil {
@@ -88,8 +110,7 @@ func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (er
 			}
 			all = append(all, r)
 			// After every case, so that a run that is stopped has left what it saw.
-			text, err := l.report(ctx, all, runs)
-			if err != nil {
+			if text, err = l.report(ctx, names, all, string(old)); err != nil {
 				return err
 			}
 			if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
@@ -100,12 +121,41 @@ func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (er
 	if len(all) == 0 {
 		return errors.New("no case has a name that -run matches")
 	}
-	text, err := os.ReadFile(out)
-	if err != nil {
-		return err
-	}
-	_, err = os.Stdout.Write(text)
+	_, err = os.Stdout.WriteString(text)
 	return err
+}
+
+// serveCommand is the hidden command that is the registry. It keeps all in its memory, and the kernel takes the memory of a process
+// that starts another one for the other's, so that it has to be a process of its own.
+const serveCommand = "serve-registry"
+
+// serve says where the registry is, and ends with its standard input.
+func serve() {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	fmt.Println(strings.TrimPrefix(server.URL, "http://"))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func (l *lab) startRegistry(ctx context.Context) (stop func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, serveCommand)
+	cmd.Stderr = os.Stderr
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() error { return errors.Join(in.Close(), cmd.Wait()) }
+	if _, err := fmt.Fscanln(out, &l.registry); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return stop, nil
 }
 
 // removeAll removes a folder in which the Go command has made files that cannot be written.
@@ -152,7 +202,7 @@ func (l *lab) goEnv(ctx context.Context) error {
 
 // measure runs a case: one round that is not counted, so that every tool has its caches, and then the others.
 func (l *lab) measure(ctx context.Context, p *project, k kind, rounds int) (*result, error) {
-	r := &result{project: p, kind: k, peers: peers(p), runs: map[string][]run{}, processes: map[string]int{}}
+	r := &result{project: p, kind: k, peers: peers(p, k), rounds: rounds, sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
 	for round := range rounds + 1 {
 		order := slices.Clone(r.peers)
 		if round%2 == 1 {
@@ -175,6 +225,13 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, rounds int) (*res
 				r.runs[peer.name] = append(r.runs[peer.name], got)
 			}
 		}
+	}
+	for _, peer := range r.peers {
+		size, err := l.imageSize(ctx, peer, p)
+		if err != nil {
+			return nil, fmt.Errorf("measuring the image of %s: %w", peer.name, err)
+		}
+		r.sizes[peer.name] = size
 	}
 	if k.cold {
 		return r, nil // hundreds, and the same of all: those of the compiler

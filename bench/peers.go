@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -15,6 +19,7 @@ const (
 	ko          = "ko"
 	koCached    = "ko, KOCACHE"
 	goBuild     = "go build"
+	buildKit    = "BuildKit"
 	slipwayOnly = "slipway, no proof"
 )
 
@@ -28,8 +33,10 @@ type peer struct {
 
 func nothing(*lab, *project) []string { return nil }
 
-func peers(*project) []peer {
-	return []peer{
+// peers are the tools for a case. BuildKit is one where its daemon is at hand, as BUILDKIT_HOST says, but not in cold: its cache is
+// not only ours to empty.
+func peers(p *project, k kind) []peer {
+	all := []peer{
 		{slipway, slipwayCommands(), nothing},
 		{slipwayOnly, slipwayCommands("--sbom=none", "--provenance=false"), nothing},
 		{koCached, koCommands, func(l *lab, p *project) []string {
@@ -38,22 +45,49 @@ func peers(*project) []peer {
 		{ko, koCommands, koEnviron},
 		{goBuild, goCommands, nothing},
 	}
+	if p.container && !k.cold && os.Getenv("BUILDKIT_HOST") != "" {
+		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
+	}
+	return all
 }
 
-// slipwayCommands call slipway once for each program.
+// slipwayCommands call slipway once: for the one program, or for all images of slipway.yaml.
 func slipwayCommands(flags ...string) func(*lab, *project) [][]string {
 	return func(l *lab, p *project) [][]string {
-		var all [][]string
-		for _, pkg := range p.packages {
-			args := []string{
-				filepath.Join(l.dir, "slipway"), "publish", "--engine=host", "--progress=plain",
-				"--base=" + l.base(), "--platform=" + strings.Join(platforms, ","),
-				"--package=" + pkg, "--repository=" + l.repository("slipway", p, pkg), "--tag=latest",
-			}
-			all = append(all, append(args, flags...))
+		args := append([]string{filepath.Join(l.dir, "slipway"), "publish", "--engine=host", "--progress=plain"}, flags...)
+		if p.many {
+			return [][]string{append(args, "--all")}
 		}
-		return all
+		pkg := p.packages[0]
+		return [][]string{append(args, "--base="+l.base(), "--platform="+strings.Join(platforms, ","),
+			"--package="+pkg, "--repository="+l.repository("slipway", p, pkg), "--tag=latest")}
 	}
+}
+
+// buildKitCommands build the Dockerfile that slipway renders, which has its own caches.
+func buildKitCommands(l *lab, p *project) [][]string {
+	return [][]string{{
+		"buildctl", "build", "--frontend=dockerfile.v0", "--local=context=" + p.dir, "--local=dockerfile=" + l.dockerfile(p),
+		"--opt=platform=" + strings.Join(platforms, ","),
+		"--output=type=image,push=true,registry.insecure=true,name=" + l.repository("buildkit", p, p.packages[0]) + ":latest",
+	}}
+}
+
+// dockerfile is the folder of a project's Dockerfile.
+func (l *lab) dockerfile(p *project) string { return filepath.Join(l.dir, "dockerfile", p.name) }
+
+// render writes the project's Dockerfile.
+func (l *lab) render(ctx context.Context, p *project) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(l.dir, "slipway"), "dockerfile", "--base="+l.base(), "--package="+p.packages[0], p.dir)
+	cmd.Env = l.environ
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("rendering the Dockerfile of %s: %w", p.name, err)
+	}
+	if err := os.MkdirAll(l.dockerfile(p), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(l.dockerfile(p), "Dockerfile"), text, 0o644)
 }
 
 func koCommands(l *lab, p *project) [][]string {

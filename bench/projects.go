@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,10 @@ type project struct {
 	name, dir string
 	packages  []string
 	kinds     []kind
+	// many has its programs in a slipway.yaml, each an image.
+	many bool
+	// container says that BuildKit builds it too: its containers cannot be counted upon to reach a module proxy.
+	container bool
 }
 
 // kind is what happened before a run.
@@ -57,7 +63,7 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		usual[2],
 	}
 	all := []*project{
-		{name: "http-server", dir: "../examples/http-server", packages: []string{"."}, kinds: usual},
+		{name: "http-server", dir: "../examples/http-server", packages: []string{"."}, kinds: usual, container: true},
 		{name: "gin-api", dir: "../examples/gin-api", packages: []string{"."}, kinds: usual},
 		{name: "grpc-service", dir: "../examples/grpc-service", packages: []string{"./cmd/server"}, kinds: grpc},
 		{name: "large", dir: strings.TrimSpace(string(large)), packages: []string{"."}, kinds: usual},
@@ -75,7 +81,16 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		if err := os.Chmod(p.dir, 0o755); err != nil {
 			return nil, err
 		}
+		// ko's own settings for itself name other bases.
+		if err := os.RemoveAll(filepath.Join(p.dir, ".ko.yaml")); err != nil {
+			return nil, err
+		}
 	}
+	big, err := l.big()
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, big)
 	for _, n := range []int{5, 10, 50} {
 		p, err := l.generate(n)
 		if err != nil {
@@ -88,7 +103,7 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 
 // generate makes a module of n programs that serve HTTP, and one package that all of them use.
 func (l *lab) generate(n int) (*project, error) {
-	p := &project{name: fmt.Sprintf("%d-programs", n), kinds: []kind{
+	p := &project{name: fmt.Sprintf("%d-programs", n), many: true, kinds: []kind{
 		{name: "no change"},
 		{name: "edit", edit: "cmd/p00/" + editFile},
 		{name: "edit in a shared package", edit: "shared/" + editFile},
@@ -98,21 +113,60 @@ func (l *lab) generate(n int) (*project, error) {
 		"go.mod":           "module example.com/many\n\ngo 1.26\n",
 		"shared/shared.go": "package shared\n\nimport \"net/http\"\n\nfunc Serve(text string) error {\n\treturn http.ListenAndServe(\":8080\", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {\n\t\t_, _ = w.Write([]byte(text))\n\t}))\n}\n",
 	}
+	images := fmt.Sprintf("defaults: {base: %q, platforms: [%s], tags: [latest]}\nimages:\n", l.base(), strings.Join(platforms, ", "))
 	for i := range n {
 		name := fmt.Sprintf("p%02d", i)
 		p.packages = append(p.packages, "./cmd/"+name)
+		images += fmt.Sprintf("  - {name: %s, package: ./cmd/%s, repository: %s}\n", name, name, l.repository("slipway", p, name))
 		files["cmd/"+name+"/main.go"] = fmt.Sprintf("package main\n\nimport (\n\t\"log\"\n\n\t\"example.com/many/shared\"\n)\n\nfunc main() { log.Fatal(shared.Serve(%q)) }\n", name)
 	}
+	files["slipway.yaml"] = images
+	return p, p.write(files)
+}
+
+func (p *project) write(files map[string]string) error {
 	for name, text := range files {
 		name = filepath.Join(p.dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// bigSize is the size in bytes of the file that makes a program of 100 MB.
+const bigSize = 97 << 20
+
+// big makes a module whose program has a big file in it, which compresses to half, as programs do.
+func (l *lab) big() (*project, error) {
+	p := &project{
+		name: "100-mb", dir: filepath.Join(l.dir, "src", "100-mb"), packages: []string{"."},
+		kinds: []kind{{name: "no change"}, {name: "edit", edit: editFile}},
+	}
+	err := p.write(map[string]string{
+		"go.mod":  "module example.com/big\n\ngo 1.26\n",
+		"main.go": "package main\n\nimport (\n\t_ \"embed\"\n\t\"fmt\"\n)\n\n//go:embed big.data\nvar big string\n\nfunc main() { fmt.Println(len(big)) }\n",
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Create(filepath.Join(p.dir, "big.data"))
+	if err != nil {
+		return nil, err
+	}
+	source, block := rand.New(rand.NewPCG(1, 2)), make([]byte, 1<<20)
+	for range bigSize / len(block) {
+		for i := range block {
+			block[i] = byte(source.IntN(16))
+		}
+		if _, err := f.Write(block); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return p, f.Close()
 }
 
 // baseSize is the size in bytes of the base's layer, about that of the usual distroless image.

@@ -17,13 +17,24 @@ type result struct {
 	kind      kind
 	peers     []peer
 	runs      map[string][]run // by the peer's name
+	rounds    int
 	processes map[string]int
+	sizes     map[string]int64 // of what was pushed, without the base
 }
 
-// report writes all results as Markdown.
-func (l *lab) report(ctx context.Context, all []*result, rounds int) (string, error) {
+// report writes the results of all cases that names lists, in that order, as Markdown: those of old, an earlier report, where a case
+// is not among the new ones.
+func (l *lab) report(ctx context.Context, names []string, results []*result, old string) (string, error) {
+	sections := map[string]string{}
+	for section := range strings.SplitSeq(old, "\n## ") {
+		name, _, _ := strings.Cut(section, ": ")
+		sections[name] = "\n## " + strings.TrimRight(section, "\n") + "\n"
+	}
+	for _, r := range results {
+		sections[r.name()] = r.section()
+	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "# Results\n\nWritten by `go run .` in this folder; the README beside it says how. Rounds of each case: %d.\n\n", rounds)
+	fmt.Fprint(&text, "# Results\n\nWritten by `go run .` in this folder; the README beside it says how.\n\n")
 	for _, v := range [][]string{{"go", "version"}, {filepath.Join(l.dir, "slipway"), "version"}, {"go", "list", "-m", "github.com/google/ko"}} {
 		out, err := exec.CommandContext(ctx, v[0], v[1:]...).Output()
 		if err != nil {
@@ -33,21 +44,31 @@ func (l *lab) report(ctx context.Context, all []*result, rounds int) (string, er
 	}
 	fmt.Fprintf(&text, "- %d processors: %s\n", runtime.NumCPU(), processor())
 	text.WriteString("\nTimes are medians in seconds. A ratio is Slipway's time over the tool's, of the same round: median (least–most). Memory is the peak\n" +
-		"in MiB of the tool's own process, and of the biggest process that it started or is. Processes are those of one run that was not timed.\n")
-	for _, r := range all {
-		fmt.Fprintf(&text, "\n## %s, %s\n\n| tool | time | least–most | slipway takes | processor time | own memory | biggest | processes | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", r.project.name, r.kind.name)
-		for _, p := range r.peers {
-			fmt.Fprintln(&text, r.row(p.name))
-		}
-		for _, p := range r.peers {
-			for i, run := range r.runs[p.name] {
-				if run.fault != "" {
-					fmt.Fprintf(&text, "\n%s failed in round %d: %s\n", p.name, i+1, run.fault)
-				}
+		"in MiB of the tool's own process, and of the biggest process that it started or is. Processes are those of one run that was not timed. Layers are\n" +
+		"the MB, compressed, of what was pushed on top of the base, of both platforms; ko's images are its default ones.\n")
+	for _, name := range names {
+		text.WriteString(sections[name])
+	}
+	return text.String(), nil
+}
+
+func (r *result) name() string { return r.project.name + "/" + r.kind.name }
+
+func (r *result) section() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n## %s: %d rounds\n\n| tool | time | least–most | slipway takes | processor time | own memory | biggest | processes | layers | failed |\n"+
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", r.name(), r.rounds)
+	for _, p := range r.peers {
+		fmt.Fprintln(&text, r.row(p.name))
+	}
+	for _, p := range r.peers {
+		for i, run := range r.runs[p.name] {
+			if run.fault != "" {
+				fmt.Fprintf(&text, "\n%s failed in round %d: %s\n", p.name, i+1, run.fault)
 			}
 		}
 	}
-	return text.String(), nil
+	return text.String()
 }
 
 func (r *result) row(name string) string {
@@ -85,8 +106,12 @@ func (r *result) row(name string) string {
 	if n, ok := r.processes[name]; ok {
 		processes = fmt.Sprint(n)
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %s | %d |",
-		name, cell(wall, false), between, ratios, cell(cpu, false), middle(own), middle(most), processes, failed)
+	size := "–"
+	if n := r.sizes[name]; n > 0 {
+		size = fmt.Sprintf("%.2f", float64(n)/1e6)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %s | %s | %d |",
+		name, cell(wall, false), between, ratios, cell(cpu, false), middle(own), middle(most), processes, size, failed)
 }
 
 // processor is what the kernel calls it.
