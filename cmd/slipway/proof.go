@@ -144,13 +144,19 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 	}
 	build := provenance.Build{
 		Plan: d.job.plan, Config: d.job.settings.Config, Engine: p.app.engineKind(), Version: versionText(),
-		Source: provenance.ReadSource(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
+		Source: p.app.source(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
 		Started: p.begun, Finished: time.Now(),
 	}
 	if build.Engine == "dagger" {
 		build.BuilderImage.Name = d.job.plan.Builder // by its tag: the engine does not tell the digest
 	}
 	return func(base provenance.Image) (any, error) { return build.Predicate(base) }
+}
+
+// source is what git says of the source in dir, which is asked once for all images.
+func (a *app) source(ctx context.Context, dir string) provenance.Source {
+	a.sourceOnce.Do(func() { a.sourceRead = provenance.ReadSource(ctx, dir) })
+	return a.sourceRead
 }
 
 // attach puts the proof beside the image, before any tag leads to it.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/dockerfile"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/provenance"
 )
 
 // app is one call of the command.
@@ -20,6 +22,9 @@ type app struct {
 	stdout, stderr io.Writer
 	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
 	environment error
+	// sourceRead is what method source found.
+	sourceOnce sync.Once
+	sourceRead provenance.Source
 }
 
 func newRoot(environ []string, stdout, stderr io.Writer) *cobra.Command {
