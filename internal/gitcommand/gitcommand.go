@@ -26,7 +26,7 @@ func Run(ctx context.Context, dir string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// gitTo is git, which prints to out.
+// RunTo is [Run], which prints to out.
 func RunTo(ctx context.Context, out io.Writer, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-C", dir}, args...)...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
