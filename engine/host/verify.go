@@ -21,6 +21,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/image/fingerprint"
 )
 
 // verifier does what go mod verify does, without reading again what it read in an earlier build. A module's zip file and folder
@@ -35,7 +37,7 @@ type verifier struct {
 }
 
 // usable says whether the verifier can do its work here.
-func (v verifier) usable() bool { return v.kept != "" && hasChangeTime(v.modules) }
+func (v verifier) usable() bool { return v.kept != "" && fingerprint.Supported(v.modules) }
 
 // pinned is a module of a go.sum.
 type pinned struct {
@@ -76,7 +78,7 @@ func (v verifier) files(m pinned) (zip, dir string, err error) {
 // state is what there is of a module.
 type state struct {
 	zip, dir string
-	fingerprint
+	fingerprint.Fingerprint
 	// known says that it was verified as it is.
 	known bool
 }
@@ -85,8 +87,8 @@ func (v verifier) state(m pinned) (s state, err error) {
 	if s.zip, s.dir, err = v.files(m); err != nil {
 		return s, err
 	}
-	s.fingerprint, err = look(v.now(), s.zip, s.dir)
-	s.known = err == nil && s.sound && v.has(v.note(m), s.sum)
+	s.Fingerprint, err = fingerprint.Look(v.now(), fingerprint.All, s.zip, s.dir)
+	s.known = err == nil && s.Sound && v.has(v.note(m), s.Sum)
 	return s, err
 }
 
@@ -106,7 +108,7 @@ func (v verifier) verify(ctx context.Context, step engine.Step, want string, mod
 	}
 	present, known := 0, 0
 	for _, s := range states {
-		if s.any {
+		if s.Any {
 			present++
 		}
 		if s.known {
@@ -135,7 +137,7 @@ func (v verifier) remembers(ctx context.Context, want string, modules []pinned) 
 		return 0, false
 	}
 	for _, s := range states {
-		if s.any && !s.known {
+		if s.Any && !s.known {
 			return 0, false
 		}
 		if s.known {
@@ -162,7 +164,7 @@ func each(ctx context.Context, modules []pinned, f func(context.Context, int, pi
 func presence(states []state) string {
 	var text strings.Builder
 	for _, s := range states {
-		fmt.Fprintln(&text, s.any)
+		fmt.Fprintln(&text, s.Any)
 	}
 	return text.String()
 }
@@ -174,17 +176,17 @@ func (v verifier) module(ctx context.Context, m pinned) (state, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", m, err)
 		}
-		if s.known || !s.any {
+		if s.known || !s.Any {
 			return s, nil
 		}
 		if altered := v.hash(ctx, m, s.zip, s.dir); altered != nil {
-			if now, err := v.state(m); err == nil && now.sum != s.sum {
+			if now, err := v.state(m); err == nil && now.Sum != s.Sum {
 				continue // another Go command is at work on it
 			}
 			return s, fmt.Errorf("%s: %w", m, altered)
 		}
-		if s.sound {
-			err = v.keep(v.note(m), s.sum)
+		if s.Sound {
+			err = v.keep(v.note(m), s.Sum)
 		}
 		return s, err
 	}
@@ -203,8 +205,7 @@ func (v verifier) has(note, text string) bool {
 	if err != nil || string(was) != text {
 		return false
 	}
-	now := time.Now()
-	_ = os.Chtimes(note, now, now) // without the right to, it is forgotten too soon and verified again
+	image.Touch(note)
 	return true
 }
 
@@ -252,21 +253,6 @@ func (v verifier) hash(ctx context.Context, m pinned, zip, dir string) error {
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// settled is how old a change has to be for the next one to have another time: more than the clock of any file system that
-// hasChangeTime needs to tell two times apart.
-const settled = 2 * time.Second
-
-// fingerprint describes files and folders without reading them.
-type fingerprint struct {
-	sum string
-	// any says whether there is one of them at all.
-	any bool
-	// sound says that nobody can write to any of them, or add one, and leave the sum as it is. A file's time of change is
-	// what no program can set. Two changes may have the same time if one follows the other at once, so that nothing that has
-	// just been changed is sound.
-	sound bool
 }
 
 // sums are the modules that the .sum files pin, of files by their names.

@@ -1,0 +1,46 @@
+// Package fingerprint tells without reading files whether they are what they were.
+//
+// A file system notes for each file when it last was changed in any way: its time of change, which no program can set. While
+// that, the file's number and its size stay, so does its content.
+package fingerprint
+
+import (
+	"io/fs"
+	"time"
+)
+
+// Fingerprint describes files.
+type Fingerprint struct {
+	// Sum differs when a file has been written to, added, removed, renamed or put in another's place, or its mode is another. Folders
+	// matter for their files alone.
+	Sum string
+	// Any says whether there is a file or folder at all.
+	Any bool
+	// Sound says that nobody can do any of this later and leave the Sum as it is. Two changes may have the same time if one
+	// follows the other at once, so nothing that has just been changed is sound; nor is what is neither file nor folder, since a
+	// link's target changes without it, and what is on a file system that is not [Supported].
+	Sound bool
+}
+
+// How old a change has to be for the next one to have another time: more than what the clocks of file systems need to tell two
+// times apart. One that notes no fractions of seconds needs a second; others have the time of the kernel's last tick, as a rule
+// a hundredth of a second ago, and on a virtual machine that had to wait somewhat more.
+const (
+	settledSeconds  = 2 * time.Second
+	settledFraction = 250 * time.Millisecond
+)
+
+// settled says whether a change at the time changed, in nanoseconds, is old enough at the time now.
+func settled(changed, now int64) bool {
+	age := settledFraction
+	if changed%int64(time.Second) == 0 {
+		age = settledSeconds
+	}
+	return changed < now-int64(age)
+}
+
+// Counts chooses entries of the folder dir; those that it does not choose may change as they like, with all below them.
+type Counts func(dir string, e fs.DirEntry) bool
+
+// All counts everything.
+func All(string, fs.DirEntry) bool { return true }
