@@ -43,10 +43,10 @@ func FromBytes(path string, mode fs.FileMode, content []byte) File {
 // FromDisk is a regular file of root's with the content of the file name of this machine, which must not change until
 // the layer is made. A symbolic link stands for what it points to.
 func FromDisk(path string, mode fs.FileMode, name string) (File, error) {
-	return (&Store{}).FromDisk(path, mode, name)
+	return (*Store)(nil).FromDisk(path, mode, name)
 }
 
-// FromDisk is as the function of that name, and does not read what Know was told of.
+// FromDisk is as the function of that name, and does not read what [Store.FileSum] knows.
 func (s *Store) FromDisk(path string, mode fs.FileMode, name string) (File, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -55,42 +55,11 @@ func (s *Store) FromDisk(path string, mode fs.FileMode, name string) (File, erro
 	if !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("%s is not a regular file: it cannot become %s of the image", name, path)
 	}
-	id := s.knows(name, info)
-	if id == "" {
-		if id, err = FileSum(name); err != nil {
-			return File{}, err
-		}
+	id, err := s.FileSum(name)
+	if err != nil {
+		return File{}, err
 	}
 	return File{Path: path, Mode: mode, Size: info.Size(), ID: id, Open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
-}
-
-// known is a file whose sum somebody told.
-type known struct {
-	info fs.FileInfo
-	sum  string
-}
-
-// Know tells the sum of a file, as FileSum made it, which FromDisk believes while nothing else takes the file's place. One that
-// is wrong keeps layers from being made.
-func (s *Store) Know(name, sum string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.known[name] = known{info, sum}
-	return nil
-}
-
-func (s *Store) knows(name string, info fs.FileInfo) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k, ok := s.known[name]
-	if !ok || !os.SameFile(k.info, info) || k.info.Size() != info.Size() || !k.info.ModTime().Equal(info.ModTime()) {
-		return ""
-	}
-	return k.sum
 }
 
 // FileSum is the SHA-256 of a file of this machine in hexadecimal digits.

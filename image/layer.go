@@ -82,6 +82,7 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 	}
 	recipe := recipeOf(files, when, c)
 	if made := store.recall(recipe); made != nil {
+		made.files = files
 		return made, nil
 	}
 	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
@@ -107,7 +108,18 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 			return nil, fmt.Errorf("noting a layer for the next build: %w", err)
 		}
 	}
-	return made.layer(store), nil
+	l := made.layer(store)
+	l.files = files
+	return l, nil
+}
+
+// Files are what [NewLayer] made l of, with the folders above them, in the layer's order; nil for another layer. They can be read as
+// long as the files that NewLayer was given.
+func Files(l v1.Layer) []File {
+	if own := own(l); own != nil {
+		return own.files
+	}
+	return nil
 }
 
 // pack adds the file to a layer.
@@ -180,6 +192,8 @@ type layer struct {
 	// unpacked is the size in bytes of what is compressed; 0 if it is not known. notes, unless nil, is for it then.
 	unpacked int64
 	notes    *Store
+	// files are what it was made of; nil if that is not known.
+	files []File
 }
 
 var _ v1.Layer = (*layer)(nil)

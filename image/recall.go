@@ -26,7 +26,7 @@ type madeLayer struct {
 	Unpacked int64 `json:"unpacked"`
 }
 
-func (m madeLayer) layer(store *Store) v1.Layer {
+func (m madeLayer) layer(store *Store) *layer {
 	return &layer{
 		descriptor: v1.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size},
 		diffID:     m.DiffID,
@@ -73,17 +73,17 @@ func recipeOf(files []File, when time.Time, c Compression) string {
 }
 
 // recall finds the layer that was made by the recipe; nil if there is none, or if it or what is known of it has been damaged.
-func (s *Store) recall(recipe string) v1.Layer {
+func (s *Store) recall(recipe string) *layer {
 	var made madeLayer
 	if recipe == "" || !s.Recall(recipe, &made) {
 		return nil
 	}
-	content, err := s.open(made.Digest) // which reads all of it: an upload must not be what finds out
+	content, err := s.open(made.Digest) // which checks it: an upload must not be what finds out
 	if err != nil {
 		return nil
 	}
 	if name, err := s.name(made.Digest); err == nil {
-		touch(name)
+		Touch(name)
 	}
 	if content.Close() != nil {
 		return nil
@@ -134,7 +134,7 @@ func (s *Store) Recall(key string, into any) bool {
 	if json.Unmarshal(text, &n) != nil || n.Sum != noteSum(key, n.What) || json.Unmarshal(n.What, into) != nil {
 		return false
 	}
-	touch(name)
+	Touch(name)
 	return true
 }
 
@@ -142,9 +142,13 @@ func (s *Store) note(key string) string {
 	return filepath.Join(s.dir, "notes", sha256Of([]byte(key)).Hex)
 }
 
-// touch notes that a file is in use, so that it stays when others go.
-func touch(name string) {
+// Touch notes that a file of the store is in use, so that it stays when others go. It does so but rarely: that changes the file, as
+// far as its fingerprint tells, so that the next one who wants its sum has to read it.
+func Touch(name string) {
 	now := time.Now()
+	if info, err := os.Stat(name); err != nil || now.Sub(info.ModTime()) < recent/2 {
+		return
+	}
 	_ = os.Chtimes(name, now, now) // without the right to, it is forgotten too soon and made again
 }
 
@@ -163,7 +167,7 @@ func TryLock(name string) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
-// recent is how long nothing is forgotten after its last use: a build that goes on may be about to read it.
+// recent is how long nothing is forgotten after it was touched: a build that goes on may be about to read it.
 const recent = time.Hour
 
 // Forget removes files that were not used for the longest time, until all together have no more than limit bytes. Those of the

@@ -24,7 +24,7 @@ type Store struct {
 	mu sync.Mutex
 	// busy has a channel for each digest that somebody has locked; it is closed at the end of that.
 	busy map[v1.Hash]chan struct{}
-	// known are files of this machine, by their names.
+	// known are the sums of files of this machine, by their names.
 	known map[string]known
 }
 
@@ -46,11 +46,11 @@ func (s *Store) open(digest v1.Hash) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = verify(f, digest)
-	if err == nil {
+	sum, err := s.FileSum(name)
+	if err == nil && sum == digest.Hex {
 		return f, nil
 	}
-	if errors.Is(err, errDamaged) {
+	if err == nil {
 		err = errors.Join(s.removeDamaged(f, name), &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist})
 	}
 	return nil, errors.Join(err, f.Close())
