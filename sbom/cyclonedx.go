@@ -49,7 +49,7 @@ func (i *Inventory) cycloneDX() ([]byte, error) {
 }
 
 var cycloneTypes = map[kind]cyclonedx.ComponentType{
-	image:     cyclonedx.ComponentTypeContainer,
+	container: cyclonedx.ComponentTypeContainer,
 	base:      cyclonedx.ComponentTypeContainer,
 	system:    cyclonedx.ComponentTypeOS,
 	program:   cyclonedx.ComponentTypeApplication,

@@ -80,7 +80,7 @@ func (i *Inventory) Encode(format Format) ([]byte, error) {
 type kind int
 
 const (
-	image kind = iota
+	container kind = iota
 	base
 	system
 	program
@@ -105,7 +105,8 @@ type component struct {
 
 type property struct{ name, value string }
 
-// Read takes the inventory of an image. It reads all layers that Options.Notes does not know, those of the base too.
+// Read takes the inventory of an image. It reads all layers that Options.Notes does not know, those of the base too. Of a layer that
+// the package image made, it reads the files.
 func Read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	inventory, err := read(ctx, img, o)
 	if err != nil {
@@ -126,7 +127,7 @@ func read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 		return nil, err
 	}
 
-	whole := component{kind: image, name: o.Name, version: digest.String(), sha256: digest.Hex}
+	whole := component{kind: container, name: o.Name, version: digest.String(), sha256: digest.Hex}
 	if whole.name == "" {
 		whole.name = digest.String()
 	}

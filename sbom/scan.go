@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/image"
 )
 
 // contents is what the file system of an image holds.
@@ -166,13 +169,25 @@ func entriesOf(ctx context.Context, l v1.Layer, notes Notes) ([]found, error) {
 	return entries, notes.Remember(key, entries)
 }
 
+// readEntries reads the files that a layer was made of, where it knows them, and else what it consists of.
 func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
+	var programs spool
+	defer func() { err = errors.Join(err, programs.Close()) }()
+	if files := image.Files(l); files != nil {
+		for _, f := range files {
+			e := found{Path: f.Path, Dir: f.Mode.IsDir()}
+			if err := e.readFile(ctx, f, &programs); err != nil {
+				return nil, fmt.Errorf("%s: %w", e.Path, err)
+			}
+			entries = append(entries, e)
+		}
+		return entries, nil
+	}
 	content, err := l.Uncompressed()
 	if err != nil {
 		return nil, err
 	}
-	var programs spool
-	defer func() { err = errors.Join(err, content.Close(), programs.Close()) }()
+	defer func() { err = errors.Join(err, content.Close()) }()
 	archive := tar.NewReader(content)
 	for {
 		h, err := archive.Next()
@@ -187,7 +202,7 @@ func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
 		}
 		e := found{Path: path.Clean("/" + h.Name), Dir: h.Typeflag == tar.TypeDir}
 		if h.Typeflag == tar.TypeReg {
-			if err := e.read(h, archive, &programs); err != nil {
+			if err := e.read(h.Size, h.FileInfo().Mode(), archive, &programs); err != nil {
 				return nil, fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}
@@ -195,9 +210,27 @@ func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
 	}
 }
 
-// read reads the content of a regular file once. Programs go to a file of this machine meanwhile: what Go says of one is in
-// the midst of it, and where, its end may tell.
-func (e *found) read(h *tar.Header, content io.Reader, programs *spool) error {
+func (e *found) readFile(ctx context.Context, f image.File, programs *spool) (err error) {
+	if err := ctx.Err(); err != nil || !f.Mode.IsRegular() {
+		return err
+	}
+	content, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	if err := e.read(f.Size, f.Mode, content, programs); err != nil {
+		return err
+	}
+	if f.ID != "" && e.SHA256 != f.ID {
+		return errors.New("it is not what it was when it became part of the image")
+	}
+	return nil
+}
+
+// read reads the content of a regular file once. Programs that are in no file of this machine go to one meanwhile: what Go says of
+// one is in the midst of it, and where, its end may tell.
+func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *spool) error {
 	sum1, sum256 := sha1.New(), sha256.New() // SPDX asks for SHA-1
 	sums := io.MultiWriter(sum1, sum256)
 	all := sums
@@ -207,27 +240,40 @@ func (e *found) read(h *tar.Header, content io.Reader, programs *spool) error {
 		return err
 	}
 	start = start[:n]
-	isText := isDatabase(e.Path) && h.Size <= textLimit
-	isProgram := !isText && string(start) == "\x7fELF" && h.Mode&0o111 != 0 && h.Size <= programLimit
+	isText := isDatabase(e.Path) && size <= textLimit
+	isProgram := !isText && string(start) == "\x7fELF" && mode&0o111 != 0 && size <= programLimit
+	onDisk, _ := content.(*os.File)
 	var text bytes.Buffer
 	switch {
 	case isText:
 		all = io.MultiWriter(sums, &text)
-	case isProgram:
+	case isProgram && onDisk == nil:
 		if err := programs.reset(); err != nil {
 			return err
 		}
 		all = io.MultiWriter(sums, programs)
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{all}, io.MultiReader(bytes.NewReader(start), content), make([]byte, copyBuffer)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{all}, struct{ io.Reader }{io.MultiReader(bytes.NewReader(start), content)}, make([]byte, copyBuffer)); err != nil {
 		return err
 	}
 	e.SHA1, e.SHA256, e.Text = hex.EncodeToString(sum1.Sum(nil)), hex.EncodeToString(sum256.Sum(nil)), text.Bytes()
-	if isProgram {
-		// An error means that Go has not made the program: it is a file like any other.
-		e.Program, _ = buildinfo.Read(programs)
+	switch {
+	case !isProgram:
+	case onDisk != nil:
+		e.Program = goProgram(onDisk)
+	default:
+		e.Program = goProgram(programs)
 	}
 	return nil
+}
+
+// goProgram is what Go says of a program; nil if Go has not made it, and it is a file like any other.
+func goProgram(program io.ReaderAt) *buildinfo.BuildInfo {
+	info, err := buildinfo.Read(program)
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
 // copyBuffer is the size in bytes of what is held of a file while it is read.

@@ -43,7 +43,7 @@ func (i *Inventory) spdx() ([]byte, error) {
 			doc.Packages = append(doc.Packages, spdxPackage(c, ids[c.ref]))
 		}
 		switch c.kind {
-		case image:
+		case container:
 		case base:
 			relate(ids[whole.ref], common.TypeRelationshipDescendantOf, ids[c.ref])
 		default:
@@ -68,7 +68,7 @@ func (i *Inventory) spdx() ([]byte, error) {
 // spdxPurposes are SPDX's primary package purposes, in the spelling of its JSON schema. Source:
 // https://spdx.github.io/spdx-spec/v2.3/package-information/#724-primary-package-purpose-field
 var spdxPurposes = map[kind]string{
-	image:     "CONTAINER",
+	container: "CONTAINER",
 	base:      "CONTAINER",
 	system:    "OPERATING_SYSTEM",
 	program:   "APPLICATION",
