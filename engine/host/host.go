@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-ci/slipway/engine"
@@ -64,7 +65,9 @@ func (e *Engine) Build(
 	compiler := func(plan *pipeline.Plan, dir string) assemble.Compiler {
 		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), store: e.bases.Store}
 		if e.bases.Store != nil {
-			c.verifier = verifier{modules: goenv.ModuleCache(e.environ), kept: e.bases.Store.Folder("verified"), now: time.Now}
+			modules := goenv.ModuleCache(e.environ)
+			c.verifier = verifier{modules: modules, kept: e.bases.Store.Folder("verified"), now: time.Now}
+			c.looks = newLooks(source, plan.Go.Version, modules)
 		}
 		return c
 	}
@@ -96,12 +99,23 @@ type compiler struct {
 	store *image.Store
 	// verifier remembers what was verified; its zero value is for none that does.
 	verifier verifier
+	// verified names the modules that are what go.sum says, once they have been found to be; empty where that is not known.
+	verified string
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
+
+	// looks are nil without a store.
+	looks *looks
+
+	mu     sync.Mutex
+	unlock []func() error // what gives shelves free
 }
 
 // Modules downloads, verifies and generates.
 func (c *compiler) Modules(ctx context.Context) error {
+	if c.looks != nil {
+		go func() { _, _ = c.looks.toolchain() }() // while the modules are looked at
+	}
 	if err := c.download(ctx); err != nil || c.plan.Generate == nil {
 		return err
 	}
@@ -150,6 +164,7 @@ func (c *compiler) download(ctx context.Context) error {
 	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
 	if c.verifier.usable() {
 		if known, ok := c.verifier.remembers(ctx, want, sums(files)); ok {
+			c.verified = want
 			return engine.Do(c.report, "", "verify", func(step engine.Step) error { return tell(step, 0, known) })
 		}
 	}
@@ -189,6 +204,9 @@ func (c *compiler) verify(ctx context.Context, step engine.Step, copies, want st
 	if c.verifier.usable() {
 		found, err := c.verifier.verify(ctx, step, want, modules)
 		if !errors.Is(err, errAltered) && (found || err != nil) {
+			if err == nil {
+				c.verified = want
+			}
 			return err
 		}
 		altered = err

@@ -3,44 +3,58 @@ package host
 import (
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
-// compile runs go build. The Go command links a program anew unless it finds it where it is to write it, by the build ID in it.
-// So it writes where the last build did; out gets the programs from there.
+// compile runs go build, unless all that it would read is as it was in an earlier build. The Go command links a program anew
+// unless it finds it where it is to write it, by the build ID in it. So it writes where the last build did, onto a shelf; out gets
+// links to the programs there.
 //
-// The build ID says what a program was when it was written. Whether it still is that, go build does not look. A sum that is kept
-// beside it says so; a program without its sum is removed first, and linked again.
+// The build ID says what a program was when it was written. Whether it still is that, go build does not look. The note of a shelf has
+// the sums that say so.
 func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, out string) error {
-	cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + p.Platform.String()}
+	build := func(out string) error {
+		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: p.Command(out), what: "compiling for " + p.Platform.String()}
+		return c.goCommand(ctx, step, cmd, env)
+	}
 	if c.store == nil || !keepable(c.plan, p) {
-		return c.goCommand(ctx, step, cmd, env)
+		return build(out)
 	}
-	shelf, err := c.shelf(p)
+	s, err := c.shelf(p)
 	if err != nil {
 		return err
 	}
-	unlock, err := image.TryLock(shelf + ".lock")
+	if s == nil { // another build of the same is at it, and waiting for it takes longer
+		return build(out)
+	}
+	sums, err := c.fill(step, s, p, programs, build)
 	if err != nil {
 		return err
 	}
-	if unlock == nil { // another build of the same is at it, and waiting for it takes longer
-		return c.goCommand(ctx, step, cmd, env)
+	for name, sum := range sums {
+		image.Touch(filepath.Join(s.dir, name))
+		result := filepath.Join(out, name)
+		if err := linkOrCopy(filepath.Join(s.dir, name), result); err != nil {
+			return err
+		}
+		if err := c.store.Know(result, sum); err != nil {
+			return err
+		}
 	}
-	return errors.Join(c.compileOn(ctx, step, p, programs, env, cmd, shelf, out), unlock())
+	return nil
 }
 
 // keepable says whether the Go command can tell a program that is up to date. It does not look at C libraries that were linked
@@ -50,95 +64,167 @@ func keepable(plan *pipeline.Plan, p pipeline.Compile) bool {
 	return plan.Generate == nil && p.C == nil && !slices.ContainsFunc(p.Flags, says) && !says(plan.Env["GOFLAGS"]) && !says(p.Env["GOFLAGS"])
 }
 
-func (c *compiler) compileOn(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, cmd command, shelf, out string,
-) error {
-	sound, err := checkShelf(shelf, programs)
+// shelf is a folder of programs that stay from build to build. It belongs to one build at a time, until that is closed.
+type shelf struct {
+	dir string
+	key string // of its note
+}
+
+// shelved is the note of a shelf.
+type shelved struct {
+	// Inputs is what the programs were made of; empty where that is not known.
+	Inputs inputs `json:"inputs"`
+	// Programs are those that were made, by their names.
+	Programs map[string]shelvedProgram `json:"programs"`
+}
+
+type shelvedProgram struct {
+	BuildID string `json:"buildID"`
+	Sum     string `json:"sum"`
+}
+
+// shelf finds the shelf of the source, the platform and the packages of p; nil if another build has it. Settings that change the
+// programs need no shelf of their own: go build sees that they have changed.
+func (c *compiler) shelf(p pipeline.Compile) (*shelf, error) {
+	text, err := json.Marshal([]any{c.source, c.plan.Source.Dir, p.Platform.String(), p.Packages})
 	if err != nil {
-		return err
-	}
-	cmd.args = p.Command(shelf)
-	if err := c.goCommand(ctx, step, cmd, env); err != nil {
-		return err
-	}
-	for _, program := range programs {
-		name := filepath.Join(shelf, program.Name)
-		was, there := sound[program.Name]
-		now, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		sum := was.sum
-		if !there || !os.SameFile(was.FileInfo, now) || !was.ModTime().Equal(now.ModTime()) || was.Size() != now.Size() {
-			if sum, err = image.FileSum(name); err != nil {
-				return err
-			}
-			if err := os.WriteFile(name+sumSuffix, []byte(sum), 0o644); err != nil {
-				return err
-			}
-		}
-		result := filepath.Join(out, program.Name)
-		if err := linkOrCopy(name, result); err != nil {
-			return err
-		}
-		used := time.Now()
-		if err := errors.Join(os.Chtimes(name, used, used), os.Chtimes(name+sumSuffix, used, used), c.store.Know(result, sum)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sumSuffix makes the name of the file with a program's sum.
-const sumSuffix = ".sha256"
-
-// soundFile is a program that is what its sum says.
-type soundFile struct {
-	fs.FileInfo
-	sum string
-}
-
-// checkShelf removes the programs that are not what their sums say, and describes the others.
-func checkShelf(shelf string, programs []pipeline.Program) (map[string]soundFile, error) {
-	if err := os.MkdirAll(shelf, 0o755); err != nil {
 		return nil, err
 	}
-	sound := map[string]soundFile{}
+	sum := sha256.Sum256(text)
+	dir := filepath.Join(c.store.Folder("programs"), hex.EncodeToString(sum[:16]))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := image.TryLock(dir + ".lock")
+	if err != nil || unlock == nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unlock = append(c.unlock, unlock)
+	return &shelf{dir, "shelf " + dir}, nil
+}
+
+// Close gives the shelves free for others.
+func (c *compiler) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, unlock := range c.unlock {
+		errs = append(errs, unlock())
+	}
+	c.unlock = nil
+	return errors.Join(errs...)
+}
+
+// fill has the programs on the shelf, and returns their sums by their names. build is go build.
+func (c *compiler) fill(step engine.Step, s *shelf, p pipeline.Compile, programs []pipeline.Program, build func(out string) error) (map[string]string, error) {
+	var was shelved
+	if !c.store.Recall(s.key, &was) {
+		was = shelved{}
+	}
+	now := c.inputs(p, was.Inputs.Everything)
+	if now.Sum != "" && now == was.Inputs {
+		if sums := c.sound(s, was, programs); sums != nil {
+			_, err := fmt.Fprintln(step, "nothing that the programs are made of has changed since an earlier build")
+			return sums, err
+		}
+	}
+	// Of what was not noted nobody can say whether it is what its build ID says.
 	for _, program := range programs {
-		name := filepath.Join(shelf, program.Name)
-		want, _ := os.ReadFile(name + sumSuffix) // none fits no sum
-		sum, err := image.FileSum(name)
-		if err == nil && sum == string(want) {
-			if info, err := os.Stat(name); err == nil {
-				sound[program.Name] = soundFile{info, sum}
-				continue
+		if _, noted := was.Programs[program.Name]; !noted {
+			if err := os.RemoveAll(filepath.Join(s.dir, program.Name)); err != nil {
+				return nil, err
 			}
 		}
-		if err := errors.Join(os.RemoveAll(name), os.RemoveAll(name+sumSuffix)); err != nil {
+	}
+	everything := make(chan bool, 1)
+	go func() { everything <- c.needsEverything() }()
+	if err := build(s.dir); err != nil {
+		return nil, err
+	}
+	is, damaged, err := c.look(s, was, programs)
+	if err != nil {
+		return nil, err
+	}
+	if len(damaged) > 0 {
+		for _, name := range damaged {
+			if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+				return nil, err
+			}
+		}
+		if err := build(s.dir); err != nil {
+			return nil, err
+		}
+		if is, _, err = c.look(s, shelved{}, programs); err != nil {
 			return nil, err
 		}
 	}
-	return sound, nil
+	is.Inputs = now
+	if needed := <-everything; needed != now.Everything { // the next build has to look at what this one did not
+		is.Inputs = inputs{Everything: needed}
+	}
+	if err := c.store.Remember(s.key, is); err != nil {
+		return nil, fmt.Errorf("noting the programs for the next build: %w", err)
+	}
+	sums := map[string]string{}
+	for name, program := range is.Programs {
+		sums[name] = program.Sum
+	}
+	return sums, nil
 }
 
-// shelf is the folder of the programs of one source and platform. Settings that change the programs need no shelf of their
-// own: go build sees that they have changed.
-func (c *compiler) shelf(p pipeline.Compile) (string, error) {
-	text, err := json.Marshal([]any{c.source, c.plan.Source.Dir, p.Platform.String(), p.Packages})
+// sound are the sums of the programs, if all of them are what the note says; else nil.
+func (c *compiler) sound(s *shelf, was shelved, programs []pipeline.Program) map[string]string {
+	sums := map[string]string{}
+	for _, program := range programs {
+		noted, ok := was.Programs[program.Name]
+		if sum, err := c.store.FileSum(filepath.Join(s.dir, program.Name)); !ok || err != nil || sum != noted.Sum {
+			return nil
+		}
+		sums[program.Name] = noted.Sum
+	}
+	return sums
+}
+
+// look notes what is on the shelf after go build. damaged are the programs that it left as they were, by their build IDs, and that
+// are not what they were.
+func (c *compiler) look(s *shelf, was shelved, programs []pipeline.Program) (is shelved, damaged []string, err error) {
+	is.Programs = map[string]shelvedProgram{}
+	for _, program := range programs {
+		name := filepath.Join(s.dir, program.Name)
+		sum, err := c.store.FileSum(name)
+		if err != nil {
+			return is, nil, err
+		}
+		id := buildID(name)
+		if noted, ok := was.Programs[program.Name]; ok && noted.Sum != sum && (id == noted.BuildID || id == "") {
+			damaged = append(damaged, program.Name)
+		}
+		is.Programs[program.Name] = shelvedProgram{id, sum}
+	}
+	return is, damaged, nil
+}
+
+// buildID is what the Go command knows a program by; empty if it cannot be read, of a program that was cut off too.
+// Source: cmd/internal/buildid, readELF
+func buildID(name string) string {
+	file, err := elf.Open(name)
 	if err != nil {
-		return "", err
+		return ""
 	}
-	sum := sha256.Sum256(text)
-	kept := c.store.Folder("programs")
-	if err := os.MkdirAll(kept, 0o755); err != nil {
-		return "", err
+	defer file.Close()
+	section := file.Section(".note.go.buildid")
+	if section == nil {
+		return ""
 	}
-	return filepath.Join(kept, hex.EncodeToString(sum[:16])), nil
+	note, _ := section.Data()
+	return string(note)
 }
 
-// linkOrCopy gives a file a second name. The Go command removes a program before it writes another in its place, so what the
-// second name leads to stays as it is.
+// linkOrCopy gives a file a second name. What the second name leads to stays as it is while the shelf is this build's.
 func linkOrCopy(from, to string) error {
-	if os.Link(from, to) == nil {
+	if os.Symlink(from, to) == nil {
 		return nil
 	}
 	r, err := os.Open(from)

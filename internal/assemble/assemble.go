@@ -33,6 +33,8 @@ type Compiler interface {
 	// Compile leaves the programs of c, by their names, in the folder out. It is called for several platforms at a time,
 	// after Modules.
 	Compile(ctx context.Context, c pipeline.Compile, programs []pipeline.Program, out string) error
+	// Close is called when nobody needs the programs any more.
+	Close() error
 }
 
 // Build carries out plans for the source tree below the folder source. compiler makes the engine's compiler for a group's plan,
@@ -72,7 +74,9 @@ func Build(
 			}
 			continue
 		}
-		g := newGroup(ctx, s, members, compiler(members.Plan, own), own)
+		c := compiler(members.Plan, own)
+		s.compilers = append(s.compilers, c)
+		g := newGroup(ctx, s, members, c, own)
 		for _, i := range members.Members {
 			b := &build{shared: s, group: g, plan: plans[i], number: i}
 			images.Go(func() {
@@ -101,6 +105,8 @@ type shared struct {
 	bases  *baseImages
 	report engine.Reporter
 	lanes  bool          // whether lanes need the name of an image
+	// compilers are those of all groups, closed with the last build.
+	compilers []Compiler
 	slots  chan struct{} // as many as the machine has processors
 }
 
@@ -108,7 +114,11 @@ func (s *shared) close() error {
 	if s.open.Add(-1) > 0 {
 		return nil
 	}
-	return os.RemoveAll(s.dir)
+	var errs []error
+	for _, c := range s.compilers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
 // work runs f when a processor is free.

@@ -147,3 +147,6 @@ func ignoredBy(source string) ([]string, error) {
 	}
 	return pipeline.Ignored(string(text)), nil
 }
+
+// Close implements [assemble.Compiler]: the engine's caches stay, and belong to nobody.
+func (*compiler) Close() error { return nil }
