@@ -124,7 +124,7 @@ func read(c pipeline.Check, module string, out Output, o Options) Result {
 	case "lint":
 		err = r.readLint(out)
 	case "vulncheck":
-		err = r.readVulnerabilities(out, o)
+		err = r.readVulnerabilities(c, out, o)
 	default:
 		panic("a plan has a check that nobody reads: " + c.Name)
 	}

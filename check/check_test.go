@@ -184,6 +184,58 @@ func TestVulnerabilities(t *testing.T) {
 	assert.False(t, one(t, "vulncheck", Output{Stdout: `{"config":{}}`, Err: errExit}, Options{}).Passed)
 }
 
+// inProgram is what govulncheck says of a program that has what is vulnerable of a module's package.
+func inProgram(id string) string {
+	return `{"config":{"db":"x"}}
+{"osv":{"id":"` + id + `","summary":"worse"}}
+{"finding":{"osv":"` + id + `","trace":[{"module":"example.com/dep","version":"v1.0.0","package":"example.com/dep/p","function":"G"}]}}
+`
+}
+
+// What is vulnerable may be in a program though the source does not show it.
+func TestVulnerabilitiesOfPrograms(t *testing.T) {
+	look := func(source, program string) Result {
+		p := plan()
+		vulncheck := &p.Checks[len(p.Checks)-1]
+		vulncheck.Then = []pipeline.CheckStep{
+			{Command: []string{"go", "build"}, About: "x for linux/arm64"},
+			{Command: []string{"govulncheck"}, Out: "x.json", About: "x for linux/arm64"},
+		}
+		out := Output{Stdout: source, Files: map[string]string{"x.json": program}}
+		results, err := Run(t.Context(), fake{outputs: map[string]Output{"vulncheck": out}}, p, []string{"vulncheck"}, Options{})
+		require.NoError(t, err)
+		return results[0]
+	}
+	const nothing = `{"config":{"db":"x"}}` + "\n"
+	const required = nothing + `{"finding":{"osv":"GO-3","trace":[{"module":"example.com/dep","version":"v1.0.0"}]}}` + "\n"
+	const imported = nothing + `{"finding":{"osv":"GO-3","trace":[{"module":"example.com/dep","version":"v1.0.0","package":"example.com/dep/p"}]}}` + "\n"
+
+	r := look(nothing, nothing)
+	assert.True(t, r.Passed)
+	assert.Equal(t, "no vulnerability is reached, by the source and 1 program", r.Summary)
+	assert.Equal(t, nothing, r.Reports["govulncheck-programs.json"])
+	for _, source := range []string{nothing, required} {
+		r = look(source, inProgram("GO-3"))
+		assert.False(t, r.Passed, source)
+		require.Len(t, r.Findings, 1)
+		assert.Contains(t, r.Findings[0].Message, "example.com/dep/p.G is in the program x for linux/arm64, which the source does not show")
+	}
+	// The source shows that it is not called.
+	r = look(imported, inProgram("GO-3"))
+	assert.True(t, r.Passed)
+	assert.Contains(t, r.Findings[0].Message, "what is vulnerable in it not called, though it is in x for linux/arm64")
+	// The source shows how it is called.
+	r = look(reached, inProgram("GO-1"))
+	assert.Contains(t, r.Findings[0].Message, "example.com/dep/p.T.F is called, by way of example.com/m.main")
+	// A package of the program without what is vulnerable in it.
+	r = look(nothing, imported)
+	assert.True(t, r.Passed)
+	assert.Empty(t, r.Findings)
+	// Nobody looked.
+	assert.Contains(t, look(nothing, "").Detail, "govulncheck could not look")
+	assert.Contains(t, look(nothing, "?").Detail, "reading what govulncheck printed")
+}
+
 func FuzzVEX(f *testing.F) {
 	f.Add(`{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"j","expires":"2026-01-01"},null]}`)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // VEXFile is where a module's excuses for vulnerabilities are, beside go.mod or go.work. It is a document of OpenVEX.
@@ -63,15 +65,34 @@ func (f frame) symbol() string {
 type hit struct {
 	vulnerability
 	module, version, fixed string
-	// depth is 2 for a function that is called, 1 for a package, 0 for a module.
+	// depth is 2 for a function that is called, or that only programs have, 1 for a package, 0 for a module.
 	depth int
 	trace []frame
+	// programs are those that what is vulnerable is in.
+	programs []string
+	// hidden says that the source does not show it.
+	hidden bool
 }
 
-func (r *Result) readVulnerabilities(out Output, o Options) error {
+func (r *Result) readVulnerabilities(c pipeline.Check, out Output, o Options) error {
 	hits, looked, err := parseGovulncheck(out.Stdout)
 	if err != nil {
 		return err
+	}
+	programs := 0
+	var raw strings.Builder
+	for _, step := range c.Then {
+		if step.Out == "" {
+			continue
+		}
+		text := out.Files[step.Out]
+		found, lookedInto, err := parseGovulncheck(text)
+		if err != nil {
+			return err
+		}
+		hits, looked = withProgram(hits, found, step.About), looked && lookedInto
+		raw.WriteString(text)
+		programs++
 	}
 	if !looked || out.Err != nil {
 		// It exits with 0 even with findings, so that any failure is one of looking.
@@ -108,7 +129,33 @@ func (r *Result) readVulnerabilities(out Output, o Options) error {
 		r.Summary += fmt.Sprintf(", %d in what is not called", n)
 	}
 	r.Reports["govulncheck.json"] = out.Stdout
+	if programs > 0 {
+		r.Summary += ", by the source and " + counted(programs, "program")
+		r.Reports["govulncheck-programs.json"] = raw.String()
+	}
 	return nil
+}
+
+// withProgram adds what was found in a program, called about, to what the source showed. The linker has what is vulnerable in the
+// program where it cannot rule out that it is called. Of what the source shows, govulncheck knows better whether it is; what it does not
+// show, since its packages are for another platform, say, counts as called.
+func withProgram(hits, found []*hit, about string) []*hit {
+	for _, h := range found {
+		if h.depth < 2 {
+			continue // a package or module without what is vulnerable in it
+		}
+		i := slices.IndexFunc(hits, func(known *hit) bool { return known.ID == h.ID && known.module == h.module })
+		if i < 0 {
+			h.hidden = true
+			hits, i = append(hits, h), len(hits)
+		}
+		known := hits[i]
+		if known.depth == 0 {
+			known.depth, known.hidden, known.trace = 2, true, h.trace
+		}
+		known.programs = append(known.programs, about)
+	}
+	return hits
 }
 
 // parseGovulncheck also says whether there was a look at all.
@@ -139,7 +186,7 @@ func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
 			}
 			key := f.OSV + " " + at.Module
 			if old := found[key]; old == nil || depth > old.depth {
-				found[key] = &hit{vulnerability{ID: f.OSV}, at.Module, at.Version, f.FixedVersion, depth, f.Trace}
+				found[key] = &hit{vulnerability: vulnerability{ID: f.OSV}, module: at.Module, version: at.Version, fixed: f.FixedVersion, depth: depth, trace: f.Trace}
 			}
 		}
 	}
@@ -166,8 +213,10 @@ func (h *hit) finding() Finding {
 		fix = "fixed in " + h.fixed + ": go get " + h.module + "@" + h.fixed
 	}
 	fmt.Fprintf(&b, "%s: %s", module, cmp.Or(h.Summary, "a known vulnerability"))
-	switch h.depth {
-	case 2:
+	switch {
+	case h.hidden:
+		fmt.Fprintf(&b, "\n\t%s is in the program %s, which the source does not show, looked at for this machine's platform", h.trace[0].symbol(), strings.Join(h.programs, ", "))
+	case h.depth == 2:
 		fmt.Fprintf(&b, "\n\t%s is called", h.trace[0].symbol())
 		// The trace ends in the main module.
 		for _, step := range slices.Backward(h.trace) {
@@ -177,9 +226,12 @@ func (h *hit) finding() Finding {
 				break
 			}
 		}
-	case 1:
+	case h.depth == 1:
 		fmt.Fprintf(&b, "\n\tthe package %s is imported, and what is vulnerable in it not called", h.trace[0].Package)
-	case 0:
+		if h.programs != nil {
+			fmt.Fprintf(&b, ", though it is in %s", strings.Join(h.programs, ", "))
+		}
+	default:
 		b.WriteString("\n\tthe module is required, and what is vulnerable in it not imported")
 	}
 	b.WriteString("\n\t" + fix)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,10 +23,26 @@ type Check struct {
 	Race bool `json:"race,omitempty"`
 	// Reads is a folder, of the machine that the settings were made on, that Command reads besides the source; empty for none.
 	Reads string `json:"reads,omitempty"`
+	// Then is what follows, one after the other, unless Command fails.
+	Then []CheckStep `json:"then,omitempty"`
 }
 
-// CheckOut stands for the folder that a check's command writes files to.
-const CheckOut = "{out}"
+// CheckStep is a command that is part of a check. The first that fails is the last.
+type CheckStep struct {
+	Command []string `json:"command"`
+	// Env is added to the check's.
+	Env map[string]string `json:"env,omitempty"`
+	// Out is the file in [CheckOut] that its standard output goes to; empty for none. About says what it is about.
+	Out   string `json:"out,omitempty"`
+	About string `json:"about,omitempty"`
+}
+
+// CheckOut stands for the folder that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
+// for what they need themselves.
+const (
+	CheckOut  = "{out}"
+	CheckTemp = "{temp}"
+)
 
 // CheckNames are the checks that every plan has, in their order.
 var CheckNames = []string{"verify", "vet", "test", "lint", "vulncheck"}
@@ -50,7 +67,8 @@ func (c Check) WithRace() Check {
 	return c
 }
 
-func (r resolver) checks(work *workset, version string) []Check {
+// checks are all checks. programs are those that are looked into.
+func (r resolver) checks(work *workset, version string, compiles []Compile, programs []Program) []Check {
 	all := work.everything()
 	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
 	var tidy []string
@@ -59,14 +77,20 @@ func (r resolver) checks(work *workset, version string) []Check {
 	}
 	// The tools may need a newer Go than the source.
 	tool := map[string]string{"GOTOOLCHAIN": "go" + version + "+auto"}
-	vulncheck := Check{Name: "vulncheck", Env: tool, Command: []string{"go", "run", govulncheck, "-format", "json"}}
+	scan := []string{"go", "run", govulncheck, "-format", "json"}
+	vulncheck := Check{Name: "vulncheck", Env: tool}
 	if db := r.config.VulnDB; db != "" {
-		vulncheck.Command = append(vulncheck.Command, "-db", db)
+		scan = append(scan, "-db", db)
 		if folder, ok := strings.CutPrefix(db, "file://"); ok {
 			vulncheck.Reads = folder
 		}
 	}
-	vulncheck.Command = append(vulncheck.Command, all...)
+	vulncheck.Command = slices.Concat(scan, all)
+	for _, c := range compiles {
+		for _, program := range programs {
+			vulncheck.Then = append(vulncheck.Then, lookInto(c, program, version, scan)...)
+		}
+	}
 	return []Check{
 		{Name: "verify", Command: tidy},
 		{Name: "vet", Command: append([]string{"go", "vet"}, all...)},
@@ -80,5 +104,31 @@ func (r resolver) checks(work *workset, version string) []Check {
 			Command: append([]string{"go", "run", golangciLint, "run", "--show-stats=false", "--output.json.path=" + CheckOut + "/lint.json"}, all...),
 		},
 		vulncheck,
+	}
+}
+
+// lookInto compiles a program as for an image, but with its symbols, and has scan look for vulnerabilities in it: there are other files
+// for its platform than for the machine's own, and the linker leaves out what cannot be reached. With cgo there may be no C compiler
+// for it.
+func lookInto(c Compile, program Program, version string, scan []string) []CheckStep {
+	if c.C != nil {
+		return nil
+	}
+	about := program.ImportPath + " for " + c.Platform.String()
+	// Without symbols govulncheck takes everything for vulnerable that the modules have in them.
+	c.Flags = slices.Clone(c.Flags)
+	for i, flag := range c.Flags {
+		if strings.HasPrefix(flag, "-ldflags=") {
+			c.Flags[i] = flag + " -s=false"
+		}
+	}
+	file := strings.NewReplacer("/", "-", ".", "_").Replace(c.Platform.String() + "/" + program.ImportPath)
+	env := map[string]string{"GOTOOLCHAIN": "go" + version}
+	maps.Copy(env, c.Env)
+	build := append([]string{"go", "build"}, c.Flags...)
+	binary := CheckTemp + "/" + file
+	return []CheckStep{
+		{Command: append(build, "-o", binary, program.Package), Env: env, About: about},
+		{Command: append(slices.Clone(scan), "-mode", "binary", binary), Out: file + ".json", About: about},
 	}
 }

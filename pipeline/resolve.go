@@ -89,7 +89,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if version == "" || len(r.settings.platforms) == 0 {
 		return nil, nil
 	}
-	programs, err := r.programs(ctx, work, version)
+	programs, mains, err := r.programs(ctx, work, version)
 	if err != nil || len(programs) == 0 {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
 	}
 	plan.Image = r.image(programs, files, names)
-	plan.Checks = r.checks(work, version)
+	plan.Checks = r.checks(work, version, plan.Compile, mains)
 	if !r.unlocked {
 		r.pin(plan, work)
 	}
@@ -207,29 +207,39 @@ func (r resolver) modulesBelow() []string {
 	return dirs
 }
 
-// programs finds the programs to build; it is empty where that is a fault.
-func (r resolver) programs(ctx context.Context, work *workset, version string) ([]Program, error) {
+// programs finds the programs to build; it is empty where that is a fault. mains are all programs that could be meant.
+func (r resolver) programs(ctx context.Context, work *workset, version string) (programs, mains []Program, err error) {
 	pkgs := newPackages(r.tree, version, r.settings.platforms[0], r.tags, r.cgo != "")
 	dirs := r.settings.packages
+	all := dirs
 	if len(r.config.Packages) == 0 {
-		mains, err := pkgs.mains(work)
-		switch {
+		all, err = pkgs.mains(work)
+		switch mains := all; {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case len(mains) == 0:
 			r.add("source", "", "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a folder with package main, such as cmd/server")
 		case len(mains) > 1 && !r.anyPackage:
 			r.add("package", "", fmt.Sprintf("%d main packages to choose from: %s", len(mains), list(mains)), "choose with --package, like --package "+local(mains[0]))
-			return nil, nil
+			return nil, nil, nil
 		}
-		dirs = mains[:min(len(mains), 1)]
+		dirs = all[:min(len(all), 1)]
 	}
-	var programs []Program
 	names := map[string]string{}
+	program := func(dir string) (p Program, ok bool) {
+		p.ImportPath, p.Module, ok = work.importPath(dir)
+		p.Name, p.Package = programName(p.ImportPath), local(relative(work.dir, dir))
+		return p, ok
+	}
+	for _, dir := range all {
+		if p, ok := program(dir); ok {
+			mains = append(mains, p)
+		}
+	}
 	for _, dir := range dirs {
-		importPath, modulePath, ok := work.importPath(dir)
+		found, ok := program(dir)
 		if nearest := r.findWorkset(dir); ok && (nearest == nil || nearest.dir != work.dir) {
 			ok = false
 		}
@@ -245,17 +255,14 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the folder of a main package, or set --build-tags")
 		case name != "main":
 			r.add("package", local(dir), "package "+name+" is a library", "name the folder of a package main, like ./cmd/server")
-		case names[programName(importPath)] != "":
-			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", programName(importPath), names[programName(importPath)]), "build them one after the other")
+		case names[found.Name] != "":
+			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", found.Name, names[found.Name]), "build them one after the other")
 		default:
-			names[programName(importPath)] = local(dir)
-			programs = append(programs, Program{
-				Name: programName(importPath), ImportPath: importPath,
-				Package: local(relative(work.dir, dir)), Module: modulePath,
-			})
+			names[found.Name] = local(dir)
+			programs = append(programs, found)
 		}
 	}
-	return programs, nil
+	return programs, mains, nil
 }
 
 // local writes a folder as the Go command wants it.

@@ -34,7 +34,8 @@ named, or all of them.
   vet        go vet
   test       go test, with coverage, and the race detector where there is a C compiler
   lint       golangci-lint, by the configuration in the source
-  vulncheck  govulncheck: fails if a vulnerable function is called; ` + check.VEXFile + ` excuses
+  vulncheck  govulncheck, of the source and of the programs for each platform: fails if a
+             vulnerable function is called; ` + check.VEXFile + ` excuses
 
 All findings are told, and a table of the checks at the end. On GitHub Actions, findings become
 annotations, and the table goes into the job's summary. A folder with the name of a check is
@@ -56,7 +57,7 @@ written like ./test.`,
 		},
 	}
 	f := a.flags(c)
-	f.text(&a.Report, "report", "`FOLDER` for junit.xml, findings.sarif, coverage.out and govulncheck.json")
+	f.text(&a.Report, "report", "`FOLDER` for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json")
 	f.text(&a.config.VulnDB, "vulndb", "`URL` of the database of vulnerabilities, also file:///…; default: https://vuln.go.dev")
 	f.plan(&a.settings)
 	f.work(&a.options)

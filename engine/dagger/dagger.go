@@ -34,6 +34,7 @@ import (
 const (
 	sourceDir = "/src"
 	outDir    = "/out"
+	tempDir   = "/tmp/slipway"
 )
 
 // Build is a plan on a Dagger engine.
@@ -101,6 +102,16 @@ func withEnv(env map[string]string) dagger.WithContainerFunc {
 	return func(ctr *dagger.Container) *dagger.Container {
 		for _, k := range slices.Sorted(maps.Keys(env)) {
 			ctr = ctr.WithEnvVariable(k, env[k])
+		}
+		return ctr
+	}
+}
+
+// withoutEnv is a container without variables that withEnv has set.
+func withoutEnv(env map[string]string) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		for _, k := range slices.Sorted(maps.Keys(env)) {
+			ctr = ctr.WithoutEnvVariable(k)
 		}
 		return ctr
 	}
@@ -414,15 +425,19 @@ func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, er
 	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
 		c = c.WithRace()
 	}
-	var args []string
-	for _, arg := range c.Command {
-		args = append(args, strings.ReplaceAll(arg, pipeline.CheckOut, outDir))
+	folders := strings.NewReplacer(pipeline.CheckOut, outDir, pipeline.CheckTemp, tempDir)
+	filled := func(command []string) []string {
+		args := slices.Clone(command)
+		for i, arg := range args {
+			args[i] = folders.Replace(arg)
+		}
+		return args
 	}
 	ctr := b.withSource(nil, b.source).With(withEnv(c.Env)).WithDirectory(outDir, b.client.Directory())
 	if c.Reads != "" && b.folder != nil {
 		ctr = ctr.WithMountedDirectory(c.Reads, b.folder(c.Reads))
 	}
-	ctr, err = ctr.WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
+	ctr, err = ctr.WithExec(filled(c.Command), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
 	if err != nil {
 		return out, b.explain("check "+c.Name, err)
 	}
@@ -439,8 +454,22 @@ func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, er
 	if out.Stderr, err = ctr.Stderr(ctx); err != nil {
 		return out, err
 	}
+	if status == 0 {
+		for _, step := range c.Then {
+			opts := dagger.ContainerWithExecOpts{}
+			if step.Out != "" {
+				opts.RedirectStdout = path.Join(outDir, step.Out)
+			}
+			ctr = ctr.With(withEnv(step.Env)).WithExec(filled(step.Command), opts).
+				With(withoutEnv(step.Env)).With(withEnv(b.plan.Env)).With(withEnv(c.Env))
+		}
+	}
 	written := ctr.Directory(outDir)
 	names, err := written.Entries(ctx)
+	if failed := (*dagger.ExecError)(nil); errors.As(err, &failed) {
+		out.Err, out.Stderr = fmt.Errorf("exit status %d", failed.ExitCode), failed.Stderr
+		return out, nil
+	}
 	if err != nil {
 		return out, err
 	}

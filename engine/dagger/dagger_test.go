@@ -526,6 +526,54 @@ func TestRun(t *testing.T) {
 	mounted := asked[len(asked)-1].Named("withMountedDirectory")
 	require.Len(t, mounted, 1)
 	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
+	// It fails: what follows is for who has looked.
+	assert.Equal(t, c.Command, execs(asked[len(asked)-1])[2])
+	assert.Len(t, execs(asked[len(asked)-1]), 3)
+}
+
+// A check may have several commands, each with an environment of its own, whose output goes into files.
+func TestCheckThen(t *testing.T) {
+	dir := program(t)
+	plan := resolve(t, dir, pipeline.Config{Platforms: []string{"linux/arm64"}})
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		switch c[len(c)-1].Name {
+		case "exitCode":
+			return 0, nil
+		case "entries":
+			return []string{"a.json"}, nil
+		default:
+			return "x", nil
+		}
+	})
+	client := connect(t)
+	c, _ := plan.Check("vulncheck")
+	require.Len(t, c.Then, 2)
+	out, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"a.json": "x"}, out.Files)
+	asked := recorded.Asked()
+	last := asked[len(asked)-1]
+	all := last.Named("withExec")
+	require.GreaterOrEqual(t, len(all), 3)
+	build, scan := all[len(all)-2], all[len(all)-1]
+	assert.Contains(t, fmt.Sprint(build.Args["args"]), "/tmp/slipway/linux-arm64-")
+	assert.Equal(t, "/out/"+c.Then[1].Out, scan.Args["redirectStdout"])
+	// Where the scan runs, the platform is the machine's own again.
+	at := map[string]string{}
+	for _, call := range last {
+		switch name, _ := call.Args["name"].(string); {
+		case call.Name == "withEnvVariable":
+			at[name], _ = call.Args["value"].(string)
+		case call.Name == "withoutEnvVariable":
+			delete(at, name)
+		case call.Name == "withExec" && fmt.Sprint(call.Args["args"]) == fmt.Sprint(build.Args["args"]):
+			assert.Equal(t, []string{"linux", "arm64", "go" + plan.Go.Version}, []string{at["GOOS"], at["GOARCH"], at["GOTOOLCHAIN"]})
+		case call.Name == "withExec" && fmt.Sprint(call.Args["args"]) == fmt.Sprint(scan.Args["args"]):
+			assert.NotContains(t, at, "GOARCH")
+			assert.Equal(t, "0", at["CGO_ENABLED"])
+			assert.Equal(t, "go"+plan.Go.Version+"+auto", at["GOTOOLCHAIN"])
+		}
+	}
 }
 
 // With cgo the builder has a C compiler, and tests are run under the race detector.

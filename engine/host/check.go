@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,18 +53,34 @@ func (k *Checks) Run(ctx context.Context, c pipeline.Check) (out check.Output, e
 	if c.Race && canRace() {
 		c = c.WithRace()
 	}
-	dir, err := os.MkdirTemp(k.compiler.dir, c.Name+"-")
-	if err != nil {
+	results, err1 := os.MkdirTemp(k.compiler.dir, c.Name+"-")
+	temp, err2 := os.MkdirTemp(k.compiler.dir, c.Name+"-")
+	if err := errors.Join(err1, err2); err != nil {
 		return out, err
 	}
-	var args []string
-	for _, arg := range c.Command {
-		args = append(args, strings.ReplaceAll(arg, pipeline.CheckOut, dir))
-	}
+	folders := strings.NewReplacer(pipeline.CheckOut, results, pipeline.CheckTemp, temp)
 	var stdout, stderr bytes.Buffer
-	cmd := command{dir: filepath.Join(k.compiler.source, k.compiler.plan.Source.Dir), args: args, what: c.Name, stdout: &stdout}
+	run := func(args []string, env map[string]string, stdout io.Writer) error {
+		args = slices.Clone(args)
+		for i, arg := range args {
+			args[i] = folders.Replace(arg)
+		}
+		cmd := command{dir: filepath.Join(k.compiler.source, k.compiler.plan.Source.Dir), args: args, what: c.Name, stdout: stdout}
+		return k.compiler.goCommand(ctx, into{&stderr}, cmd, env)
+	}
 	err = engine.Do(k.compiler.report, "", c.Name, func(engine.Step) error {
-		err := k.compiler.goCommand(ctx, into{&stderr}, cmd, c.Env)
+		err := run(c.Command, c.Env, &stdout)
+		for _, step := range c.Then {
+			if err != nil {
+				break
+			}
+			env := maps.Clone(c.Env)
+			maps.Copy(env, step.Env)
+			var said bytes.Buffer
+			if err = run(step.Command, env, &said); err == nil && step.Out != "" {
+				err = os.WriteFile(filepath.Join(results, step.Out), said.Bytes(), 0o644)
+			}
+		}
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			out.Err = exit // and not err, which has the output in it
 			return nil
@@ -73,7 +91,7 @@ func (k *Checks) Run(ctx context.Context, c pipeline.Check) (out check.Output, e
 		return out, err
 	}
 	out.Stdout, out.Stderr = stdout.String(), stderr.String()
-	out.Files, err = readFiles(dir)
+	out.Files, err = readFiles(results)
 	return out, err
 }
 

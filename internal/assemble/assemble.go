@@ -104,10 +104,10 @@ type shared struct {
 	store  *image.Store
 	bases  *baseImages
 	report engine.Reporter
-	lanes  bool          // whether lanes need the name of an image
+	lanes  bool // whether lanes need the name of an image
 	// compilers are those of all groups, closed with the last build.
 	compilers []Compiler
-	slots  chan struct{} // as many as the machine has processors
+	slots     chan struct{} // as many as the machine has processors
 }
 
 func (s *shared) close() error {
