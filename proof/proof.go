@@ -128,11 +128,7 @@ func imageSubject(img v1.Image) (subject, error) {
 func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 	var all []Document
 	if o.SBOM != "" && s.image != nil {
-		inventory, err := sbom.Read(ctx, s.image, o.Inventory)
-		if err != nil {
-			return nil, err
-		}
-		content, err := inventory.Encode(o.SBOM)
+		content, err := sbom.Document(ctx, s.image, o.Inventory, o.SBOM)
 		if err != nil {
 			return nil, err
 		}

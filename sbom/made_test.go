@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,4 +56,47 @@ func TestLayerThatWasMade(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(content[:len(content)-1]+"?"), 0o755))
 	_, err = sbom.Read(t.Context(), imageOf(t, made), sbom.Options{})
 	assert.ErrorContains(t, err, "/app/program: it is not what it was")
+}
+
+// A document is written once for an image and what is asked of it.
+func TestDocumentIsWrittenOnce(t *testing.T) {
+	_, content := compiled(t)
+	img := imageOf(t, layer(t, tarFile{"app/program", content, 0o755}))
+	kept := notes{}
+	goMod := []byte("module github.com/slipway-ci/slipway\n")
+	options := func(change func(*sbom.Options)) sbom.Options {
+		o := sbom.Options{Name: "x", Version: "v1", Modules: sbom.NewModules(nil, goMod), Notes: kept}
+		change(&o)
+		return o
+	}
+	write := func(img v1.Image, o sbom.Options, format sbom.Format) string {
+		t.Helper()
+		document, err := sbom.Document(t.Context(), img, o, format)
+		require.NoError(t, err)
+		return string(document)
+	}
+	same := func(*sbom.Options) {}
+	first := write(img, options(same), sbom.CycloneDX)
+	assert.Equal(t, first, write(img, options(func(o *sbom.Options) { o.Notes = nil }), sbom.CycloneDX))
+	have := len(kept)
+	assert.Equal(t, first, write(img, options(same), sbom.CycloneDX))
+	assert.Len(t, kept, have)
+	// A note that says something else is believed: nothing is read.
+	for key := range kept {
+		if strings.Contains(key, "document") {
+			require.NoError(t, kept.Remember(key, []byte("kept")))
+		}
+	}
+	assert.Equal(t, "kept", write(img, options(same), sbom.CycloneDX))
+	for name, other := range map[string]string{
+		"image":   write(imageOf(t, layer(t, tarFile{"app/other", content, 0o755})), options(same), sbom.CycloneDX),
+		"format":  write(img, options(same), sbom.SPDX),
+		"name":    write(img, options(func(o *sbom.Options) { o.Name = "y" }), sbom.CycloneDX),
+		"version": write(img, options(func(o *sbom.Options) { o.Version = "v2" }), sbom.CycloneDX),
+		"go.mod":  write(img, options(func(o *sbom.Options) { o.Modules = sbom.NewModules(nil, goMod, goMod) }), sbom.CycloneDX),
+		"modules": write(img, options(func(o *sbom.Options) { o.Modules = nil }), sbom.CycloneDX),
+		"cache":   write(img, options(func(o *sbom.Options) { o.Modules = sbom.NewModules(os.DirFS(t.TempDir()), goMod) }), sbom.CycloneDX),
+	} {
+		assert.NotEqual(t, "kept", other, name)
+	}
 }

@@ -1,10 +1,13 @@
 package sbom
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"runtime/debug"
@@ -23,6 +26,7 @@ import (
 type Modules struct {
 	cache fs.FS
 	mains map[string][]string
+	sum   string // of the go.mod files
 
 	mu       sync.Mutex
 	licences map[gomodule.Version]licence
@@ -36,6 +40,8 @@ func NewModules(cache fs.FS, goMods ...[]byte) *Modules {
 		cache: cache, mains: map[string][]string{},
 		licences: map[gomodule.Version]licence{}, requires: map[gomodule.Version][]string{},
 	}
+	sum := sha256.Sum256(bytes.Join(goMods, []byte{0}))
+	m.sum = hex.EncodeToString(sum[:])
 	for _, content := range goMods {
 		// A file that cannot be read says nothing: the builder has long refused it.
 		if f, err := modfile.ParseLax("go.mod", content, nil); err == nil && f.Module != nil {
@@ -43,6 +49,14 @@ func NewModules(cache fs.FS, goMods ...[]byte) *Modules {
 		}
 	}
 	return m
+}
+
+// key is the same for those that say the same of an image, as long as the module cache has what it needs.
+func (m *Modules) key() string {
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprint(m.sum, m.cache != nil)
 }
 
 // required are the paths of the modules that a go.mod names, without those that it only needs for others if direct.

@@ -76,6 +76,33 @@ func (i *Inventory) Encode(format Format) ([]byte, error) {
 	}
 }
 
+// Document takes the inventory of an image and writes it down. Where Options.Notes has what was written of this image with these
+// options before, that is it: the licences of modules are those that were found then.
+func Document(ctx context.Context, img v1.Image, o Options, format Format) (document []byte, err error) {
+	make := func() ([]byte, error) {
+		inventory, err := Read(ctx, img, o)
+		if err != nil {
+			return nil, err
+		}
+		return inventory.Encode(format)
+	}
+	if o.Notes == nil {
+		return make()
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return nil, err
+	}
+	key := fmt.Sprintf("%sdocument %q", noteVersion, []string{digest.String(), string(format), o.Name, o.Version, o.Modules.key()})
+	if o.Notes.Recall(key, &document) {
+		return document, nil
+	}
+	if document, err = make(); err != nil {
+		return nil, err
+	}
+	return document, o.Notes.Remember(key, document)
+}
+
 // kind says what a component is.
 type kind int
 

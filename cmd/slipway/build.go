@@ -86,6 +86,9 @@ output.`,
 				return a.publishArchive(c, dir)
 			}
 			jobs, err := a.pushed(c.Context(), dir, names)
+			if err == nil && a.Provenance {
+				go a.source(c.Context(), dir) // git takes as long as a build without changes
+			}
 			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.pushFrom(dir))
 		},
 	}
