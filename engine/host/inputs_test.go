@@ -35,6 +35,11 @@ func (l *listener) Write(p []byte) (int, error) {
 	return l.said.Write(p)
 }
 
+// unchanged says whether the Go command was left out.
+func (l *listener) unchanged() bool {
+	return strings.Contains(l.said.String(), "nothing that the programs are made of has changed")
+}
+
 // site is a source that is built again and again.
 type site struct {
 	builder
@@ -73,7 +78,7 @@ func (s site) make(t *testing.T) (digest string, unchanged bool) {
 	d, err := built.Artifact.Digest()
 	require.NoError(t, err)
 	require.NoError(t, built.Close())
-	return d.String(), strings.Contains(l.said.String(), "nothing that the programs are made of has changed")
+	return d.String(), l.unchanged()
 }
 
 // settle builds until there is nothing left to do: what was written a moment ago is looked at again.

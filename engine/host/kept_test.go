@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/image/fingerprint"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -26,6 +28,8 @@ import (
 type builder struct {
 	cache string
 	engine.Engine
+	// unchanged counts the builds that have left out the Go command.
+	unchanged *int
 }
 
 func newBuilder(t *testing.T) builder {
@@ -33,7 +37,7 @@ func newBuilder(t *testing.T) builder {
 	cache := t.TempDir()
 	store, err := image.OpenStore(cache)
 	require.NoError(t, err)
-	return builder{cache, host.New(&image.Bases{Store: store}, os.Environ())}
+	return builder{cache, host.New(&image.Bases{Store: store}, os.Environ()), new(int)}
 }
 
 // build returns the image's digest, once all of it has been read.
@@ -42,9 +46,13 @@ func (b builder) build(dir string, config pipeline.Config) (digest string, size 
 	if err != nil {
 		return "", 0, err
 	}
-	built, err := engine.BuildOne(context.Background(), b, dir, plan, engine.Discard)
+	var l listener
+	built, err := engine.BuildOne(context.Background(), b, dir, plan, &l)
 	if err != nil {
 		return "", 0, err
+	}
+	if l.unchanged() {
+		*b.unchanged++
 	}
 	d, err := built.Artifact.Digest()
 	if err != nil {
@@ -104,7 +112,7 @@ func (b builder) damage(t *testing.T, random *rand.Rand) string {
 
 // Whatever happened before, a build gives what a build without a cache gives.
 func TestAnySequence(t *testing.T) {
-	const steps = 16
+	const steps = 20
 	b := newBuilder(t)
 	dir := filepath.Join(t.TempDir(), "source")
 	require.NoError(t, os.Mkdir(dir, 0o755))
@@ -122,7 +130,7 @@ func TestAnySequence(t *testing.T) {
 	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 6))
 		for range steps {
-			switch random.IntN(4) {
+			switch random.IntN(6) {
 			case 0:
 				text = random.IntN(2) // an edit, or the end of one
 				write()
@@ -130,6 +138,10 @@ func TestAnySequence(t *testing.T) {
 			case 1:
 				config.Stamps = [][]string{nil, {"main.x=1"}}[random.IntN(2)]
 				log = append(log, fmt.Sprint("stamps ", config.Stamps))
+			case 2:
+				// So that what was done until now is old enough to be trusted.
+				time.Sleep(300 * time.Millisecond)
+				log = append(log, "a pause")
 			default:
 				log = append(log, b.damage(t, random))
 			}
@@ -145,6 +157,9 @@ func TestAnySequence(t *testing.T) {
 		}
 	}
 	assert.Len(t, clean, 4, "the steps leave out a state")
+	if fingerprint.Supported(dir) {
+		assert.Positive(t, *b.unchanged, "no step was without changes")
+	}
 }
 
 // Builds that share a cache do not disturb each other.
