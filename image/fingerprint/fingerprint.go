@@ -26,7 +26,7 @@ type Fingerprint struct {
 // times apart. One that notes no fractions of seconds needs a second; others have the time of the kernel's last tick, as a rule
 // a hundredth of a second ago, and on a virtual machine that had to wait somewhat more.
 const (
-	settledSeconds  = 2 * time.Second
+	settledWhole    = 2 * time.Second
 	settledFraction = 250 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ const (
 func settled(changed, now int64) bool {
 	age := settledFraction
 	if changed%int64(time.Second) == 0 {
-		age = settledSeconds
+		age = settledWhole
 	}
 	return changed < now-int64(age)
 }
