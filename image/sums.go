@@ -39,20 +39,41 @@ func (s *Store) FileSum(name string) (string, error) {
 	if sum := s.knows(name, info); sum != "" {
 		return sum, nil
 	}
-	if info.Size() < worthNoting {
-		return FileSum(name)
+	sum, is := s.noted(name, info)
+	if sum != "" {
+		return sum, nil
 	}
-	// An error, and what is not sound, mean that it has to be read.
-	is, _ := fingerprint.Look(time.Now(), fingerprint.All, name)
-	var was fileSum
-	if is.Sound && s.Recall(sumKey(name), &was) && was.Fingerprint == is.Sum {
-		return was.Sum, nil
-	}
-	sum, err := FileSum(name)
-	if err != nil || !is.Sound {
+	if sum, err = FileSum(name); err != nil || is == "" {
 		return sum, err
 	}
-	return sum, s.Remember(sumKey(name), fileSum{is.Sum, sum})
+	return sum, s.Remember(sumKey(name), fileSum{is, sum})
+}
+
+// NotedSum is FileSum where nothing has to be read for it; else empty.
+func (s *Store) NotedSum(name string) string {
+	info, err := os.Stat(name)
+	if err != nil {
+		return ""
+	}
+	sum, _ := s.noted(name, info)
+	return sum
+}
+
+// noted is the sum that is noted of a file. Where it is empty, is may be the fingerprint to note one with.
+func (s *Store) noted(name string, info fs.FileInfo) (sum, is string) {
+	if info.Size() < worthNoting {
+		return "", ""
+	}
+	// After an error, and if it is not sound, the file has to be read.
+	f, err := fingerprint.Look(time.Now(), fingerprint.All, name)
+	if err != nil || !f.Sound {
+		return "", ""
+	}
+	var was fileSum
+	if s.Recall(sumKey(name), &was) && was.Fingerprint == f.Sum {
+		return was.Sum, f.Sum
+	}
+	return "", f.Sum
 }
 
 // Know tells the sum of a file, as FileSum made it, which this process believes while nothing else takes the file's place. One that
@@ -66,6 +87,24 @@ func (s *Store) Know(name, sum string) error {
 	defer s.mu.Unlock()
 	s.known[name] = known{info, sum}
 	return nil
+}
+
+// Later returns what notes the sum of a file, as FileSum made it, for other processes: to be called when enough time has passed that
+// nothing could have been done to the file since without a trace. If something has been, or too little time has passed, it notes
+// nothing. Only who keeps others from writing to the file may say its sum within a moment of what was last done to it.
+func (s *Store) Later(name, sum string) (note func() error, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	was, _ := fingerprint.Look(time.Now(), fingerprint.All, name) // without one, it notes nothing
+	return func() error {
+		is, err := fingerprint.Look(time.Now(), fingerprint.All, name)
+		if info.Size() < worthNoting || err != nil || !is.Sound || is.Sum != was.Sum {
+			return nil
+		}
+		return s.Remember(sumKey(name), fileSum{is.Sum, sum})
+	}, nil
 }
 
 func (s *Store) knows(name string, info fs.FileInfo) string {

@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -93,6 +94,31 @@ func TestFileSumTrustsNothingRecent(t *testing.T) {
 	_, err := store.FileSum(name)
 	require.NoError(t, err)
 	assert.False(t, store.Recall(sumKey(name), &fileSum{}))
+}
+
+// A sum is noted once nobody can have written to the file without a trace.
+func TestLater(t *testing.T) {
+	name := settledFile(t)
+	store := newStore(t)
+	require.NoError(t, os.Chtimes(name, time.Now(), time.Now()))
+	note, err := store.Later(name, "told")
+	require.NoError(t, err)
+	require.NoError(t, note())
+	settle(t, name)
+	assert.Empty(t, store.NotedSum(name), "noted at once")
+	require.NoError(t, note())
+	assert.Equal(t, "told", store.NotedSum(name))
+
+	require.NoError(t, os.WriteFile(name, bytes.Repeat([]byte("b"), worthNoting), 0o644))
+	settle(t, name)
+	assert.Empty(t, store.NotedSum(name))
+	require.NoError(t, note())
+	assert.Empty(t, store.NotedSum(name), "of what was written to since")
+	require.NoError(t, os.Remove(name))
+	require.NoError(t, note())
+	assert.Empty(t, store.NotedSum(name))
+	_, err = store.Later(name, "told")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 // Blobs are as files are: they are checked when something has been done to them.

@@ -107,8 +107,8 @@ type compiler struct {
 	// looks are nil without a store.
 	looks *looks
 
-	mu     sync.Mutex
-	unlock []func() error // what gives shelves free
+	mu      sync.Mutex
+	closers []func() error // what Close does, from the last to the first
 }
 
 // Modules downloads, verifies and generates.

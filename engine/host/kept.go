@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,14 +46,19 @@ func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Com
 		return err
 	}
 	for name, sum := range sums {
-		image.Touch(filepath.Join(s.dir, name))
-		result := filepath.Join(out, name)
-		if err := linkOrCopy(filepath.Join(s.dir, name), result); err != nil {
+		kept, result := filepath.Join(s.dir, name), filepath.Join(out, name)
+		image.Touch(kept)
+		if err := linkOrCopy(kept, result); err != nil {
 			return err
 		}
 		if err := c.store.Know(result, sum); err != nil {
 			return err
 		}
+		note, err := c.store.Later(kept, sum)
+		if err != nil {
+			return err
+		}
+		c.atClose(note)
 	}
 	return nil
 }
@@ -99,9 +105,7 @@ func (c *compiler) shelf(p pipeline.Compile) (*shelf, error) {
 	if err != nil || unlock == nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.unlock = append(c.unlock, unlock)
+	c.atClose(unlock)
 	return &shelf{dir, "shelf " + dir}, nil
 }
 
@@ -110,11 +114,18 @@ func (c *compiler) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
-	for _, unlock := range c.unlock {
-		errs = append(errs, unlock())
+	for _, do := range slices.Backward(c.closers) {
+		errs = append(errs, do())
 	}
-	c.unlock = nil
+	c.closers = nil
 	return errors.Join(errs...)
+}
+
+// atClose has something done by Close, before what was there earlier.
+func (c *compiler) atClose(do func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closers = append(c.closers, do)
 }
 
 // fill has the programs on the shelf, and returns their sums by their names. build is go build.
@@ -138,12 +149,13 @@ func (c *compiler) fill(step engine.Step, s *shelf, p pipeline.Compile, programs
 			}
 		}
 	}
+	before := c.unread(s, was, programs)
 	everything := make(chan bool, 1)
 	go func() { everything <- c.needsEverything() }()
 	if err := build(s.dir); err != nil {
 		return nil, err
 	}
-	is, damaged, err := c.look(s, was, programs)
+	is, damaged, err := c.look(s, was, before, programs)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +168,7 @@ func (c *compiler) fill(step engine.Step, s *shelf, p pipeline.Compile, programs
 		if err := build(s.dir); err != nil {
 			return nil, err
 		}
-		if is, _, err = c.look(s, shelved{}, programs); err != nil {
+		if is, _, err = c.look(s, shelved{}, nil, programs); err != nil {
 			return nil, err
 		}
 	}
@@ -187,18 +199,39 @@ func (c *compiler) sound(s *shelf, was shelved, programs []pipeline.Program) map
 	return sums
 }
 
+// unread are the programs that are what the note says, as far as that is known without reading them.
+func (c *compiler) unread(s *shelf, was shelved, programs []pipeline.Program) map[string]fs.FileInfo {
+	found := map[string]fs.FileInfo{}
+	for _, program := range programs {
+		name := filepath.Join(s.dir, program.Name)
+		noted, ok := was.Programs[program.Name]
+		if info, err := os.Stat(name); ok && err == nil && c.store.NotedSum(name) == noted.Sum {
+			found[program.Name] = info
+		}
+	}
+	return found
+}
+
 // look notes what is on the shelf after go build. damaged are the programs that it left as they were, by their build IDs, and that
-// are not what they were.
-func (c *compiler) look(s *shelf, was shelved, programs []pipeline.Program) (is shelved, damaged []string, err error) {
+// are not what they were. Those that were what they had to be before, in unread, it has only given the time: they are not read.
+func (c *compiler) look(s *shelf, was shelved, unread map[string]fs.FileInfo, programs []pipeline.Program) (is shelved, damaged []string, err error) {
 	is.Programs = map[string]shelvedProgram{}
 	for _, program := range programs {
 		name := filepath.Join(s.dir, program.Name)
+		info, err := os.Stat(name)
+		if err != nil {
+			return is, nil, err
+		}
+		noted, id := was.Programs[program.Name], buildID(name)
+		if before := unread[program.Name]; before != nil && os.SameFile(before, info) && before.Size() == info.Size() && id == noted.BuildID && id != "" {
+			is.Programs[program.Name] = noted
+			continue
+		}
 		sum, err := c.store.FileSum(name)
 		if err != nil {
 			return is, nil, err
 		}
-		id := buildID(name)
-		if noted, ok := was.Programs[program.Name]; ok && noted.Sum != sum && (id == noted.BuildID || id == "") {
+		if noted.Sum != "" && noted.Sum != sum && (id == noted.BuildID || id == "") {
 			damaged = append(damaged, program.Name)
 		}
 		is.Programs[program.Name] = shelvedProgram{id, sum}
