@@ -170,7 +170,7 @@ func New(
 	// Time of everything in the image, in seconds since 1970.
 	// +optional
 	sourceDateEpoch int,
-	// Commit that labels and annotations name: its hash. Default: none.
+	// Commit that labels, annotations and provenance name: its hash. Default: none.
 	// +optional
 	revision string,
 	// Logins for private modules, in the form of ~/.netrc.

@@ -113,6 +113,10 @@ type Metadata struct {
 	FinishedOn   *time.Time `json:"finishedOn,omitempty"`
 }
 
+// sourceLabel is the label by which an image names its repository. Source:
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
+const sourceLabel = "org.opencontainers.image.source"
+
 // Build is what is known of a build.
 type Build struct {
 	// Plan and Config are what was built. Plan.Builder is named only where the engine used it: see BuilderImage.
@@ -120,7 +124,8 @@ type Build struct {
 	Config pipeline.Config
 	// Engine is what carried the plan out, "host" or "dagger"; Version is Slipway's.
 	Engine, Version string
-	// Source is where the source came from, CI what ran the build. Both may be empty.
+	// Source is where the source came from, CI what ran the build. Both may be empty. Where neither knows the repository, the image's
+	// label org.opencontainers.image.source does.
 	Source Source
 	CI     CI
 	// BuilderImage is the image that compiled; empty for none.
@@ -189,6 +194,9 @@ func parameters(config pipeline.Config) map[string]any {
 func (b Build) dependencies(base Image) []Resource {
 	var all []Resource
 	source := b.Source.orElse(b.CI.Source)
+	if source.Repository == "" {
+		source.Repository = cleanURL(b.Plan.Image.Labels[sourceLabel])
+	}
 	if source.Revision != "" {
 		r := Resource{Name: "source", URI: source.Repository}
 		if r.URI != "" {

@@ -63,7 +63,6 @@ func TestPredicate(t *testing.T) {
 	}, got["runDetails"])
 }
 
-// What is not known is left out.
 // Runs of the same build are told apart by nothing but their times and addresses.
 func TestIdentity(t *testing.T) {
 	identity := func(change func(*provenance.Build)) string {
@@ -92,6 +91,26 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Who knows the commit alone, as the Dagger module does, may name the repository by a label.
+func TestRepositoryLabel(t *testing.T) {
+	source := func(known provenance.Source, label string) any {
+		p := plan(t, pipeline.Config{Labels: []string{"org.opencontainers.image.source=" + label}})
+		definition := predicateJSON(t, provenance.Build{Plan: p, Source: known}, provenance.Image{})["buildDefinition"].(map[string]any)
+		dependencies, _ := definition["resolvedDependencies"].([]any)
+		if len(dependencies) == 0 {
+			return nil
+		}
+		return dependencies[0].(map[string]any)["uri"]
+	}
+	known := provenance.Source{Revision: hash}
+	assert.Equal(t, "git+https://example.com/r", source(known, "https://me:token@example.com/r"))
+	assert.Nil(t, source(known, "here"), "no URL")
+	assert.Nil(t, source(provenance.Source{}, "https://example.com/r"), "no commit")
+	known.Repository = "https://example.com/known"
+	assert.Equal(t, "git+https://example.com/known", source(known, "https://example.com/r"))
+}
+
+// What is not known is left out.
 func TestNothingIsInvented(t *testing.T) {
 	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Engine: "host"}, provenance.Image{})
 	assert.NotContains(t, got["buildDefinition"], "resolvedDependencies")

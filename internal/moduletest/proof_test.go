@@ -44,7 +44,7 @@ func TestPublishWithProof(t *testing.T) {
 
 	dir := user(t)
 	const revision = "0123456789abcdef0123456789abcdef01234567"
-	publish := []string{"call", "-vvvv", "--debug", "--runtime", "DISTROLESS", "--revision", revision, "publish", "--repository", host + "/team/app", "--tags", "v1"}
+	publish := []string{"call", "-vvvv", "--debug", "--runtime", "DISTROLESS", "--revision", revision, "--labels", "org.opencontainers.image.source=https://example.com/me/app", "publish", "--repository", host + "/team/app", "--tags", "v1"}
 	login := []string{"--username", registrytest.User, "--password", "env:E2E_PASSWORD"}
 	out, said, err := call(t, dir, append(append(publish, login...), "--sign-key", "file:"+file)...)
 	require.NoError(t, err, said)
@@ -72,6 +72,7 @@ func TestPublishWithProof(t *testing.T) {
 		dependencies := v.Provenance.BuildDefinition.ResolvedDependencies
 		require.Len(t, dependencies, 3)
 		assert.Equal(t, revision, dependencies[0].Digest["gitCommit"])
+		assert.Equal(t, "git+https://example.com/me/app", dependencies[0].URI)
 		assert.Equal(t, "oci://gcr.io/distroless/static-debian12:nonroot", dependencies[1].URI)
 		assert.Len(t, dependencies[1].Digest["sha256"], 64)
 		assert.Contains(t, dependencies[2].URI, "oci://docker.io/library/golang:")
