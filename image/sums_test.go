@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/image/fingerprint"
+	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
 // settledFile is a file that is worth a note, in which nothing has been changed for a while.
@@ -20,7 +21,7 @@ func settledFile(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "big")
 	if !fingerprint.Supported(filepath.Dir(name)) {
-		t.Skip("the tests' folder is on a file system without times of change: set TMPDIR to another")
+		testtool.Skip(t, "times of change, which the file system of the tests' folder has not: set TMPDIR to another")
 	}
 	require.NoError(t, os.WriteFile(name, bytes.Repeat([]byte("a"), worthNoting), 0o644))
 	settle(t, name)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/image/fingerprint"
+	"github.com/slipway-ci/slipway/internal/testtool"
 )
 
 // tree is a folder with a few files.
@@ -21,7 +22,7 @@ func tree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if !fingerprint.Supported(dir) {
-		t.Skip("the tests' folder is on a file system without times of change: set TMPDIR to another")
+		testtool.Skip(t, "times of change, which the file system of the tests' folder has not: set TMPDIR to another")
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub", "empty"), 0o755))
 	for _, name := range []string{"a.go", "b.txt", "sub/c.go"} {

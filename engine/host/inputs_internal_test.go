@@ -1,0 +1,83 @@
+package host
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/slipway-ci/slipway/image/fingerprint"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// What a program is made of is the same while nothing of it changes, and unknown where something cannot be told.
+func TestInputs(t *testing.T) {
+	type given struct {
+		c                             compiler
+		p                             pipeline.Compile
+		toolchain, source, everything fingerprint.Fingerprint
+		err                           error
+		all                           bool
+	}
+	look := func(change func(*given)) inputs {
+		g := given{
+			c: compiler{
+				plan:     &pipeline.Plan{Env: map[string]string{"GOFLAGS": ""}, Dependencies: pipeline.Dependencies{Download: []string{"go", "mod", "download"}}},
+				verified: "modules", verifier: verifier{modules: "cache"},
+			},
+			p:         pipeline.Compile{Platform: pipeline.Platform{OS: "linux", Architecture: "amd64"}},
+			toolchain: fingerprint.Fingerprint{Sum: "toolchain", Sound: true},
+			source:    fingerprint.Fingerprint{Sum: "source", Sound: true}, everything: fingerprint.Fingerprint{Sum: "everything", Sound: true},
+		}
+		change(&g)
+		g.c.looks = &looks{
+			func() (fingerprint.Fingerprint, error) { return g.toolchain, nil },
+			func() (fingerprint.Fingerprint, error) { return g.source, g.err },
+			func() (fingerprint.Fingerprint, error) { return g.everything, nil },
+		}
+		return g.c.inputs(g.p, g.all)
+	}
+	first := look(func(*given) {})
+	assert.NotEmpty(t, first.Sum)
+	for name, change := range map[string]func(*given){
+		"nothing":                 func(*given) {},
+		"a file of no use to Go":  func(g *given) { g.everything.Sum = "x" },
+		"such a file, just now":   func(g *given) { g.everything.Sound = false },
+		"verifying is not needed": func(g *given) { g.c.plan.Dependencies.Download = nil },
+	} {
+		assert.Equal(t, first, look(change), name)
+	}
+	for name, change := range map[string]func(*given){
+		"platform":     func(g *given) { g.p.Platform.Architecture = "arm64" },
+		"flag":         func(g *given) { g.p.Flags = []string{"-race"} },
+		"its variable": func(g *given) { g.p.Env = map[string]string{"GOAMD64": "v3"} },
+		"variable":     func(g *given) { g.c.plan.Env["GOEXPERIMENT"] = "x" },
+		"folder":       func(g *given) { g.c.plan.Source.Dir = "sub" },
+		"modules":      func(g *given) { g.c.verified = "others" },
+		"module cache": func(g *given) { g.c.verifier.modules = "another" },
+		"toolchain":    func(g *given) { g.toolchain.Sum = "x" },
+		"source":       func(g *given) { g.source.Sum = "x" },
+		"all files":    func(g *given) { g.all = true },
+	} {
+		changed := look(change)
+		assert.NotEmpty(t, changed.Sum, name)
+		assert.NotEqual(t, first.Sum, changed.Sum, name)
+	}
+	for name, change := range map[string]func(*given){
+		"unverified modules":       func(g *given) { g.c.verified = "" },
+		"a file written just now":  func(g *given) { g.source.Sound = false },
+		"any file, just now":       func(g *given) { g.all, g.everything.Sound = true, false },
+		"a toolchain just put in":  func(g *given) { g.toolchain.Sound = false },
+		"a source not to be read":  func(g *given) { g.err = errors.New("permission denied") },
+		"one that has many files":  func(g *given) { g.err = errTooMany },
+		"no toolchain to be found": func(g *given) { g.toolchain.Sum, g.toolchain.Sound = "", false },
+	} {
+		assert.Empty(t, look(change).Sum, name)
+	}
+}
+
+// Where everything counts, the note says so.
+func TestInputsOfEverything(t *testing.T) {
+	c := compiler{plan: &pipeline.Plan{Dependencies: pipeline.Dependencies{Download: []string{"go"}}}}
+	assert.Equal(t, inputs{Everything: true}, c.inputs(pipeline.Compile{}, true))
+}
