@@ -2,9 +2,14 @@ package host
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/image/fingerprint"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -80,4 +85,46 @@ func TestInputs(t *testing.T) {
 func TestInputsOfEverything(t *testing.T) {
 	c := compiler{plan: &pipeline.Plan{Dependencies: pipeline.Dependencies{Download: []string{"go"}}}}
 	assert.Equal(t, inputs{Everything: true}, c.inputs(pipeline.Compile{}, true))
+}
+
+// A source with very many files is left to the Go command, which knows those that it needs.
+func TestTooManyFiles(t *testing.T) {
+	defer func(was int) { most = was }(most)
+	most = 3
+	dir := t.TempDir()
+	for i := range most + 1 {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, strconv.Itoa(i)), 0o755))
+	}
+	c := compiler{source: dir}
+	assert.True(t, c.needsEverything())
+	_, err := lookAtSource(dir, false)
+	require.ErrorIs(t, err, errTooMany)
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "0")))
+	assert.False(t, c.needsEverything())
+	_, err = lookAtSource(dir, false)
+	assert.NoError(t, err)
+}
+
+// Go reads files of any kind where they are embedded or included by assembly; a source that cannot be read may do so.
+func TestNeedsEverything(t *testing.T) {
+	for content, want := range map[string]bool{
+		"main.go: package main":     false,
+		"a.txt: //go:embed a":       false,
+		"sub/main.go: //go:embed a": true,
+		"sub/add.s: TEXT ·add(SB)":  true,
+		".git/x.go: //go:embed a":   false,
+	} {
+		t.Run(content, func(t *testing.T) {
+			dir := t.TempDir()
+			name, content, _ := strings.Cut(content, ": ")
+			name = filepath.Join(dir, name)
+			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+			require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
+			c := compiler{source: dir}
+			assert.Equal(t, want, c.needsEverything())
+		})
+	}
+	c := compiler{source: filepath.Join(t.TempDir(), "gone")}
+	assert.True(t, c.needsEverything())
 }
