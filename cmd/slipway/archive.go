@@ -38,12 +38,16 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	}
 	defer client.Close()
 	defer display.Close()
+	bases, err := openBases(client)
+	if err != nil {
+		return err
+	}
 	built, err := openArchive(c.Context(), archive)
 	if err != nil {
 		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
 	}
 	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
-	d := &delivery{built: built, client: client, display: display, result: result{Name: name}}
+	d := &delivery{built: built, client: client, display: display, notes: bases.Store, result: result{Name: name}}
 	d.run(c.Context(), deliver)
 	return a.finish(display, []*delivery{d}, false)
 }

@@ -137,8 +137,8 @@ type delivery struct {
 	built   *engine.Result
 	client  *registry.Client
 	display *progress.Display
-	notes   sbom.Notes // nil for none
-	lane    string     // what its steps are told under
+	notes   sbom.Notes
+	lane    string // what its steps are told under
 	result
 	// said is what standard output is to say, err why there is nothing to say.
 	said string

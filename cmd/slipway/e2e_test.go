@@ -330,6 +330,27 @@ func TestReproducible(t *testing.T) {
 	assert.NotEqual(t, first, build("epoch", "022", []string{"SOURCE_DATE_EPOCH=1700000000"}, elsewhere))
 }
 
+// What the bill of materials of an archive says is found once.
+func TestArchiveIsReadOnce(t *testing.T) {
+	registry := registrytest.Start(t)
+	cache := t.TempDir()
+	run := func(args ...string) { must(t, slipway(t, []string{"XDG_CACHE_HOME=" + cache}, args...)) }
+	archive := filepath.Join(t.TempDir(), "hello.tar")
+	run("build", "--runtime", "scratch", "--platform", "linux/amd64", "--output", archive, "../../examples/http-server")
+	require.NoError(t, os.RemoveAll(filepath.Join(cache, "slipway")))
+	publish := func(format string) []string {
+		run("publish", "--repository", registry.Host+"/team/app", "--sbom", format, archive)
+		notes, err := filepath.Glob(filepath.Join(cache, "slipway", "notes", "*"))
+		require.NoError(t, err)
+		return notes
+	}
+	assert.Empty(t, publish("none"))
+	first := publish("spdx")
+	assert.NotEmpty(t, first)
+	assert.Equal(t, first, publish("spdx"))
+	assert.Greater(t, len(publish("cyclonedx")), len(first), "another document")
+}
+
 // A disk that fills up costs the result, and nothing that was there.
 func TestFullDisk(t *testing.T) {
 	testtool.NeedRoot(t, "mounting a small disk")

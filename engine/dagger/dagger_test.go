@@ -464,21 +464,17 @@ func TestPublishWithProof(t *testing.T) {
 	assert.Equal(t, []any{"DOCKER_AUTH_CONFIG", "SIGN_KEY", "COSIGN_PASSWORD"}, secrets)
 	archive := chain.Named("withMountedFile")[0].Args["source"].(daggertest.Chain)
 	assert.Len(t, archive.Named("asTarball")[0].Args["platformVariants"], 2)
+	caches := chain.Named("withMountedCache")
+	kept := caches[len(caches)-1]
+	assert.Equal(t, "slipway", kept.Args["cache"].(daggertest.Chain)[0].Args["key"])
+	assert.Equal(t, kept.Args["path"], variable(chain, "XDG_CACHE_HOME"))
 	source := chain.Named("withDirectory")[0].Args["source"].(daggertest.Chain)
 	assert.Equal(t, []any{"go.mod"}, source.Named("filter")[0].Args["include"])
 	predicate := chain.Named("withNewFile")[0].Args["contents"].(string)
 	assert.Contains(t, predicate, `"https://github.com/slipway-ci/slipway/engine/dagger"`)
 	assert.Contains(t, predicate, `{"name":"base","uri":"oci://`+plan.Image.Base+`","digest":{"sha256":"bbbb`)
 	assert.Contains(t, predicate, `{"name":"builder","uri":"oci://`+plan.Builder+`","digest":{"sha256":"bbbb`)
-	begun := func(c daggertest.Chain) any {
-		for _, call := range c.Named("withEnvVariable") {
-			if call.Args["name"] == "BEGUN" {
-				return call.Args["value"]
-			}
-		}
-		return nil
-	}
-	assert.NotEqual(t, begun(chain), begun(publish()))
+	assert.NotEqual(t, variable(chain, "BEGUN"), variable(publish(), "BEGUN"))
 	command := chain.Named("withFile")[0].Args["source"].(daggertest.Chain)
 	assert.Equal(t, [][]string{{"go", "build", "-trimpath", "-buildvcs=false", "-o", "/usr/local/bin/slipway", "./cmd/slipway"}}, execs(command))
 	for _, query := range recorded.Queries() {
@@ -486,6 +482,16 @@ func TestPublishWithProof(t *testing.T) {
 			assert.False(t, strings.Contains(query, secret) && !strings.Contains(query, "setSecret("), query)
 		}
 	}
+}
+
+// variable is the value that a container's variable is given last; nil for none.
+func variable(c daggertest.Chain, name string) (value any) {
+	for _, call := range c.Named("withEnvVariable") {
+		if call.Args["name"] == name {
+			value = call.Args["value"]
+		}
+	}
+	return value
 }
 
 // A check has the verified modules, the source, and what else it reads; that its command fails is part of its output.

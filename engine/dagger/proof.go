@@ -31,6 +31,8 @@ const (
 	workDir = "/work"
 	// commandPath is where the command is in its container.
 	commandPath = "/usr/local/bin/slipway"
+	// commandCache is what the command keeps from call to call.
+	commandCache = "/cache"
 )
 
 // command is a container with the command slipway, compiled from its source self.
@@ -43,6 +45,7 @@ func (b *Build) command(self *dagger.Directory) *dagger.Container {
 	return builder.WithFile(commandPath, compiled.File(commandPath)).
 		// Licences of modules are looked up in the module cache.
 		With(b.withCaches).
+		WithMountedCache(commandCache, b.client.CacheVolume("slipway")).WithEnvVariable("XDG_CACHE_HOME", commandCache).
 		WithDirectory(workDir, b.source.Directory(b.plan.Source.Dir).Filter(dagger.DirectoryFilterOpts{Include: []string{"go.mod"}})).
 		WithWorkdir(workDir)
 }
