@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/image/fingerprint"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -127,4 +128,47 @@ func TestNeedsEverything(t *testing.T) {
 	}
 	c := compiler{source: filepath.Join(t.TempDir(), "gone")}
 	assert.True(t, c.needsEverything())
+}
+
+// After go build, what it has left as it was is not read again, if that was known to be sound.
+func TestLookAtPrograms(t *testing.T) {
+	const name = "program"
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	c, s, programs := compiler{store: store}, &shelf{dir: t.TempDir()}, []pipeline.Program{{Name: name}}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ours, id := filepath.Join(s.dir, name), buildID(self)
+	require.NotEmpty(t, id)
+	for _, test := range []struct {
+		file, id, sum string // what is there, and what the note says of it
+		unread        bool
+		read, damaged bool
+	}{
+		{file: self, id: id, sum: "noted", unread: true},
+		{file: self, id: id, sum: "noted", read: true, damaged: true},
+		{file: self, id: "of another build", sum: "noted", unread: true, read: true},
+		{file: self, read: true},
+		{file: "inputs.go", read: true},
+		{file: "inputs.go", sum: "noted", unread: true, read: true, damaged: true},
+		{file: "inputs.go", id: id, sum: "noted", unread: true, read: true, damaged: true},
+	} {
+		require.NoError(t, os.RemoveAll(ours))
+		content, err := os.ReadFile(test.file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(ours, content, 0o755))
+		was := shelved{Programs: map[string]shelvedProgram{}}
+		if test.sum != "" {
+			was.Programs[name] = shelvedProgram{test.id, test.sum}
+		}
+		is, damaged, err := c.look(s, was, map[string]bool{name: test.unread}, programs)
+		require.NoError(t, err)
+		assert.Equal(t, test.damaged, len(damaged) > 0, test)
+		want := test.sum
+		if test.read {
+			want, err = image.FileSum(ours)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, want, is.Programs[name].Sum, test)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,13 +148,13 @@ func (c *compiler) fill(step engine.Step, s *shelf, p pipeline.Compile, programs
 			}
 		}
 	}
-	before := c.unread(s, was, programs)
+	unread := c.unread(s, was, programs)
 	everything := make(chan bool, 1)
 	go func() { everything <- c.needsEverything() }()
 	if err := build(s.dir); err != nil {
 		return nil, err
 	}
-	is, damaged, err := c.look(s, was, before, programs)
+	is, damaged, err := c.look(s, was, unread, programs)
 	if err != nil {
 		return nil, err
 	}
@@ -200,30 +199,24 @@ func (c *compiler) sound(s *shelf, was shelved, programs []pipeline.Program) map
 }
 
 // unread are the programs that are what the note says, as far as that is known without reading them.
-func (c *compiler) unread(s *shelf, was shelved, programs []pipeline.Program) map[string]fs.FileInfo {
-	found := map[string]fs.FileInfo{}
+func (c *compiler) unread(s *shelf, was shelved, programs []pipeline.Program) map[string]bool {
+	found := map[string]bool{}
 	for _, program := range programs {
-		name := filepath.Join(s.dir, program.Name)
 		noted, ok := was.Programs[program.Name]
-		if info, err := os.Stat(name); ok && err == nil && c.store.NotedSum(name) == noted.Sum {
-			found[program.Name] = info
-		}
+		found[program.Name] = ok && c.store.NotedSum(filepath.Join(s.dir, program.Name)) == noted.Sum
 	}
 	return found
 }
 
 // look notes what is on the shelf after go build. damaged are the programs that it left as they were, by their build IDs, and that
-// are not what they were. Those that were what they had to be before, in unread, it has only given the time: they are not read.
-func (c *compiler) look(s *shelf, was shelved, unread map[string]fs.FileInfo, programs []pipeline.Program) (is shelved, damaged []string, err error) {
+// are not what they were. Those in unread were what they had to be: with the same build ID it has given them no more than the
+// time, and they are not read.
+func (c *compiler) look(s *shelf, was shelved, unread map[string]bool, programs []pipeline.Program) (is shelved, damaged []string, err error) {
 	is.Programs = map[string]shelvedProgram{}
 	for _, program := range programs {
 		name := filepath.Join(s.dir, program.Name)
-		info, err := os.Stat(name)
-		if err != nil {
-			return is, nil, err
-		}
 		noted, id := was.Programs[program.Name], buildID(name)
-		if before := unread[program.Name]; before != nil && os.SameFile(before, info) && before.Size() == info.Size() && id == noted.BuildID && id != "" {
+		if unread[program.Name] && id == noted.BuildID && id != "" {
 			is.Programs[program.Name] = noted
 			continue
 		}
