@@ -172,3 +172,20 @@ func TestLookAtPrograms(t *testing.T) {
 		assert.Equal(t, want, is.Programs[name].Sum, test)
 	}
 }
+
+// Programs are kept only where the Go command can tell whether they are up to date.
+func TestKeepable(t *testing.T) {
+	assert.True(t, keepable(&pipeline.Plan{}, pipeline.Compile{Flags: []string{"-trimpath"}}))
+	for name, not := range map[string]struct {
+		plan pipeline.Plan
+		p    pipeline.Compile
+	}{
+		"C libraries":      {p: pipeline.Compile{C: new(pipeline.C)}},
+		"generated code":   {plan: pipeline.Plan{Generate: []string{"go", "generate"}}},
+		"another build ID": {p: pipeline.Compile{Flags: []string{"-ldflags=-buildid="}}},
+		"by a variable":    {plan: pipeline.Plan{Env: map[string]string{"GOFLAGS": "-ldflags=-buildid="}}},
+		"by a platform's":  {p: pipeline.Compile{Env: map[string]string{"GOFLAGS": "-ldflags=-buildid="}}},
+	} {
+		assert.False(t, keepable(&not.plan, not.p), name)
+	}
+}
