@@ -99,11 +99,11 @@ func (s *Store) Later(name, sum string) (note func() error, err error) {
 	}
 	was, _ := fingerprint.Look(time.Now(), fingerprint.All, name) // without one, it notes nothing
 	return func() error {
-		is, err := fingerprint.Look(time.Now(), fingerprint.All, name)
-		if info.Size() < worthNoting || err != nil || !is.Sound || is.Sum != was.Sum {
+		noted, is := s.noted(name, info)
+		if noted != "" || is == "" || is != was.Sum {
 			return nil
 		}
-		return s.Remember(sumKey(name), fileSum{is.Sum, sum})
+		return s.Remember(sumKey(name), fileSum{is, sum})
 	}, nil
 }
 

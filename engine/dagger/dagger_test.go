@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/engine/dagger/session"
@@ -25,7 +24,6 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/daggertest"
 	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/provenance"
 	"github.com/slipway-ci/slipway/publish/target"
 )
 
@@ -420,189 +418,6 @@ func TestPublish(t *testing.T) {
 	for _, query := range recorded.Queries() {
 		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
 	}
-}
-
-// Proof is pushed by the command, with the image of all platforms. Secrets are in no argument and no plain variable, no source
-// but go.mod is there, and every publishing runs.
-func TestPublishWithProof(t *testing.T) {
-	dir := program(t)
-	plan := resolve(t, dir, pipeline.Config{})
-	compiled := compiles(dir, plan)
-	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		switch last := c[len(c)-1]; last.Name {
-		case "plaintext":
-			return "hunter2", nil
-		case "imageRef":
-			return c.Named("from")[0].Args["address"].(string) + "@sha256:" + strings.Repeat("b", 64), nil
-		case "stdout":
-			return "registry.example/team/app@sha256:abc\n", nil
-		}
-		return compiled(c)
-	})
-	client := connect(t)
-	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
-	to := target.Target{Repository: "registry.example/team/app", Tags: []string{"v1", "v2"}}
-	publish := func() daggertest.Chain {
-		ref, err := build.PublishWithProof(t.Context(), to, &dagger.Login{User: "me", Password: client.SetSecret("password", "hunter2")}, dagger.Proof{
-			Slipway: client.Directory().WithNewFile("go.mod", "module slipway"), SBOM: "spdx", Provenance: &provenance.Build{},
-			Key: client.SetSecret("key", "BEGIN KEY"), Password: client.SetSecret("key-password", "sesame"),
-		})
-		require.NoError(t, err)
-		assert.Equal(t, "registry.example/team/app@sha256:abc", ref)
-		asked := recorded.Asked()
-		return asked[len(asked)-1]
-	}
-	chain := publish()
-	assert.Equal(t, [][]string{{
-		"slipway", "publish", "--progress", "plain", "--repository", "registry.example/team/app", "--sbom", "spdx", "--tag", "v1", "--tag", "v2",
-		"--predicate", "predicate.json", "--sign-key", "env:SIGN_KEY", "app.tar",
-	}}, execs(chain))
-	var secrets []any
-	for _, call := range chain.Named("withSecretVariable") {
-		secrets = append(secrets, call.Args["name"])
-	}
-	assert.Equal(t, []any{"DOCKER_AUTH_CONFIG", "SIGN_KEY", "COSIGN_PASSWORD"}, secrets)
-	archive := chain.Named("withMountedFile")[0].Args["source"].(daggertest.Chain)
-	assert.Len(t, archive.Named("asTarball")[0].Args["platformVariants"], 2)
-	caches := chain.Named("withMountedCache")
-	kept := caches[len(caches)-1]
-	assert.Equal(t, "slipway", kept.Args["cache"].(daggertest.Chain)[0].Args["key"])
-	assert.Equal(t, kept.Args["path"], variable(chain, "XDG_CACHE_HOME"))
-	source := chain.Named("withDirectory")[0].Args["source"].(daggertest.Chain)
-	assert.Equal(t, []any{"go.mod"}, source.Named("filter")[0].Args["include"])
-	predicate := chain.Named("withNewFile")[0].Args["contents"].(string)
-	assert.Contains(t, predicate, `"https://github.com/slipway-ci/slipway/engine/dagger"`)
-	assert.Contains(t, predicate, `{"name":"base","uri":"oci://`+plan.Image.Base+`","digest":{"sha256":"bbbb`)
-	assert.Contains(t, predicate, `{"name":"builder","uri":"oci://`+plan.Builder+`","digest":{"sha256":"bbbb`)
-	assert.NotEqual(t, variable(chain, "BEGUN"), variable(publish(), "BEGUN"))
-	command := chain.Named("withFile")[0].Args["source"].(daggertest.Chain)
-	assert.Equal(t, [][]string{{"go", "build", "-trimpath", "-buildvcs=false", "-o", "/usr/local/bin/slipway", "./cmd/slipway"}}, execs(command))
-	for _, query := range recorded.Queries() {
-		for _, secret := range []string{"hunter2", "BEGIN KEY", "sesame", "bWU6aHVudGVyMg"} {
-			assert.False(t, strings.Contains(query, secret) && !strings.Contains(query, "setSecret("), query)
-		}
-	}
-}
-
-// variable is the value that a container's variable is given last; nil for none.
-func variable(c daggertest.Chain, name string) (value any) {
-	for _, call := range c.Named("withEnvVariable") {
-		if call.Args["name"] == name {
-			value = call.Args["value"]
-		}
-	}
-	return value
-}
-
-// A check has the verified modules, the source, and what else it reads; that its command fails is part of its output.
-func TestRun(t *testing.T) {
-	dir := program(t)
-	plan := resolve(t, dir, pipeline.Config{VulnDB: "file:///srv/db"})
-	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		switch c[len(c)-1].Name {
-		case "exitCode":
-			return 1, nil
-		case "entries":
-			return []string{"coverage.out"}, nil
-		default:
-			return c[len(c)-1].Name, nil
-		}
-	})
-	client := connect(t)
-	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
-		WithFolder(func(path string) *sdk.Directory { return client.Host().Directory(path) })
-	for name, command := range map[string][]string{
-		"verify": {"go", "mod", "tidy", "-diff"},
-		"vet":    {"go", "vet", "./..."},
-		"test":   {"go", "test", "-json", "-coverprofile=/out/coverage.out", "./..."},
-	} {
-		c, _ := plan.Check(name)
-		out, err := build.Run(t.Context(), c)
-		require.NoError(t, err)
-		assert.Equal(t, check.Output{
-			Stdout: "stdout", Stderr: "stderr", Err: errors.New("exit status 1"), Files: map[string]string{"coverage.out": "contents"},
-		}, out)
-		asked := recorded.Asked()
-		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
-	}
-	c, _ := plan.Check("vulncheck")
-	_, err := build.Run(t.Context(), c)
-	require.NoError(t, err)
-	asked := recorded.Asked()
-	mounted := asked[len(asked)-1].Named("withMountedDirectory")
-	require.Len(t, mounted, 1)
-	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
-	// It fails: what follows is for who has looked.
-	assert.Equal(t, c.Command, execs(asked[len(asked)-1])[2])
-	assert.Len(t, execs(asked[len(asked)-1]), 3)
-}
-
-// A check may have several commands, each with an environment of its own, whose output goes into files.
-func TestCheckThen(t *testing.T) {
-	dir := program(t)
-	plan := resolve(t, dir, pipeline.Config{Platforms: []string{"linux/arm64"}})
-	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		switch c[len(c)-1].Name {
-		case "exitCode":
-			return 0, nil
-		case "entries":
-			return []string{"a.json"}, nil
-		default:
-			return "x", nil
-		}
-	})
-	client := connect(t)
-	c, _ := plan.Check("vulncheck")
-	require.Len(t, c.Then, 2)
-	out, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
-	require.NoError(t, err)
-	assert.Equal(t, map[string]string{"a.json": "x"}, out.Files)
-	asked := recorded.Asked()
-	last := asked[len(asked)-1]
-	all := last.Named("withExec")
-	require.GreaterOrEqual(t, len(all), 3)
-	build, scan := all[len(all)-2], all[len(all)-1]
-	assert.Contains(t, fmt.Sprint(build.Args["args"]), "/tmp/slipway/linux-arm64-")
-	assert.Equal(t, "/out/"+c.Then[1].Out, scan.Args["redirectStdout"])
-	// Where the scan runs, the platform is the machine's own again.
-	at := map[string]string{}
-	for _, call := range last {
-		switch name, _ := call.Args["name"].(string); {
-		case call.Name == "withEnvVariable":
-			at[name], _ = call.Args["value"].(string)
-		case call.Name == "withoutEnvVariable":
-			delete(at, name)
-		case call.Name == "withExec" && fmt.Sprint(call.Args["args"]) == fmt.Sprint(build.Args["args"]):
-			assert.Equal(t, []string{"linux", "arm64", "go" + plan.Go.Version}, []string{at["GOOS"], at["GOARCH"], at["GOTOOLCHAIN"]})
-		case call.Name == "withExec" && fmt.Sprint(call.Args["args"]) == fmt.Sprint(scan.Args["args"]):
-			assert.NotContains(t, at, "GOARCH")
-			assert.Equal(t, "0", at["CGO_ENABLED"])
-			assert.Equal(t, "go"+plan.Go.Version+"+auto", at["GOTOOLCHAIN"])
-		}
-	}
-}
-
-// With cgo the builder has a C compiler, and tests are run under the race detector.
-func TestRaceDetector(t *testing.T) {
-	dir := program(t)
-	plan := resolve(t, dir, pipeline.Config{CGO: "dynamic", Runtime: "distroless-base"})
-	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		switch c[len(c)-1].Name {
-		case "exitCode":
-			return 0, nil
-		case "entries":
-			return []string{}, nil
-		default:
-			return "x", nil
-		}
-	})
-	client := connect(t)
-	c, _ := plan.Check("test")
-	_, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
-	require.NoError(t, err)
-	asked := recorded.Asked()
-	all := execs(asked[len(asked)-1])
-	assert.Equal(t, []string{"go", "test", "-race"}, all[len(all)-1][:3])
 }
 
 // What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled

@@ -220,6 +220,10 @@ func TestChecks(t *testing.T) {
 		said, err := check("good", name)
 		require.NoError(t, err, "%s: %s", name, said)
 	}
+	other := "net/url.Parse is in the program example.com/other for linux/arm64"
+	if goruntime.GOARCH == "arm64" { // and so the engine's, as a rule: the source shows it there
+		other = "net/url.Parse is called, by way of example.com/other.host"
+	}
 	for _, test := range []struct{ module, name, want string }{
 		{"bad", "verify", "go.mod or go.sum is not tidy"},
 		{"bad", "vet", "self-assignment of two (vet)"},
@@ -227,7 +231,7 @@ func TestChecks(t *testing.T) {
 		{"bad", "lint", "self-assignment of two (govet)"},
 		{"tampered", "verify", "SECURITY ERROR"},
 		{"reached", "vulncheck", "net/url.Parse is called, by way of example.com/reached.main"},
-		{"other", "vulncheck", "net/url.Parse is in the program example.com/other for linux/arm64"},
+		{"other", "vulncheck", other},
 		{"racy", "--runtime DISTROLESS_BASE --cgo DYNAMIC test", "WARNING: DATA RACE"},
 	} {
 		words := strings.Fields(test.name)
