@@ -38,20 +38,25 @@ func main() {
 	}
 	runs := flag.Int("n", 7, "counted rounds of each case, after one that is not counted")
 	only := flag.String("run", "", "regular expression: only cases whose name, as http-server/edit, it matches")
+	tools := flag.String("tools", "", "regular expression: besides Slipway only tools whose name, as go build, it matches")
 	out := flag.String("out", "RESULTS.md", "file to write; what it says of other cases stays")
 	flag.Parse()
 	chosen, err := regexp.Compile(*only)
 	if err != nil {
 		log.Fatal(err)
 	}
+	against, err := regexp.Compile(*tools)
+	if err != nil {
+		log.Fatal(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, *runs, chosen, *out); err != nil {
+	if err := bench(ctx, *runs, chosen, against, *out); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (err error) {
+func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, out string) (err error) {
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	if err != nil {
 		return err
@@ -104,7 +109,7 @@ func bench(ctx context.Context, runs int, chosen *regexp.Regexp, out string) (er
 					return err
 				}
 			}
-			r, err := l.measure(ctx, p, k, runs)
+			r, err := l.measure(ctx, p, k, against, runs)
 			if err != nil {
 				return err
 			}
@@ -201,8 +206,8 @@ func (l *lab) goEnv(ctx context.Context) error {
 }
 
 // measure runs a case: one round that is not counted, so that every tool has its caches, and then the others.
-func (l *lab) measure(ctx context.Context, p *project, k kind, rounds int) (*result, error) {
-	r := &result{project: p, kind: k, peers: peers(p, k), rounds: rounds, sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
+func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int) (*result, error) {
+	r := &result{project: p, kind: k, peers: peers(p, k, against), rounds: rounds, sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
 	for round := range rounds + 1 {
 		order := slices.Clone(r.peers)
 		if round%2 == 1 {

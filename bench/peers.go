@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,9 +35,9 @@ type peer struct {
 
 func nothing(*lab, *project) []string { return nil }
 
-// peers are the tools for a case. BuildKit is one where its daemon is at hand, as BUILDKIT_HOST says, but not in cold: its cache is
-// not only ours to empty.
-func peers(p *project, k kind) []peer {
+// peers are Slipway and the tools that it is measured against in a case, those whose name matches. BuildKit is one where its daemon
+// is at hand, as BUILDKIT_HOST says, but not in cold: its cache is not only ours to empty.
+func peers(p *project, k kind, against *regexp.Regexp) []peer {
 	all := []peer{
 		{slipway, slipwayCommands(), nothing},
 		{slipwayOnly, slipwayCommands("--sbom=none", "--provenance=false"), nothing},
@@ -48,7 +50,7 @@ func peers(p *project, k kind) []peer {
 	if p.container && !k.cold && os.Getenv("BUILDKIT_HOST") != "" {
 		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
 	}
-	return all
+	return slices.DeleteFunc(all, func(other peer) bool { return other.name != slipway && !against.MatchString(other.name) })
 }
 
 // slipwayCommands call slipway once: for the one program, or for all images of slipway.yaml.
