@@ -258,7 +258,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 	return r, nil
 }
 
-// once makes the case's edit and runs a tool. cold is a folder for a Go cache of its own; empty for the one that all share.
+// once makes the case's edit and runs a tool. cold is a folder for caches of its own, Slipway's too; empty for those that all share.
 // Processes are counted into the file count; empty for no counting, which takes time.
 func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, count string) (run, error) {
 	if k.edit != "" {
@@ -269,7 +269,7 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 	}
 	environ := slices.Concat(l.environ, peer.environ(l, p))
 	if cold != "" {
-		environ = append(environ, "GOCACHE="+cold)
+		environ = append(environ, "GOCACHE="+filepath.Join(cold, "go"), "XDG_CACHE_HOME="+filepath.Join(cold, "cache"))
 	}
 	total := run{}
 	for _, args := range peer.commands(l, p) {

@@ -36,7 +36,7 @@ type peer struct {
 func nothing(*lab, *project) []string { return nil }
 
 // peers are Slipway and the tools that it is measured against in a case, those whose name matches. BuildKit is one where its daemon
-// is at hand, as BUILDKIT_HOST says, but not in cold: its cache is not only ours to empty.
+// is at hand, as BUILDKIT_HOST says. Neither it nor ko with a cache of its own are in cold, which is without caches.
 func peers(p *project, k kind, against *regexp.Regexp) []peer {
 	all := []peer{
 		{slipway, slipwayCommands(), nothing},
@@ -50,7 +50,9 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 	if p.container && !k.cold && os.Getenv("BUILDKIT_HOST") != "" {
 		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
 	}
-	return slices.DeleteFunc(all, func(other peer) bool { return other.name != slipway && !against.MatchString(other.name) })
+	return slices.DeleteFunc(all, func(other peer) bool {
+		return other.name != slipway && !against.MatchString(other.name) || other.name == koCached && k.cold
+	})
 }
 
 // slipwayCommands call slipway once: for the one program, or for all images of slipway.yaml.

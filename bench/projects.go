@@ -35,7 +35,7 @@ type kind struct {
 	name string
 	// edit is the file of the module that is written anew; empty for none.
 	edit string
-	cold bool // there is no cache of the Go command's
+	cold bool // there is no cache, but for downloaded modules
 }
 
 const editFile = "bench_edit.go"
