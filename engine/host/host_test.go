@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,36 @@ func TestNoCompiler(t *testing.T) {
 		for _, want := range want {
 			assert.ErrorContains(t, err, want)
 		}
+	}
+}
+
+// Two platforms that compile side by side have half of the processors each, and one that compiles alone has all.
+func TestShareOfProcessors(t *testing.T) {
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	bin, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>'%s'\nexec '%s' \"$@\"\n", calls, goCommand)
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755))
+	t.Setenv("PATH", bin)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	dir := writeTree(t, hello)
+	for _, c := range []struct {
+		platforms []string
+		want      string
+	}{
+		{[]string{"linux/amd64"}, "build -p=6 "},
+		{[]string{"linux/amd64", "linux/arm64"}, "build -p=3 "},
+		{[]string{"linux/amd64", "linux/arm64", "linux/s390x", "linux/riscv64"}, "build -p=2 "},
+	} {
+		require.NoError(t, os.WriteFile(calls, nil, 0o644))
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), pipeline.Config{Runtime: "scratch", Platforms: c.platforms})
+		require.NoError(t, err)
+		built, err := engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)
+		require.NoError(t, err)
+		require.NoError(t, built.Close())
+		text, err := os.ReadFile(calls)
+		require.NoError(t, err)
+		assert.Equal(t, len(c.platforms), strings.Count(string(text), c.want), "%s", text)
 	}
 }
 
