@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,7 +140,7 @@ func (p *project) write(files map[string]string) error {
 // bigSize is the size in bytes of the file that makes a program of 100 MB.
 const bigSize = 97 << 20
 
-// big makes a module whose program has a big file in it, which compresses to half, as programs do.
+// big makes a module whose program has a big file in it: the program of ko, as often as it takes, so that it compresses as programs do.
 func (l *lab) big() (*project, error) {
 	p := &project{
 		name: "100-mb", dir: filepath.Join(l.dir, "src", "100-mb"), packages: []string{"."},
@@ -157,14 +157,17 @@ func (l *lab) big() (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, block := rand.New(rand.NewPCG(1, 2)), make([]byte, 1<<20)
-	for range bigSize / len(block) {
-		for i := range block {
-			block[i] = byte(source.IntN(16))
-		}
-		if _, err := f.Write(block); err != nil {
+	for left := int64(bigSize); left > 0; {
+		program, err := os.Open(filepath.Join(l.dir, "ko"))
+		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
+		n, err := io.CopyN(f, program, left)
+		if err != nil && err != io.EOF {
+			return nil, errors.Join(err, program.Close(), f.Close())
+		}
+		left -= n
+		_ = program.Close()
 	}
 	return p, f.Close()
 }
