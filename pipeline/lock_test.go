@@ -49,6 +49,7 @@ func TestParseBase(t *testing.T) {
 	for in, example := range map[string]string{
 		"golang:alpine": "like golang:1.2.3 or golang@sha256", "golang:latest": "like golang:1.2.3", "golang": "like golang:1.2.3",
 		"registry2.example:5000/team3/base:main": "like registry2.example:5000/team3/base:1.2.3",
+		"scratch":                                "use --runtime scratch", "alpine": "use --runtime alpine",
 	} {
 		_, err := parseBase(in)
 		assert.ErrorContains(t, err, example, in)

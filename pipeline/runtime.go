@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -96,6 +97,9 @@ func parseBase(s string) (string, error) {
 			}
 			return s, nil
 		}
+	}
+	if slices.Contains(Runtimes(), s) {
+		return "", fmt.Errorf("not an image in one version, but a runtime has this name: use --runtime %s", s)
 	}
 	ref, err := name.ParseReference(s, name.WithDefaultTag(""))
 	if err != nil {
