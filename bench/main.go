@@ -176,26 +176,32 @@ func removeAll(dir string) error {
 
 // lab is what all runs share.
 type lab struct {
-	dir      string
-	registry string // as HOST:PORT
-	environ  []string
-	edits    int // so far; no two edits are the same
+	dir       string
+	registry  string // as HOST:PORT
+	environ   []string
+	goVersion string // of all tools, as 1.26.8
+	edits     int    // so far; no two edits are the same
 }
 
 // goEnv makes the environment of all runs: the caller's, without what would make runs on two machines differ. Modules come
-// from the caller's cache. Compiled packages go into one cache for all tools: what they share, they share in practice too.
+// from the caller's cache, and Go is the one on the PATH, whichever a go.mod names. Compiled packages go into one cache for all
+// tools: what they share, they share in practice too.
 func (l *lab) goEnv(ctx context.Context) error {
-	modules, err := exec.CommandContext(ctx, "go", "env", "GOMODCACHE").Output()
+	cmd := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOVERSION")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local")
+	output, err := cmd.Output()
 	if err != nil {
 		return err
 	}
+	modules, version, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	l.goVersion = strings.TrimPrefix(version, "go")
 	home := filepath.Join(l.dir, "home")
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
 	l.environ = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "TMPDIR=" + os.TempDir(),
-		"GOMODCACHE=" + strings.TrimSpace(string(modules)), "GOCACHE=" + filepath.Join(l.dir, "gocache"), "GOTOOLCHAIN=local", "GOFLAGS=", "GOENV=off",
+		"GOMODCACHE=" + modules, "GOCACHE=" + filepath.Join(l.dir, "gocache"), "GOTOOLCHAIN=local", "GOFLAGS=", "GOENV=off",
 	}
 	for _, name := range []string{"GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE"} {
 		if value, ok := os.LookupEnv(name); ok {

@@ -58,7 +58,7 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 // slipwayCommands call slipway once: for the one program, or for all images of slipway.yaml.
 func slipwayCommands(flags ...string) func(*lab, *project) [][]string {
 	return func(l *lab, p *project) [][]string {
-		args := append([]string{filepath.Join(l.dir, "slipway"), "publish", "--engine=host", "--progress=plain"}, flags...)
+		args := append([]string{filepath.Join(l.dir, "slipway"), "publish", "--engine=host", "--progress=plain", "--go=" + l.goVersion}, flags...)
 		if p.many {
 			return [][]string{append(args, "--all")}
 		}
