@@ -408,7 +408,10 @@ func (a *app) write(j *job, images int) (deliver, error) {
 		return nil, nil
 	}
 	output := a.Output
+	form, _, named := strings.Cut(output, ":")
 	switch {
+	case named && slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, form): // as skopeo has it, and --base
+		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Remedy: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
 	case output == "":
 		output = filepath.Join("dist", plan.Name+".tar")
 	case images > 1 && strings.HasSuffix(output, ".tar"):
