@@ -109,18 +109,16 @@ func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, out st
 					return err
 				}
 			}
-			r, err := l.measure(ctx, p, k, against, runs)
+			r, err := l.measure(ctx, p, k, against, runs, func(r *result) (err error) {
+				if text, err = l.report(ctx, names, append(all, r), string(old)); err != nil {
+					return err
+				}
+				return os.WriteFile(out, []byte(text), 0o644)
+			})
 			if err != nil {
 				return err
 			}
 			all = append(all, r)
-			// After every case, so that a run that is stopped has left what it saw.
-			if text, err = l.report(ctx, names, all, string(old)); err != nil {
-				return err
-			}
-			if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
-				return err
-			}
 		}
 	}
 	if len(all) == 0 {
@@ -211,9 +209,10 @@ func (l *lab) goEnv(ctx context.Context) error {
 	return nil
 }
 
-// measure runs a case: one round that is not counted, so that every tool has its caches, and then the others.
-func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int) (*result, error) {
-	r := &result{project: p, kind: k, peers: peers(p, k, against), rounds: rounds, sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
+// measure runs a case: one round that is not counted, so that every tool has its caches, and then the others. After each of them it
+// saves the result, so that a run that is stopped has left what it saw.
+func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int, save func(*result) error) (*result, error) {
+	r := &result{project: p, kind: k, peers: peers(p, k, against), sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
 	for round := range rounds + 1 {
 		order := slices.Clone(r.peers)
 		if round%2 == 1 {
@@ -236,13 +235,19 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 				r.runs[peer.name] = append(r.runs[peer.name], got)
 			}
 		}
-	}
-	for _, peer := range r.peers {
-		size, err := l.imageSize(ctx, peer, p)
-		if err != nil {
-			return nil, fmt.Errorf("measuring the image of %s: %w", peer.name, err)
+		if r.rounds = round; round == 0 {
+			continue
 		}
-		r.sizes[peer.name] = size
+		for _, peer := range r.peers {
+			size, err := l.imageSize(ctx, peer, p)
+			if err != nil {
+				return nil, fmt.Errorf("measuring the image of %s: %w", peer.name, err)
+			}
+			r.sizes[peer.name] = size
+		}
+		if err := save(r); err != nil {
+			return nil, err
+		}
 	}
 	if k.cold {
 		return r, nil // hundreds, and the same of all: those of the compiler
@@ -261,7 +266,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 		}
 		r.processes[peer.name] = n
 	}
-	return r, nil
+	return r, save(r)
 }
 
 // once makes the case's edit and runs a tool. cold is a folder for caches of its own, Slipway's too; empty for those that all share.
