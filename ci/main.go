@@ -130,7 +130,7 @@ func New(
 	tzdata bool,
 	// Make an image for a remote debugger: not stripped, not optimised, and run under Delve, which listens on port 40000.
 	// +optional
-	debug bool,
+	debugger bool,
 	// Packages of Alpine to install in the image; for ALPINE.
 	// +optional
 	runtimePackages []string,
@@ -142,7 +142,7 @@ func New(
 	ports []string,
 	// Environment variables of the image, as KEY=VALUE.
 	// +optional
-	env []string,
+	environment []string,
 	// Default arguments of the program.
 	// +optional
 	args []string,
@@ -223,8 +223,8 @@ func New(
 	settings, err := json.Marshal(pipeline.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
 		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
-		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debug,
-		Ports: ports, Env: env, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
+		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debugger,
+		Ports: ports, Env: environment, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
 		Files: files, Writable: writable, Compression: strings.ToLower(string(compression)), Revision: revision, SourceDateEpoch: epoch,
 		RuntimePackages: runtimePackages, CACerts: certs.String(), VulnDB: vulndb,
 	})

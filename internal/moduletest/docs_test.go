@@ -123,10 +123,30 @@ func TestDocumentedCalls(t *testing.T) {
 	}
 	assert.Greater(t, calls, 15)
 	for call, want := range map[string]string{
-		"--nosuch x build": "no flag --nosuch of ", "--runtime alpine build": "no Runtime alpine", "--debug bulid": "no function bulid",
-		"publish --tag v1": "no flag --tag of publish", "--user": "no value of --user", "--debug": "no function",
-		"--debug --ca-certs a.pem build terminal --any": "", "--git-host a publish --tags v1": "", "image-archive -o x": "",
+		"--nosuch x build": "no flag --nosuch of ", "--runtime alpine build": "no Runtime alpine", "--debugger bulid": "no function bulid",
+		"publish --tag v1": "no flag --tag of publish", "--user": "no value of --user", "--debugger": "no function",
+		"--debugger --ca-certs a.pem build terminal --any": "", "--git-host a publish --tags v1": "", "image-archive -o x": "",
 	} {
 		assert.Equal(t, want, wrong(strings.Fields(call), all, values), call)
+	}
+}
+
+// daggerFlags are the flags that the dagger command has for every module, in v0.21 and in v1.0. An argument of the same name would
+// be set by both, or would keep the module from loading. Source: installGlobalFlags, moduleFlags and `dagger call` in
+// github.com/dagger/dagger, at v0.21.8 below cmd/dagger and at v1.0.0-beta.10 below internal/cmd/dagger.
+var daggerFlags = []string{
+	"allow-llm", "auto-apply", "cloud", "debug", "dot-focus-field", "dot-output", "dot-show-internal", "eager-runtime", "env", "help",
+	"interactive", "interactive-command", "json", "load-module", "lock", "mod", "no-exit", "no-load-module", "no-mod", "org", "output",
+	"profile", "progress", "quiet", "scale-out", "silent", "verbose", "version", "web", "workdir", "workspace", "x-release",
+}
+
+// TestArgumentsAreNotDaggersFlags keeps `dagger -d call publish` from publishing an image with a debugger in it.
+func TestArgumentsAreNotDaggersFlags(t *testing.T) {
+	all, _ := functions(t)
+	require.Contains(t, all[""], "debugger")
+	for name, arguments := range all {
+		for _, flag := range daggerFlags {
+			assert.NotContains(t, arguments, flag, "function %q", name)
+		}
 	}
 }

@@ -75,7 +75,7 @@ func TestFunctions(t *testing.T) {
 		{[]string{"binaries", "entries"}, "linux-amd64/\nlinux-arm64/"},
 		{[]string{"--runtime", "SCRATCH", "image-archive", "size"}, "e+06"},
 		{[]string{"--runtime", "ALPINE", "--runtime-packages", "curl", "build", "file", "--path", "/lib/apk/db/installed", "contents"}, "P:curl"},
-		{[]string{"--runtime", "SCRATCH", "--debug", "build", "entrypoint"}, "/app/dlv\nexec"},
+		{[]string{"--runtime", "SCRATCH", "--debugger", "build", "entrypoint"}, "/app/dlv\nexec"},
 		{[]string{"--builder-packages", "git", "--generate", "--tzdata", "binary", "size"}, "e+06"},
 		{[]string{"verify"}, ""},
 		{[]string{"vet"}, ""},

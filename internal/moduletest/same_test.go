@@ -47,7 +47,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			dir := user(t)
 			archive := filepath.Join(t.TempDir(), "image.tar")
 			enum := strings.ToUpper(strings.ReplaceAll(runtime, "-", "_"))
-			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--env", "A=b", "--args", "x",
+			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--environment", "A=b", "--args", "x",
 				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "README.md:/doc/:0600", "--user", "4000:5000",
 				"--writable", "/data,/var/lib/app", "--source-date-epoch", "1700000000", "--ca-certs", root,
 				"image-archive", "-o", archive)
