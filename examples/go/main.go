@@ -111,10 +111,11 @@ func (m *Examples) SlipwayPublish(
 	// Token for ghcr.io.
 	token *dagger.Secret,
 ) (string, error) {
-	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, "ghcr.io/me/api", dagger.SlipwayPublishOpts{
-		Tags:     []string{"v1.2.3"},
-		Username: "me",
-		Password: token,
+	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, dagger.SlipwayPublishOpts{
+		Repository: "ghcr.io/me/api",
+		Tags:       []string{"v1.2.3"},
+		Username:   "me",
+		Password:   token,
 	})
 }
 
@@ -125,5 +126,5 @@ func (m *Examples) SlipwayPublish_LocalLogin(
 	// Folder of a Go module.
 	source *dagger.Directory,
 ) (string, error) {
-	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, "ghcr.io/me/api")
+	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})
 }
