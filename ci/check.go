@@ -31,12 +31,14 @@ func (m *Slipway) Test(ctx context.Context) error { return m.checks(ctx, "test")
 func (m *Slipway) Lint(ctx context.Context) error { return m.checks(ctx, "lint") }
 
 // Fail if a function with a known vulnerability is called, by the source or in a program for one of the platforms; statements in
-// .slipway-vex.json excuse
+// .slipway-vex.json suppress findings
 // +check
+// +cache="never"
 func (m *Slipway) Vulncheck(ctx context.Context) error { return m.checks(ctx, "vulncheck") }
 
 // Run all checks and return what they say for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
 // govulncheck.json, govulncheck-programs.json, and a table in summary.md
+// +cache="never"
 func (m *Slipway) Reports(ctx context.Context) (*dagger.Directory, error) {
 	results, dir, err := m.results(ctx, pipeline.CheckNames...)
 	if err != nil {

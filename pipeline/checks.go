@@ -23,6 +23,8 @@ type Check struct {
 	Race bool `json:"race,omitempty"`
 	// Reads is a folder, of the machine that the settings were made on, that Command reads besides the source; empty for none.
 	Reads string `json:"reads,omitempty"`
+	// Online says that Command asks a server whose answer changes with time, so that no earlier result may stand for this one.
+	Online bool `json:"online,omitempty"`
 	// Then is what follows, one after the other, unless Command fails.
 	Then []CheckStep `json:"then,omitempty"`
 }
@@ -78,11 +80,11 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 	// The tools may need a newer Go than the source.
 	tool := map[string]string{"GOTOOLCHAIN": "go" + version + "+auto"}
 	scan := []string{"go", "run", govulncheck, "-format", "json"}
-	vulncheck := Check{Name: "vulncheck", Env: tool}
+	vulncheck := Check{Name: "vulncheck", Env: tool, Online: true}
 	if db := r.config.VulnDB; db != "" {
 		scan = append(scan, "-db", db)
-		if folder, ok := strings.CutPrefix(db, "file://"); ok {
-			vulncheck.Reads = folder
+		if dir, ok := strings.CutPrefix(db, "file://"); ok {
+			vulncheck.Reads, vulncheck.Online = dir, false
 		}
 	}
 	vulncheck.Command = slices.Concat(scan, all)

@@ -15,6 +15,42 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
+// The database of vulnerabilities on a server changes from day to day, so each run asks it.
+func TestOnlineChecksAreNotCached(t *testing.T) {
+	dir := program(t)
+	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		switch c[len(c)-1].Name {
+		case "exitCode":
+			return 1, nil
+		case "entries":
+			return []string{}, nil
+		}
+		return c[len(c)-1].Name, nil
+	})
+	client := connect(t)
+	for _, db := range []string{"", "https://vuln.example.com", "http://vuln.example.com"} {
+		plan := resolve(t, dir, pipeline.Config{VulnDB: db})
+		build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+		seen := map[any]bool{}
+		for range 2 {
+			c, _ := plan.Check("vulncheck")
+			_, err := build.Run(t.Context(), c)
+			require.NoError(t, err)
+			asked := recorded.Asked()
+			seen[variable(asked[len(asked)-1], "STARTED_AT")] = true
+		}
+		assert.Len(t, seen, 2, db)
+		assert.NotContains(t, seen, nil, db)
+	}
+	plan := resolve(t, dir, pipeline.Config{})
+	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
+	c, _ := plan.Check("vet")
+	_, err := build.Run(t.Context(), c)
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	assert.Nil(t, variable(asked[len(asked)-1], "STARTED_AT"))
+}
+
 // A check has the verified modules, the source, and what else it reads; that its command fails is part of its output.
 func TestRun(t *testing.T) {
 	dir := program(t)
@@ -53,6 +89,7 @@ func TestRun(t *testing.T) {
 	mounted := asked[len(asked)-1].Named("withMountedDirectory")
 	require.Len(t, mounted, 1)
 	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
+	assert.Nil(t, variable(asked[len(asked)-1], "STARTED_AT"), "a directory is content: its results may be cached")
 	// It fails: what follows is for who has looked.
 	assert.Equal(t, c.Command, execs(asked[len(asked)-1])[2])
 	assert.Len(t, execs(asked[len(asked)-1]), 3)

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"dagger.io/dagger"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
@@ -437,6 +438,9 @@ func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, er
 	if c.Reads != "" && b.folder != nil {
 		ctr = ctr.WithMountedDirectory(c.Reads, b.folder(c.Reads))
 	}
+	if c.Online {
+		ctr = ctr.With(uncached(time.Now()))
+	}
 	ctr, err = ctr.WithExec(filled(c.Command), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
 	if err != nil {
 		return out, b.explain("check "+c.Name, err)
@@ -480,6 +484,13 @@ func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, er
 		}
 	}
 	return out, nil
+}
+
+// uncached is a container whose next commands run even if the engine has run them before. It has no other way to be asked for that.
+func uncached(now time.Time) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		return ctr.WithEnvVariable("STARTED_AT", now.UTC().Format(time.RFC3339Nano))
+	}
 }
 
 // Plan is what the build carries out.

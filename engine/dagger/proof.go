@@ -82,8 +82,7 @@ func (b *Build) PublishWithProof(ctx context.Context, to target.Target, login *L
 	for _, tag := range to.Tags {
 		args = append(args, "--tag", tag)
 	}
-	// The engine knows no other way to run a command that it has run before.
-	ctr := b.command(proof.Slipway).WithEnvVariable("BEGUN", begun.UTC().Format(time.RFC3339Nano)).WithMountedFile(b.archiveName(), archive)
+	ctr := b.command(proof.Slipway).With(uncached(begun)).WithMountedFile(b.archiveName(), archive)
 	if proof.Provenance != nil {
 		// Content is asked for so that the archive, and all that was compiled for it, is there when the clock is read.
 		if _, err := archive.Sync(ctx); err != nil {

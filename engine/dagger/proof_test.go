@@ -66,7 +66,7 @@ func TestPublishWithProof(t *testing.T) {
 	assert.Contains(t, predicate, `"https://github.com/slipway-ci/slipway/engine/dagger"`)
 	assert.Contains(t, predicate, `{"name":"base","uri":"oci://`+plan.Image.Base+`","digest":{"sha256":"bbbb`)
 	assert.Contains(t, predicate, `{"name":"builder","uri":"oci://`+plan.Builder+`","digest":{"sha256":"bbbb`)
-	assert.NotEqual(t, variable(chain, "BEGUN"), variable(publish(), "BEGUN"))
+	assert.NotEqual(t, variable(chain, "STARTED_AT"), variable(publish(), "STARTED_AT"))
 	command := chain.Named("withFile")[0].Args["source"].(daggertest.Chain)
 	assert.Equal(t, [][]string{{"go", "build", "-trimpath", "-buildvcs=false", "-o", "/usr/local/bin/slipway", "./cmd/slipway"}}, execs(command))
 	for _, query := range recorded.Queries() {
