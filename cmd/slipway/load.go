@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/child"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -62,16 +64,13 @@ func (l *loader) run(ctx context.Context, built *engine.Result, out io.Writer) e
 func (l *loader) load(ctx context.Context, img engine.Image, out io.Writer) error {
 	r, w := io.Pipe()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.command, "load")
-	cmd.Stdin = r
-	cmd.Stdout = io.MultiWriter(out, &said)
-	cmd.Stderr = cmd.Stdout
+	printed := io.MultiWriter(out, &said)
 	var group errgroup.Group
 	group.Go(func() error {
 		err := image.WriteDocker(ctx, w, img.Image, l.name)
 		return errors.Join(err, w.CloseWithError(err))
 	})
-	err := cmd.Run()
+	err := child.Command{Args: []string{l.command, "load"}, Env: os.Environ(), Stdin: r, Stdout: printed, Stderr: printed}.Run(ctx)
 	if err != nil {
 		err = fmt.Errorf("%s load: %w: %s: check that its daemon runs", l.command, err, strings.TrimSpace(said.String()))
 	}

@@ -10,14 +10,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/child"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 )
-
-// interruptDelay is how long an interrupted command may take to clean up before it is killed.
-const interruptDelay = 5 * time.Second
 
 // command is a run of the Go command.
 type command struct {
@@ -34,18 +31,13 @@ type command struct {
 // run runs c to its end. What it prints goes to step; the end of it is in the error too, with what mends it where that is
 // known. When ctx is done, c and all that it started are ended.
 func (c command) run(ctx context.Context, step engine.Step) error {
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	cmd.Dir, cmd.Env = c.dir, c.env
 	out := &tail{next: step}
-	cmd.Stdout, cmd.Stderr = out, out // one writer: exec then never calls it from two goroutines
+	cmd := child.Command{Args: c.args, Dir: c.dir, Env: c.env, Stdout: out, Stderr: out}
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
 	}
-	cmd.WaitDelay = interruptDelay
-	endGroup := inGroup(cmd)
-	err := cmd.Run()
+	err := cmd.Run(ctx)
 	if ctx.Err() != nil {
-		endGroup()
 		return fmt.Errorf("%s: %w", c.what, ctx.Err())
 	}
 	if err == nil {

@@ -5,9 +5,10 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/child"
 )
 
 // localEnv are the variables that lead git to another repository than the one that a folder is in. A hook of git's has them.
@@ -28,16 +29,16 @@ func Run(ctx context.Context, dir string, args ...string) (string, error) {
 
 // RunTo is [Run], which prints to out.
 func RunTo(ctx context.Context, out io.Writer, dir string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-C", dir}, args...)...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
+	environ := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(localEnv, name)
 	})
 	// Nothing is to be locked, asked for or downloaded for a look.
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1")
+	environ = append(environ, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1")
 	var stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = out, &stderr
-	err := cmd.Run()
+	err := child.Command{
+		Args: append([]string{"git", "--no-optional-locks", "-C", dir}, args...), Env: environ, Stdout: out, Stderr: &stderr,
+	}.Run(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
