@@ -68,7 +68,7 @@ func TestContextIsDone(t *testing.T) {
 		"a command that cleans up":  `trap "sleep 0.1; echo cleaned; exit 0" TERM; sleep 600 & echo ready; wait`,
 		"one that ignores signals":  `trap "" HUP INT QUIT TERM; echo cleaned; echo ready; exec sleep 600`,
 		"what it left behind":       `(sleep 600 &); echo cleaned; echo ready; sleep 600`,
-		"a background job's":        `trap "" INT; sh -c "trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.01; done"; sleep 600`,
+		"a background job's":        `trap "" INT; trap "echo cleaned; exit 0" TERM; echo ready; while :; do sleep 0.01; done`,
 		"one that reads its input":  `echo cleaned; echo ready; cat; sleep 600`,
 		"one that waits to be read": `echo cleaned; echo ready; cat /dev/zero`,
 	} {
