@@ -57,12 +57,16 @@ type List func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, arg
 // Since says of each image, in their order, whether it could differ from what the same settings give at the revision rev of the
 // git repository that the folder source is in. The revision is one that images were built at. An error that is
 // [pipeline.Faults] says what is wrong with rev or the repository.
-func Since(ctx context.Context, source, rev string, images []Image, list List) ([]Verdict, error) {
-	source, err := filepath.Abs(source)
+func Since(ctx context.Context, source, rev string, images []Image, list List) (_ []Verdict, err error) {
+	if source, err = filepath.Abs(source); err != nil {
+		return nil, err
+	}
+	repository, err := open(ctx, source, rev)
 	if err != nil {
 		return nil, err
 	}
-	t, err := openTree(ctx, source, rev)
+	defer func() { err = errors.Join(err, repository.Close()) }()
+	t, err := openTree(ctx, source, repository, rev)
 	if err != nil {
 		return nil, err
 	}

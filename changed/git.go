@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -25,51 +24,65 @@ import (
 // field is what faults call the revision.
 const field = "changed-since"
 
-// repository is a folder in a work tree, at one commit.
+// repository is a directory in a work tree, at one commit.
 type repository struct {
+	*gitcommand.Repository
 	dir    string
 	commit string // its full hash
+	// submodules are those that its files are of.
+	submodules []*repository
 }
 
-// open finds the commit that rev names in the repository that dir is in. What is wrong with either is [pipeline.Faults].
+// Close closes the repository and its submodules.
+func (r *repository) Close() error {
+	err := r.Repository.Close()
+	for _, sub := range r.submodules {
+		err = errors.Join(err, sub.Close())
+	}
+	return err
+}
+
+// open finds the commit that rev names in the repository that dir is in. What is wrong with either is [pipeline.Faults]. The caller
+// closes the repository.
 func open(ctx context.Context, dir, rev string) (*repository, error) {
 	fault := func(problem, remedy string) error {
 		return pipeline.Faults{{Field: field, Value: rev, Problem: problem, Remedy: remedy}}
 	}
-	inside, err := gitcommand.Run(ctx, dir, "rev-parse", "--is-inside-work-tree")
-	failed := (*gitcommand.Error)(nil)
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, fault("there is no git command on the PATH", "install git, or build all images")
-	case errors.As(err, &failed) && failed.Advice() != "":
-		return nil, fault(err.Error(), failed.Advice())
-	case errors.As(err, &failed):
-		return nil, fault(err.Error(), "run in the work tree of a git repository, or build all images")
-	case err != nil:
-		return nil, err
-	case strings.TrimSpace(inside) != "true":
-		return nil, fault(dir+" is not in a work tree", "run in the work tree of a git repository, or build all images")
+	git, err := gitcommand.Open(ctx, dir)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fault(gitcommand.Explain(err, "build all images"))
 	}
+	commit, err := findCommit(ctx, git, rev, fault)
+	if err != nil {
+		return nil, errors.Join(err, git.Close())
+	}
+	return &repository{Repository: git, dir: dir, commit: commit}, nil
+}
 
+// findCommit is the hash of the commit that rev names.
+func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, fault func(problem, remedy string) error) (string, error) {
 	// What begins with a dash is an option, and with a caret all that is not in a revision.
 	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
-		return nil, fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
+		return "", fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
 	}
-	object, err := gitcommand.Run(ctx, dir, "rev-parse", "--verify", "--quiet", rev)
+	object, err := git.Run(ctx, "rev-parse", "--verify", "--quiet", rev)
 	if err == nil { // peeled in a second step, for rev may end in a text to search for
-		object, err = gitcommand.Run(ctx, dir, "rev-parse", "--verify", "--quiet", strings.TrimSpace(object)+"^{commit}")
+		object, err = git.Run(ctx, "rev-parse", "--verify", "--quiet", strings.TrimSpace(object)+"^{commit}")
 	}
 	if err == nil {
-		return &repository{dir, strings.TrimSpace(object)}, nil
+		return strings.TrimSpace(object), nil
 	}
-	if !errors.As(err, &failed) {
-		return nil, err
+	if !errors.As(err, new(*gitcommand.Error)) {
+		return "", err
 	}
-	if shallow, err := gitcommand.Run(ctx, dir, "rev-parse", "--is-shallow-repository"); err == nil && strings.TrimSpace(shallow) == "true" {
-		return nil, fault("no such revision in this clone, which is shallow",
+	if shallow, err := git.Run(ctx, "rev-parse", "--is-shallow-repository"); err == nil && strings.TrimSpace(shallow) == "true" {
+		return "", fault("no such revision in this clone, which is shallow",
 			"fetch all of it: git fetch --unshallow, or fetch-depth: 0 for actions/checkout, or GIT_DEPTH: 0 in GitLab")
 	}
-	return nil, fault("no such revision in this repository", "name a commit, tag or branch that git log knows; git fetch brings those of the remote")
+	return "", fault("no such revision in this repository", "name a commit, tag or branch that git log knows; git fetch brings those of the remote")
 }
 
 // entry is a file as a commit has it.
@@ -115,7 +128,7 @@ func (e entry) sameFile(ctx context.Context, at string) (bool, error) {
 	if _, err := io.Copy(now, f); err != nil {
 		return false, err
 	}
-	err = gitcommand.RunTo(ctx, checkedOut, e.in.dir, "cat-file", "--filters", e.in.commit+":./"+e.name)
+	err = e.in.RunTo(ctx, checkedOut, "cat-file", "--filters", e.in.commit+":./"+e.name)
 	return err == nil && bytes.Equal(now.Sum(nil), checkedOut.Sum(nil)), nil
 }
 
@@ -128,7 +141,7 @@ const (
 // files are all files of the commit that are in the folder, by their names relative to it. Those of submodules that are checked
 // out are among them; one that is not, or whose commit is not at hand, is an entry itself.
 func (r *repository) files(ctx context.Context) (map[string]entry, error) {
-	out, err := gitcommand.Run(ctx, r.dir, "ls-tree", "-r", "-z", r.commit)
+	out, err := r.Run(ctx, "ls-tree", "-r", "-z", r.commit)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", r.commit, err)
 	}
@@ -142,10 +155,16 @@ func (r *repository) files(ctx context.Context) (map[string]entry, error) {
 			files[name] = e
 			continue
 		}
-		sub := &repository{filepath.Join(r.dir, filepath.FromSlash(name)), e.hash}
-		if _, err := os.Lstat(filepath.Join(sub.dir, ".git")); err != nil {
-			continue // its folder is one of this repository
+		dir := filepath.Join(r.dir, filepath.FromSlash(name))
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err != nil {
+			continue // its directory is one of this repository
 		}
+		git, err := gitcommand.Open(ctx, dir)
+		if err != nil {
+			continue
+		}
+		sub := &repository{Repository: git, dir: dir, commit: e.hash}
+		r.submodules = append(r.submodules, sub)
 		below, err := sub.files(ctx)
 		if err != nil {
 			continue
@@ -164,13 +183,13 @@ const attributes = ".gitattributes"
 
 // attributesAbove says how the files of that name are different which are above the source, and mean it too.
 func (r *repository) attributesAbove(ctx context.Context) (string, error) {
-	up, err := gitcommand.Run(ctx, r.dir, "rev-parse", "--show-cdup")
+	up, err := r.Run(ctx, "rev-parse", "--show-cdup")
 	if err != nil {
 		return "", err
 	}
 	for up = strings.TrimSpace(up); up != ""; up = strings.TrimPrefix(up, "../") {
 		name := up + attributes
-		hash, err := gitcommand.Run(ctx, r.dir, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
+		hash, err := r.Run(ctx, "rev-parse", "--verify", "--quiet", r.commit+":./"+name)
 		same, fileErr := entry{hash: strings.TrimSpace(hash), in: r, name: name}.sameFile(ctx, filepath.Join(r.dir, name))
 		if !same && (err == nil || !errors.Is(fileErr, fs.ErrNotExist)) {
 			return name + " changed", nil

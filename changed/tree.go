@@ -32,11 +32,7 @@ type tree struct {
 	all                 *string
 }
 
-func openTree(ctx context.Context, source, rev string) (*tree, error) {
-	repository, err := open(ctx, source, rev)
-	if err != nil {
-		return nil, err
-	}
+func openTree(ctx context.Context, source string, repository *repository, rev string) (*tree, error) {
 	was, err := repository.files(ctx)
 	if err != nil {
 		return nil, err

@@ -23,8 +23,10 @@ type Git struct {
 	// Commit is the hash of HEAD, ShortCommit its first seven digits.
 	Commit      string `json:"commit"`
 	ShortCommit string `json:"shortCommit"`
-	// Tag is the tag of HEAD, the highest version if there are several; empty if there is none.
+	// Tag is the tag of HEAD, of several the highest version by SemVer; empty if there is none.
 	Tag string `json:"tag,omitempty"`
+	// Describe is what git describe --tags --always --dirty prints; empty where no template names it.
+	Describe string `json:"describe,omitempty"`
 	// Branch is empty where HEAD is on none.
 	Branch string `json:"branch,omitempty"`
 	// Date is that of the commit, as in 2026-01-31T12:00:00Z, Timestamp the same in seconds since 1970.
@@ -69,7 +71,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 	names["Env"] = f.Env
 	if f.Git != (Git{}) {
 		names["Git"] = map[string]any{
-			"Commit": f.Git.Commit, "ShortCommit": f.Git.ShortCommit, "Tag": f.Git.Tag, "Branch": f.Git.Branch,
+			"Commit": f.Git.Commit, "ShortCommit": f.Git.ShortCommit, "Tag": f.Git.Tag, "Describe": f.Git.Describe, "Branch": f.Git.Branch,
 			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
 		}
 	}
@@ -88,7 +90,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 		case strings.Contains(text, ".Env"):
 			return "", fault(err, "set the variable, or write another name")
 		}
-		return "", fault(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
+		return "", fault(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
 	}
 	return b.String(), nil
 }

@@ -45,7 +45,7 @@ func TestTemplates(t *testing.T) {
 }
 
 func TestTemplateFaults(t *testing.T) {
-	known := "the names are .Name, .Env.VARIABLE, .Git.Tag, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, " +
+	known := "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, " +
 		"and for ldflags and stamps .Platform, .OS and .Arch"
 	for name, c := range map[string]struct {
 		config pipeline.Config

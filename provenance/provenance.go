@@ -154,6 +154,9 @@ func (b Build) Predicate(base Image) (Predicate, error) {
 	if b.CI != (CI{}) {
 		internal["ci"] = b.CI
 	}
+	if git := b.Config.Facts.Git; git != (pipeline.Git{}) {
+		internal["git"] = git
+	}
 	builder := Builder{ID: BuilderPrefix + b.Engine}
 	if b.Version != "" {
 		builder.Version = map[string]string{"slipway": b.Version}
@@ -178,13 +181,13 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// parameters are the settings that the user made, by the names of their variables.
+// parameters are the settings that the user made, by the names of their variables. A field without one is no setting.
 func parameters(config pipeline.Config) map[string]any {
 	made := map[string]any{}
 	v := reflect.ValueOf(config)
 	for i := range v.NumField() {
-		if !v.Field(i).IsZero() {
-			variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
+		variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
+		if variable != "" && !v.Field(i).IsZero() {
 			made[variable] = v.Field(i).Interface()
 		}
 	}

@@ -42,6 +42,7 @@ func predicateJSON(t *testing.T, b provenance.Build, base provenance.Image) map[
 
 func TestPredicate(t *testing.T) {
 	config := pipeline.Config{Runtime: "alpine", Stamps: []string{"main.version=v1"}, TZData: true}
+	config.Facts = pipeline.Facts{Git: pipeline.Git{Commit: hash, ShortCommit: hash[:7], Tag: "v1"}, Env: map[string]string{"COSIGN_PASSWORD": "SECRET"}}
 	got := predicateJSON(t, provenance.Build{
 		Plan: plan(t, config), Config: config, Engine: "host", Version: "v1.2.3",
 		Source:  provenance.Source{Repository: "https://example.com/r", Revision: hash},
@@ -49,6 +50,7 @@ func TestPredicate(t *testing.T) {
 		Started: time.Unix(1, 5).In(time.FixedZone("x", 3600)), Finished: time.Unix(2, 0),
 	}, provenance.Image{Name: "docker.io/library/alpine:3.23.5", Digest: "sha256:" + strings.Repeat("a", 64)})
 	definition := got["buildDefinition"].(map[string]any)
+	assert.Equal(t, map[string]any{"commit": hash, "shortCommit": hash[:7], "tag": "v1", "date": "", "timestamp": ""}, got["buildDefinition"].(map[string]any)["internalParameters"].(map[string]any)["git"])
 	assert.Equal(t, map[string]any{"SLIPWAY_RUNTIME": "alpine", "SLIPWAY_STAMPS": []any{"main.version=v1"}, "SLIPWAY_TZDATA": true}, definition["externalParameters"])
 	assert.Equal(t, []any{
 		map[string]any{"name": "source", "uri": "git+https://example.com/r", "digest": map[string]any{"gitCommit": hash}},
@@ -134,7 +136,13 @@ func TestReadSource(t *testing.T) {
 	}
 	dir := t.TempDir()
 	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(dir))
-	assert.Empty(t, provenance.ReadSource(t.Context(), dir), "no repository")
+	read := func(dir string) provenance.Source {
+		t.Helper()
+		source, err := provenance.ReadSource(t.Context(), dir, func(name string) bool { return name == "dist/own.tar" })
+		require.NoError(t, err)
+		return source
+	}
+	assert.Empty(t, read(dir), "no repository")
 	git := func(args ...string) string {
 		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=n", "-c", "user.email=e@example.com"}, args...)...)
 		out, err := cmd.CombinedOutput()
@@ -142,14 +150,14 @@ func TestReadSource(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	git("init", "-q")
-	assert.Empty(t, provenance.ReadSource(t.Context(), dir), "no commit")
+	assert.Empty(t, read(dir), "no commit")
 	file := filepath.Join(dir, "sub", "f")
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 	require.NoError(t, os.WriteFile(file, []byte("1"), 0o644))
 	git("add", ".")
 	git("commit", "-qm", "c")
 	head := git("rev-parse", "HEAD")
-	assert.Equal(t, provenance.Source{Revision: head}, provenance.ReadSource(t.Context(), filepath.Dir(file)))
+	assert.Equal(t, provenance.Source{Revision: head}, read(filepath.Dir(file)))
 
 	for remote, want := range map[string]string{
 		"https://user:s3cret@example.com/o/r.git?token=x": "https://example.com/o/r.git",
@@ -159,13 +167,20 @@ func TestReadSource(t *testing.T) {
 		"../beside":                                       "",
 	} {
 		git("config", "remote.origin.url", remote)
-		assert.Equal(t, provenance.Source{Repository: want, Revision: head}, provenance.ReadSource(t.Context(), dir), remote)
+		assert.Equal(t, provenance.Source{Repository: want, Revision: head}, read(dir), remote)
 	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dist"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "dist", "own.tar"), nil, 0o644))
+	assert.False(t, read(dir).Modified, "what Slipway wrote")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "new"), nil, 0o644))
-	assert.True(t, provenance.ReadSource(t.Context(), dir).Modified, "a new file")
-	assert.False(t, provenance.ReadSource(t.Context(), filepath.Dir(file)).Modified, "beside the source")
+	assert.True(t, read(dir).Modified, "a new file")
+	assert.False(t, read(filepath.Dir(file)).Modified, "beside the source")
 	require.NoError(t, os.WriteFile(file, []byte("2"), 0o644))
-	assert.True(t, provenance.ReadSource(t.Context(), filepath.Dir(file)).Modified, "a changed file")
+	assert.True(t, read(filepath.Dir(file)).Modified, "a changed file")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".git", "config"), []byte("not a configuration"), 0o644))
+	_, err := provenance.ReadSource(t.Context(), dir, nil)
+	assert.ErrorContains(t, err, "reading the git repository of ")
 }
 
 // A modified tree is not the commit, and what CI says of that commit does not stand in for it.

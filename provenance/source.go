@@ -2,8 +2,10 @@ package provenance
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/gitcommand"
@@ -28,31 +30,26 @@ func (s Source) orElse(other Source) Source {
 	return s
 }
 
-// ReadSource asks git about the folder dir. Git's files could be read without it, but for whether the tree was modified,
-// and a commit that is not what was built must not be named as if it were. Without git or a repository, nothing is known.
-func ReadSource(ctx context.Context, dir string) Source {
-	git := func(args ...string) string {
-		out, err := gitcommand.Run(ctx, dir, args...)
-		if err != nil {
-			return ""
-		}
-		return strings.TrimSpace(out)
+// ReadSource asks git about the directory dir. own reports whether an untracked file, relative to dir, is no part of the source. Where
+// there is no repository, or no commit, nothing is known. An error says why a repository cannot be read.
+//
+// Git's files could be read without it, but for whether the tree was modified, and a commit that is not what was built must not be
+// named as if it were.
+func ReadSource(ctx context.Context, dir string, own func(name string) bool) (s Source, err error) {
+	r, err := gitcommand.Open(ctx, dir)
+	if errors.Is(err, gitcommand.ErrNoRepository) {
+		return Source{}, nil
 	}
-	// One call for commit and state. The lines that begin with # are headers, all others are changes.
-	status := git("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".")
-	var s Source
-	for line := range strings.Lines(status) {
-		if oid, found := strings.CutPrefix(line, "# branch.oid "); found {
-			s.Revision = strings.TrimSpace(oid)
-		} else if !strings.HasPrefix(line, "#") {
-			s.Modified = true
-		}
+	if err != nil {
+		return Source{}, err
 	}
-	if !commit.MatchString(s.Revision) { // "(initial)", or no repository
-		return Source{}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	status, err := r.Status(ctx)
+	if err != nil || !commit.MatchString(status.Commit) {
+		return Source{}, err
 	}
-	s.Repository = cleanURL(git("config", "--get", "remote.origin.url"))
-	return s
+	modified := status.Modified || slices.ContainsFunc(status.Untracked, func(name string) bool { return !own(name) })
+	return Source{Repository: cleanURL(r.Origin()), Revision: status.Commit, Modified: modified}, nil
 }
 
 var (

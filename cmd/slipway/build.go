@@ -87,7 +87,7 @@ output.`,
 			}
 			jobs, err := a.pushed(c.Context(), dir, names)
 			if err == nil && a.Provenance {
-				go a.source(c.Context(), dir) // git takes as long as a build without changes
+				go func() { _, _ = a.source(c.Context(), dir) }() // git takes as long as a build without changes
 			}
 			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.pushFrom(dir))
 		},
@@ -413,7 +413,7 @@ func (a *app) write(j *job, images int) (deliver, error) {
 	case named && slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, form): // as skopeo has it, and --base
 		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Remedy: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
 	case output == "":
-		output = filepath.Join("dist", plan.Name+".tar")
+		output = filepath.Join(defaultOutput, plan.Name+".tar")
 	case images > 1 && strings.HasSuffix(output, ".tar"):
 		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
 	}

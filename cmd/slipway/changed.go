@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/slipway-ci/slipway/changed"
@@ -20,7 +21,10 @@ func (a *app) changed(
 	if a.ChangedSince == "" {
 		return jobs, delivers, nil
 	}
-	before := a.settingsAt(ctx, dir)
+	before, err := a.settingsAt(ctx, dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	images := make([]changed.Image, len(jobs))
 	for i, j := range jobs {
 		images[i] = changed.Image{
@@ -46,17 +50,23 @@ func (a *app) changed(
 	return in, to, nil
 }
 
-// settingsAt finds slipway.yaml as it was; nil if it was not there, or not as it should be.
-func (a *app) settingsAt(ctx context.Context, dir string) *project.Project {
-	text, err := gitcommand.Run(ctx, dir, "show", "--end-of-options", a.ChangedSince+":./"+project.File)
+// settingsAt finds slipway.yaml as it was; nil if it was not there, or not as it should be. What is wrong with the repository or the
+// revision, changed.Since reports.
+func (a *app) settingsAt(ctx context.Context, dir string) (_ *project.Project, err error) {
+	r, err := gitcommand.Open(ctx, dir)
 	if err != nil {
-		return nil
+		return nil, ctx.Err()
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	text, err := r.Run(ctx, "cat-file", "blob", "--end-of-options", a.ChangedSince+":./"+project.File)
+	if err != nil {
+		return nil, ctx.Err()
 	}
 	before, err := project.Parse([]byte(text))
 	if err != nil {
-		return nil
+		return nil, nil //nolint:nilerr // such a file counts as absent
 	}
-	return before
+	return before, nil
 }
 
 // otherSettings says why the settings of an image are not what they were; empty where they are.

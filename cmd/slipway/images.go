@@ -8,11 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/pipeline/environ"
 	"github.com/slipway-ci/slipway/project"
@@ -72,6 +69,9 @@ func (a *app) given(key string) bool {
 	return a.variable(variable) != ""
 }
 
+// auto is the value of --revision that takes the commit from git.
+const auto = "auto"
+
 // resolver decides what building the images of a source means.
 type resolver func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error)
 
@@ -120,8 +120,9 @@ func (a *app) decide(
 		}
 	}
 	facts := pipeline.Facts{Env: variables(a.environ)}
-	if pipeline.NeedsGit(texts...) {
-		if facts.Git, err = readGit(ctx, dir); err != nil {
+	revision := ""
+	if slices.ContainsFunc(jobs, func(j *job) bool { return j.settings.Revision == auto }) || pipeline.NeedsGit(texts...) {
+		if facts.Git, revision, err = a.readGit(ctx, dir, texts); err != nil {
 			return nil, err
 		}
 	}
@@ -129,10 +130,8 @@ func (a *app) decide(
 	for i, j := range jobs {
 		config := &j.settings.Config
 		config.Facts = facts
-		if config.Revision == "auto" {
-			if config.Revision, err = headRevision(ctx, dir); err != nil {
-				return nil, err
-			}
+		if config.Revision == auto {
+			config.Revision = revision
 		}
 		configs[i] = *config
 	}
@@ -266,56 +265,4 @@ func variables(environ []string) map[string]string {
 		all[name] = value
 	}
 	return all
-}
-
-// git asks git about the repository that dir is in, for a setting that needs one.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	out, err := gitcommand.Run(ctx, dir, args...)
-	if err != nil {
-		return "", pipeline.Faults{{Field: "git", Problem: err.Error(), Remedy: "--revision auto and templates with .Git need a git repository with a commit"}}
-	}
-	return strings.TrimSpace(out), nil
-}
-
-// headRevision is the commit of dir. A work tree that differs from it is marked: the image is not what the commit holds.
-func headRevision(ctx context.Context, dir string) (string, error) {
-	commit, err := git(ctx, dir, "rev-parse", "HEAD")
-	if err != nil {
-		return "", err
-	}
-	changes, err := git(ctx, dir, "status", "--porcelain", "--", ".")
-	if err != nil {
-		return "", err
-	}
-	if changes != "" {
-		commit += "-dirty"
-	}
-	return commit, nil
-}
-
-// readGit finds out what templates may name.
-func readGit(ctx context.Context, dir string) (g pipeline.Git, err error) {
-	ask := func(args ...string) string {
-		said := ""
-		if err == nil {
-			said, err = git(ctx, dir, args...)
-		}
-		return said
-	}
-	lines := strings.Split(ask("-c", "log.showSignature=false", "log", "-1", "--format=%H%n%ct"), "\n")
-	tags := ask("tag", "--points-at", "HEAD", "--sort=-version:refname")
-	branch := ask("branch", "--show-current")
-	changes := ask("status", "--porcelain", "--", ".")
-	if err != nil {
-		return g, err
-	}
-	seconds, err := strconv.ParseInt(lines[1], 10, 64)
-	if err != nil {
-		return g, fmt.Errorf("the time that git gives for %s: %w", lines[0], err)
-	}
-	tag, _, _ := strings.Cut(tags, "\n")
-	return pipeline.Git{
-		Commit: lines[0], ShortCommit: lines[0][:7], Timestamp: lines[1], Date: time.Unix(seconds, 0).UTC().Format(time.RFC3339),
-		Tag: tag, Branch: branch, Dirty: changes != "",
-	}, nil
 }

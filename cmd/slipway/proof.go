@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -144,7 +145,7 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 	}
 	build := provenance.Build{
 		Plan: d.job.plan, Config: d.job.settings.Config, Engine: p.app.engineKind(), Version: versionText(),
-		Source: p.app.source(ctx, p.dir), CI: provenance.ReadCI(p.app.environ),
+		Source: p.app.sourceOf(ctx, p.dir, d.display), CI: provenance.ReadCI(p.app.environ),
 		Started: p.begun, Finished: time.Now(),
 	}
 	if build.Engine == "dagger" {
@@ -154,9 +155,21 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 }
 
 // source is what git says of the source in dir, which is asked once for all images.
-func (a *app) source(ctx context.Context, dir string) provenance.Source {
-	a.sourceOnce.Do(func() { a.sourceRead = provenance.ReadSource(ctx, dir) })
-	return a.sourceRead
+func (a *app) source(ctx context.Context, dir string) (provenance.Source, error) {
+	a.sourceOnce.Do(func() { a.sourceRead, a.sourceErr = provenance.ReadSource(ctx, dir, a.own(dir)) })
+	return a.sourceRead, a.sourceErr
+}
+
+// sourceOf is source for a provenance, which names none where git refuses to read the repository: display warns of that once.
+func (a *app) sourceOf(ctx context.Context, dir string, display *progress.Display) provenance.Source {
+	source, err := a.source(ctx, dir)
+	if err != nil && ctx.Err() == nil {
+		a.sourceWarned.Do(func() {
+			problem, remedy := gitcommand.Explain(err, "publish with --provenance=false")
+			display.Warn("the provenance does not say what commit the source is of: " + problem + ": " + remedy)
+		})
+	}
+	return source
 }
 
 // attach puts the proof beside the image, before any tag leads to it.

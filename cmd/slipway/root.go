@@ -22,9 +22,10 @@ type app struct {
 	stdout, stderr io.Writer
 	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
 	environment error
-	// sourceRead is what method source found.
-	sourceOnce sync.Once
-	sourceRead provenance.Source
+	// sourceRead and sourceErr are what method source found.
+	sourceOnce, sourceWarned sync.Once
+	sourceRead               provenance.Source
+	sourceErr                error
 }
 
 func newRoot(environ []string, stdout, stderr io.Writer) *cobra.Command {

@@ -1,43 +1,48 @@
-// Package gitcommand asks git about the repository that a folder is in.
+// Package gitcommand reads the git repository that a directory is in, and runs nothing that the repository says.
+//
+// A repository's configuration can name programs in many places (filters, core.fsmonitor, hooks, an embedded repository with a
+// configuration of its own), and a source may bring a repository. So git never reads that configuration: [Open] makes a git
+// directory of its own, with a configuration that holds formats and conversions alone, which lends the repository's objects,
+// references and index. The user's and the machine's configuration count as ever: filters that they define are run.
 package gitcommand
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/child"
+	"github.com/slipway-ci/slipway/internal/goenv"
 )
 
-// localEnv are the variables that lead git to another repository than the one that a folder is in. A hook of git's has them.
-// Source: git rev-parse --local-env-vars. What configures git, such as a safe.directory or a key for ssh, is the caller's to say.
-var localEnv = []string{
-	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-	"GIT_PREFIX", "GIT_NAMESPACE", "GIT_CONFIG", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
-	"GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_INTERNAL_SUPER_PREFIX",
+// passed are the variables by which a user configures git, besides those that any program gets. What leads git to another
+// repository than the one that a directory is in, as the variables of a hook do, is not among them.
+var passed = []string{
+	"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_*", "GIT_CONFIG_VALUE_*",
+	"GIT_CONFIG_PARAMETERS", "GIT_ATTR_NOSYSTEM", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "SUDO_UID",
 }
 
-// Run runs a command that only reads, in the repository that the folder dir is in, and returns what it prints. What git itself says
-// is wrong is an [Error].
-func Run(ctx context.Context, dir string, args ...string) (string, error) {
-	var out strings.Builder
-	err := RunTo(ctx, &out, dir, args...)
-	return out.String(), err
+// fixed is the rest of the environment. Nothing is locked, asked for or downloaded, and a commit is what its hash says.
+var fixed = []string{
+	"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "GIT_LFS_SKIP_SMUDGE=1",
+	"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=" + os.DevNull,
 }
 
-// RunTo is [Run], which prints to out.
-func RunTo(ctx context.Context, out io.Writer, dir string, args ...string) error {
-	environ := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(localEnv, name)
-	})
-	// Nothing is to be locked, asked for or downloaded for a look.
-	environ = append(environ, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1")
+// overrides turn off what even the user's own configuration must not do: programs of a relative name would be the source's.
+var overrides = []string{
+	"--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "protocol.allow=never", "-c", "safe.bareRepository=explicit",
+}
+
+// run runs git in dir with more variables than those of every run.
+func run(ctx context.Context, out io.Writer, dir string, env, args []string) error {
 	var stderr strings.Builder
 	err := child.Command{
-		Args: append([]string{"git", "--no-optional-locks", "-C", dir}, args...), Env: environ, Stdout: out, Stderr: &stderr,
+		Args: slices.Concat([]string{"git"}, overrides, args), Dir: dir, Env: slices.Concat(goenv.Child(os.Environ(), passed...), fixed, env),
+		Stdout: out, Stderr: &stderr,
 	}.Run(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -64,11 +69,24 @@ func (e *Error) Error() string {
 	return line
 }
 
-// Advice is the command that git says mends it, if it says so.
-func (e *Error) Advice() string {
+// advice is the command that git names as the remedy, empty where it names none.
+func (e *Error) advice() string {
 	lines := strings.Split(strings.TrimSpace(e.stderr), "\n")
 	if last := strings.TrimSpace(lines[len(lines)-1]); strings.HasPrefix(last, "git config ") {
 		return last
 	}
 	return ""
+}
+
+// Explain says what an error of [Open] means, and what to do: git's own advice where it has some, else something that leads to a
+// repository, or the alternative.
+func Explain(err error, alternative string) (problem, remedy string) {
+	failed := (*Error)(nil)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "there is no git command on the PATH", "install git, or " + alternative
+	case errors.As(err, &failed) && failed.advice() != "":
+		return failed.Error(), failed.advice()
+	}
+	return err.Error(), "run in the work tree of a git repository, or " + alternative
 }

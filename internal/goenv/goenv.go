@@ -15,19 +15,14 @@ import (
 // finding are the variables that tell the Go command where modules come from, on any machine.
 var finding = []string{"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS"}
 
-// local are those that mean something on this machine alone: logins, the network, and where tools and caches are.
+// local are those that mean something on this machine alone: logins, the network, and where caches are.
 var local = []string{
 	"GOAUTH", "NETRC",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 	"SSL_CERT_FILE", "SSL_CERT_DIR",
-	"GOMODCACHE", "GOCACHE", "GOPATH",
-	"PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",
-	// Windows finds its system libraries and the user's folders by these.
-	"SystemRoot", "SystemDrive", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "PATHEXT", "ComSpec",
+	"GOMODCACHE", "GOCACHE", "GOPATH", "SSH_AUTH_SOCK",
+	"GIT_*", // the Go command fetches private modules with git
 }
-
-// passedPrefix are git's variables: the Go command fetches private modules with it.
-const passedPrefix = "GIT_"
 
 // stored are the settings that count when a user keeps them with go env -w; a plan turns the rest off.
 var stored = append([]string{"GOAUTH", "GOMODCACHE", "GOCACHE", "GOPATH"}, finding...)
@@ -35,14 +30,14 @@ var stored = append([]string{"GOAUTH", "GOMODCACHE", "GOCACHE", "GOPATH"}, findi
 // Caller is the part of environ that reaches the Go command on this machine, with what go env -w stored where environ does
 // not say.
 func Caller(environ []string) map[string]string {
-	passed := append(slices.Clone(finding), local...)
 	env := map[string]string{}
+	for _, kv := range Child(environ, slices.Concat(finding, local)...) {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
 	var goenv string
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if slices.Contains(passed, name) || strings.HasPrefix(name, passedPrefix) || runtime.GOOS == "windows" && containsFold(passed, name) {
-			env[name] = value
-		}
 		if name == "GOENV" {
 			goenv = value
 		}
@@ -82,10 +77,6 @@ func Netrc(environ []string) (string, error) {
 		return "", nil
 	}
 	return string(content), err
-}
-
-func containsFold(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // ModuleCache is the folder of the caller's module cache, as the Go command finds it; empty where there is none to find.

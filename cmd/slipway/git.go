@@ -1,0 +1,119 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/semver"
+
+	"github.com/slipway-ci/slipway/internal/gitcommand"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// readGit reads what settings need to know of the commit that the source in dir is at: what the texts name, if one of them names
+// something, and the value of --revision auto.
+func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts pipeline.Git, revision string, err error) {
+	fault := func(problem, remedy string) error {
+		return pipeline.Faults{{Field: "git", Problem: problem, Remedy: remedy}}
+	}
+	r, err := gitcommand.Open(ctx, dir)
+	switch {
+	case ctx.Err() != nil:
+		return facts, "", ctx.Err()
+	case err != nil:
+		return facts, "", fault(gitcommand.Explain(err, "leave out --revision auto and templates with .Git"))
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	status, err := r.Status(ctx)
+	switch {
+	case err != nil:
+		return facts, "", fmt.Errorf("asking git for the state of the source: %w", err)
+	case status.Commit == "":
+		return facts, "", fault("there is no commit yet", "make one, or leave out --revision auto and templates with .Git")
+	}
+	dirty := a.dirty(dir, status)
+	// A source that differs is marked: the image is not what the commit holds.
+	if revision = status.Commit; dirty {
+		revision += "-dirty"
+	}
+	if !pipeline.NeedsGit(texts...) {
+		return facts, revision, nil
+	}
+	facts = pipeline.Git{Commit: status.Commit, ShortCommit: status.Commit[:7], Branch: status.Branch, Dirty: dirty}
+	if err := readCommit(ctx, r, &facts); err != nil {
+		return facts, "", err
+	}
+	if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "Describe") }) {
+		facts.Describe, err = describeHead(ctx, r)
+	}
+	return facts, revision, err
+}
+
+// readCommit adds when the commit was made, and its tag.
+func readCommit(ctx context.Context, r *gitcommand.Repository, facts *pipeline.Git) error {
+	made, err1 := r.Run(ctx, "rev-list", "--timestamp", "--max-count=1", facts.Commit)
+	tags, err2 := r.Run(ctx, "for-each-ref", "--points-at="+facts.Commit, "--sort=-version:refname", "--format=%(refname:strip=2)", "refs/tags")
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("asking git about %s: %w", facts.Commit, err)
+	}
+	facts.Timestamp, _, _ = strings.Cut(made, " ")
+	seconds, err := strconv.ParseInt(facts.Timestamp, 10, 64)
+	if err != nil {
+		return fmt.Errorf("reading the time that git gives for %s: %w", facts.Commit, err)
+	}
+	facts.Date = time.Unix(seconds, 0).UTC().Format(time.RFC3339)
+	facts.Tag = newestTag(strings.Fields(tags), r.Prefix())
+	return nil
+}
+
+// describeHead is what git describe --tags --always --dirty prints. With --dirty, git would start itself in submodules.
+func describeHead(ctx context.Context, r *gitcommand.Repository) (string, error) {
+	name, err1 := r.Run(ctx, "describe", "--tags", "--always", "HEAD")
+	modified, err2 := r.Modified(ctx)
+	if err := errors.Join(err1, err2); err != nil {
+		return "", fmt.Errorf("asking git for a description of the commit: %w", err)
+	}
+	name = strings.TrimSpace(name)
+	if modified {
+		name += "-dirty"
+	}
+	return name, nil
+}
+
+// newestTag is the tag that says most about a source in the directory prefix of a repository: of the versions of the directory, as
+// api/v1.2.3 is one of api/, or else of those without a directory, or else of any, the highest by SemVer. Without a version it is
+// the first of tags.
+func newestTag(tags []string, prefix string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return slices.MinFunc(tags, func(a, b string) int { // the first of equal ones
+		classA, versionA := classify(a, prefix)
+		classB, versionB := classify(b, prefix)
+		return cmp.Or(cmp.Compare(classA, classB), semver.Compare(versionB, versionA), cmp.Compare(len(versionB), len(versionA)))
+	})
+}
+
+// classify says how much a tag says, from 0 on, and which version it names.
+func classify(tag, prefix string) (class int, version string) {
+	i := strings.LastIndex(tag, "/") + 1
+	dir, version := tag[:i], tag[i:]
+	if !strings.HasPrefix(version, "v") {
+		version = "v" + version
+	}
+	switch {
+	case !semver.IsValid(version):
+		return 3, ""
+	case dir == prefix:
+		return 0, version
+	case dir == "":
+		return 1, version
+	}
+	return 2, version
+}
