@@ -49,20 +49,10 @@ func (t tree) read(name string) []byte {
 // findWorkset finds what is in charge of the folder dir: the nearest go.work at or above it within the source, else the
 // nearest go.mod. It is nil where there is neither, or where one has a fault.
 func (t tree) findWorkset(dir string) *workset {
-	nearest := func(file string) (string, bool) {
-		for at := dir; ; at = path.Dir(at) {
-			if t.exists(path.Join(at, file)) {
-				return at, true
-			}
-			if at == "." {
-				return "", false
-			}
-		}
-	}
-	if at, ok := nearest("go.work"); ok {
+	if at, ok := t.nearest(dir, "go.work"); ok {
 		return t.readWork(at)
 	}
-	at, ok := nearest("go.mod")
+	at, ok := t.nearest(dir, "go.mod")
 	if !ok {
 		return nil
 	}
@@ -71,6 +61,18 @@ func (t tree) findWorkset(dir string) *workset {
 		return nil
 	}
 	return t.withVendor(&workset{dir: at, modules: []gomod{mod}})
+}
+
+// nearest is the first directory that has the file, from dir upwards.
+func (t tree) nearest(dir, file string) (string, bool) {
+	for ; ; dir = path.Dir(dir) {
+		if t.exists(path.Join(dir, file)) {
+			return dir, true
+		}
+		if dir == "." {
+			return "", false
+		}
+	}
 }
 
 func (t tree) readWork(dir string) *workset {
@@ -118,11 +120,28 @@ func (t tree) readMod(dir string) (gomod, bool) {
 	return gomod{dir, file}, true
 }
 
-// withVendor sets whether the Go command would use a vendor folder: since go 1.14 it does if there is one.
-// Source: https://go.dev/ref/mod#vendoring
+// withVendor sets whether the Go command would use a vendor directory: it does if there is one that go mod vendor made for the
+// module, or go work vendor for the workspace, and a go line of 1.14 or newer.
+// Sources: https://go.dev/ref/mod#vendoring; setDefaultBuildMod of cmd/go/internal/modload
 func (t tree) withVendor(b *workset) *workset {
-	b.vendor = t.exists(path.Join(b.dir, "vendor", "modules.txt"))
+	list := path.Join(b.dir, "vendor", "modules.txt")
+	_, goLine, _ := b.goLines()
+	if goLine == nil || compareGo(goLine.Version, "1.14") < 0 || !t.exists(list) {
+		return b
+	}
+	first, _, _ := strings.Cut(string(t.read(list)), "\n")
+	notes, _ := strings.CutPrefix(first, "## ")
+	ofWorkspace := slices.ContainsFunc(strings.Split(notes, ";"), func(note string) bool { return strings.TrimSpace(note) == "workspace" })
+	b.vendor = ofWorkspace == (b.work != nil)
 	return b
+}
+
+// goLines are the lines that choose a version of Go, either of which may be nil, and the file that they stand in.
+func (b *workset) goLines() (file string, goLine *modfile.Go, toolchain *modfile.Toolchain) {
+	if b.work != nil {
+		return path.Join(b.dir, "go.work"), b.work.Go, b.work.Toolchain
+	}
+	return path.Join(b.dir, "go.mod"), b.modules[0].file.Go, b.modules[0].file.Toolchain
 }
 
 // syntaxError is the first line of what modfile says, as "line 4: …": the rest is what follows from it.
@@ -140,113 +159,10 @@ func inside(dir, local string) (string, bool) {
 	return joined, joined != ".." && !strings.HasPrefix(joined, "../")
 }
 
-// replacement is a replace line, and the folder of the file that it stands in.
-type replacement struct {
-	dir, file string
-	*modfile.Replace
-}
-
-func (b *workset) replacements() []replacement {
-	var all []replacement
-	for _, m := range b.modules {
-		for _, r := range m.file.Replace {
-			all = append(all, replacement{m.dir, path.Join(m.dir, "go.mod"), r})
-		}
-	}
-	if b.work != nil {
-		for _, r := range b.work.Replace {
-			all = append(all, replacement{b.dir, path.Join(b.dir, "go.work"), r})
-		}
-	}
-	return all
-}
-
-// dependencyFiles are the files that go mod download and go mod verify read: of the main modules, of the workspace, and
-// of modules that a replace line takes from a folder. A folder outside the source is a fault.
-func (t tree) dependencyFiles(b *workset) []string {
-	var files []string
-	add := func(dir string, names ...string) {
-		for _, name := range names {
-			if file := path.Join(dir, name); t.exists(file) {
-				files = append(files, file)
-			}
-		}
-	}
-	if b.work != nil {
-		add(b.dir, "go.work", "go.work.sum")
-	}
-	for _, m := range b.modules {
-		add(m.dir, "go.mod", "go.sum")
-	}
-	for _, r := range b.replacements() {
-		if !modfile.IsDirectoryPath(r.New.Path) {
-			continue
-		}
-		dir, ok := inside(r.dir, r.New.Path)
-		switch {
-		case !ok:
-			t.add(r.file, r.New.Path, "the replace line leads outside the source", "give slipway a folder that holds both, with --package for the program")
-		case !t.exists(path.Join(dir, "go.mod")):
-			t.add(r.file, r.New.Path, "the replace line leads to a folder without a go.mod", "correct the path, or drop the line with go mod edit -dropreplace")
-		default:
-			add(dir, "go.mod", "go.sum")
-		}
-	}
-	slices.Sort(files)
-	return slices.Compact(files)
-}
-
-// localModules are the folders of the modules that are in the source, by their paths.
-func (b *workset) localModules() map[string]string {
-	local := map[string]string{}
-	for _, m := range b.modules {
-		local[m.file.Module.Mod.Path] = m.dir
-	}
-	for _, r := range b.replacements() {
-		if modfile.IsDirectoryPath(r.New.Path) {
-			local[r.Old.Path] = path.Join(r.dir, r.New.Path)
-		}
-	}
-	return local
-}
-
-// needsModules says whether anything has to be downloaded.
-func (b *workset) needsModules() bool {
-	local := b.localModules()
-	for _, m := range b.modules {
-		for _, require := range m.file.Require {
-			if _, ok := local[require.Mod.Path]; !ok {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// checkSums faults what would otherwise be found out late, or not at all: without go.sum nothing says what the modules
-// must be.
-func (t tree) checkSums(b *workset) {
-	if b.vendor || !b.needsModules() {
-		return
-	}
-	for _, m := range b.modules {
-		name := path.Join(m.dir, "go.sum")
-		if len(m.file.Require) == 0 || t.exists(name) || b.work != nil && t.exists(path.Join(b.dir, "go.work.sum")) {
-			continue
-		}
-		t.add(name, "", "it is missing, and go.mod requires modules", "run go mod tidy and commit the file")
-	}
-}
-
 // goVersion decides the version of Go: the setting, else the toolchain line, else the go line, of go.work where there is
 // one. from says which it was.
 func (t tree) goVersion(b *workset, setting string) (version, from string) {
-	file, goLine, toolchain := path.Join(b.dir, "go.mod"), (*modfile.Go)(nil), (*modfile.Toolchain)(nil)
-	if b.work != nil {
-		file, goLine, toolchain = path.Join(b.dir, "go.work"), b.work.Go, b.work.Toolchain
-	} else {
-		goLine, toolchain = b.modules[0].file.Go, b.modules[0].file.Toolchain
-	}
+	file, goLine, toolchain := b.goLines()
 	asked, field := setting, "go"
 	switch {
 	case setting != "":
@@ -271,6 +187,17 @@ func (t tree) goVersion(b *workset, setting string) (version, from string) {
 		t.add("go", version, "older than the go line of "+file+" allows", "choose "+goLine.Version+" or newer")
 	}
 	return version, from
+}
+
+// home is the directory of the module that dir belongs to, empty for none; unused reports that it is one that the workspace does
+// not use.
+func (t tree) home(b *workset, dir string) (home string, unused bool) {
+	home, ok := t.nearest(dir, "go.mod")
+	if !ok {
+		return "", false
+	}
+	uses := func(m gomod) bool { return m.dir == home }
+	return home, b.work != nil && within(b.dir, home) && !slices.ContainsFunc(b.modules, uses)
 }
 
 // importPath is the path of the package in dir, of the main module that dir belongs to.

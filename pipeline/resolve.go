@@ -83,7 +83,6 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if work == nil {
 		return nil, nil
 	}
-	r.checkSums(work)
 	dependencies := r.dependencyFiles(work)
 	version, from := r.goVersion(work, r.config.Go)
 	if version == "" || len(r.settings.platforms) == 0 {
@@ -93,6 +92,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if err != nil || len(programs) == 0 {
 		return nil, err
 	}
+	r.checkModules(work, version, programs)
 	r.checkDebugger(version, programs)
 	files, err := r.sourceFiles(ctx)
 	if err != nil {
@@ -166,6 +166,8 @@ func (b *workset) everything() []string {
 	return all
 }
 
+const noModule = "no go.mod in this directory or above it, within the source"
+
 // workset finds the module or workspace to build in.
 func (r resolver) workset() *workset {
 	start := "."
@@ -180,7 +182,7 @@ func (r resolver) workset() *workset {
 	case start != "." && !r.exists(start):
 		r.add("package", start, "no such folder in the source", "name the folder of a main package, like ./cmd/server")
 	case start != ".":
-		r.add("package", start, "no go.mod in this folder or above it, within the source", "run go mod init in it, or name a folder of a module")
+		r.add("package", start, noModule, "run go mod init in it, or name a directory of a module")
 	case len(below) > 0:
 		r.add("source", "", "no go.mod or go.work here, but there are modules below: "+strings.Join(below, ", "),
 			"give slipway one of these folders, or the program with --package")
@@ -243,10 +245,16 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		if nearest := r.findWorkset(dir); ok && (nearest == nil || nearest.dir != work.dir) {
 			ok = false
 		}
+		home, unused := r.home(work, dir)
 		name, err := pkgs.name(dir)
 		switch {
 		case !r.exists(dir):
 			r.add("package", local(dir), "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+		case home == "":
+			r.add("package", local(dir), noModule, "run go mod init in it, or name a directory of a module")
+		case unused:
+			r.add("package", local(dir), fmt.Sprintf("its module, in %s, is not one that %s uses", local(home), path.Join(work.dir, "go.work")),
+				fmt.Sprintf("add it with go work use %s, or build the module alone: give slipway the directory %s as its source", local(relative(work.dir, home)), local(home)))
 		case !ok:
 			r.add("package", local(dir), "not in the same module or workspace as "+local(dirs[0]), "build them one after the other, or add the module to go.work")
 		case err != nil:

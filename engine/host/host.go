@@ -5,12 +5,15 @@ package host
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -101,6 +104,8 @@ type compiler struct {
 	verifier verifier
 	// verified names the modules that are what go.sum says, once they have been found to be; empty where that is not known.
 	verified string
+	// flags are GOFLAGS for this machine; empty for the plan's.
+	flags string
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
 
@@ -130,10 +135,11 @@ func (c *compiler) Modules(ctx context.Context) error {
 	})
 }
 
-// download downloads and verifies. The Go command works on copies of go.mod and its like: it adds what go.sum lacks, and
-// nothing may change in the source.
+// download downloads and verifies. The Go command works on copies of go.mod and its like: nothing may change in the source. What it
+// adds to go.sum there is not needed for compiling, or compiling fails for the want of it; what it adds to go.work.sum, it would
+// add whenever it compiles.
 func (c *compiler) download(ctx context.Context) error {
-	var missing []error // told before anything is downloaded in vain
+	var missing []error // reported before anything is downloaded in vain
 	for _, p := range c.plan.Compile {
 		if p.C != nil {
 			_, err := findCompiler(p)
@@ -162,9 +168,17 @@ func (c *compiler) download(ctx context.Context) error {
 		files[name] = string(content)
 	}
 	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
+	workSum := path.Join(c.plan.Source.Dir, "go.work.sum")
 	if c.verifier.usable() {
-		if known, ok := c.verifier.remembers(ctx, want, sums(files)); ok {
+		completed := maps.Clone(files)
+		if text, ok := c.verifier.completed(want); ok && c.plan.Source.Workspace {
+			completed[workSum] = text
+		}
+		if known, ok := c.verifier.remembers(ctx, want, sums(completed)); ok {
 			c.verified = want
+			if err := c.overlay(workSum, files, completed); err != nil {
+				return err
+			}
 			return engine.Do(c.report, "", "verify", func(step engine.Step) error { return tell(step, 0, known) })
 		}
 	}
@@ -178,23 +192,49 @@ func (c *compiler) download(ctx context.Context) error {
 			return err
 		}
 	}
+	completed := maps.Clone(files)
 	err := engine.Do(c.report, "", "download", func(step engine.Step) error {
 		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
-		return c.goCommand(ctx, step, cmd, nil)
+		if err := c.goCommand(ctx, step, cmd, nil); err != nil || !c.plan.Source.Workspace {
+			return err
+		}
+		after, err := os.ReadFile(filepath.Join(copies, workSum))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || string(after) == files[workSum] {
+			return err
+		}
+		completed[workSum] = string(after)
+		if err := c.overlay(workSum, files, completed); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(step, "%s is incomplete, and was completed for this build: run go mod download and commit the file\n", workSum)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range dependencies.Files {
-		after, err := os.ReadFile(filepath.Join(copies, name))
-		if err != nil {
+	return engine.Do(c.report, "", "verify", func(step engine.Step) error {
+		if err := c.verify(ctx, step, copies, want, sums(completed)); err != nil || c.verified == "" || completed[workSum] == files[workSum] {
 			return err
 		}
-		if string(after) != files[name] {
-			return fmt.Errorf("%s is incomplete: run go mod tidy and commit go.mod and go.sum", name)
-		}
+		return c.verifier.keepCompleted(want, completed[workSum])
+	})
+}
+
+// overlay has the Go command see go.work.sum as it was completed: it would write to that in the source otherwise, whatever -mod says.
+func (c *compiler) overlay(workSum string, files, completed map[string]string) error {
+	if completed[workSum] == files[workSum] {
+		return nil
 	}
-	return engine.Do(c.report, "", "verify", func(step engine.Step) error { return c.verify(ctx, step, copies, want, sums(files)) })
+	sum, list := filepath.Join(c.dir, "go.work.sum"), filepath.Join(c.dir, "overlay.json")
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(c.source, filepath.FromSlash(workSum)): sum}})
+	if err != nil {
+		return err
+	}
+	c.flags = "'-overlay=" + list + "'"
+	return errors.Join(os.WriteFile(sum, []byte(completed[workSum]), 0o644), os.WriteFile(list, text, 0o644))
 }
 
 // verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it
@@ -281,6 +321,12 @@ func (c *compiler) goCommand(ctx context.Context, step engine.Step, cmd command,
 	own := map[string]string{"TMPDIR": tmp, "GOTMPDIR": tmp, "PWD": cmd.dir, "LC_ALL": "C"}
 	if c.bundle != "" {
 		own["SSL_CERT_FILE"], own["GIT_SSL_CAINFO"] = c.bundle, c.bundle
+	}
+	if env = maps.Clone(env); c.flags != "" {
+		if env == nil {
+			env = map[string]string{}
+		}
+		env["GOFLAGS"] = c.flags
 	}
 	cmd.env = join(c.caller, own, c.plan.Env, env)
 	return cmd.run(ctx, step)

@@ -147,6 +147,17 @@ func (v verifier) remembers(ctx context.Context, want string, modules []pinned) 
 	return known, v.has(v.whole(want), presence(states))
 }
 
+// keepCompleted keeps the go.work.sum that a download of want completed, and completed finds it again.
+func (v verifier) keepCompleted(want, text string) error { return v.keep(v.file("completed", want), text) }
+
+func (v verifier) completed(want string) (text string, ok bool) {
+	content, err := os.ReadFile(v.file("completed", want))
+	if err == nil {
+		image.Touch(v.file("completed", want))
+	}
+	return string(content), err == nil
+}
+
 // each calls f for all modules, several at a time. The error is that of a ctx that is over.
 func each(ctx context.Context, modules []pinned, f func(context.Context, int, pinned)) error {
 	group, ctx := errgroup.WithContext(ctx)

@@ -70,6 +70,7 @@ var remedies = []struct{ sign, remedy string }{
 	{"cannot find module providing package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
 	{"no required module provides package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
 	{"updates to go.mod needed", "go.mod is out of date: run go mod tidy and commit go.mod and go.sum."},
+	{"go work vendor", "The vendor directory is out of date: run go work vendor and commit it."},
 	{"inconsistent vendoring", "The vendor folder is out of date: run go mod vendor and commit it."},
 	{"toolchain not available", "This machine cannot download that release of Go: install it, choose another with --go, or check GOPROXY."},
 	{"build constraints exclude all Go files", "If the package needs cgo, add --cgo; if it is for another system, choose another --platform."},
