@@ -66,3 +66,14 @@ func TestAppended(t *testing.T) {
 		assert.Equal(t, want, File{Append: entry}.Appended(content), content)
 	}
 }
+
+// Whatever the Go command takes as a program's name gives an image a name that registries take, or none.
+func TestNameOf(t *testing.T) {
+	for program, want := range map[string]string{
+		"api": "api", "MyAPI": "myapi", "my_API": "my_api", "a--b": "a--b", "a__b": "a__b", "a___b": "a-b", "a+.b": "a-b", "a~b": "a-b",
+		".x": "x", "_x": "x", "x-": "x", "~": "", "__": "", "v1.2": "v1.2",
+	} {
+		assert.Equal(t, want, nameOf(program), program)
+		assert.True(t, want == "" || imageName.MatchString(want), want)
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/module"
 )
 
 // packages finds main packages. Nothing is run and nothing of a Go file is read past its imports.
@@ -69,9 +71,30 @@ func (p packages) name(dir string) (string, error) {
 	return pkg.Name, nil
 }
 
-// mains are the folders of the main packages of b's modules that a user may mean, sorted.
+// mains are the directories of the main packages of b's modules that a user may mean, sorted.
 func (p packages) mains(b *workset) ([]string, error) {
 	var mains []string
+	dirs, err := p.directories(b)
+	for _, dir := range dirs {
+		// A directory that the Go command itself would refuse is no candidate; naming it with --package says why.
+		if why, _ := b.refused(dir); why != "" {
+			continue
+		}
+		if name, err := p.name(dir); err == nil && name == "main" {
+			mains = append(mains, dir)
+		}
+	}
+	// Programs in a directory called internal are a module's own tools: they count only where there are no others.
+	public := slices.DeleteFunc(slices.Clone(mains), func(dir string) bool { return slices.Contains(strings.Split(dir, "/"), "internal") })
+	if len(public) > 0 {
+		return public, err
+	}
+	return mains, err
+}
+
+// directories are those of b's modules that "./..." stands for, sorted.
+func (p packages) directories(b *workset) ([]string, error) {
+	var dirs []string
 	for _, m := range b.modules {
 		ignored := map[string]bool{}
 		for _, i := range m.file.Ignore {
@@ -85,24 +108,30 @@ func (p packages) mains(b *workset) ([]string, error) {
 				ignored["./"+relative(m.dir, dir)] || ignored[relative(m.dir, dir)] || ignored[e.Name()]) {
 				return fs.SkipDir
 			}
-			// A folder that Go itself would refuse is no candidate; naming it with --package tells why.
-			if name, err := p.name(dir); err == nil && name == "main" {
-				mains = append(mains, dir)
-			}
+			dirs = append(dirs, dir)
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(mains)
-	mains = slices.Compact(mains)
-	// Programs in a folder called internal are a module's own tools: they count only where there are no others.
-	public := slices.DeleteFunc(slices.Clone(mains), func(dir string) bool { return slices.Contains(strings.Split(dir, "/"), "internal") })
-	if len(public) > 0 {
-		return public, nil
+	return sorted(dirs), nil
+}
+
+// refused reports that the Go command takes no package from the directory, because of its name, and what mends it; both are empty
+// where it does. Source: module.CheckImportPath, and cmd/go/internal/load, SafeArg
+func (b *workset) refused(dir string) (why, how string) {
+	importPath, modulePath, _ := b.importPath(dir)
+	how = "rename it: a name has letters of ASCII, digits and . _ - ~ +, with no - at its beginning and no . at its end"
+	switch err := (*module.InvalidPathError)(nil); {
+	case within(path.Join(modulePath, "vendor"), importPath):
+		return "is in the vendor directory, which holds packages of other modules", "name a directory of the module's own"
+	case strings.HasPrefix(path.Base(dir), "-"):
+		return "has a name that the Go command refuses", how
+	case errors.As(module.CheckImportPath(importPath), &err):
+		return "has a name that the Go command refuses (" + err.Err.Error() + ")", how
 	}
-	return mains, nil
+	return "", ""
 }
 
 // skipped are the folders that "./..." does not look into. Source: go help packages

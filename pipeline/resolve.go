@@ -103,7 +103,10 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 
-	name := cmp.Or(r.config.Name, programs[0].Name)
+	name := cmp.Or(r.config.Name, nameOf(programs[0].Name))
+	if name == "" {
+		r.add("name", "", "no image can be called after the program "+programs[0].Name, "give it a name with --name")
+	}
 	names := map[string]any{"Name": name}
 	plan := &Plan{
 		Name:   name,
@@ -222,7 +225,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
 		case len(mains) == 0:
-			r.add("source", "", "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a folder with package main, such as cmd/server")
+			r.noMain(work, pkgs)
 		case len(mains) > 1 && !r.anyPackage:
 			r.add("package", "", fmt.Sprintf("%d main packages to choose from: %s", len(mains), list(mains)), "choose with --package, like --package "+local(mains[0]))
 			return nil, nil, nil
@@ -247,6 +250,11 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		}
 		home, unused := r.home(work, dir)
 		name, err := pkgs.name(dir)
+		unbuilt, how := "", ""
+		if name != "main" {
+			unbuilt, how = pkgs.unbuilt(dir)
+		}
+		refused, rename := work.refused(dir)
 		switch {
 		case !r.exists(dir):
 			r.add("package", local(dir), "no such folder in the source", "name the folder of a main package, like ./cmd/server")
@@ -257,10 +265,14 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 				fmt.Sprintf("add it with go work use %s, or build the module alone: give slipway the directory %s as its source", local(relative(work.dir, home)), local(home)))
 		case !ok:
 			r.add("package", local(dir), "not in the same module or workspace as "+local(dirs[0]), "build them one after the other, or add the module to go.work")
+		case refused != "":
+			r.add("package", local(dir), "it "+refused, rename)
+		case unbuilt != "":
+			r.add("package", local(dir), "it "+unbuilt, how)
 		case err != nil:
 			r.add("package", local(dir), err.Error(), "mend the files; go vet checks them")
 		case name == "":
-			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the folder of a main package, or set --build-tags")
+			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the directory of a main package, like ./cmd/server")
 		case name != "main":
 			r.add("package", local(dir), "package "+name+" is a library", "name the folder of a package main, like ./cmd/server")
 		case names[found.Name] != "":

@@ -87,7 +87,7 @@ func (c Config) settings(f *faulty) settings {
 		f.add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
 	}
 	if c.Name != "" && !imageName.MatchString(c.Name) {
-		f.add("name", c.Name, "not a name of an image", "write lower-case letters and digits, with single . _ - between them")
+		f.add("name", c.Name, "not a name of an image", "write lower-case letters and digits, with . _ __ or any number of - between them")
 	}
 	if c.Revision != "" && !revision.MatchString(c.Revision) {
 		f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
@@ -98,7 +98,24 @@ func (c Config) settings(f *faulty) settings {
 }
 
 // imageName can be part of a file's name, and of a repository's. Source: OCI distribution specification, "Pulling manifests"
-var imageName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+var imageName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`)
+
+// separators are what stands between the letters and digits of a program's name, of which an image's may have some.
+var (
+	separators = regexp.MustCompile(`[^a-z0-9]+`)
+	separator  = regexp.MustCompile(`^(\.|_|__|-+)$`)
+)
+
+// nameOf is the name of the image of a program: the program's own in lower case, with a - for what cannot be in it; empty if nothing can.
+func nameOf(program string) string {
+	name := separators.ReplaceAllStringFunc(strings.ToLower(program), func(between string) string {
+		if separator.MatchString(between) {
+			return between
+		}
+		return "-"
+	})
+	return strings.Trim(name, "._-")
+}
 
 // sorted is a list whose order has no meaning, in one order and with nothing twice.
 func sorted(list []string) []string {
