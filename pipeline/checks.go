@@ -40,10 +40,12 @@ type CheckStep struct {
 }
 
 // CheckOut stands for the folder that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
-// for what they need themselves.
+// for what they need themselves. CheckGit are variables, as assignments of env, by which git reads the source's repository without
+// running what that says, or finds none.
 const (
 	CheckOut  = "{out}"
 	CheckTemp = "{temp}"
+	CheckGit  = "{git}"
 )
 
 // CheckNames are the checks that every plan has, in their order.
@@ -101,12 +103,28 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 			// What does not compile is told in plain text.
 			Env: map[string]string{"GODEBUG": "gotestjsonbuildtext=1"},
 		},
-		{
-			Name: "lint", Env: tool,
-			Command: append([]string{"go", "run", golangciLint, "run", "--show-stats=false", "--output.json.path=" + CheckOut + "/lint.json"}, all...),
-		},
+		r.lint(tool, all),
 		vulncheck,
 	}
+}
+
+// lintFormats are the formats of golangci-lint. Source: https://golangci-lint.run/docs/configuration/cli/#run
+var lintFormats = []string{"text", "tab", "html", "checkstyle", "code-climate", "junit-xml", "teamcity", "sarif"}
+
+// lint has golangci-lint heed the source's configuration, but for what would run or write something: plugins, which a program
+// without cgo cannot load, git, which linters start, and so does go list -export, files of reports, and fixes.
+func (r resolver) lint(tool map[string]string, packages []string) Check {
+	env := map[string]string{"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+	maps.Copy(env, tool)
+	wrapper := "env " + CheckGit
+	if r.cgo != "" {
+		wrapper += " CGO_ENABLED=1" // for the packages that it looks at
+	}
+	command := []string{"go", "run", "-exec", wrapper, golangciLint, "run", "--show-stats=false", "--fix=false", "--output.json.path=" + CheckOut + "/lint.json"}
+	for _, format := range lintFormats {
+		command = append(command, "--output."+format+".path=")
+	}
+	return Check{Name: "lint", Env: env, Command: append(command, packages...)}
 }
 
 // lookInto compiles a program as for an image, but with its symbols, and has scan look for vulnerabilities in it: there are other files

@@ -55,4 +55,17 @@ func TestCheckLints(t *testing.T) {
 	assert.Contains(t, must(t, slipway(t, nil, "check", "lint", dir)), "ok    lint       no findings")
 	require.NoError(t, os.WriteFile(config, []byte("version: \"2\"\nlinters:\n  enable: [nosuch]\n"), 0o644))
 	assert.Contains(t, findings(t, "lint", dir), "FAIL  lint       did not work")
+
+	// But for what it would have written or run.
+	require.NoError(t, os.WriteFile(config, []byte("version: \"2\"\nlinters:\n  default: none\n  enable: [whitespace]\nissues:\n  fix: true\n"+
+		"output:\n  formats:\n    text:\n      path: written.txt\n    html:\n      path: written.html\n"), 0o644))
+	source := "package main\n\nfunc main() {\n\n\tprintln()\n\n}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o644))
+	assert.Contains(t, findings(t, "lint", dir), "(whitespace)")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 3)
+	text, err := os.ReadFile(filepath.Join(dir, "main.go"))
+	require.NoError(t, err)
+	assert.Equal(t, source, string(text))
 }

@@ -16,11 +16,19 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/child"
+	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // runtimes are the commands that can load an image, in the order in which they are looked for.
 var runtimes = []string{"docker", "podman", "nerdctl"}
+
+// runtimeVariables are the variables by which they find their daemon and their storage.
+var runtimeVariables = []string{
+	"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS*", "DOCKER_API_VERSION",
+	"CONTAINER_*", "CONTAINERS_*", "CONTAINERD_*", "NERDCTL_*", "STORAGE_*", "XDG_DATA_HOME", "XDG_DATA_DIRS", "DBUS_SESSION_BUS_ADDRESS",
+	"SSH_AUTH_SOCK", "LANG", "LC_*",
+}
 
 // loader loads an image into the local container runtime.
 type loader struct {
@@ -70,7 +78,7 @@ func (l *loader) load(ctx context.Context, img engine.Image, out io.Writer) erro
 		err := image.WriteDocker(ctx, w, img.Image, l.name)
 		return errors.Join(err, w.CloseWithError(err))
 	})
-	err := child.Command{Args: []string{l.command, "load"}, Env: os.Environ(), Stdin: r, Stdout: printed, Stderr: printed}.Run(ctx)
+	err := child.Command{Args: []string{l.command, "load"}, Env: goenv.Child(os.Environ(), runtimeVariables...), Stdin: r, Stdout: printed, Stderr: printed}.Run(ctx)
 	if err != nil {
 		err = fmt.Errorf("%s load: %w: %s: check that its daemon runs", l.command, err, strings.TrimSpace(said.String()))
 	}

@@ -20,7 +20,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	environ := os.Environ()
+	if err := inherit(environ); err != nil {
+		fmt.Fprintln(os.Stderr, "slipway: preparing the environment of other programs:", err)
+		os.Exit(exitFailed)
+	}
+	os.Exit(run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr))
 }
 
 // Exit statuses.

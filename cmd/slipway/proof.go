@@ -64,6 +64,9 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 		if value == "" {
 			return nil, fault("the variable is not set", "set "+variable+" to the key's text, or name a file")
 		}
+		if err := os.Unsetenv(variable); err != nil { // no program that is started needs it
+			return nil, err
+		}
 		return []byte(value), nil
 	}
 	text, err := os.ReadFile(ref)
@@ -94,7 +97,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 	if a.SignKey != "" {
 		var text []byte
 		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
-			if p.key, err2 = signing.ParseKey(text, []byte(a.variable("COSIGN_PASSWORD"))); err2 != nil {
+			if p.key, err2 = signing.ParseKey(text, []byte(a.variable(signPassword))); err2 != nil {
 				err2 = pipeline.Faults{{Field: "sign-key", Value: a.SignKey, Problem: err2.Error(), Remedy: "give the key that signs"}}
 			}
 		}

@@ -426,7 +426,7 @@ func (b *Build) Run(ctx context.Context, c pipeline.Check) (out check.Output, er
 	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
 		c = c.WithRace()
 	}
-	folders := strings.NewReplacer(pipeline.CheckOut, outDir, pipeline.CheckTemp, tempDir)
+	folders := strings.NewReplacer(pipeline.CheckOut, outDir, pipeline.CheckTemp, tempDir, pipeline.CheckGit, "GIT_DIR=/dev/null")
 	filled := func(command []string) []string {
 		args := slices.Clone(command)
 		for i, arg := range args {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -58,7 +59,16 @@ func (k *Checks) Run(ctx context.Context, c pipeline.Check) (out check.Output, e
 	if err := errors.Join(err1, err2); err != nil {
 		return out, err
 	}
-	folders := strings.NewReplacer(pipeline.CheckOut, results, pipeline.CheckTemp, temp)
+	replaced := []string{pipeline.CheckOut, results, pipeline.CheckTemp, temp}
+	if slices.ContainsFunc(c.Command, func(arg string) bool { return strings.Contains(arg, pipeline.CheckGit) }) {
+		vars, done := gitEnviron(ctx, k.compiler.source)
+		defer func() { err = errors.Join(err, done()) }()
+		if runtime.GOOS == "windows" {
+			c = withoutExec(c, vars)
+		}
+		replaced = append(replaced, pipeline.CheckGit, assignments(vars))
+	}
+	folders := strings.NewReplacer(replaced...)
 	var stdout, stderr bytes.Buffer
 	run := func(args []string, env map[string]string, stdout io.Writer) error {
 		args = slices.Clone(args)
@@ -93,6 +103,42 @@ func (k *Checks) Run(ctx context.Context, c pipeline.Check) (out check.Output, e
 	out.Stdout, out.Stderr = stdout.String(), stderr.String()
 	out.Files, err = readFiles(results)
 	return out, err
+}
+
+// gitEnviron are the variables by which git sees the source's repository and runs nothing that it says, or sees none where that
+// cannot be had, and what removes the files that they lead to.
+func gitEnviron(ctx context.Context, source string) (vars []string, done func() error) {
+	r, err := gitcommand.Open(ctx, source)
+	if err != nil {
+		return gitcommand.NoRepository(), func() error { return nil }
+	}
+	vars = r.Environ()
+	if slices.ContainsFunc(vars, func(v string) bool { return strings.ContainsAny(v, `"`) }) { // which go run -exec could not take
+		vars = gitcommand.NoRepository()
+	}
+	return vars, r.Close
+}
+
+// assignments are variables as go run -exec takes them for env.
+func assignments(vars []string) string {
+	quoted := make([]string, len(vars))
+	for i, v := range vars {
+		quoted[i] = `"` + v + `"`
+	}
+	return strings.Join(quoted, " ")
+}
+
+// withoutExec is c for a system that has no env. There, no plugins can be loaded either.
+func withoutExec(c pipeline.Check, vars []string) pipeline.Check {
+	i := slices.Index(c.Command, "-exec")
+	_, rest, _ := strings.Cut(c.Command[i+1], pipeline.CheckGit)
+	c.Env = maps.Clone(c.Env)
+	for _, v := range append(vars, strings.Fields(rest)...) {
+		name, value, _ := strings.Cut(v, "=")
+		c.Env[name] = value
+	}
+	c.Command = slices.Delete(slices.Clone(c.Command), i, i+2)
+	return c
 }
 
 // canRace says whether the race detector can be had: it needs cgo, and so the compiler that the Go command takes. Source:

@@ -60,7 +60,27 @@ func (r *Repository) readConfig(ctx context.Context, common, gitDir string) (str
 		}
 	}
 	fmt.Fprintf(&b, "[core]\n\trepositoryformatversion = %d\n\tbare = false\n", version)
-	return b.String(), nil
+	for _, s := range off {
+		b.WriteString(s.String())
+	}
+	modules, err := r.ignoredModules(ctx)
+	return b.String() + modules, err
+}
+
+// ignoredModules is the part of a configuration that has other git commands leave submodules alone, whatever .gitmodules says of them.
+func (r *Repository) ignoredModules(ctx context.Context) (string, error) {
+	name := filepath.Join(r.top, ".gitmodules")
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return "", nil
+	}
+	settings, err := r.parseConfig(ctx, name)
+	var b strings.Builder
+	for _, s := range settings {
+		if s.section == "submodule" && s.subsection != "" {
+			b.WriteString(setting{s.section, s.subsection, "ignore", "all"}.String())
+		}
+	}
+	return b.String(), err
 }
 
 // setting is a line of a configuration.

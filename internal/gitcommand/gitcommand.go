@@ -32,17 +32,22 @@ var fixed = []string{
 	"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=" + os.DevNull,
 }
 
-// overrides turn off what even the user's own configuration must not do: programs of a relative name would be the source's.
-var overrides = []string{
-	"--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "protocol.allow=never", "-c", "safe.bareRepository=explicit",
+// off are the settings that turn off what even the user's own configuration must not do: programs of a relative name would be the
+// source's, and a git that looks into a submodule reads the configuration there.
+var off = []setting{
+	{"core", "", "fsmonitor", "false"}, {"core", "", "hookspath", os.DevNull}, {"protocol", "", "allow", "never"},
+	{"safe", "", "barerepository", "explicit"}, {"diff", "", "ignoresubmodules", "all"},
 }
 
 // run runs git in dir with more variables than those of every run.
 func run(ctx context.Context, out io.Writer, dir string, env, args []string) error {
+	command := []string{"git", "--no-pager"}
+	for _, s := range off {
+		command = append(command, "-c", s.name()+"="+s.value)
+	}
 	var stderr strings.Builder
 	err := child.Command{
-		Args: slices.Concat([]string{"git"}, overrides, args), Dir: dir, Env: slices.Concat(goenv.Child(os.Environ(), passed...), fixed, env),
-		Stdout: out, Stderr: &stderr,
+		Args: append(command, args...), Dir: dir, Env: slices.Concat(goenv.Child(os.Environ(), passed...), fixed, env), Stdout: out, Stderr: &stderr,
 	}.Run(ctx)
 	switch {
 	case ctx.Err() != nil:

@@ -73,6 +73,12 @@ func (r *Repository) RunTo(ctx context.Context, out io.Writer, args ...string) e
 	return run(ctx, out, r.dir, r.env, args)
 }
 
+// Environ are the variables by which a git that another program starts in the directory sees the repository as [Repository.Run] does.
+func (r *Repository) Environ() []string { return slices.Clone(r.env) }
+
+// NoRepository are the variables by which git finds no repository, wherever it is started.
+func NoRepository() []string { return []string{"GIT_DIR=" + os.DevNull} }
+
 // Prefix is the directory relative to the work tree, with slashes and one at its end; empty for the work tree itself.
 func (r *Repository) Prefix() string {
 	relative, err := filepath.Rel(r.top, r.dir)
@@ -188,7 +194,10 @@ func (r *Repository) borrow(ctx context.Context, gitDir string) error {
 	if err := lend(gitDir, r.made); err != nil {
 		return err
 	}
-	r.env = []string{"GIT_DIR=" + r.made, "GIT_WORK_TREE=" + r.top, "GIT_OBJECT_DIRECTORY=" + filepath.Join(common, "objects")}
+	if err := lendObjects(common, commonMade); err != nil {
+		return err
+	}
+	r.env = []string{"GIT_DIR=" + r.made, "GIT_WORK_TREE=" + r.top}
 	config, err := r.readConfig(ctx, common, gitDir)
 	if err != nil {
 		return err
@@ -224,6 +233,17 @@ func lend(from, to string) error {
 		}
 	}
 	return nil
+}
+
+// lendObjects makes the objects of the git directory from those of to. Nothing is added to them: whatever git makes stays in to.
+// Source: https://git-scm.com/docs/gitrepository-layout#Documentation/gitrepository-layout.txt-objectsinfoalternates
+func lendObjects(from, to string) error {
+	objects := filepath.Join(from, "objects")
+	if strings.ContainsAny(objects, "\n") {
+		return fmt.Errorf("the name of %q has a line break", objects)
+	}
+	info := filepath.Join(to, "objects", "info")
+	return errors.Join(os.MkdirAll(info, 0o700), os.WriteFile(filepath.Join(info, "alternates"), []byte(filepath.ToSlash(objects)+"\n"), 0o600))
 }
 
 // link makes to lead to a file or directory, or be a copy where the user may not make links, as on Windows.

@@ -25,7 +25,7 @@ func Child(environ []string, names ...string) []string {
 			continue
 		}
 		if named([]string{"PATH"}, name) {
-			value = absolute(value)
+			value = AbsolutePath(value)
 		}
 		env = append(env, name+"="+value)
 	}
@@ -46,8 +46,8 @@ func named(list []string, name string) bool {
 	})
 }
 
-// absolute is a list of directories without those that depend on the working directory. An empty one means that as well.
-func absolute(list string) string {
+// AbsolutePath is a PATH without directories that depend on the working directory. An empty one does, too.
+func AbsolutePath(list string) string {
 	dirs := slices.DeleteFunc(filepath.SplitList(list), func(dir string) bool { return !filepath.IsAbs(dir) })
 	return strings.Join(dirs, string(filepath.ListSeparator))
 }
