@@ -234,10 +234,10 @@ func pushBuild(ctx context.Context, build *engine.Build, one image, repository s
 	}
 	var to target.Target
 	var err error
-	if to.Repository, to.Tags, err = one.Target(one.plan.Name); err != nil {
+	if to.Repository, to.Tags, _, err = one.Target(one.plan.Name); err != nil {
 		return "", err
 	}
-	if len(to.Tags) == 0 {
+	if len(one.Tags) == 0 {
 		to.Tags = []string{"latest"}
 	}
 	var faults []error

@@ -406,31 +406,35 @@ func (i Image) Over(other Image, given func(key string) bool) Image {
 	return all
 }
 
-// Target fills in where the image goes: its repository, empty if there is none, and its tags, in which name stands for its name.
-// The error is [pipeline.Faults].
-func (i Image) Target(name string) (repository string, tags []string, err error) {
+// Target fills in where the image goes: its repository, empty if there is none, and its tags, each once, in which name stands for its
+// name. Skipped are the tags of which nothing remains. The error is [pipeline.Faults].
+func (i Image) Target(name string) (repository string, tags, skipped []string, err error) {
 	var faults pipeline.Faults
 	expand := func(field, text string) string {
 		filled, err := i.Facts.Expand(field, name, text)
-		if err == nil && filled == "" && text != "" {
-			err = pipeline.Faults{{
-				Field: field, Value: text, Problem: "nothing remains when it is filled in",
-				Remedy: `name what to take instead, like {{or .Git.Tag "dev"}}`,
-			}}
-		}
 		for _, fault := range pipeline.AsFaults(err) {
 			faults = append(faults, i.Locate(fault))
 		}
 		return filled
 	}
-	repository = expand("repository", i.Repository)
-	for _, tag := range i.Tags {
-		tags = append(tags, expand("tag", tag))
+	if repository = expand("repository", i.Repository); repository == "" && i.Repository != "" && faults == nil {
+		faults = append(faults, i.Locate(pipeline.Fault{
+			Field: "repository", Value: i.Repository, Problem: "nothing remains when it is filled in",
+			Remedy: `name what to take instead, like {{or .Git.Branch "main"}}`,
+		}))
+	}
+	for _, text := range i.Tags {
+		switch tag := expand("tag", text); {
+		case tag == "":
+			skipped = append(skipped, text)
+		case !slices.Contains(tags, tag):
+			tags = append(tags, tag)
+		}
 	}
 	if faults != nil {
-		return "", nil, faults
+		return "", nil, nil, faults
 	}
-	return repository, tags, nil
+	return repository, tags, skipped, nil
 }
 
 // Located is err with each of its faults as [Image.Locate] tells it.

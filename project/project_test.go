@@ -178,13 +178,19 @@ func TestTarget(t *testing.T) {
 	require.NoError(t, err)
 	a := p.Images[0]
 	a.Facts.Git = pipeline.Git{Commit: "0123456", Tag: "v1"}
-	repository, tags, err := a.Target("a")
+	repository, tags, skipped, err := a.Target("a")
 	require.NoError(t, err)
 	assert.Equal(t, "r.example/a", repository)
 	assert.Equal(t, []string{"v1", "x", "latest"}, tags)
-	a.Facts.Git.Tag = ""
-	_, _, err = a.Target("a")
-	assert.EqualError(t, err, `slipway.yaml:4: tag "{{.Git.Tag}}": nothing remains when it is filled in: name what to take instead, like {{or .Git.Tag "dev"}}`)
+	assert.Empty(t, skipped)
+	a.Facts.Git = pipeline.Git{Commit: "0123456", Branch: "latest"}
+	_, tags, skipped, err = a.Target("a")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"latest"}, tags, "each once")
+	assert.Equal(t, []string{"{{.Git.Tag}}"}, skipped)
+	a.Repository = "{{.Git.Tag}}"
+	_, _, _, err = a.Target("a")
+	assert.EqualError(t, err, `slipway.yaml:3: repository "{{.Git.Tag}}": nothing remains when it is filled in: name what to take instead, like {{or .Git.Branch "main"}}`)
 }
 
 func TestSame(t *testing.T) {

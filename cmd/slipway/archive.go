@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/project"
 	"github.com/slipway-ci/slipway/publish"
 	"github.com/slipway-ci/slipway/registry"
 )
@@ -30,7 +31,15 @@ func isArchive(source string) bool {
 
 // publishArchive pushes what has been built before.
 func (a *app) publishArchive(c *cobra.Command, archive string) error {
-	deliver, deliverErr := a.push(".", publish.Target{Repository: a.Repository, Tags: a.Tags})
+	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
+	settings := project.Image{Repository: a.Repository, Tags: a.Tags}
+	settings.Facts.Env = variables(a.environ)
+	repository, tags, skipped, targetErr := settings.Target(name)
+	var deliver deliver
+	deliverErr := targetErr
+	if targetErr == nil {
+		deliver, deliverErr = a.push(".", publish.Target{Repository: repository, Tags: tags})
+	}
 	client, clientErr := registry.New(registry.Options{})
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := requests(a.environment, noEffect(c.Flags()), deliverErr, clientErr, displayErr); err != nil {
@@ -38,6 +47,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	}
 	defer client.Close()
 	defer display.Close()
+	noteSkipped(display, name, tags, skipped)
 	bases, err := openBases(client)
 	if err != nil {
 		return err
@@ -46,7 +56,6 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	if err != nil {
 		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
 	}
-	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
 	d := &delivery{built: built, client: client, display: display, notes: bases.Store, result: result{Name: name}}
 	d.run(c.Context(), deliver)
 	return a.finish(display, []*delivery{d}, false)

@@ -187,6 +187,9 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	if len(jobs) == 0 {
 		return a.finish(display, nil, list)
 	}
+	for _, j := range jobs {
+		noteSkipped(display, j.plan.Name, j.target.Tags, j.skipped)
+	}
 	bases, err := openBases(client)
 	if err != nil {
 		return err
@@ -481,6 +484,16 @@ func (a *app) pushFrom(dir string) func(*job, int) (deliver, error) {
 			}
 		}
 		return a.push(dir, target)
+	}
+}
+
+// noteSkipped says which tags of an image are none.
+func noteSkipped(display *progress.Display, name string, tags, skipped []string) {
+	for _, tag := range skipped {
+		display.Note(fmt.Sprintf("%s gets no tag by %q: nothing remains when it is filled in", name, tag))
+	}
+	if skipped != nil && tags == nil {
+		display.Note(name + " is found by its digest alone")
 	}
 }
 

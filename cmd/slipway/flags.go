@@ -148,12 +148,36 @@ func (f flags) yes(p *bool, name, text string) {
 	f.fills(p, name)
 }
 
-// commas is a list whose values have no commas of their own.
+// commas is a list whose values have no commas of their own but in templates.
 func (f flags) commas(p *[]string, name, text string, choices ...string) {
-	f.set.StringSliceVar(p, name, *p, f.usage(p, text))
+	f.set.Var(&commaList{values: p}, name, f.usage(p, text))
 	f.fills(p, name)
 	f.complete(name, choices)
 }
+
+// commaList is the value of such a flag. The first time that it is given, it takes the place of the variable's.
+type commaList struct {
+	values *[]string
+	given  bool
+}
+
+func (l *commaList) Set(text string) error {
+	if !l.given {
+		*l.values, l.given = nil, true
+	}
+	*l.values = append(*l.values, environ.Split(text)...)
+	return nil
+}
+
+func (l *commaList) String() string {
+	if l.values == nil || len(*l.values) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(*l.values, ",") + "]"
+}
+
+// Type is the name that help shows for it.
+func (l *commaList) Type() string { return "strings" }
 
 // lines is a list of free text: a flag is one value, a variable has one on each line.
 func (f flags) lines(p *[]string, name, text string) {

@@ -22,6 +22,8 @@ type job struct {
 	settings project.Image
 	plan     *pipeline.Plan
 	target   publish.Target
+	// skipped are the templates of tags that give nothing.
+	skipped []string
 }
 
 // nameArgs tells names of images from the source's folder. A bare word is a folder unless slipway.yaml, in the folder that is
@@ -143,7 +145,7 @@ func (a *app) decide(
 		}
 		j.plan = plans[i]
 		if push {
-			j.target.Repository, j.target.Tags, errs[i] = j.settings.Target(j.plan.Name)
+			j.target.Repository, j.target.Tags, j.skipped, errs[i] = j.settings.Target(j.plan.Name)
 		}
 	}
 	return jobs, once(append(errs, certErr, sameTarget(jobs)))

@@ -20,6 +20,7 @@ func Read(ctx context.Context, environ []string, target any) error {
 	values := envconfig.MapLookuper(nonEmpty(environ))
 	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: values})
 	if err == nil {
+		splitLists(values, reflect.ValueOf(target).Elem())
 		dropEmpty(reflect.ValueOf(target).Elem())
 		return nil
 	}
@@ -36,6 +37,17 @@ func Read(ctx context.Context, environ []string, target any) error {
 		return fmt.Errorf("reading the environment: %w", err)
 	}
 	return faults
+}
+
+// splitLists splits the lists whose values commas separate once more: the library knows no templates.
+func splitLists(values envconfig.Lookuper, target reflect.Value) {
+	for i := range target.NumField() {
+		field := target.Type().Field(i)
+		_, isList := target.Field(i).Interface().([]string)
+		if value, set := values.Lookup(Name(field)); set && isList && !strings.Contains(field.Tag.Get("env"), "delimiter=") {
+			target.Field(i).Set(reflect.ValueOf(Split(value)))
+		}
+	}
 }
 
 // dropEmpty takes empty values out of lists: a block of lines in YAML ends in a newline.
