@@ -48,6 +48,8 @@ type Fault struct {
 	Times int
 	// Do answers in place of the registry.
 	Do http.HandlerFunc
+	// Before changes the request, or the header of the answer, before the registry answers. It is for faults without Do.
+	Before http.HandlerFunc
 
 	hits int
 }
@@ -70,9 +72,11 @@ func start(t testing.TB, referrers bool, faults []Fault) *Registry {
 	r.Break(faults...)
 	sound := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if broken := r.receive(req); broken != nil {
-			broken(w, req)
+		if fault := r.receive(req); fault != nil && fault.Do != nil {
+			fault.Do(w, req)
 			return
+		} else if fault != nil {
+			fault.Before(w, req)
 		}
 		sound.ServeHTTP(w, req)
 	}))
@@ -106,7 +110,7 @@ func (r *Registry) Forget() {
 	r.requests = nil
 }
 
-func (r *Registry) receive(req *http.Request) http.HandlerFunc {
+func (r *Registry) receive(req *http.Request) *Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if req.URL.Path != "/v2/" {
@@ -115,7 +119,7 @@ func (r *Registry) receive(req *http.Request) http.HandlerFunc {
 	for _, fault := range r.faults {
 		if (fault.Times == 0 || fault.hits < fault.Times) && fault.When(req) {
 			fault.hits++
-			return fault.Do
+			return fault
 		}
 	}
 	return nil
