@@ -2,13 +2,18 @@ package registry
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // userAgent is how the program names itself to registries; go-containerregistry appends its own name and version.
@@ -46,7 +51,7 @@ func New(o Options) (*Client, error) {
 	known := &secrets{}
 	c := &Client{
 		idle:      base.CloseIdleConnections,
-		transport: &retrying{inner: &redacting{inner: base, secrets: known}, bounds: bounds},
+		transport: transportOver(base, bounds, known),
 		keychain:  &keychain{secrets: known},
 		secrets:   known,
 		mirrors:   mirrors,
@@ -103,14 +108,64 @@ func (c *Client) get(ctx context.Context, ref name.Reference) (desc *remote.Desc
 		return nil, err
 	}
 	// go-containerregistry believes the digest header of a signed schema 1 manifest, and so of whatever calls itself one.
-	if digest, ok := ref.(name.Digest); ok {
-		want, err := v1.NewHash(digest.DigestStr())
-		if err != nil {
+	digest, ok := ref.(name.Digest)
+	algorithm := "sha256"
+	var want v1.Hash
+	if ok {
+		if want, err = v1.NewHash(digest.DigestStr()); err != nil {
 			return nil, err
 		}
-		if desc.Digest != want || desc.MediaType.IsSchema1() {
-			return nil, fmt.Errorf("what came (%s, %s) cannot be verified against that digest", desc.MediaType, desc.Digest)
-		}
+		algorithm = want.Algorithm
+	}
+	hasher, err := v1.Hasher(algorithm)
+	if err != nil {
+		return nil, err
+	}
+	hasher.Write(desc.Manifest)
+	desc.Digest = v1.Hash{Algorithm: algorithm, Hex: hex.EncodeToString(hasher.Sum(nil))}
+	if ok && desc.Digest != want {
+		return nil, fmt.Errorf("what came (%s, %s) does not have that digest", desc.MediaType, desc.Digest)
+	}
+	if desc.MediaType, err = mediaTypeOf(desc.Manifest); err != nil {
+		return nil, err
 	}
 	return desc, nil
+}
+
+// mediaTypeOf is what a manifest is by its content: whoever serves it may call it anything.
+func mediaTypeOf(content []byte) (types.MediaType, error) {
+	var m struct {
+		MediaType types.MediaType  `json:"mediaType"`
+		Manifests *json.RawMessage `json:"manifests"`
+		Config    *json.RawMessage `json:"config"`
+		Layers    *json.RawMessage `json:"layers"`
+	}
+	if err := json.Unmarshal(content, &m); err != nil {
+		return "", errors.New("what came is no manifest: it is not JSON")
+	}
+	isIndex, isImage := m.Manifests != nil, m.Config != nil || m.Layers != nil
+	switch {
+	case isIndex && !isImage && m.MediaType == types.DockerManifestList, isImage && !isIndex && m.MediaType == types.DockerManifestSchema2:
+		return m.MediaType, nil
+	case isIndex && !isImage && (m.MediaType == "" || m.MediaType == types.OCIImageIndex):
+		return types.OCIImageIndex, nil
+	case isImage && !isIndex && (m.MediaType == "" || m.MediaType == types.OCIManifestSchema1):
+		return types.OCIManifestSchema1, nil
+	default:
+		return "", fmt.Errorf("what came is neither the manifest of an image nor an index (its media type says %q)", m.MediaType)
+	}
+}
+
+// HTTP returns an HTTP client for requests about one repository that is logged in to push to it and to pull from it.
+func (c *Client) HTTP(ctx context.Context, repository name.Repository) (*http.Client, error) {
+	auth, err := authn.Resolve(ctx, c.keychain, repository)
+	if err != nil {
+		return nil, err
+	}
+	t, err := transport.NewWithContext(
+		ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent), []string{repository.Scope(transport.PushScope)})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: t}, nil
 }

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -87,6 +88,7 @@ func TestGetGivesUp(t *testing.T) {
 			registrytest.Answer(429, "TOOMANYREQUESTS", "too many pulls", "Retry-After: 3600"), 1,
 			[]string{"429 Too Many Requests; TOOMANYREQUESTS: too many pulls", "asks to wait 1h0m0s, and 3s is the most that is waited", "docker login"},
 		},
+		"no registry": {registrytest.HTML, 1, []string{"what came is no manifest: it is not JSON"}},
 		"404": {
 			registrytest.Answer(404, "MANIFEST_UNKNOWN", "manifest unknown"), 1,
 			[]string{"has no ", "/app:v1, or does not show it with no credential", "404 Not Found; MANIFEST_UNKNOWN: manifest unknown", "correct the name or tag"},
@@ -163,7 +165,15 @@ func TestExplain(t *testing.T) {
 			"no connection to registry.example: lookup registry.example: server misbehaving: check that",
 		},
 		"plain http": {http.ErrSchemeMismatch, "registry.example speaks plain http, and https was expected"},
-		"proxy":      {&net.OpError{Op: "proxyconnect", Err: errors.New("refused")}, "the proxy before registry.example cannot be reached: refused: check HTTPS_PROXY"},
+		"plain http, as TLS has it": {
+			tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake", RecordHeader: [5]byte([]byte("HTTP/"))},
+			"registry.example speaks plain http, and https was expected",
+		},
+		"neither TLS nor http": {
+			tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake", RecordHeader: [5]byte([]byte("SSH-2"))},
+			"first record does not look like a TLS handshake",
+		},
+		"proxy": {&net.OpError{Op: "proxyconnect", Err: errors.New("refused")}, "the proxy before registry.example cannot be reached: refused: check HTTPS_PROXY"},
 		"expired": {
 			&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
 			"the certificate of registry.example is not valid: x509: certificate has expired",
@@ -176,6 +186,56 @@ func TestExplain(t *testing.T) {
 			require.NotContains(t, errors.Unwrap(err).Error(), "tkn")
 			require.ErrorContains(t, err, test.says)
 			require.Equal(t, err, client.Explain(ref, err), "explained once")
+		})
+	}
+}
+
+// A registry on this machine is tried by https, too; what is reported is what http failed by.
+func TestBrokenConnectionIsNoPlainHTTP(t *testing.T) {
+	registrytest.NoLogin(t)
+	for name, do := range map[string]http.HandlerFunc{"drops": registrytest.HangUp(0), "stalls": registrytest.Stall} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := registrytest.Start(t, registrytest.Fault{When: registrytest.Any, Do: do})
+			bounds := quick
+			bounds.Silence = 200 * time.Millisecond
+			_, err := newClient(t, registry.Options{Bounds: bounds}).Get(t.Context(), parse(t, server.Host+"/app:v1"))
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "plain http")
+			require.NotContains(t, err.Error(), "HTTP response to HTTPS client")
+		})
+	}
+}
+
+// What a manifest is, its content says.
+func TestGetDecidesByContent(t *testing.T) {
+	registrytest.NoLogin(t)
+	server := registrytest.Start(t)
+	for name, test := range map[string]struct {
+		content, claimed, is, says string
+	}{
+		"a manifest served as an index": {`{"schemaVersion":2,"config":{},"layers":[]}`, "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json", ""},
+		"an index served as a manifest": {`{"schemaVersion":2,"manifests":[]}`, "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json", ""},
+		"docker's":                      {`{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{}}`, "text/plain", "application/vnd.docker.distribution.manifest.v2+json", ""},
+		"with a parameter":              {`{"manifests":[]}`, "application/vnd.oci.image.index.v1+json; charset=utf-8", "application/vnd.oci.image.index.v1+json", ""},
+		"both":                          {`{"manifests":[],"layers":[]}`, "application/vnd.oci.image.index.v1+json", "", "neither"},
+		"its own type lies":             {`{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[]}`, "application/vnd.oci.image.index.v1+json", "", "neither"},
+		"signed schema 1":               {`{"schemaVersion":1,"fsLayers":[]}`, "application/vnd.docker.distribution.manifest.v1+prettyjws", "", "neither"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server.Break(registrytest.Fault{When: registrytest.On("GET", "/manifests/"), Do: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", test.claimed)
+				w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("a", 64))
+				fmt.Fprint(w, test.content)
+			}})
+			desc, err := newClient(t, registry.Options{}).Get(t.Context(), parse(t, server.Host+"/app:v1"))
+			if test.says != "" {
+				require.ErrorContains(t, err, test.says)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.is, string(desc.MediaType))
+			require.Equal(t, fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(test.content))), desc.Digest.String())
 		})
 	}
 }

@@ -43,6 +43,7 @@ func TestRefusedLogin(t *testing.T) {
 			for _, text := range []string{
 				server.Host + "/app:v1",
 				"the credential from the file " + file,
+				`the user is "me"`,
 				fmt.Sprintf("%d %s; DENIED: got Basic REDACTED and REDACTED", status, http.StatusText(status)),
 				"`docker login " + server.Host + "`",
 				"DOCKER_CONFIG",

@@ -100,9 +100,15 @@ func (c *Client) explain(ref name.Reference, err error) (problem, remedy string)
 func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (problem, remedy string) {
 	what, repository := refused(ref, answered)
 	host, answer := hostOf(repository), answerOf(answered)
-	source := c.keychain.source(repository)
-	login := fmt.Sprintf("`docker login %s`, or name the folder of a config.json with a valid login by DOCKER_CONFIG", host)
+	source, user := c.keychain.used(repository)
+	if user != "" {
+		answer += fmt.Sprintf("; the user is %q", user)
+	}
+	login := fmt.Sprintf("`docker login %s`, or name the directory of a config.json with a valid login by DOCKER_CONFIG", host)
 	switch status := answered.StatusCode; {
+	case status < 500 && onTag(ref, answered) && immutable.MatchString(answer):
+		return fmt.Sprintf("%s does not move the tag %s (%s)", host, what, answer),
+			"choose another tag, or allow tags of that repository to be overwritten"
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf("%s refuses access to %s with %s (%s)", host, what, source, answer), login
 	case status == http.StatusForbidden:
@@ -126,7 +132,16 @@ func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (p
 }
 
 // repositoryPath is the part of a registry's API that is about one repository.
-var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests|referrers|tags)/`)
+var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(blobs|manifests|referrers|tags)/`)
+
+// immutable is in the answers of registries to a push of a tag that they hold to what it leads to.
+var immutable = regexp.MustCompile(`(?i)immutab|overwrit|already exist`)
+
+// onTag reports whether what answered is the push of a tag.
+func onTag(ref name.Reference, answered *transport.Error) bool {
+	_, tag := ref.(name.Tag)
+	return tag && answered.Request != nil && answered.Request.Method == http.MethodPut
+}
 
 // refused tells what answered is about: ref as a rule, but pushing to one registry also reads a base image's layers
 // from another.
@@ -176,17 +191,24 @@ func explainCertificate(host string, err error) (problem, remedy string) {
 
 func explainConnection(host string, err error) (problem, remedy string) {
 	var (
-		record tls.RecordHeaderError
-		dns    *net.DNSError
-		op     *net.OpError
-		netErr net.Error
-		broken *interrupted
-		final  *gaveUp
+		record   tls.RecordHeaderError
+		dns      *net.DNSError
+		op       *net.OpError
+		netErr   net.Error
+		redirect *redirectError
+		slow     *slowError
+		broken   *interrupted
+		final    *gaveUp
 	)
+	// A registry on this machine is tried by https and by http, and only http is tried again: what it failed by counts.
+	if errors.As(err, &final) {
+		err = final.cause
+	}
 	switch {
-	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record):
-		return fmt.Sprintf("%s speaks plain http, and https was expected", host),
-			"give it a certificate, reach it as localhost:PORT, or write http:// before it where it is a mirror"
+	case errors.As(err, &redirect):
+		return redirect.problem, "correct the registry's settings, or those of the proxy before it"
+	case errors.Is(err, errTooLong):
+		return fmt.Sprintf("%s: %v", host, errTooLong), "check that it is a registry"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("there is no host %s", dns.Name), "correct the name; where a proxy is needed, set HTTPS_PROXY"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
@@ -195,12 +217,17 @@ func explainConnection(host string, err error) (problem, remedy string) {
 	case errors.As(err, &op) && op.Op == "dial":
 		return fmt.Sprintf("no connection to %s: %v", host, innermost(err)),
 			"check that the registry is running and its name and port are right; where a proxy is needed, set HTTPS_PROXY"
+	case errors.As(err, &slow):
+		return fmt.Sprintf("%s: %v", host, slow), "try again later, or through a network or mirror that is faster"
 	case errors.As(innermost(err), &netErr) && netErr.Timeout():
 		return fmt.Sprintf("%s does not answer", host),
 			"check that it is a registry and is well; where a proxy is needed, set HTTPS_PROXY"
-	case errors.As(err, &broken) || errors.As(err, &final):
+	case final == nil && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"):
+		return fmt.Sprintf("%s speaks plain http, and https was expected", host),
+			"give it a certificate, reach it as localhost:PORT, or write http:// before it where it is a mirror"
+	case final != nil, errors.As(err, &broken):
 		return fmt.Sprintf("the connection to %s broke: %v", host, innermost(err)),
-			"try again; if it stays, look at the registry's logs and at proxies on the way"
+			"try again; if it stays, read the registry's logs, and those of proxies on the way"
 	}
 	return "", ""
 }

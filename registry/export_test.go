@@ -11,4 +11,7 @@ type TestKeychain struct{ keychain }
 func NewKeychain() *TestKeychain { return &TestKeychain{keychain{secrets: &secrets{}}} }
 
 // Source is what an error says of the credential for target.
-func (k *TestKeychain) Source(target authn.Resource) string { return k.source(target) }
+func (k *TestKeychain) Source(target authn.Resource) string {
+	source, _ := k.used(target)
+	return source
+}

@@ -1,21 +1,21 @@
 package registry
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// keychain finds credentials where authn.DefaultKeychain finds them. It is our own because that one does not tell where
-// a credential came from, which is what somebody with a refused login needs to know.
+// keychain finds credentials in podman's files and docker's. It is our own because authn.DefaultKeychain reads one file
+// alone, takes any of the keys that begin with a host, and does not report where a credential came from, which is what
+// somebody with a refused login needs to know.
 type keychain struct {
 	secrets *secrets
 
@@ -27,6 +27,8 @@ type credential struct {
 	authn.Authenticator
 	// source is a phrase such as "the credential from the file /home/x/.docker/config.json".
 	source string
+	// user is the account's name, empty where the credential names none.
+	user string
 }
 
 // Resolve implements authn.Keychain.
@@ -41,7 +43,7 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 		return nil, err
 	}
 	k.secrets.add(login.Password, login.IdentityToken, login.RegistryToken, login.Auth)
-	c := credential{Authenticator: authn.Anonymous, source: source}
+	c := credential{Authenticator: authn.Anonymous, source: source, user: login.Username}
 	if login != (authn.AuthConfig{}) {
 		c.Authenticator = authn.FromConfig(login)
 	}
@@ -52,140 +54,155 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	return c.Authenticator, nil
 }
 
-// source says which credential has been used for target, without its value.
-func (k *keychain) source(target authn.Resource) string {
+// used says which credential has been used for target, without its value, and the user that it names.
+func (k *keychain) used(target authn.Resource) (source, user string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if c, ok := k.found[target.String()]; ok {
-		return c.source
+		return c.source, c.user
 	}
-	return "no credential"
+	return "no credential", ""
 }
 
-// lookUp finds the login for target, an entry for the repository before one for its registry. An empty login means that
-// there is none.
+// lookUp finds the login for target: in the first file that has one, the one whose key is the most specific. An empty
+// login means that there is none.
 func lookUp(target authn.Resource) (login authn.AuthConfig, source string, err error) {
-	file, err := credentialFile()
+	files, err := credentialFiles()
 	if err != nil {
 		return login, "", err
 	}
-	for _, key := range []string{target.String(), target.RegistryStr()} {
-		if key == name.DefaultRegistry {
-			key = authn.DefaultAuthKey
-		}
-		source := place(file, key)
-		entry, err := file.GetAuthConfig(key)
-		if err != nil {
-			return login, "", &Error{
-				Problem: fmt.Sprintf("the login for %s cannot be read from %s: %v", hostOf(target), source, err),
-				Remedy:  "install or repair that helper, or name a folder whose config.json does without it by DOCKER_CONFIG",
-				err:     err,
+	var places []string
+	for _, file := range files {
+		for _, key := range lookUpKeys(target) {
+			entry, where, err := file.entry(key)
+			if err != nil {
+				return login, "", &Error{
+					Problem: fmt.Sprintf("the login for %s cannot be read from %s: %v", hostOf(target), where, err),
+					Remedy:  "install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
+					err:     err,
+				}
+			}
+			if entry != (types.AuthConfig{}) {
+				return authn.AuthConfig{
+					Username:      entry.Username,
+					Password:      entry.Password,
+					Auth:          entry.Auth,
+					IdentityToken: entry.IdentityToken,
+					RegistryToken: entry.RegistryToken,
+				}, "the credential from " + where, nil
 			}
 		}
-		entry.ServerAddress = "" // always set, and no part of the login
-		if entry != (types.AuthConfig{}) {
-			return authn.AuthConfig{
-				Username:      entry.Username,
-				Password:      entry.Password,
-				Auth:          entry.Auth,
-				IdentityToken: entry.IdentityToken,
-				RegistryToken: entry.RegistryToken,
-			}, "the credential from " + source, nil
-		}
+		places = append(places, file.describe(hostKey(target)))
 	}
-	if file.Filename == "" {
+	if places == nil {
 		return login, fmt.Sprintf("no credential (neither docker nor podman has a file with a login for %s)", hostOf(target)), nil
 	}
-	if helper := helperOf(file, target.RegistryStr()); helper != "" {
-		return login, fmt.Sprintf("no credential (no entry for %s in the helper %s, which %s names)",
-			hostOf(target), helper, file.Filename), nil
-	}
-	return login, fmt.Sprintf("no credential (no entry for %s in %s)", hostOf(target), file.Filename), nil
+	return login, fmt.Sprintf("no credential (no entry for %s in %s)", hostOf(target), strings.Join(places, ", nor in ")), nil
 }
 
-// place says where docker's library looks a key up: in an environment variable, by a helper, or in the file itself.
-func place(file *configfile.ConfigFile, key string) string {
-	var fromEnvironment struct {
-		Auths map[string]json.RawMessage `json:"auths"`
-	}
-	// What is wrong in the variable, docker's library reports itself.
-	_ = json.Unmarshal([]byte(os.Getenv(configfile.DockerEnvConfigKey)), &fromEnvironment)
-	if _, ok := fromEnvironment.Auths[key]; ok {
-		return "the environment variable " + configfile.DockerEnvConfigKey
-	}
-	if helper := helperOf(file, key); helper != "" {
-		return "the helper " + helper
-	}
-	return "the file " + file.Filename
-}
-
-// helperOf returns the program that keeps the login for key, "" if none does.
-func helperOf(file *configfile.ConfigFile, key string) string {
-	helper, ok := file.CredentialHelpers[key]
-	if !ok {
-		helper = file.CredentialsStore
-	}
-	if helper == "" {
-		return ""
-	}
-	return "docker-credential-" + helper
-}
-
-// credentialFile reads the first of docker's and podman's credential files that exists. Without any, it is empty.
-func credentialFile() (*configfile.ConfigFile, error) {
-	for _, path := range credentialPaths() {
-		if info, err := os.Stat(path); err != nil || info.IsDir() {
+// entry is the file's login for a key of [lookUpKeys], empty if it has none, and the place that was asked last.
+func (f credentialFile) entry(key string) (entry types.AuthConfig, where string, err error) {
+	where = f.place
+	// Of keys that mean the same, the one that is written like this key comes first, then those in alphabetical order.
+	for _, written := range slices.SortedFunc(maps.Keys(f.AuthConfigs), sameFirst(key)) {
+		if normalKey(written) != key {
 			continue
 		}
-		file, err := readCredentialFile(path)
-		if err != nil {
-			return nil, &Error{
-				Problem: fmt.Sprintf("the credentials in %s cannot be read: %v", path, err),
-				Remedy:  "mend or delete that file, or name the folder of another config.json by DOCKER_CONFIG",
-				err:     err,
+		entry = f.AuthConfigs[written]
+		entry.ServerAddress = "" // always set, and no part of the login
+		if entry != (types.AuthConfig{}) {
+			return entry, where, nil
+		}
+	}
+	helper := f.helper(key)
+	if helper == "" {
+		return types.AuthConfig{}, where, nil
+	}
+	where = "the helper docker-credential-" + helper
+	for _, address := range helperKeys(key) {
+		entry, err = credentials.NewNativeStore(f.ConfigFile, helper).Get(address)
+		entry.ServerAddress = ""
+		if err != nil || entry != (types.AuthConfig{}) {
+			return entry, where, err
+		}
+	}
+	return entry, where, nil
+}
+
+// helper names the program that keeps the login for a key, "" if none does.
+func (f credentialFile) helper(key string) string {
+	for _, written := range slices.SortedFunc(maps.Keys(f.CredentialHelpers), sameFirst(key)) {
+		if normalKey(written) == key {
+			return f.CredentialHelpers[written]
+		}
+	}
+	return f.CredentialsStore
+}
+
+// describe names the file, and the helper that it names for a host.
+func (f credentialFile) describe(host string) string {
+	if helper := f.helper(host); helper != "" {
+		return fmt.Sprintf("the helper docker-credential-%s, which %s names", helper, f.Filename)
+	}
+	return f.Filename
+}
+
+func sameFirst(key string) func(a, b string) int {
+	return func(a, b string) int {
+		if (a == key) != (b == key) {
+			if a == key {
+				return -1
 			}
+			return 1
 		}
-		return file, nil
+		return strings.Compare(a, b)
 	}
-	return configfile.New(""), nil
 }
 
-func readCredentialFile(path string) (*configfile.ConfigFile, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// dockerHub is what podman calls Docker Hub.
+const dockerHub = "docker.io"
+
+// lookUpKeys are the keys that logins for target may have in a file, the most specific first: the repository, what it is
+// in, and the registry. Source: https://github.com/containers/image/blob/v5.36.0/docs/containers-auth.json.5.md
+func lookUpKeys(target authn.Resource) (keys []string) {
+	host := hostKey(target)
+	_, path, _ := strings.Cut(target.String(), "/")
+	for path != "" {
+		keys = append(keys, host+"/"+path)
+		path = path[:max(0, strings.LastIndex(path, "/"))]
 	}
-	defer f.Close()
-	file, err := config.LoadFromReader(f)
-	if err != nil {
-		return nil, err
-	}
-	file.Filename = path
-	return file, nil
+	return append(keys, host)
 }
 
-// credentialPaths are the files where logins may be, docker's first, then podman's (containers-auth.json(5)).
-func credentialPaths() []string {
-	var paths []string
-	add := func(folder string, rest ...string) {
-		if folder != "" {
-			paths = append(paths, filepath.Join(append([]string{folder}, rest...)...))
-		}
+func hostKey(target authn.Resource) string { return normalKey(target.RegistryStr()) }
+
+// normalKey writes a key as lookUpKeys does: docker login once stored addresses of the registry's API, and Docker Hub has
+// several names.
+func normalKey(key string) string {
+	if _, rest, found := strings.Cut(key, "://"); found {
+		key = rest
 	}
-	home, _ := os.UserHomeDir() // "" without a home, which add leaves out
-	if folder := os.Getenv(config.EnvOverrideConfigDir); folder != "" {
-		add(folder, config.ConfigFileName)
-	} else {
-		add(home, ".docker", config.ConfigFileName)
+	host, path, _ := strings.Cut(strings.TrimRight(key, "/"), "/")
+	if path == "v1" || path == "v2" {
+		path = ""
 	}
-	add(os.Getenv("REGISTRY_AUTH_FILE"))
-	add(os.Getenv("XDG_RUNTIME_DIR"), "containers", "auth.json")
-	if folder := os.Getenv("XDG_CONFIG_HOME"); folder != "" {
-		add(folder, "containers", "auth.json")
-	} else {
-		add(home, ".config", "containers", "auth.json")
+	host = strings.ToLower(host)
+	switch host {
+	case name.DefaultRegistry, "registry-1.docker.io", "registry.hub.docker.com":
+		host = dockerHub
 	}
-	return paths
+	if path == "" {
+		return host
+	}
+	return host + "/" + path
+}
+
+// helperKeys are the addresses that a helper may keep the login for a key under.
+func helperKeys(key string) []string {
+	if key == dockerHub {
+		return []string{authn.DefaultAuthKey, dockerHub}
+	}
+	return []string{key}
 }
 
 // hostOf is the registry's name as people write it.
@@ -193,5 +210,5 @@ func hostOf(target authn.Resource) string {
 	if host := target.RegistryStr(); host != name.DefaultRegistry {
 		return host
 	}
-	return "docker.io"
+	return dockerHub
 }

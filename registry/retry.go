@@ -24,9 +24,11 @@ type Bounds struct {
 	// Limit is how long trying a request again may take in all, the waits that the registry asks for included; two
 	// minutes by default.
 	Limit time.Duration
-	// Silence is how long a connection may stand still before it counts as dead; three minutes by default, since some
-	// registries take that long to store a large layer.
+	// Silence is how long a connection may stand still, and how long an answer may take, before it counts as dead; three
+	// minutes by default, since some registries take that long to store a large layer.
 	Silence time.Duration
+	// Window is the time over which a transfer, up or down, must move 100 bytes a second on average; one minute by default.
+	Window time.Duration
 }
 
 func (b Bounds) orDefaults() Bounds {
@@ -42,25 +44,41 @@ func (b Bounds) orDefaults() Bounds {
 	if b.Silence == 0 {
 		b.Silence = 3 * time.Minute
 	}
+	if b.Window == 0 {
+		b.Window = time.Minute
+	}
 	return b
 }
 
 // Retry calls do, and calls it again as long as it fails because an upload or download broke midway, within the
 // client's bounds. Single requests are tried again below it, and what has been given up there is not begun anew.
 func (c *Client) Retry(ctx context.Context, do func() error) error {
-	tries := attempts{bounds: c.bounds}
+	tries := newAttempts(c.bounds)
 	for {
+		began := time.Now()
 		err := do()
 		var final *gaveUp
 		var broken *interrupted
 		if errors.As(err, &final) || !errors.As(err, &broken) {
 			return err
 		}
-		// How long do took does not count: an upload that broke after ten good minutes has not been tried for ten minutes.
-		if err := tries.next(ctx, err, broken.asked, 0); err != nil {
+		// How long do took does not count as a rule: an upload that broke after ten good minutes has not been tried for ten
+		// minutes. One that stood still has.
+		var took time.Duration
+		if idle(err) {
+			took = time.Since(began)
+		}
+		if err := tries.next(ctx, err, broken.asked, took); err != nil {
 			return err
 		}
 	}
+}
+
+// idle reports whether err is about time that passed without work.
+func idle(err error) bool {
+	var slow *slowError
+	var netErr net.Error
+	return errors.As(err, &slow) || errors.As(err, &netErr) && netErr.Timeout()
 }
 
 // interrupted is a failure that another request cannot mend, but beginning the whole transfer again can.
@@ -77,7 +95,8 @@ func (e *interrupted) Unwrap() error { return e.cause }
 type gaveUp struct {
 	cause error
 	tries int
-	spent time.Duration
+	// lasted is the time from the first try until it was given up.
+	lasted time.Duration
 	// asked is the wait that the registry asks for if that is too long, else zero.
 	asked time.Duration
 	limit time.Duration
@@ -90,16 +109,27 @@ func (e *gaveUp) effort() string {
 	if e.asked > 0 {
 		return fmt.Sprintf("the registry asks to wait %v, and %v is the most that is waited", e.asked, e.limit)
 	}
-	return fmt.Sprintf("given up after %d tries in %v", e.tries, e.spent.Round(100*time.Millisecond))
+	return fmt.Sprintf("given up after %s in %v", plural(e.tries, "try", "tries"), e.lasted.Round(100*time.Millisecond))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // attempts counts what has been spent on one request or transfer.
 type attempts struct {
 	bounds Bounds
+	began  time.Time
 	made   int
-	spent  time.Duration
-	wait   time.Duration
+	// spent is what counts against the limit.
+	spent time.Duration
+	wait  time.Duration
 }
+
+func newAttempts(bounds Bounds) *attempts { return &attempts{bounds: bounds, began: time.Now()} }
 
 // next notes that a try took so long and failed by cause, and waits until the next one is due. It fails if there is
 // none: with a gaveUp, or with the error of ctx.
@@ -120,10 +150,10 @@ func (a *attempts) next(ctx context.Context, cause error, asked, took time.Durat
 		wait = asked
 	}
 	if a.made >= a.bounds.Tries {
-		return &gaveUp{cause: cause, tries: a.made, spent: a.spent}
+		return &gaveUp{cause: cause, tries: a.made, lasted: time.Since(a.began)}
 	}
 	if a.spent+wait > a.bounds.Limit {
-		return &gaveUp{cause: cause, tries: a.made, spent: a.spent, asked: asked, limit: a.bounds.Limit}
+		return &gaveUp{cause: cause, tries: a.made, lasted: time.Since(a.began), asked: asked, limit: a.bounds.Limit}
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -144,7 +174,7 @@ type retrying struct {
 
 func (t *retrying) RoundTrip(in *http.Request) (*http.Response, error) {
 	ctx := in.Context()
-	tries := attempts{bounds: t.bounds}
+	tries := newAttempts(t.bounds)
 	for req := in; ; {
 		began := time.Now()
 		resp, err := t.inner.RoundTrip(req)
@@ -207,8 +237,9 @@ func permanent(err error) bool {
 		record      tls.RecordHeaderError
 		alert       tls.AlertError
 		dns         *net.DNSError
+		redirect    *redirectError
 	)
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &redirect) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &dns) && dns.IsNotFound
 }
 
@@ -232,7 +263,7 @@ type download struct {
 
 func (d *download) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && d.ctx.Err() == nil {
+	if err != nil && err != io.EOF && err != errTooLong && d.ctx.Err() == nil {
 		err = &interrupted{cause: err}
 	}
 	return n, err

@@ -7,6 +7,13 @@ import (
 	"time"
 )
 
+// transportOver is what every request of a client goes through before it reaches base, outermost first.
+func transportOver(base http.RoundTripper, bounds Bounds, known *secrets) http.RoundTripper {
+	var t http.RoundTripper = &redirects{base}
+	t = &limited{&pacing{t, bounds.Window}}
+	return &retrying{inner: &redacting{inner: t, secrets: known}, bounds: bounds}
+}
+
 // newTransport returns a transport like http.DefaultTransport, with more connections per host, since a client talks to
 // one or two hosts in parallel, and with connections that give up on a peer that has gone silent.
 func newTransport(silence time.Duration) *http.Transport {
@@ -25,6 +32,7 @@ func newTransport(silence time.Duration) *http.Transport {
 		MaxIdleConnsPerHost:   50,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   min(10*time.Second, silence),
+		ResponseHeaderTimeout: silence, // a header of one byte a second keeps a connection alive, too
 		ExpectContinueTimeout: time.Second,
 	}
 }
