@@ -1,25 +1,19 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -53,15 +47,23 @@ func (a Attachment) identity() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// RejectedError says that a registry does not take attachments. What they are attached to is in the repository
-// nevertheless.
-type RejectedError struct{ err error }
-
-func (e *RejectedError) Error() string {
-	return fmt.Sprintf("the registry does not take attachments: %v: it has to know manifests with a subject, as OCI 1.1 describes them", e.err)
+// RejectedError says which attachments a registry does not take, or takes and does not list. What they are attached to is
+// in the repository nevertheless.
+type RejectedError struct {
+	// attached is how many of all attachments are in the repository, and listed.
+	attached, all int
+	reasons       []error
 }
 
-func (e *RejectedError) Unwrap() error { return e.err }
+func (e *RejectedError) Error() string {
+	reasons := strings.ReplaceAll(errors.Join(e.reasons...).Error(), "\n", "; ")
+	if e.attached == 0 {
+		return reasons + "; the image is published without them"
+	}
+	return fmt.Sprintf("%s; of its attachments %d of %d are listed", reasons, e.attached, e.all)
+}
+
+func (e *RejectedError) Unwrap() []error { return e.reasons }
 
 // The empty JSON object that stands where an image has its configuration. Source:
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
@@ -69,76 +71,111 @@ const emptyType = "application/vnd.oci.empty.v1+json"
 
 var emptyConfig = static.NewLayer([]byte("{}"), emptyType)
 
-// Attach puts the documents into the repository as OCI 1.1 referrers of their subjects. For registries without the
-// referrers API, each subject's are listed in an index under the fallback tag that the specification gives it, where those of
-// others are kept. A document that is there already stays as it is, and so does one of the same identity. The error is a [RejectedError] if the registry refuses
-// such manifests. Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+// Attach puts the documents into the repository as OCI 1.1 referrers of their subjects. Where the registry does not list
+// them by itself, each subject's are listed in an index under the fallback tag that the specification gives it, which is
+// written once; what others listed there stays. A document that is there already stays as it is, and so does one of the same
+// identity. The error is a [RejectedError] if the registry refuses such manifests, or does not list them. Source:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 func (s *Session) Attach(ctx context.Context, attachments []Attachment) error {
-	if len(attachments) == 0 {
-		return nil
-	}
-	puller, err := remote.NewPuller(s.client.RemoteOptions()...)
-	if err != nil {
-		return err
-	}
 	bySubject := map[v1.Hash][]Attachment{}
 	for _, a := range attachments {
 		bySubject[a.Subject.Digest] = append(bySubject[a.Subject.Digest], a)
 	}
 	config := sync.OnceValue(func() error { return s.upload(ctx, emptyConfig) })
+	rejected := &RejectedError{attached: len(attachments), all: len(attachments)}
+	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, list := range bySubject {
-		// One after the other: all of a subject's change the same fallback tag.
 		group.Go(func() error {
-			there := s.attached(ctx, puller, list[0].Subject.Digest)
-			for _, a := range list {
-				if there[a.identity()] {
-					continue
-				}
-				if err := config(); err != nil {
-					return s.rejected(a, err)
-				}
-				if err := s.attach(ctx, a); err != nil {
-					return s.rejected(a, err)
-				}
+			without, err := s.attachTo(ctx, list[0].Subject.Digest, list, config)
+			if without == 0 {
+				return err
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			rejected.attached -= without
+			rejected.reasons = append(rejected.reasons, err)
 			return nil
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if rejected.reasons == nil {
+		return nil
+	}
+	slices.SortFunc(rejected.reasons, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return rejected
 }
 
-// attached are the attachments of a subject that Slipway made, by their identities. Where they cannot be listed, there are none: what is there already
-// is only put there again.
-func (s *Session) attached(ctx context.Context, puller *remote.Puller, subject v1.Hash) map[string]bool {
-	there := map[string]bool{}
-	index, err := remote.Referrers(s.repository.Digest(subject.String()), append(s.client.RemoteOptions(), remote.WithContext(ctx), remote.Reuse(puller))...)
-	if err != nil {
-		return there
+// attachTo attaches documents to one subject. It returns how many the registry does not take or list, and why; or no
+// number, and an error that ends the push.
+func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachment, config func() error) (without int, err error) {
+	listed, byRegistry := s.referrers(ctx, subject)
+	missing := slices.DeleteFunc(slices.Clone(list), func(a Attachment) bool { return has(listed, a) })
+	if len(missing) > 0 && len(listed) == 0 {
+		if index, err := s.fallbackIndex(ctx, subject); err == nil {
+			missing = slices.DeleteFunc(missing, func(a Attachment) bool { return has(index.referrers(), a) })
+		}
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return there
+	var unlisted []v1.Descriptor
+	for i, a := range missing {
+		descriptor, listed, err := s.attach(ctx, a, config)
+		if err != nil {
+			explained := s.client.Explain(s.repository.Digest(subject.String()), err)
+			if !isRejection(err) {
+				return 0, explained
+			}
+			return len(missing) - i + len(unlisted), fmt.Errorf("the registry does not take attachments: %w: it has to know manifests with a subject, as OCI 1.1 describes them", explained)
+		}
+		if !listed {
+			unlisted = append(unlisted, descriptor)
+		}
 	}
-	for _, m := range manifest.Manifests {
-		there[m.Annotations[annotationIdentity]] = true
+	if len(unlisted) > 0 && byRegistry { // there are registries that list them and do not say so
+		listed, _ := s.referrers(ctx, subject)
+		unlisted = slices.DeleteFunc(unlisted, func(d v1.Descriptor) bool {
+			return slices.ContainsFunc(listed, func(other v1.Descriptor) bool { return other.Digest == d.Digest })
+		})
 	}
-	return there
+	if len(unlisted) == 0 {
+		return 0, nil
+	}
+	err = s.list(ctx, subject, unlisted)
+	var foreign *notIndexError
+	if err == nil || !errors.As(err, &foreign) && !isRefusal(err) {
+		return 0, err
+	}
+	var stored []string
+	for _, d := range unlisted {
+		stored = append(stored, d.Digest.String())
+	}
+	return len(unlisted), fmt.Errorf("what is attached to %s is in %s as %s, but listed nowhere: %w",
+		subject, s.repository, strings.Join(stored, ", "), err)
 }
 
-func (s *Session) attach(ctx context.Context, a Attachment) error {
+// has reports whether an attachment, or one that says the same, is among what is listed.
+func has(listed []v1.Descriptor, a Attachment) bool {
+	return slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Annotations[annotationIdentity] == a.identity() })
+}
+
+// attach puts an attachment into the repository. It returns how it is listed, and whether the registry does that.
+func (s *Session) attach(ctx context.Context, a Attachment, config func() error) (descriptor v1.Descriptor, listed bool, err error) {
+	if err := config(); err != nil {
+		return descriptor, false, err
+	}
 	layer := static.NewLayer(a.Content, types.MediaType(a.MediaType))
 	if err := s.upload(ctx, layer); err != nil {
-		return err
+		return descriptor, false, err
 	}
 	digest, err := layer.Digest()
 	if err != nil {
-		return err
+		return descriptor, false, err
 	}
-	config, err := emptyConfig.Digest()
+	configDigest, err := emptyConfig.Digest()
 	if err != nil {
-		return err
+		return descriptor, false, err
 	}
 	annotations := map[string]string{annotationIdentity: a.identity()}
 	maps.Copy(annotations, a.Annotations)
@@ -146,29 +183,28 @@ func (s *Session) attach(ctx context.Context, a Attachment) error {
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
 		ArtifactType:  a.MediaType,
-		Config:        v1.Descriptor{MediaType: emptyType, Digest: config, Size: 2, Data: []byte("{}")},
+		Config:        v1.Descriptor{MediaType: emptyType, Digest: configDigest, Size: 2, Data: []byte("{}")},
 		Layers:        []v1.Descriptor{{MediaType: types.MediaType(a.MediaType), Digest: digest, Size: int64(len(a.Content))}},
 		Subject:       &v1.Descriptor{MediaType: a.Subject.MediaType, Digest: a.Subject.Digest, Size: a.Subject.Size},
 		Annotations:   annotations,
 	})
 	if err != nil {
-		return err
+		return descriptor, false, err
 	}
-	own, _, err := v1.SHA256(bytes.NewReader(raw))
+	m, err := newManifest(raw, types.OCIManifestSchema1)
 	if err != nil {
-		return err
+		return descriptor, false, err
 	}
-	// Put and not Push, which would not look at the fallback tag again if an earlier run was stopped before it was written.
-	return s.client.Retry(ctx, func() error {
-		return s.pusher.Put(ctx, s.repository.Digest(own.String()), document{raw})
+	// It is put there even if it is there: only the answer says whether the registry lists it.
+	err = s.client.Retry(ctx, func() error {
+		header, err := s.put(ctx, s.repository.Digest(m.digest.String()), m)
+		listed = err == nil && header.Get(headerSubject) == a.Subject.Digest.String()
+		return err
 	})
+	return v1.Descriptor{
+		MediaType: m.mediaType, Digest: m.digest, Size: int64(len(raw)), ArtifactType: a.MediaType, Annotations: annotations,
+	}, listed, err
 }
-
-// document is a manifest whose blobs have been pushed.
-type document struct{ raw []byte }
-
-func (d document) RawManifest() ([]byte, error)        { return d.raw, nil }
-func (d document) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
 func (s *Session) upload(ctx context.Context, layer v1.Layer) error {
 	return s.client.Retry(ctx, func() error { return s.pusher.Upload(ctx, s.repository, layer) })
@@ -177,124 +213,7 @@ func (s *Session) upload(ctx context.Context, layer v1.Layer) error {
 // rejections are what registries answer that do not know such manifests, or media types.
 var rejections = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
 
-func (s *Session) rejected(a Attachment, err error) error {
-	explained := s.client.Explain(s.repository.Digest(a.Subject.Digest.String()), err)
+func isRejection(err error) bool {
 	var answered *transport.Error
-	if errors.As(err, &answered) && slices.Contains(rejections, answered.StatusCode) {
-		return &RejectedError{explained}
-	}
-	return explained
-}
-
-// Layer is a part of an image that holds documents in place of files, as cosign keeps signatures.
-type Layer struct {
-	MediaType   string
-	Annotations map[string]string
-	Content     []byte
-}
-
-// Same reports whether two layers are alike.
-func (l Layer) Same(other Layer) bool {
-	return l.MediaType == other.MediaType && maps.Equal(l.Annotations, other.Annotations) && bytes.Equal(l.Content, other.Content)
-}
-
-// layerLimit is the size in bytes of the biggest document that is read.
-const layerLimit = 128 << 20
-
-// Layers reads the image of documents under ref. The error is one of [registry.Client.Explain]; where there is no such
-// image, there are no layers and no error.
-func Layers(ctx context.Context, client Getter, ref name.Reference) ([]Layer, error) {
-	desc, err := client.Get(ctx, ref)
-	if err != nil {
-		var answered *transport.Error
-		if errors.As(err, &answered) && answered.StatusCode == http.StatusNotFound {
-			return nil, nil
-		}
-		return nil, err
-	}
-	layers, err := readLayers(desc)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
-	}
-	return layers, nil
-}
-
-// Getter is the part of a registry client that reads.
-type Getter interface {
-	Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error)
-}
-
-func readLayers(desc *remote.Descriptor) ([]Layer, error) {
-	img, err := desc.Image()
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := img.Manifest()
-	if err != nil {
-		return nil, err
-	}
-	var all []Layer
-	for _, d := range manifest.Layers {
-		if d.Size > layerLimit {
-			return nil, fmt.Errorf("a layer has %d bytes, more than the %d that are read", d.Size, layerLimit)
-		}
-		layer, err := img.LayerByDigest(d.Digest)
-		if err != nil {
-			return nil, err
-		}
-		content, err := readLayer(layer)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, Layer{MediaType: string(d.MediaType), Annotations: d.Annotations, Content: content})
-	}
-	return all, nil
-}
-
-// readLayer reads the bytes as they are in the registry, which the library calls compressed whatever they are.
-func readLayer(layer v1.Layer) (content []byte, err error) {
-	r, err := layer.Compressed()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return io.ReadAll(r)
-}
-
-// Rewrite puts the layers that change makes of those there are under a tag of the repository. Where nothing changes,
-// nothing is pushed.
-func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
-	ref := s.repository.Tag(tag)
-	old, err := Layers(ctx, s.client, ref)
-	if err != nil {
-		return err
-	}
-	layers, err := change(old)
-	if err != nil || slices.EqualFunc(old, layers, Layer.Same) {
-		return err
-	}
-	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	for _, l := range layers {
-		if img, err = mutate.Append(img, mutate.Addendum{
-			Layer: static.NewLayer(l.Content, types.MediaType(l.MediaType)), MediaType: types.MediaType(l.MediaType), Annotations: l.Annotations,
-		}); err != nil {
-			return err
-		}
-	}
-	content, err := collect(img)
-	if err != nil {
-		return err
-	}
-	if err := s.blobs(ctx, content.blobs, nil); err != nil {
-		return s.client.Explain(ref, err)
-	}
-	if err := s.manifest(ctx, ref, content.manifest); err != nil {
-		return s.client.Explain(ref, err)
-	}
-	return nil
-}
-
-// TagFor is a tag that stands for a digest, as "sha256-abc…" with the suffix.
-func TagFor(digest v1.Hash, suffix string) string {
-	return strings.Replace(digest.String(), ":", "-", 1) + suffix
+	return errors.As(err, &answered) && slices.Contains(rejections, answered.StatusCode)
 }

@@ -75,8 +75,7 @@ func (c *content) addIndex(index v1.ImageIndex) error {
 			return err
 		}
 	}
-	c.manifests = append(c.manifests, manifest{index, digest})
-	return nil
+	return c.addManifest(index)
 }
 
 func (c *content) addImage(image v1.Image) error {
@@ -97,8 +96,13 @@ func (c *content) addImage(image v1.Image) error {
 			return err
 		}
 	}
-	c.manifests = append(c.manifests, manifest{image, digest})
-	return nil
+	return c.addManifest(image)
+}
+
+func (c *content) addManifest(artifact remote.Taggable) error {
+	m, err := manifestOf(artifact)
+	c.manifests = append(c.manifests, m)
+	return err
 }
 
 func (c *content) addBlob(layer v1.Layer) error {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
@@ -49,6 +50,9 @@ type Session struct {
 	target     Target
 	repository name.Repository
 	root       manifest
+
+	mu   sync.Mutex
+	http *http.Client // nil until the first login
 }
 
 // Begin begins a push. It asks the registry nothing yet.
@@ -82,7 +86,7 @@ func (s *Session) Content(ctx context.Context, artifact remote.Taggable, progres
 		return name.Digest{}, s.client.Explain(root, err)
 	}
 	for _, m := range content.manifests {
-		if err := s.manifest(ctx, s.repository.Digest(m.digest.String()), m); err != nil {
+		if err := s.push(ctx, m); err != nil {
 			return name.Digest{}, s.client.Explain(root, err)
 		}
 	}
@@ -90,10 +94,10 @@ func (s *Session) Content(ctx context.Context, artifact remote.Taggable, progres
 	return root, nil
 }
 
-// Tag moves the target's tags, in their order, to what [Session.Content] pushed.
+// Tag moves the target's tags, in their order, to what [Session.Content] pushed, and reads each back.
 func (s *Session) Tag(ctx context.Context) error {
 	for i, tag := range s.target.Tags {
-		if err := s.manifest(ctx, s.repository.Tag(tag), s.root); err != nil {
+		if err := s.move(ctx, s.repository.Tag(tag), s.root); err != nil {
 			err = s.client.Explain(s.repository.Tag(tag), err)
 			if i > 0 {
 				err = fmt.Errorf("%w (already moved: %s)", err, strings.Join(s.target.Tags[:i], ", "))
@@ -131,15 +135,4 @@ func (s *Session) blobs(ctx context.Context, blobs []blob, progress Progress) er
 		})
 	}
 	return group.Wait()
-}
-
-// manifest puts m under ref unless it is there. The pusher has seen all that m refers to, so it sends nothing else.
-func (s *Session) manifest(ctx context.Context, ref name.Reference, m manifest) error {
-	return s.client.Retry(ctx, func() error { return s.pusher.Push(ctx, ref, m.Taggable) })
-}
-
-// manifest is an image or an index.
-type manifest struct {
-	remote.Taggable
-	digest v1.Hash
 }

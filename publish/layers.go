@@ -1,0 +1,198 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Layer is a part of an image that holds documents in place of files, as cosign keeps signatures.
+type Layer struct {
+	MediaType   string
+	Annotations map[string]string
+	Content     []byte
+}
+
+// Same reports whether two layers are alike.
+func (l Layer) Same(other Layer) bool {
+	return l.MediaType == other.MediaType && maps.Equal(l.Annotations, other.Annotations) && bytes.Equal(l.Content, other.Content)
+}
+
+// What is read of an image of documents at most, whatever its manifest lists.
+const (
+	layersLimit = 1000
+	bytesLimit  = 64 << 20
+)
+
+// Layers reads the image of documents under ref. The error is one of [registry.Client.Explain]; where there is no such
+// image, there are no layers and no error.
+func Layers(ctx context.Context, client Getter, ref name.Reference) ([]Layer, error) {
+	desc, err := client.Get(ctx, ref)
+	if err != nil {
+		var answered *transport.Error
+		if errors.As(err, &answered) && answered.StatusCode == http.StatusNotFound {
+			return nil, nil
+		}
+		return nil, err
+	}
+	layers, err := readLayers(desc)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	return layers, nil
+}
+
+// Getter is the part of a registry client that reads.
+type Getter interface {
+	Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error)
+}
+
+func readLayers(desc *remote.Descriptor) ([]Layer, error) {
+	img, err := desc.Image()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	if len(manifest.Layers) > layersLimit {
+		return nil, fmt.Errorf("it has %d layers, more than the %d that are read", len(manifest.Layers), layersLimit)
+	}
+	var all []Layer
+	left := int64(bytesLimit)
+	for _, d := range manifest.Layers {
+		if left -= d.Size; d.Size < 0 || left < 0 {
+			return nil, fmt.Errorf("its layers have more than the %d bytes that are read", bytesLimit)
+		}
+		layer, err := img.LayerByDigest(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		content, err := readLayer(layer)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Layer{MediaType: string(d.MediaType), Annotations: d.Annotations, Content: content})
+	}
+	return all, nil
+}
+
+// readLayer reads the bytes as they are in the registry, which the library calls compressed whatever they are.
+func readLayer(layer v1.Layer) (content []byte, err error) {
+	r, err := layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return io.ReadAll(r)
+}
+
+// Rewrite puts the layers that change makes of those there are under a tag of the repository. Where nothing changes,
+// nothing is pushed. change is called again with what is there then if another push came between, or if the registry
+// refuses to move the tag: whatever change leaves as it is, is good.
+func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
+	ref := s.repository.Tag(tag)
+	return s.update(ctx, ref, func() (*manifest, error) {
+		old, err := Layers(ctx, s.client, ref)
+		if err != nil {
+			return nil, err
+		}
+		layers, err := change(old)
+		if err != nil || slices.EqualFunc(old, layers, Layer.Same) {
+			return nil, err
+		}
+		img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+		for _, l := range layers {
+			if img, err = mutate.Append(img, mutate.Addendum{
+				Layer: static.NewLayer(l.Content, types.MediaType(l.MediaType)), MediaType: types.MediaType(l.MediaType), Annotations: l.Annotations,
+			}); err != nil {
+				return nil, err
+			}
+		}
+		content, err := collect(img)
+		if err != nil {
+			return nil, err
+		}
+		return &content.manifest, s.client.Explain(ref, s.blobs(ctx, content.blobs, nil))
+	})
+}
+
+// updates is how often a tag is written that others write at the same time.
+const updates = 8
+
+// update moves a tag to what next makes of what is there, nil if that is good as it is. Registries know no way to write a
+// tag only if nobody else has, so it is read once more when whoever had read it before it was written has written, too.
+func (s *Session) update(ctx context.Context, tag name.Tag, next func() (*manifest, error)) error {
+	var failure error
+	for range updates {
+		began := time.Now()
+		m, err := next()
+		if err != nil || m == nil {
+			return err
+		}
+		if isRefusal(failure) {
+			return failure
+		}
+		failure = s.move(ctx, tag, *m)
+		took := time.Since(began)
+		var overtaken *notStoredError
+		switch {
+		case failure == nil, errors.As(failure, &overtaken):
+		case isRefusal(failure):
+			failure = s.client.Explain(tag, failure)
+			continue
+		default:
+			return s.client.Explain(tag, failure)
+		}
+		if err := pause(ctx, took+rand.N(took/2+1)); err != nil { // others take about as long as this did
+			return err
+		}
+		if there, err := s.leadsTo(ctx, tag, *m); err != nil || there {
+			return s.client.Explain(tag, err)
+		}
+	}
+	if failure == nil {
+		failure = errors.New("others keep changing it at the same time: publish again when they are done")
+	}
+	return s.client.Explain(tag, failure)
+}
+
+// isRefusal reports whether a registry does not do what it was asked, and will not.
+func isRefusal(err error) bool {
+	var answered *transport.Error
+	return errors.As(err, &answered) && answered.StatusCode < http.StatusInternalServerError
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// TagFor is a tag that stands for a digest, as "sha256-abc…" with the suffix.
+func TagFor(digest v1.Hash, suffix string) string {
+	return strings.Replace(digest.String(), ":", "-", 1) + suffix
+}

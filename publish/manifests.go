@@ -1,0 +1,214 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// manifest is one of an image, an index or an attachment. go-containerregistry's pusher believes the status of an answer
+// and changes the tags of attachments by itself, so manifests are pushed here.
+type manifest struct {
+	raw       []byte
+	mediaType types.MediaType
+	digest    v1.Hash
+}
+
+func newManifest(raw []byte, mediaType types.MediaType) (manifest, error) {
+	digest, _, err := v1.SHA256(bytes.NewReader(raw))
+	return manifest{raw, mediaType, digest}, err
+}
+
+func manifestOf(artifact remote.Taggable) (manifest, error) {
+	raw, err := artifact.RawManifest()
+	if err != nil {
+		return manifest{}, err
+	}
+	mediaType := types.OCIManifestSchema1
+	if typed, ok := artifact.(interface {
+		MediaType() (types.MediaType, error)
+	}); ok {
+		if mediaType, err = typed.MediaType(); err != nil {
+			return manifest{}, err
+		}
+	}
+	return newManifest(raw, mediaType)
+}
+
+// acceptManifests are the media types that may come for a manifest.
+var acceptManifests = strings.Join([]string{
+	string(types.OCIImageIndex), string(types.OCIManifestSchema1), string(types.DockerManifestList), string(types.DockerManifestSchema2),
+}, ",")
+
+// push puts m under its digest unless it is there.
+func (s *Session) push(ctx context.Context, m manifest) error {
+	return s.client.Retry(ctx, func() error {
+		ref := s.repository.Digest(m.digest.String())
+		if there, err := s.has(ctx, ref, m); err != nil || there {
+			return err
+		}
+		_, err := s.put(ctx, ref, m)
+		return err
+	})
+}
+
+// move makes a tag lead to m, and reads it back.
+func (s *Session) move(ctx context.Context, tag name.Tag, m manifest) error {
+	return s.client.Retry(ctx, func() error {
+		there, err := s.leadsTo(ctx, tag, m)
+		if err != nil || there {
+			return err
+		}
+		_, err = s.put(ctx, tag, m)
+		return err
+	})
+}
+
+// has asks whether the registry has m, by the digest that it reports of it, else by its content.
+func (s *Session) has(ctx context.Context, ref name.Digest, m manifest) (bool, error) {
+	resp, err := s.request(ctx, http.MethodHead, s.url("manifests", ref.Identifier()), manifest{})
+	if err != nil {
+		return false, err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return false, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return false, nil
+	case resp.StatusCode == http.StatusOK && resp.Header.Get(headerDigest) == m.digest.String():
+		return true, nil
+	}
+	return s.leadsTo(ctx, ref, m)
+}
+
+// leadsTo reads what ref leads to and reports whether that is m. Registries that show a login nothing before it has pushed
+// answer 403, and some whatever else; to them the push is what counts.
+func (s *Session) leadsTo(ctx context.Context, ref name.Reference, m manifest) (bool, error) {
+	content, err := s.read(ctx, ref)
+	var answered *transport.Error
+	if errors.As(err, &answered) && answered.StatusCode == http.StatusForbidden {
+		return false, nil
+	}
+	return err == nil && bytes.Equal(content, m.raw), err
+}
+
+// The headers that answers to a push of a manifest have. Source:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+const (
+	headerDigest  = "Docker-Content-Digest"
+	headerSubject = "OCI-Subject"
+)
+
+// put puts m under ref and makes sure that it is what is there now. It returns the header of the answer.
+func (s *Session) put(ctx context.Context, ref name.Reference, m manifest) (http.Header, error) {
+	resp, err := s.request(ctx, http.MethodPut, s.url("manifests", ref.Identifier()), m)
+	if err != nil {
+		return nil, err
+	}
+	err = transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, err
+	}
+	claimed := resp.Header.Get(headerDigest)
+	if claimed != "" && claimed != m.digest.String() {
+		return nil, &notStoredError{fmt.Sprintf("the registry answered that it stored %q in place of %s", claimed, m.digest)}
+	}
+	if _, byTag := ref.(name.Tag); !byTag && claimed != "" && resp.StatusCode == http.StatusCreated {
+		return resp.Header, nil
+	}
+	content, err := s.read(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(content, m.raw) {
+		found := "nothing"
+		if content != nil {
+			other, err := newManifest(content, "")
+			if err != nil {
+				return nil, err
+			}
+			found = other.digest.String()
+		}
+		return nil, &notStoredError{fmt.Sprintf("the registry answered a push of %s with %d %s, and has %s there",
+			m.digest, resp.StatusCode, http.StatusText(resp.StatusCode), found)}
+	}
+	return resp.Header, nil
+}
+
+// notStoredError is a push that the registry confirmed and did not carry out, or that another push overtook.
+type notStoredError struct{ problem string }
+
+func (e *notStoredError) Error() string {
+	return e.problem + " (check that it is a registry, and that nothing else pushes there at the same time; then publish again)"
+}
+
+// read returns the manifest under ref, nil if there is none.
+func (s *Session) read(ctx context.Context, ref name.Reference) ([]byte, error) {
+	resp, err := s.request(ctx, http.MethodGet, s.url("manifests", ref.Identifier()), manifest{})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, nil
+	}
+	if err := transport.CheckError(resp, http.StatusOK); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(resp.Body) // the client bounds what it reads of a manifest
+}
+
+// url is an address of the registry's API about the repository.
+func (s *Session) url(kind, identifier string) *url.URL {
+	return &url.URL{
+		Scheme: s.repository.Scheme(), Host: s.repository.RegistryStr(),
+		Path: fmt.Sprintf("/v2/%s/%s/%s", s.repository.RepositoryStr(), kind, identifier),
+	}
+}
+
+// request asks the registry. It sends m if that is not empty.
+func (s *Session) request(ctx context.Context, method string, to *url.URL, m manifest) (*http.Response, error) {
+	client, err := s.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var body io.Reader
+	if m.raw != nil {
+		body = bytes.NewReader(m.raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", acceptManifests)
+	if m.raw != nil {
+		req.Header.Set("Content-Type", string(m.mediaType))
+	}
+	return client.Do(req)
+}
+
+// login returns the client that is logged in. A login that failed is tried again by the next request.
+func (s *Session) login(ctx context.Context) (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http == nil {
+		client, err := s.client.HTTP(ctx, s.repository)
+		if err != nil {
+			return nil, err
+		}
+		s.http = client
+	}
+	return s.http, nil
+}

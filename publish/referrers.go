@@ -1,0 +1,190 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// referrersPages is how many pages of a subject's referrers are read. Beyond that, an attachment may be there twice.
+const referrersPages = 50
+
+// referrers are what the registry itself lists for a subject, and whether it lists at all. Source:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+func (s *Session) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Descriptor, lists bool) {
+	page := s.url("referrers", subject.String())
+	read := map[string]bool{}
+	for range referrersPages {
+		if page == nil || read[page.String()] {
+			break
+		}
+		read[page.String()] = true
+		var more []v1.Descriptor
+		var err error
+		if more, page, err = s.referrersPage(ctx, page); err != nil {
+			break // what is not known to be there is attached once more
+		}
+		lists = true
+		listed = append(listed, more...)
+	}
+	return listed, lists
+}
+
+func (s *Session) referrersPage(ctx context.Context, page *url.URL) (listed []v1.Descriptor, next *url.URL, err error) {
+	resp, err := s.request(ctx, http.MethodGet, page, manifest{})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if err := transport.CheckError(resp, http.StatusOK); err != nil {
+		return nil, nil, err
+	}
+	content, err := io.ReadAll(resp.Body) // the client bounds what it reads of a list
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err := parseIndex(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	return index.referrers(), nextPage(resp, page), nil
+}
+
+// linkNext is a Link header for the next page (RFC 8288).
+var linkNext = regexp.MustCompile(`<([^<>]+)>\s*;[^,]*\brel="?next"?`)
+
+// nextPage is the address of the page after this one, nil if there is none or it is at another registry.
+func nextPage(resp *http.Response, page *url.URL) *url.URL {
+	for _, link := range resp.Header.Values("Link") {
+		found := linkNext.FindStringSubmatch(link)
+		if found == nil {
+			continue
+		}
+		if next, err := page.Parse(found[1]); err == nil && next.Host == page.Host {
+			next.Scheme = page.Scheme
+			return next
+		}
+	}
+	return nil
+}
+
+// index is a list of referrers. What others wrote into it stays as it is, so only what is needed is parsed.
+type index struct {
+	fields  map[string]json.RawMessage
+	entries []json.RawMessage
+}
+
+// notIndexError is something else in the place of a list of referrers.
+type notIndexError struct{ problem string }
+
+func (e *notIndexError) Error() string { return e.problem }
+
+func parseIndex(content []byte) (*index, error) {
+	i := &index{}
+	var head struct {
+		MediaType types.MediaType    `json:"mediaType"`
+		Manifests *[]json.RawMessage `json:"manifests"`
+		Config    *json.RawMessage   `json:"config"`
+		Layers    *json.RawMessage   `json:"layers"`
+	}
+	err := errors.Join(json.Unmarshal(content, &i.fields), json.Unmarshal(content, &head))
+	if err != nil || head.Manifests == nil || head.Config != nil || head.Layers != nil || head.MediaType != "" && head.MediaType != types.OCIImageIndex {
+		return nil, &notIndexError{"it is no OCI index"}
+	}
+	i.entries = *head.Manifests
+	return i, nil
+}
+
+// referrers are the entries that can be read.
+func (i *index) referrers() (all []v1.Descriptor) {
+	for _, entry := range i.entries {
+		var d v1.Descriptor
+		if err := json.Unmarshal(entry, &d); err == nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// with adds what is not there. It returns nil if all is.
+func (i *index) with(add []v1.Descriptor) (*manifest, error) {
+	there := map[v1.Hash]bool{}
+	for _, d := range i.referrers() {
+		there[d.Digest] = true
+	}
+	entries := append([]json.RawMessage{}, i.entries...)
+	for _, d := range add {
+		if there[d.Digest] {
+			continue
+		}
+		there[d.Digest] = true
+		entry, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+	}
+	if len(entries) == len(i.entries) {
+		return nil, nil
+	}
+	list, err := json.Marshal(entries)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + string(types.OCIImageIndex) + `"`)}
+	for key, value := range i.fields {
+		fields[key] = value
+	}
+	fields["manifests"] = list
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newManifest(raw, types.OCIImageIndex)
+	return &m, err
+}
+
+// fallbackIndex is the list under a subject's fallback tag, empty if there is none.
+func (s *Session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, error) {
+	tag := s.repository.Tag(TagFor(subject, ""))
+	content, err := s.read(ctx, tag)
+	switch {
+	case err != nil:
+		return nil, s.client.Explain(tag, err)
+	case content == nil:
+		return &index{}, nil
+	}
+	m, err := newManifest(content, "")
+	if err != nil {
+		return nil, err
+	}
+	if m.digest == subject { // GitLab's takes the tag for the digest
+		return nil, &notIndexError{fmt.Sprintf("the tag %s leads to the image itself", tag.TagStr())}
+	}
+	list, err := parseIndex(content)
+	if err != nil {
+		return nil, fmt.Errorf("the tag %s leads to something else: %w", tag.TagStr(), err)
+	}
+	return list, nil
+}
+
+// list writes what is attached to a subject into the list under its fallback tag. Source:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+func (s *Session) list(ctx context.Context, subject v1.Hash, attached []v1.Descriptor) error {
+	return s.update(ctx, s.repository.Tag(TagFor(subject, "")), func() (*manifest, error) {
+		list, err := s.fallbackIndex(ctx, subject)
+		if err != nil {
+			return nil, err
+		}
+		return list.with(attached)
+	})
+}
