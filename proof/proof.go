@@ -212,8 +212,9 @@ func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repos
 			continue
 		}
 		group.Go(func() error {
+			statements := &statements{key: key, documents: about}
 			return session.Rewrite(ctx, publish.TagFor(s.Digest, attestationSuffix), func(old []publish.Layer) ([]publish.Layer, error) {
-				return withStatements(ctx, old, key, about)
+				return statements.with(ctx, old)
 			})
 		})
 	}
@@ -235,33 +236,49 @@ func withSignature(old []publish.Layer, key *signing.Key, payload []byte) ([]pub
 	}), nil
 }
 
-func withStatements(ctx context.Context, old []publish.Layer, key *signing.Key, documents []Document) ([]publish.Layer, error) {
+// statements are documents that are signed once.
+type statements struct {
+	key       *signing.Key
+	documents []Document
+	signed    []publish.Layer // of documents; nil before the first call
+}
+
+// with adds the statements to the layers. The first time it replaces those of the same types that the key signed before.
+// After that it leaves them: they are of somebody who publishes with the same key at the same time.
+func (s *statements) with(ctx context.Context, old []publish.Layer) ([]publish.Layer, error) {
 	layers := slices.Clone(old)
-	for _, d := range documents {
-		same := false
+	again := s.signed != nil
+	if !again {
+		s.signed = make([]publish.Layer, len(s.documents))
+	}
+	for i, d := range s.documents {
+		there := false
 		layers = slices.DeleteFunc(layers, func(l publish.Layer) bool {
-			payload, err := key.Verifier().Open(l.Content, provenance.MediaType)
+			payload, err := s.key.Verifier().Open(l.Content, provenance.MediaType)
 			if err != nil || l.Annotations[annotationPredicateType] != d.PredicateType {
 				return false
 			}
-			if !same && string(payload) == string(d.Statement) {
-				same = true
+			if !there && (again || string(payload) == string(d.Statement)) {
+				there = true
 				return false
 			}
-			return true
+			return !again
 		})
-		if same {
+		if there {
 			continue
 		}
-		envelope, err := key.Wrap(ctx, provenance.MediaType, d.Statement)
-		if err != nil {
-			return nil, err
+		if s.signed[i].Content == nil {
+			envelope, err := s.key.Wrap(ctx, provenance.MediaType, d.Statement)
+			if err != nil {
+				return nil, err
+			}
+			s.signed[i] = publish.Layer{
+				MediaType: envelopeMediaType, Content: envelope,
+				// cosign wants the first to be there and empty.
+				Annotations: map[string]string{annotationSignature: "", annotationPredicateType: d.PredicateType},
+			}
 		}
-		layers = append(layers, publish.Layer{
-			MediaType: envelopeMediaType, Content: envelope,
-			// cosign wants the first to be there and empty.
-			Annotations: map[string]string{annotationSignature: "", annotationPredicateType: d.PredicateType},
-		})
+		layers = append(layers, s.signed[i])
 	}
 	return layers, nil
 }

@@ -7,8 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -45,6 +49,7 @@ func newKey(t *testing.T) *signing.Key {
 
 // published is an index of two images in a registry, with its proof.
 type published struct {
+	server     *registrytest.Registry
 	repository string
 	client     *registry.Client
 	session    *publish.Session
@@ -58,7 +63,8 @@ type published struct {
 func begin(t *testing.T) *published {
 	t.Helper()
 	registrytest.NoLogin(t)
-	p := &published{repository: registrytest.Start(t).Host + "/owner/app", key: newKey(t), format: sbom.CycloneDX}
+	server := registrytest.Start(t)
+	p := &published{server: server, repository: server.Host + "/owner/app", key: newKey(t), format: sbom.CycloneDX}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range []string{"amd64", "arm64"} {
 		layer, err := random.Layer(1000, types.OCILayer)
@@ -254,6 +260,101 @@ func TestWhatIsMissing(t *testing.T) {
 		_, err = p.verify(t, p.key)
 		assert.ErrorContains(t, err, `"https://example.com/else", which is not Slipway`)
 	})
+}
+
+// What a registry lists and serves is bounded, and is what its content says it is.
+func TestVerifyOfHostileRegistries(t *testing.T) {
+	verify := func(p *published, answer http.HandlerFunc, part string) error {
+		server := registrytest.Start(t, registrytest.Fault{When: registrytest.On(http.MethodGet, part), Do: answer})
+		ref, err := name.ParseReference(server.Host + "/app:v1")
+		require.NoError(t, err)
+		_, err = proof.Verify(t.Context(), p.client, ref, p.key.Verifier())
+		return err
+	}
+	text := func(s string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, s) }
+	}
+	p := begin(t)
+	entry := fmt.Sprintf(`{"digest":%q,"size":1}`, p.digests(t)[0])
+	list := func(n int) string { return strings.TrimSuffix(strings.Repeat(entry+",", n), ",") }
+	assert.ErrorContains(t, verify(p, text(`{"manifests":[`+list(1000)+`]}`), "/manifests/"), "more than the 200 that are verified")
+	assert.ErrorContains(t, verify(p, text(`{"layers":[],"config":{"size":99999999999,"digest":"`+p.digests(t)[0].String()+`"}}`), "/manifests/"), "more than the 8388608 that are read")
+	assert.ErrorContains(t, verify(p, registrytest.Endless, "/manifests/"), "more than the 8 MiB")
+	assert.ErrorContains(t, verify(p, registrytest.HTML, "/manifests/"), "no manifest")
+
+	// The image, whose signatures hold, and what is under their tags.
+	lists := func(layers string) error {
+		image := p.digests(t)[1]
+		p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+publish.TagFor(image, ".sig")), Do: text(`{"config":{},"layers":[` + layers + `]}`)})
+		_, err := proof.Verify(t.Context(), p.client, p.ref.Context().Digest(image.String()), p.key.Verifier())
+		return err
+	}
+	assert.ErrorContains(t, lists(list(5000)), "more than the 1000 that are read")
+	assert.ErrorContains(t, lists(strings.Replace(entry, `"size":1`, `"size":9000000000000000000`, 1)), "more than the 67108864 bytes that are read")
+	assert.ErrorContains(t, lists(strings.Replace(entry, `"size":1`, `"size":-1`, 1)), "bytes that are read")
+}
+
+// A manifest that is served as an index still needs its bill of materials.
+func TestManifestServedAsIndex(t *testing.T) {
+	p := begin(t)
+	p.format = ""
+	p.prove(t)
+	image := p.digests(t)[1]
+	desc, err := p.client.Get(t.Context(), p.ref.Context().Digest(image.String()))
+	require.NoError(t, err)
+	p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+image.String()), Do: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", string(types.OCIImageIndex))
+		_, _ = w.Write(desc.Manifest)
+	}})
+	_, err = proof.Verify(t.Context(), p.client, p.ref.Context().Digest(image.String()), p.key.Verifier())
+	assert.ErrorContains(t, err, "no signed bill of materials")
+}
+
+// An immutable tag is written once; publishing the same again leaves what is there, which still verifies.
+func TestSignOnImmutableTags(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 409, 412} {
+		p := begin(t)
+		p.server.Break(registrytest.ImmutableTags(status))
+		p.prove(t)
+		p.build.Finished = time.Unix(3, 0)
+		p.prove(t)
+		verified, err := p.verify(t, p.key)
+		require.NoError(t, err)
+		assert.Equal(t, time.Unix(2, 0).UTC(), *verified[0].Provenance.RunDetails.Metadata.FinishedOn)
+		p.key = newKey(t)
+		documents, err := proof.Documents(t.Context(), p.index, proof.Options{Repository: p.repository, SBOM: p.format})
+		require.NoError(t, err)
+		err = proof.Sign(t.Context(), p.session, p.key, p.repository, p.index, documents)
+		assert.ErrorContains(t, err, "does not move the tag", "another key's signature is not there")
+	}
+}
+
+// Keys that sign at once, and the same key twice, lose nothing.
+func TestSignAtOnce(t *testing.T) {
+	p := begin(t)
+	keys := []*signing.Key{newKey(t), newKey(t), newKey(t)}
+	keys = append(keys, keys[0])
+	o := proof.Options{Repository: p.repository, SBOM: p.format, Provenance: func(base provenance.Image) (any, error) { return p.build.Predicate(base) }}
+	errs := make([]error, len(keys))
+	var group sync.WaitGroup
+	for i, key := range keys {
+		build := *p.build
+		build.Finished = time.Unix(int64(10+i), 0)
+		o.Provenance = func(base provenance.Image) (any, error) { return build.Predicate(base) }
+		documents, err := proof.Documents(t.Context(), p.index, o)
+		require.NoError(t, err)
+		session, err := publish.Begin(p.client, publish.Target{Repository: p.repository})
+		require.NoError(t, err)
+		group.Go(func() { errs[i] = proof.Sign(t.Context(), session, key, p.repository, p.index, documents) })
+	}
+	group.Wait()
+	for i, key := range keys {
+		require.NoError(t, errs[i])
+		_, err := p.verify(t, key)
+		assert.NoError(t, err)
+	}
+	assert.Len(t, p.layers(t, p.digests(t)[1], ".sig"), 3)
+	assert.Len(t, p.layers(t, p.digests(t)[1], ".att"), 6)
 }
 
 // Signing again neither piles up signatures nor takes away those of others.

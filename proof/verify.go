@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -33,13 +34,25 @@ type Verified struct {
 	Provenance provenance.Predicate `json:"provenance"`
 }
 
+// What is verified at most, however much a registry lists: images of one index, and the time for it all in which what is
+// slow but honest is read. What one image's signatures and statements may have is a bound of [publish.Layers].
+const (
+	imageLimit  = 200
+	configLimit = 8 << 20 // bytes
+	timeLimit   = 20 * time.Minute
+	// atATime bounds the memory, too: that many images' statements are read side by side.
+	atATime = 4
+)
+
 // Verify looks at the image or index under ref and at each image in an index: that the key signed it, that the key
 // signed where it comes from and that Slipway built it, and that the key signed each image's bill of materials. The error
 // names all that does not hold. The first of the result is what ref leads to.
 func Verify(ctx context.Context, client publish.Getter, ref name.Reference, verifier *signing.Verifier) ([]Verified, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("verifying %s took more than %v: try again where the network is faster", ref, timeLimit))
+	defer cancel()
 	desc, err := client.Get(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, overdue(ctx, err)
 	}
 	// By the content that came, and not by what the registry calls it.
 	digest, _, err := v1.SHA256(bytes.NewReader(desc.Manifest))
@@ -51,6 +64,9 @@ func Verify(ctx context.Context, client publish.Getter, ref name.Reference, veri
 		index, err := v1.ParseIndexManifest(bytes.NewReader(desc.Manifest))
 		if err != nil {
 			return nil, fmt.Errorf("reading the index %s: %w", ref, err)
+		}
+		if len(index.Manifests) > imageLimit {
+			return nil, fmt.Errorf("the index %s has %d images, more than the %d that are verified", ref, len(index.Manifests), imageLimit)
 		}
 		for _, m := range index.Manifests {
 			s := Verified{Digest: m.Digest.String(), Platform: "an unknown platform"}
@@ -64,6 +80,13 @@ func Verify(ctx context.Context, client publish.Getter, ref name.Reference, veri
 		if err != nil {
 			return nil, err
 		}
+		manifest, err := img.Manifest()
+		if err != nil {
+			return nil, err
+		}
+		if manifest.Config.Size > configLimit {
+			return nil, fmt.Errorf("the configuration of %s has %d bytes, more than the %d that are read", ref, manifest.Config.Size, configLimit)
+		}
 		config, err := img.ConfigFile()
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", ref, err)
@@ -73,6 +96,7 @@ func Verify(ctx context.Context, client publish.Getter, ref name.Reference, veri
 
 	faults := make([]error, len(subjects))
 	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(atATime)
 	for i := range subjects {
 		group.Go(func() error {
 			faults[i] = subjects[i].verify(groupCtx, client, ref.Context(), verifier)
@@ -81,9 +105,17 @@ func Verify(ctx context.Context, client publish.Getter, ref name.Reference, veri
 	}
 	_ = group.Wait() // the faults are all to be told
 	if err := errors.Join(faults...); err != nil {
-		return nil, err
+		return nil, overdue(ctx, err)
 	}
 	return subjects, nil
+}
+
+// overdue is why ctx ended if its time is over, else err.
+func overdue(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func (v *Verified) verify(ctx context.Context, client publish.Getter, repository name.Repository, verifier *signing.Verifier) error {
@@ -169,7 +201,7 @@ func (v *Verified) statements(layers []publish.Layer, digest v1.Hash, verifier *
 	}
 	raw, ok := found[provenance.PredicateType]
 	if !ok {
-		return errors.Join(append(faults, errors.New("no signed provenance: publish it with --sign-key and without --provenance=false"))...)
+		return errors.Join(append(faults, errors.New("no signed provenance: publish it with --sign-key and without --provenance=false, or an archive with --predicate"))...)
 	}
 	if err := json.Unmarshal(raw, &v.Provenance); err != nil {
 		return fmt.Errorf("its provenance cannot be read: %w", err)
