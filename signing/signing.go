@@ -31,6 +31,8 @@ const (
 	ecBlock       = "EC PRIVATE KEY"
 	rsaBlock      = "RSA PRIVATE KEY"
 	publicBlock   = "PUBLIC KEY"
+
+	parametersBlock = "EC PARAMETERS"
 )
 
 // Key signs.
@@ -43,7 +45,7 @@ type Verifier struct{ public crypto.PublicKey }
 // PKCS #8, SEC 1 (EC) or PKCS #1 (RSA). Keys are ECDSA on P-256 or RSA of 2048 bits and more. No error says anything of the
 // key or of the password.
 func ParseKey(text, password []byte) (*Key, error) {
-	block, _ := pem.Decode(text)
+	block := keyBlock(text)
 	if block == nil {
 		return nil, errors.New("it is no key in PEM form: make one with cosign generate-key-pair")
 	}
@@ -78,9 +80,21 @@ func ParseKey(text, password []byte) (*Key, error) {
 	return &Key{signer}, nil
 }
 
+// keyBlock is the first PEM block that can be a key, nil without one: openssl ecparam writes the name of the curve before
+// it, which the key has, too.
+func keyBlock(text []byte) *pem.Block {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil || block.Type != parametersBlock {
+			return block
+		}
+		text = rest
+	}
+}
+
 // ParseVerifier reads a public key in PEM form.
 func ParseVerifier(text []byte) (*Verifier, error) {
-	block, _ := pem.Decode(text)
+	block := keyBlock(text)
 	if block == nil || block.Type != publicBlock {
 		return nil, errors.New("it is no public key in PEM form: give the cosign.pub that belongs to the key that signed")
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ func TestKeys(t *testing.T) {
 	require.NoError(t, err)
 	bytes := must[[]byte](t)
 	pkcs8 := bytes(x509.MarshalPKCS8PrivateKey(ec))
+	curve := bytes(asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7})) // prime256v1, as openssl ecparam writes it
 	secret := bytes(encrypted.Encrypt(pkcs8, []byte("s3cret")))
 	for name, test := range map[string]struct {
 		text     []byte
@@ -51,6 +53,8 @@ func TestKeys(t *testing.T) {
 		"cosign before":  {block("ENCRYPTED COSIGN PRIVATE KEY", secret), "s3cret", ec.Public(), ""},
 		"PKCS 8":         {block("PRIVATE KEY", pkcs8), "", ec.Public(), ""},
 		"SEC 1":          {block("EC PRIVATE KEY", bytes(x509.MarshalECPrivateKey(ec))), "", ec.Public(), ""},
+		"openssl":        {append(block("EC PARAMETERS", curve), block("EC PRIVATE KEY", bytes(x509.MarshalECPrivateKey(ec)))...), "", ec.Public(), ""},
+		"parameters":     {block("EC PARAMETERS", curve), "", nil, "PEM"},
 		"RSA":            {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(r)), "", r.Public(), ""},
 		"RSA, PKCS 8":    {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(r))), "", r.Public(), ""},
 		"wrong password": {block("ENCRYPTED SIGSTORE PRIVATE KEY", secret), "wr0ng", nil, "COSIGN_PASSWORD"},
