@@ -58,6 +58,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	}
 	d := &delivery{built: built, client: client, display: display, notes: bases.Store, result: result{Name: name}}
 	d.run(c.Context(), deliver)
+	moveTags(c.Context(), []*delivery{d})
 	return a.finish(display, []*delivery{d}, false)
 }
 

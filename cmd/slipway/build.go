@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	sdk "dagger.io/dagger"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -140,6 +141,8 @@ type delivery struct {
 	notes   sbom.Notes
 	lane    string // what its steps are told under
 	result
+	// tag moves the tags of what has been pushed, when all images of the run are up; nil where none are moved.
+	tag func(ctx context.Context) error
 	// said is what standard output is to say, err why there is nothing to say.
 	said string
 	err  error
@@ -239,7 +242,36 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 		d.run(ctx, delivers[i])
 		<-slots
 	})
+	moveTags(ctx, all)
 	return a.finish(display, all, list)
+}
+
+// moveTags moves the tags of all images, but none if one of the images is not up. Once a tag could not be moved, no image's
+// follow.
+func moveTags(ctx context.Context, all []*delivery) {
+	var stopped atomic.Bool
+	for _, d := range all {
+		if d.err != nil {
+			return
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(deliveries)
+	for _, d := range all {
+		if d.tag == nil {
+			continue
+		}
+		group.Go(func() error {
+			if stopped.Load() {
+				return nil
+			}
+			if d.err = d.tag(ctx); d.err != nil {
+				stopped.Store(true)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its error
 }
 
 // finish tells what became of the images. See work for list.
@@ -301,7 +333,29 @@ func failures(all []*delivery, failed []string) error {
 	for _, reason := range reasons {
 		fmt.Fprintf(&b, "\n%s: %s", strings.Join(names[reason], ", "), reason)
 	}
+	b.WriteString(untagged(all))
 	return errors.New(b.String())
+}
+
+// untagged says whose tags have not moved although their images are up, after one that failed.
+func untagged(all []*delivery) string {
+	var moved, waiting []string
+	for _, d := range all {
+		switch {
+		case d.Tags != nil:
+			moved = append(moved, d.Name)
+		case d.tag != nil && d.err == nil:
+			waiting = append(waiting, d.Name)
+		}
+	}
+	switch {
+	case waiting == nil:
+		return ""
+	case moved == nil:
+		return fmt.Sprintf("\nno tag has moved, since tags move when all images are up; these are up, by their digests: %s", strings.Join(waiting, ", "))
+	default:
+		return fmt.Sprintf("\ntags have moved of %s, and not of %s", strings.Join(moved, ", "), strings.Join(waiting, ", "))
+	}
 }
 
 func (a *app) knownEngine() error {
@@ -538,7 +592,16 @@ func (a *app) push(dir string, target publish.Target) (deliver, error) {
 		if err := prover.attach(ctx, d, session, repository, documents); err != nil {
 			return "", err
 		}
-		d.Reference, d.Tags = ref.String(), target.Tags
-		return d.Reference, d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+		d.Reference = ref.String()
+		if len(target.Tags) > 0 {
+			d.tag = func(ctx context.Context) error {
+				err := d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+				if err == nil {
+					d.Tags = target.Tags
+				}
+				return err
+			}
+		}
+		return d.Reference, nil
 	}, nil
 }

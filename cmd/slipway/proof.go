@@ -182,7 +182,7 @@ func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Sessi
 			err := proof.Attach(ctx, session, documents)
 			var rejected *publish.RejectedError
 			if errors.As(err, &rejected) {
-				d.display.Warn(rejected.Error() + "; the image is published without them")
+				d.display.Warn(rejected.Error())
 				return nil
 			}
 			return err
@@ -193,6 +193,9 @@ func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Sessi
 	}
 	if p.key == nil {
 		return nil
+	}
+	if d.job == nil && p.predicate == nil {
+		d.display.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
 	return d.step("sign", func(io.Writer) error {
 		return proof.Sign(ctx, session, p.key, repository.Name(), d.built.Artifact, documents)
