@@ -144,7 +144,7 @@ go 1.26.8
 	nested := hello + "-- a/go.mod --\nmodule example.com/a\n\ngo 1.26.8\n-- a/main.go --\npackage main\n\nfunc main() {}\n"
 	a := pipeline.Config{Packages: []string{"./a"}}
 	arm := pipeline.Config{Platforms: []string{"linux/arm64"}}
-	c := pipeline.Config{CGO: "dynamic"}
+	c := pipeline.Config{CGO: "dynamic", Base: "registry.example/base:1"}
 	tagged := hello + "\n-- lib/lib.go --\npackage lib\n-- special.go --\n//go:build special\n\npackage main\n\nimport _ \"example.com/hello/lib\"\n"
 	touch := func(names ...string) func(*repo) {
 		return func(r *repo) {

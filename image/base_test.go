@@ -408,7 +408,7 @@ func TestMediaTypesOfLayers(t *testing.T) {
 
 func TestFamiliarNames(t *testing.T) {
 	for given, want := range map[string]string{
-		"alpine:3.22": "docker.io/library/alpine:3.22", "user/x:1": "docker.io/user/x:1", "gcr.io/distroless/static-debian12:nonroot": "gcr.io/distroless/static-debian12:nonroot",
+		"alpine:3.22": "docker.io/library/alpine:3.22", "user/x:1": "docker.io/user/x:1", "gcr.io/distroless/static-debian13:nonroot": "gcr.io/distroless/static-debian13:nonroot",
 	} {
 		ref, err := name.ParseReference(given)
 		require.NoError(t, err)

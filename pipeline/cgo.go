@@ -55,7 +55,7 @@ func CompilerEnv(cc string) map[string]string {
 }
 
 // gnu are the compilers of Debian: their triplets, and the packages with the compiler and the C library that other machines
-// need for them. Source: https://packages.debian.org/bookworm/devel/
+// need for them. Source: https://packages.debian.org/stable/devel/
 var gnu = map[string]struct{ triplet, compiler, libc string }{
 	"386":      {"i686-linux-gnu", "gcc-i686-linux-gnu", "libc6-dev-i386-cross"},
 	"amd64":    {"x86_64-linux-gnu", "gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"},
@@ -128,8 +128,7 @@ func (r resolver) builder(goVersion string) (image string, packages, prepare []s
 		if len(packages) > 0 {
 			prepare = []string{"sh", "-c", aptInstall(packages...)}
 		}
-		// The builder's glibc must not be newer than the runtime's: both are Debian 12.
-		return image + "-bookworm", packages, prepare
+		return image + "-" + builderDebian(knowBase(r.base), goVersion), packages, prepare
 	}
 	if r.cgo == cgoStatic {
 		packages = sorted(slices.Concat(packages, []string{"gcc", "musl-dev"}))

@@ -32,7 +32,7 @@ func FuzzPlatform(f *testing.F) {
 }
 
 func FuzzBase(f *testing.F) {
-	for _, s := range []string{"alpine:3.23.5", "alpine", "a/b:latest", "localhost:5000/x@sha256:" + strings.Repeat("a", 64), "a:1@sha256:" + strings.Repeat("a", 64), "localhost:5000/x:latest@sha256:" + strings.Repeat("a", 64), "oci:", "oci-archive:x.tar", ":", "a:b:c", "A:1"} {
+	for _, s := range []string{"alpine:3.24.2", "alpine", "a/b:latest", "localhost:5000/x@sha256:" + strings.Repeat("a", 64), "a:1@sha256:" + strings.Repeat("a", 64), "localhost:5000/x:latest@sha256:" + strings.Repeat("a", 64), "oci:", "oci-archive:x.tar", ":", "a:b:c", "A:1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -35,12 +35,12 @@ func TestLock(t *testing.T) {
 // A tag that names no version changes its meaning as latest does. The version may be in the repository's name.
 func TestParseBase(t *testing.T) {
 	for in, want := range map[string]string{
-		"alpine:3.23":                               "docker.io/library/alpine:3.23",
-		"alpine:3.23.5@" + digestA:                  "docker.io/library/alpine:3.23.5@" + digestA,
+		"alpine:3.24":                               "docker.io/library/alpine:3.24",
+		"alpine:3.24.2@" + digestA:                  "docker.io/library/alpine:3.24.2@" + digestA,
 		"alpine@" + digestA:                         "docker.io/library/alpine@" + digestA,
 		"golang:alpine@" + digestA:                  "docker.io/library/golang:alpine@" + digestA,
 		"localhost:5000/x:latest@" + digestA:        "localhost:5000/x:latest@" + digestA,
-		"gcr.io/distroless/static-debian12:nonroot": "gcr.io/distroless/static-debian12:nonroot",
+		"gcr.io/distroless/static-debian13:nonroot": "gcr.io/distroless/static-debian13:nonroot",
 	} {
 		got, err := parseBase(in)
 		require.NoError(t, err, in)
@@ -58,8 +58,8 @@ func TestParseBase(t *testing.T) {
 
 func TestMoving(t *testing.T) {
 	for ref, moves := range map[string]bool{
-		"docker.io/library/alpine:3.23": true, "docker.io/library/alpine:3": true, "gcr.io/distroless/static-debian12:nonroot": true,
-		"docker.io/library/alpine:3.23.5": false, "docker.io/library/golang:1.27rc1-alpine": false, "a.example/b:v1.2.3-rc.1": false,
+		"docker.io/library/alpine:3.24": true, "docker.io/library/alpine:3": true, "gcr.io/distroless/static-debian13:nonroot": true,
+		"docker.io/library/alpine:3.24.2": false, "docker.io/library/golang:1.27rc1-alpine": false, "a.example/b:v1.2.3-rc.1": false,
 		"docker.io/library/alpine:3@" + digestA: false, "oci:layout": false, "": false,
 	} {
 		plan := &Plan{Builder: "docker.io/library/golang:1.26.8-alpine", Image: Image{Base: ref}}

@@ -44,6 +44,15 @@ type Plan struct {
 	Image    Image     `json:"image"`
 	// Checks look at the source. A build does not need them.
 	Checks []Check `json:"checks"`
+	// Notes are what the reader may want to know. They change nothing.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Note is a hint.
+type Note struct {
+	// About is a word on what it is about, such as "base".
+	About string `json:"about"`
+	Text  string `json:"text"`
 }
 
 // Source is what gets compiled.

@@ -127,13 +127,13 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
 		},
 		Programs: programs,
-		Guard:    Guard{Static: !runtimes[r.runtime].libc || r.cgo == cgoStatic, Symbols: r.config.Debug, Runtime: r.runtime},
+		Guard:    Guard{Static: r.cgo == cgoStatic || !r.hasGLIBC(), Symbols: r.config.Debug, Runtime: r.runtime},
 	}
 	if r.config.Debug {
 		plan.Debugger = newDebugger()
 	}
-	if r.cgo == cgoDynamic && r.base == runtimes[DistrolessBase].base {
-		plan.Guard.GLIBC = debianGLIBC
+	if r.cgo == cgoDynamic {
+		plan.Guard.GLIBC = knowBase(r.base).glibc
 	}
 	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
 	if r.cgo != "" {
@@ -154,10 +154,20 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	plan.Image = r.image(programs, files, names)
 	plan.Checks = r.checks(work, version, plan.Compile, mains)
+	plan.Notes = r.notes(plan)
 	if !r.unlocked {
 		r.pin(plan, work)
 	}
 	return plan, nil
+}
+
+// notes are what a plan's reader may want to change.
+func (r resolver) notes(plan *Plan) []Note {
+	var notes []Note
+	if text := endedNote(r.base); text != "" {
+		notes = append(notes, Note{"base", text})
+	}
+	return notes
 }
 
 // everything is the patterns of all packages of the main modules.

@@ -32,15 +32,12 @@ var runtimes = map[Runtime]struct {
 	user string
 	libc bool
 }{
-	Distroless:     {base: "gcr.io/distroless/static-debian12:nonroot", user: "65532:65532"},
-	DistrolessBase: {base: "gcr.io/distroless/base-debian12:nonroot", user: "65532:65532", libc: true},
-	Alpine:         {base: "docker.io/library/alpine:3.23.5", user: "1000:1000"},
+	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532"},
+	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true},
+	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000"},
 	Scratch:        {user: "1000:1000"},
 	Custom:         {user: "65532:65532", libc: true},
 }
-
-// debianGLIBC is the C library of Debian 12, which distroless-base has. Source: https://packages.debian.org/bookworm/libc6
-const debianGLIBC = "2.36"
 
 // Runtimes are the names that [Config.Runtime] takes.
 func Runtimes() []string {
@@ -116,7 +113,7 @@ func parseBase(s string) (string, error) {
 		}
 		return full, nil
 	}
-	// A name such as static-debian12:nonroot has its version before the colon.
+	// A name such as static-debian13:nonroot has its version before the colon.
 	if tag.TagStr() == "" || tag.TagStr() == "latest" || !strings.ContainsAny(path.Base(tag.RepositoryStr())+tag.TagStr(), "0123456789") {
 		return "", fmt.Errorf("what it means changes from day to day: give a version tag or a digest, like %s:1.2.3 or %[1]s@sha256:…",
 			strings.TrimSuffix(strings.TrimSuffix(s, tag.TagStr()), ":"))

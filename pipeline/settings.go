@@ -66,6 +66,7 @@ func (c Config) settings(f *faulty) settings {
 		s.tags = append(s.tags, "timetzdata") // Source: https://pkg.go.dev/time/tzdata
 	}
 	s.cgo = c.readCGO(f)
+	s.checkLibc(f, c)
 	if s.cgo == cgoStatic {
 		// Without these, net and os/user ask a C library that is not at hand where the program runs.
 		s.tags = append(s.tags, "netgo", "osusergo")

@@ -108,8 +108,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("annotation", "%s=%s", k, p.Image.Annotations[k])
 	}
 
-	if moving := p.moving(); len(moving) > 0 {
+	if moving := p.moving(); len(moving)+len(p.Notes) > 0 {
 		section("Note")
+		for _, note := range p.Notes {
+			row(note.About, "%s", note.Text)
+		}
 		for _, ref := range moving {
 			row("may move", "%s: slipway pin keeps it", ref)
 		}

@@ -48,13 +48,13 @@ func TestPredicate(t *testing.T) {
 		Source:  provenance.Source{Repository: "https://example.com/r", Revision: hash},
 		CI:      provenance.ReadCI([]string{"GITLAB_CI=true", "CI_JOB_URL=https://gitlab.example/j/1"}),
 		Started: time.Unix(1, 5).In(time.FixedZone("x", 3600)), Finished: time.Unix(2, 0),
-	}, provenance.Image{Name: "docker.io/library/alpine:3.23.5", Digest: "sha256:" + strings.Repeat("a", 64)})
+	}, provenance.Image{Name: "docker.io/library/alpine:3.24.2", Digest: "sha256:" + strings.Repeat("a", 64)})
 	definition := got["buildDefinition"].(map[string]any)
 	assert.Equal(t, map[string]any{"commit": hash, "shortCommit": hash[:7], "tag": "v1", "date": "", "timestamp": ""}, got["buildDefinition"].(map[string]any)["internalParameters"].(map[string]any)["git"])
 	assert.Equal(t, map[string]any{"SLIPWAY_RUNTIME": "alpine", "SLIPWAY_STAMPS": []any{"main.version=v1"}, "SLIPWAY_TZDATA": true}, definition["externalParameters"])
 	assert.Equal(t, []any{
 		map[string]any{"name": "source", "uri": "git+https://example.com/r", "digest": map[string]any{"gitCommit": hash}},
-		map[string]any{"name": "base", "uri": "oci://docker.io/library/alpine:3.23.5", "digest": map[string]any{"sha256": strings.Repeat("a", 64)}},
+		map[string]any{"name": "base", "uri": "oci://docker.io/library/alpine:3.24.2", "digest": map[string]any{"sha256": strings.Repeat("a", 64)}},
 	}, definition["resolvedDependencies"])
 	internal := definition["internalParameters"].(map[string]any)
 	assert.Equal(t, "1.26.8", internal["go"])

@@ -23,14 +23,14 @@ import (
 // carry what programs and Slipway look for there. distroless-base has the C library of the machine, so that a program that
 // needs it runs.
 var bases = map[string]func(t *testing.T, arch string) []tarFile{
-	"distroless/static-debian12:nonroot": func(*testing.T, string) []tarFile { return distroless },
-	"distroless/base-debian12:nonroot": func(t *testing.T, arch string) []tarFile {
+	"distroless/static-debian13:nonroot": func(*testing.T, string) []tarFile { return distroless },
+	"distroless/base-debian13:nonroot": func(t *testing.T, arch string) []tarFile {
 		return append(machineLibc(t, arch), distroless...)
 	},
-	"library/alpine:3.23.5": func(*testing.T, string) []tarFile {
+	"library/alpine:3.24.2": func(*testing.T, string) []tarFile {
 		return []tarFile{
 			{name: "bin/sh", mode: 0o755, content: "not really a shell"},
-			{name: "etc/alpine-release", mode: 0o644, content: "3.23.5\n"},
+			{name: "etc/alpine-release", mode: 0o644, content: "3.24.2\n"},
 			{name: "etc/group", mode: 0o644, content: "root:x:0:root\n"},
 			{name: "etc/passwd", mode: 0o644, content: "root:x:0:0:root:/root:/bin/sh\n"},
 		}

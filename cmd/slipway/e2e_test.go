@@ -279,9 +279,9 @@ func assertBase(t *testing.T, img v1.Image, runtime string) {
 	manifest, err := img.Manifest()
 	require.NoError(t, err)
 	want := map[string]string{
-		"distroless":      "gcr.io/distroless/static-debian12:nonroot",
-		"distroless-base": "gcr.io/distroless/base-debian12:nonroot",
-		"alpine":          "docker.io/library/alpine:3.23.5",
+		"distroless":      "gcr.io/distroless/static-debian13:nonroot",
+		"distroless-base": "gcr.io/distroless/base-debian13:nonroot",
+		"alpine":          "docker.io/library/alpine:3.24.2",
 		"scratch":         "",
 	}[runtime]
 	assert.Equal(t, want, manifest.Annotations["org.opencontainers.image.base.name"])

@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM gcr.io/distroless/static-debian12:nonroot AS base
+FROM gcr.io/distroless/static-debian13:nonroot AS base
 
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
 ENV CGO_ENABLED=0
@@ -40,7 +40,7 @@ RUN --mount=type=bind,from=base,target=/base \
     if [ -e /base/etc/ssl/certs/ca-certificates.crt ]; then cp /base/etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/ca-certificates.crt; else cp /public-certs.pem /rootfs/etc/ssl/certs/ca-certificates.crt; fi && \
     cat /ca-certs.pem >> /rootfs/etc/ssl/certs/ca-certificates.crt
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 COPY --from=builder /rootfs/ /
 COPY --from=builder --chmod=0755 /out/app /app/app
 WORKDIR /app

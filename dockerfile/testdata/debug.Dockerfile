@@ -22,7 +22,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     (cd / && CGO_ENABLED=0 GOWORK=off go mod download github.com/go-delve/delve@v1.27.2) && \
     CGO_ENABLED=0 GOWORK=off go build -C /go/pkg/mod/github.com/go-delve/delve@v1.27.2 -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/dlv ./cmd/dlv
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 COPY --from=builder --chmod=0755 /out/app /app/app
 COPY --from=builder --chmod=0755 /out/dlv /app/dlv
 WORKDIR /app

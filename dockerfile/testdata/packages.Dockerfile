@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM docker.io/library/alpine:3.23.5 AS installed
+FROM docker.io/library/alpine:3.24.2 AS installed
 USER 0
 RUN apk add --no-cache curl=8.17.0-r1 jq
 
@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     linux/amd64) export CC=x86_64-linux-gnu-gcc CXX=x86_64-linux-gnu-g++ GOAMD64=v1 GOARCH=amd64 GOOS=linux ;; \
     *) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;; \
     esac && \
-    go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
+    go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -extldflags=-static' -o /out/ .
 
 RUN --mount=type=bind,from=installed,target=/base \
     install -d -m 0755 /rootfs/etc/ssl/certs && \

@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM docker.io/library/alpine:3.23.5 AS base
+FROM docker.io/library/alpine:3.24.2 AS base
 
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.3-alpine AS builder
 ENV CGO_ENABLED=0
@@ -46,7 +46,7 @@ RUN --mount=type=bind,from=base,target=/base \
     cp /base/etc/passwd /rootfs/etc/passwd && \
     printf '%s\n' app:x:4000:4000:app:/:/sbin/nologin >> /rootfs/etc/passwd
 
-FROM docker.io/library/alpine:3.23.5
+FROM docker.io/library/alpine:3.24.2
 COPY --from=builder /rootfs/ /
 COPY --from=builder --chmod=0644 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chmod=0600 config.yaml /etc/shop/config.yaml

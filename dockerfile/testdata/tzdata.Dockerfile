@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -tags=aaa,timetzdata,zzz -o /out/ .
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 COPY --from=builder --chmod=0755 /out/app /app/app
 WORKDIR /app
 USER 65532:65532

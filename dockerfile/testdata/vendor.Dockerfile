@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.0-bookworm AS builder
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.0-trixie AS builder
 ENV CGO_ENABLED=1
 ENV GO111MODULE=on
 ENV GOENV=off
@@ -24,7 +24,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=vendor -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-FROM gcr.io/distroless/base-debian12:nonroot
+FROM gcr.io/distroless/base-debian13:nonroot
 COPY --from=builder --chmod=0755 /out/app /app/app
 WORKDIR /app
 USER 65532:65532

@@ -23,7 +23,7 @@ RUN install -d -m 0755 /rootfs/doc && \
     install -d -m 0755 -o 65532 -g 65532 /rootfs/data && \
     install -d -m 0755 -o 65532 -g 65532 /rootfs/var/lib/app
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 COPY --from=builder /rootfs/ /
 COPY --chmod=0644 go.mod /doc/go.mod
 COPY --from=builder --chmod=0755 /out/app /app/app

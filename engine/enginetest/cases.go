@@ -401,12 +401,13 @@ func main() {
 // cgo: a program that needs libraries does not get onto a runtime that has none.
 func (s suite) cgo(t *testing.T) {
 	dir := extract(t, answer)
-	config := pipeline.Config{CGO: "true", Runtime: "scratch", Platforms: []string{"linux/amd64"}}
+	// The plan leaves it to the guard whether such a flag links statically: this one does not.
+	config := pipeline.Config{CGO: "true", Runtime: "scratch", Platforms: []string{"linux/amd64"}, LDFlags: "-X main.flag=-static"}
 	_, _, err := s.build(t.Context(), t, dir, config)
 	require.ErrorContains(t, err, "leave out --cgo")
 	require.ErrorContains(t, err, "--runtime distroless-base")
 
-	config.Platforms = []string{"linux/amd64", "linux/arm64"}
+	config.LDFlags, config.Platforms = "", []string{"linux/amd64", "linux/arm64"}
 	config.Runtime, config.Base = "distroless-base", newBase(t, map[string]string{"etc/os-release": "x"}, amd64, arm64)
 	for _, img := range s.mustBuild(t, dir, config).Images {
 		program, err := elf.NewFile(strings.NewReader(Files(t, img)["/app/cgo"].Content))

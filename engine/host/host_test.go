@@ -69,7 +69,8 @@ func TestNoCompiler(t *testing.T) {
 			"no C compiler for linux/s390x", "s390x-linux-musl-gcc", "--cgo=dynamic --runtime distroless-base",
 		},
 	} {
-		config := pipeline.Config{Runtime: "scratch", CGO: cgo, Platforms: []string{"linux/amd64", "linux/s390x"}}
+		// With such a flag the plan leaves it to the guard whether programs are static.
+		config := pipeline.Config{Runtime: "scratch", CGO: cgo, LDFlags: "-extldflags=-static", Platforms: []string{"linux/amd64", "linux/s390x"}}
 		plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
 		require.NoError(t, err)
 		_, err = engine.BuildOne(t.Context(), newEngine(t), dir, plan, engine.Discard)

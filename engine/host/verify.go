@@ -148,7 +148,9 @@ func (v verifier) remembers(ctx context.Context, want string, modules []pinned) 
 }
 
 // keepCompleted keeps the go.work.sum that a download of want completed, and completed finds it again.
-func (v verifier) keepCompleted(want, text string) error { return v.keep(v.file("completed", want), text) }
+func (v verifier) keepCompleted(want, text string) error {
+	return v.keep(v.file("completed", want), text)
+}
 
 func (v verifier) completed(want string) (text string, ok bool) {
 	content, err := os.ReadFile(v.file("completed", want))

@@ -96,7 +96,7 @@ func (m *Examples) SlipwayServe(
 	source *dagger.Directory,
 ) (string, error) {
 	server := dag.Slipway(dagger.SlipwayOpts{Source: source, Ports: []string{"8080"}}).Serve()
-	return dag.Container().From("alpine:3.23.5").
+	return dag.Container().From("alpine:3.24.2").
 		WithServiceBinding("api", server).
 		WithExec([]string{"wget", "-qO-", "http://api:8080/"}).
 		Stdout(ctx)

@@ -66,7 +66,7 @@ func TestFunctions(t *testing.T) {
 	}{
 		{[]string{"plan"}, "go build -mod=readonly"},
 		{[]string{"plan", "--as-json"}, `"name": "http-server"`},
-		{[]string{"dockerfile"}, "FROM gcr.io/distroless/static-debian12:nonroot"},
+		{[]string{"dockerfile"}, "FROM gcr.io/distroless/static-debian13:nonroot"},
 		{[]string{"build", "entrypoint"}, "/app/http-server"},
 		{[]string{"build", "user"}, "65532:65532"},
 		{[]string{"build", "--platform", "linux/arm64", "platform"}, "linux/arm64"},

@@ -73,7 +73,7 @@ func TestPublishWithProof(t *testing.T) {
 		require.Len(t, dependencies, 3)
 		assert.Equal(t, revision, dependencies[0].Digest["gitCommit"])
 		assert.Equal(t, "git+https://example.com/me/app", dependencies[0].URI)
-		assert.Equal(t, "oci://gcr.io/distroless/static-debian12:nonroot", dependencies[1].URI)
+		assert.Equal(t, "oci://gcr.io/distroless/static-debian13:nonroot", dependencies[1].URI)
 		assert.Len(t, dependencies[1].Digest["sha256"], 64)
 		assert.Contains(t, dependencies[2].URI, "oci://docker.io/library/golang:")
 		assert.Len(t, dependencies[2].Digest["sha256"], 64)
