@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -32,7 +33,7 @@ type Runner interface {
 	Run(ctx context.Context, c pipeline.Check) (Output, error)
 }
 
-// Finding is something that a check found.
+// Finding is something that a check found. Its texts are harmless to a terminal, and to a CI system that reads a log.
 type Finding struct {
 	// File is relative to the folder that the check ran in; empty where the finding is of no file. Line and Column are 0 where they are
 	// not known.
@@ -82,7 +83,7 @@ func Run(ctx context.Context, runner Runner, plan *pipeline.Plan, names []string
 		for i, name := range names {
 			results[i] = Result{Name: name, Summary: "not run: the modules are not verified"}
 			if name == "verify" || len(names) == 1 {
-				results[i] = Result{Name: name, Summary: "the modules are not verified", Detail: err.Error()}
+				results[i] = Result{Name: name, Summary: "the modules are not verified", Detail: console.Visible(err.Error())}
 			}
 		}
 		return results, ctx.Err()
@@ -128,6 +129,9 @@ func read(c pipeline.Check, module string, out Output, o Options) Result {
 	default:
 		panic("a plan has a check that nobody reads: " + c.Name)
 	}
+	for i, f := range r.Findings {
+		r.Findings[i].File, r.Findings[i].Rule, r.Findings[i].Message = console.Line(f.File), console.Line(f.Rule), console.Visible(f.Message)
+	}
 	failing := len(slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Minor }))
 	switch {
 	case err != nil:
@@ -141,6 +145,7 @@ func read(c pipeline.Check, module string, out Output, o Options) Result {
 			r.Summary = counted(failing, "finding")
 		}
 	}
+	r.Detail = console.Visible(r.Detail)
 	return r
 }
 

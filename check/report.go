@@ -124,10 +124,11 @@ func Annotations(results []Result, dir string) string {
 
 // Markdown is the table, as GitHub's job summaries take it.
 func Markdown(results []Result) string {
+	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "&", "&amp;")
 	var b strings.Builder
 	b.WriteString("| check | | |\n| --- | --- | --- |\n")
 	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.Name, r.word(), strings.ReplaceAll(r.Summary, "|", "\\|"))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.Name, r.word(), cell.Replace(r.Summary))
 	}
 	return b.String()
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/jstemmer/go-junit-report/v2/junit"
 	"github.com/jstemmer/go-junit-report/v2/parser/gotest"
 	"golang.org/x/tools/cover"
+
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
 // untidy reads what go mod tidy -diff prints.
@@ -104,7 +106,7 @@ func (r *Result) readTests(out Output, module string) error {
 	if err := suites.WriteXML(&xml); err != nil {
 		return err
 	}
-	r.Reports["junit.xml"] = xml.String()
+	r.Reports["junit.xml"] = console.Visible(xml.String())
 	return nil
 }
 

@@ -7,20 +7,23 @@ package dockerfile
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // What a plan may hold and a Dockerfile has no notation for.
 var (
-	ErrArchiveBase = errors.New("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:FOLDER")
-	ErrLineBreak   = errors.New("a Dockerfile cannot hold a value of several lines: leave the line break out of --env, --label and --stamp")
+	ErrArchiveBase error = pipeline.Sentence("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:FOLDER")
+	ErrInvisible   error = pipeline.Sentence("a Dockerfile cannot hold characters that nobody sees, such as control characters: leave them out of the settings and of the names of files")
+	ErrLineBreak   error = pipeline.Sentence("a Dockerfile cannot hold a value of several lines: leave the line break out of --env, --label and --stamp")
 )
 
 // Folders of the builder stage.
@@ -57,11 +60,16 @@ func Render(plan *pipeline.Plan) (string, error) {
 	}
 	d.builder(plan)
 	d.runtime(plan)
+	for line := range strings.Lines(d.String()) {
+		if visible := console.Visible(line); visible != line {
+			return "", fmt.Errorf("%w: %s", ErrInvisible, strings.TrimSpace(visible))
+		}
+	}
 	return d.String(), nil
 }
 
 func hasLineBreak(plan *pipeline.Plan) bool {
-	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags)
+	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags, []string{plan.Image.Base})
 	for k, v := range plan.Image.Labels {
 		values = append(values, k, v)
 	}
@@ -316,10 +324,12 @@ func mounts(caches []pipeline.Cache) []string {
 
 // arguments writes paths for COPY: plainly where that can be read, else as JSON.
 func arguments(paths []string) string {
-	if strings.ContainsAny(strings.Join(paths, ""), " \t\"'$\\[]*?") {
+	plainly := strings.Join(paths, " ")
+	odd := strings.ContainsAny(strings.Join(paths, ""), " \t\"'$\\[]*?") || console.Line(plainly) != plainly
+	if odd && utf8.ValidString(plainly) { // JSON has no notation for other names, which are refused
 		return execForm(paths)
 	}
-	return strings.Join(paths, " ")
+	return plainly
 }
 
 func execForm(args []string) string {
@@ -327,7 +337,7 @@ func execForm(args []string) string {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(args) // strings always encode
-	return strings.TrimSpace(b.String())
+	return console.Visible(strings.TrimSpace(b.String()))
 }
 
 // quote writes a value for ENV and LABEL. Source: https://docs.docker.com/reference/dockerfile/#environment-replacement
@@ -335,8 +345,14 @@ func quote(s string) string {
 	if s != "" && plain(s) {
 		return s
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(s) + `"`
+	return `"` + apart(strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(s), `"`) + `"`
 }
+
+// ciCommand is what a CI system would take for a command in a log that the Dockerfile is printed to.
+var ciCommand = regexp.MustCompile(`(?i)#(#(?:\[|vso\[|teamcity\[))`)
+
+// apart is what stands between quotes, without what is a command where it is whole.
+func apart(s, quote string) string { return ciCommand.ReplaceAllString(s, "#"+quote+quote+"$1") }
 
 // shell writes a command line for a POSIX shell.
 func shell(args []string) string {
@@ -345,7 +361,7 @@ func shell(args []string) string {
 		if a != "" && plain(a) {
 			quoted[i] = a
 		} else {
-			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+			quoted[i] = "'" + apart(strings.ReplaceAll(a, "'", `'\''`), "'") + "'"
 		}
 	}
 	return strings.Join(quoted, " ")

@@ -7,17 +7,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
-// WriteText writes the plan for people: what happens, in the order in which it does.
+// WriteText writes the plan for people: what happens, in the order in which it does. Every value is on one line, and harmless
+// to a terminal.
 func (p *Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
 	section := func(title string) { fmt.Fprintf(&b, "\n%s\n", title) }
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-14s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "  %-14s %s\n", name, console.Line(fmt.Sprintf(format, args...)))
 	}
 
-	fmt.Fprintf(&b, "%s, from %s\n", p.Name, p.Source.Module)
+	fmt.Fprintln(&b, console.Line(p.Name+", from "+p.Source.Module))
 	section("Source")
 	for _, program := range p.Programs {
 		row("program", "%s (%s)", program.Package, program.ImportPath)

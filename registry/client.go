@@ -27,6 +27,9 @@ type Options struct {
 	Mirrors []string
 	// Bounds say how often and how long a registry is tried; a field that is zero has its default.
 	Bounds Bounds
+	// OnSecret is called with each password and token that the client uses, so that the caller can keep it out of what it
+	// prints; nil for nobody. It may be called from many goroutines.
+	OnSecret func(string)
 }
 
 // Client talks to registries. It may be used from many goroutines.
@@ -48,7 +51,7 @@ func New(o Options) (*Client, error) {
 	}
 	bounds := o.Bounds.orDefaults()
 	base := newTransport(bounds.Silence)
-	known := &secrets{}
+	known := &secrets{used: o.OnSecret}
 	c := &Client{
 		idle:      base.CloseIdleConnections,
 		transport: transportOver(base, bounds, known),

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/slipway-ci/slipway/internal/secret"
 )
 
 // Error is a failure in the words of its reader. It unwraps to what caused it.
@@ -49,7 +51,7 @@ func (c *Client) Explain(ref name.Reference, err error) error {
 	if errors.As(err, &final) {
 		problem += ", " + final.effort()
 	}
-	return &Error{Problem: c.secrets.redact(problem), Remedy: remedy, err: err}
+	return &Error{Problem: secret.Hide(c.secrets.Known(problem)), Remedy: remedy, err: err}
 }
 
 // errNoToken stands for an error of go-containerregistry whose text has the token server's whole answer, in which there

@@ -3,56 +3,27 @@ package registry
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
-	"sync"
+
+	"github.com/slipway-ci/slipway/internal/secret"
 )
 
-// secrets are the passwords and tokens that this process has used, so that they can be kept out of what it prints.
+// secrets are the passwords and tokens that a client has used, so that they can be kept out of what it says.
 type secrets struct {
-	mu    sync.Mutex
-	known []string
+	secret.Set
+	// used is called with each; nil for nobody.
+	used func(string)
 }
 
 func (s *secrets) add(values ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Add(values...)
 	for _, value := range values {
-		if value == "" {
-			continue
-		}
-		for _, form := range []string{value, url.QueryEscape(value), inJSON(value, true), inJSON(value, false)} {
-			if !slices.Contains(s.known, form) {
-				s.known = append(s.known, form)
-			}
+		if s.used != nil && value != "" {
+			s.used(value)
 		}
 	}
-}
-
-// inJSON is value as it stands between the quotes of a JSON text.
-func inJSON(value string, escapeHTML bool) string {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(escapeHTML)
-	_ = encoder.Encode(value) // a string always encodes
-	return strings.TrimSuffix(strings.TrimPrefix(text.String(), `"`), "\"\n")
-}
-
-// redact returns text without the secrets.
-func (s *secrets) redact(text string) string {
-	s.mu.Lock()
-	known := slices.Clone(s.known)
-	s.mu.Unlock()
-	// The longest first: one may be part of another.
-	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) })
-	for _, secret := range known {
-		text = strings.ReplaceAll(text, secret, "REDACTED")
-	}
-	return text
 }
 
 // answerLimit is how much of a registry's error is read, in bytes. go-containerregistry refuses to read more.
@@ -82,7 +53,7 @@ func (t *redacting) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := resp.Body.Close(); err != nil {
 		return nil, err
 	}
-	answer = []byte(t.secrets.redact(string(answer)))
+	answer = []byte(t.secrets.Known(string(answer)))
 	resp.Body = io.NopCloser(bytes.NewReader(answer[:min(len(answer), answerLimit)]))
 	resp.ContentLength = -1
 	return resp, nil

@@ -81,9 +81,16 @@ func TestActionsOutputs(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		text, _ := os.ReadFile(file)
 		outputs = map[string]string{}
-		for line := range strings.Lines(string(text)) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			outputs[key] = value
+		// As GitHub reads them: NAME=VALUE, or NAME<<END, lines, and END.
+		for rest := string(text); rest != ""; {
+			line, after, _ := strings.Cut(rest, "\n")
+			key, end, block := strings.Cut(line, "<<")
+			if block {
+				outputs[key], rest, _ = strings.Cut(after, "\n"+end+"\n")
+			} else {
+				name, value, _ := strings.Cut(line, "=")
+				outputs[name], rest = value, after
+			}
 		}
 		return outputs, string(out), err
 	}
@@ -106,6 +113,13 @@ func TestActionsOutputs(t *testing.T) {
 	require.NoError(t, err, said)
 	assert.Equal(t, "dist/api.tar", outputs["archive"])
 	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, outputs["digest"])
+
+	// A value of several lines is one output, and no other.
+	outputs, said, err = run("SLIPWAY_PACKAGES=./cmd/api", "SLIPWAY_RUNTIME=scratch", "SLIPWAY_OUTPUT=dist/a\ndigest=evil\nimages<<x\n.tar")
+	require.NoError(t, err, said)
+	assert.Equal(t, "dist/a\ndigest=evil\nimages<<x\n.tar", outputs["archive"])
+	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, outputs["digest"])
+	assert.Len(t, outputs, 4)
 
 	_, said, err = run("COMMAND=destroy")
 	require.Error(t, err)

@@ -20,7 +20,6 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
 	"github.com/slipway-ci/slipway/publish"
-	"github.com/slipway-ci/slipway/registry"
 )
 
 // isArchive says whether what is to be published is an archive, and not a folder.
@@ -40,7 +39,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	if targetErr == nil {
 		deliver, deliverErr = a.push(".", publish.Target{Repository: repository, Tags: tags})
 	}
-	client, clientErr := registry.New(registry.Options{})
+	client, clientErr := a.registry(nil)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := requests(a.environment, noEffect(c.Flags()), deliverErr, clientErr, displayErr); err != nil {
 		return err

@@ -170,7 +170,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 			deliverErrs = append(deliverErrs, err)
 		}
 	}
-	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
 	if err := errors.Join(planErr, a.knownEngine(), once(deliverErrs), loginsErr, requests(clientErr, displayErr)); err != nil {

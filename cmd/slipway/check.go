@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -168,11 +167,11 @@ func (a *app) report(results []check.Result, dir string) error {
 		return err
 	}
 	if a.variable("GITHUB_ACTIONS") == "true" {
-		if _, err := io.WriteString(a.stdout, check.Annotations(results, dir)); err != nil {
+		if err := a.stdout.Commands(check.Annotations(results, dir)); err != nil {
 			return err
 		}
 		if summary := a.variable("GITHUB_STEP_SUMMARY"); summary != "" {
-			if err := appendTo(summary, check.Markdown(results)); err != nil {
+			if err := appendTo(summary, a.secrets.Redact(check.Markdown(results))); err != nil {
 				return fmt.Errorf("writing the job's summary: %w", err)
 			}
 		}
@@ -188,7 +187,7 @@ func (a *app) report(results []check.Result, dir string) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(a.Report, name), []byte(files[name]), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(a.Report, name), []byte(a.secrets.Redact(files[name])), 0o644); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,7 +64,7 @@ func TestDocumentedCommands(t *testing.T) {
 		require.NoError(t, err)
 		for _, match := range called.FindAllStringSubmatch(string(text), -1) {
 			words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " …", "").Replace(match[1]))
-			root := newRoot(nil, io.Discard, io.Discard)
+			root := quietRoot()
 			command, rest, err := root.Find(joinCgo(words))
 			require.NoError(t, err)
 			if command == root || len(rest) == 0 {
@@ -99,7 +98,7 @@ func TestDocumentedCommandsCanFail(t *testing.T) {
 		require.NotNil(t, match, line)
 		assert.Equal(t, words, match[1])
 	}
-	command, rest, err := newRoot(nil, io.Discard, io.Discard).Find([]string{"build", "--nosuch", "x"})
+	command, rest, err := quietRoot().Find([]string{"build", "--nosuch", "x"})
 	require.NoError(t, err)
 	assert.Error(t, command.ParseFlags(rest))
 }

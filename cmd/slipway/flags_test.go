@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"reflect"
 	"strings"
@@ -20,7 +19,7 @@ import (
 func TestEverySettingIsDocumented(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	root := newRoot(nil, io.Discard, io.Discard)
+	root := quietRoot()
 	usage := map[string]string{}
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) { usage[f.Name] += f.Usage })

@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -28,15 +28,17 @@ func (a *app) readLogins() (logins, error) {
 	}
 	read := func(field, value, name string) string {
 		content, err := os.ReadFile(name)
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			fault(field, value, path.Err.Error(), "name a file that can be read")
+		if err != nil {
+			fault(field, value, reason(err), "name a file that can be read")
 		}
 		return string(content)
 	}
 	if a.Netrc != "" {
-		l.netrc = read("netrc", a.Netrc, a.Netrc)
+		shown := secret.ShownFile(a.Netrc, isFile(a.Netrc))
+		l.netrc = read("netrc", shown, a.Netrc)
+		a.secrets.Add(goenv.Passwords(l.netrc)...)
 		if l.netrc == "" && faults == nil {
-			fault("netrc", a.Netrc, "the file is empty", "write lines like machine git.example.com login NAME password TOKEN into it")
+			fault("netrc", shown, "the file is empty", "write lines like machine git.example.com login NAME password TOKEN into it")
 		}
 	}
 	for _, setting := range a.GitTokens {
@@ -47,6 +49,7 @@ func (a *app) readLogins() (logins, error) {
 			user, host = goenv.TokenUser, account
 		}
 		scheme, name, reference := strings.Cut(where, ":")
+		shown := shownLogin(account, scheme, name)
 		var token string
 		found := len(faults)
 		switch {
@@ -54,29 +57,42 @@ func (a *app) readLogins() (logins, error) {
 			// Without an equals sign, all of it may be the token.
 			fault("git-token", "", "a value is not of the form HOST=env:VARIABLE or HOST=file:PATH", form)
 		case !reference || name == "" || scheme != "env" && scheme != "file":
-			fault("git-token", account, "does not say where the token is", form+"; a token itself would be seen by other users of the machine")
+			fault("git-token", secret.ShownAccount(account), "does not say where the token is", form+"; a token itself would be seen by other users of the machine")
 		case scheme == "env":
 			token = a.variable(name)
 			if token == "" {
-				fault("git-token", account+"=env:"+name, "the variable is not set", "set it, or name another")
+				fault("git-token", shown, "the variable is not set", "set it, or name another")
 			}
 		default:
-			token = read("git-token", account+"=file:"+name, name)
+			token = read("git-token", shown, name)
 		}
 		token = strings.TrimSpace(token)
 		if len(faults) > found {
 			continue
 		}
 		if token == "" || strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			fault("git-token", account+"="+scheme+":"+name, "holds no token", "it must be one word, and nothing else")
+			fault("git-token", shown, "holds no token", "it must be one word, and nothing else")
 			continue
 		}
+		a.secrets.Add(token)
 		l.tokens = append(l.tokens, goenv.Login{Host: host, User: user, Password: token})
 	}
 	if faults != nil {
 		return logins{}, faults
 	}
 	return l, nil
+}
+
+// shownLogin is what an error shows of where the token of an account is; empty if a part of it may be the token.
+func shownLogin(account, scheme, name string) string {
+	where := shownReference(name)
+	if scheme == "env" {
+		where = secret.ShownVariable(name)
+	}
+	if secret.ShownAccount(account) == "" || where == "" {
+		return ""
+	}
+	return account + "=" + scheme + ":" + name
 }
 
 // variable is the value of a variable of the caller's.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -37,19 +38,24 @@ const (
 
 // run is the whole command, but for the process around it.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	root := newRoot(environ, stdout, stderr)
+	known := knownSecrets(args, environ)
+	out, errOut := console.NewWriter(stdout, known), console.NewWriter(stderr, known)
+	root := newRoot(environ, out, errOut, known)
 	root.SetArgs(joinCgo(args))
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(out)
+	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
+	if flushErr := errors.Join(out.Flush(), errOut.Flush()); err == nil {
+		err = flushErr
+	}
 	if err == nil {
 		return exitDone
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintln(stderr, "slipway: interrupted; nothing half-done was left")
+		fmt.Fprintln(errOut, "slipway: interrupted; nothing half-done was left")
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "slipway: "+indent(message(err)))
+	fmt.Fprintln(errOut, "slipway: "+indent(message(err)))
 	if isRequest(err) {
 		return exitRequest
 	}

@@ -51,7 +51,7 @@ func (a *app) pin(ctx context.Context, args []string) error {
 		return err
 	}
 	jobs, planErr := a.jobs(ctx, dir, names, pipeline.ResolveUnlocked)
-	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {
 		return err

@@ -20,11 +20,11 @@ import (
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/proof"
 	"github.com/slipway-ci/slipway/provenance"
 	"github.com/slipway-ci/slipway/publish"
-	"github.com/slipway-ci/slipway/registry"
 	"github.com/slipway-ci/slipway/sbom"
 	"github.com/slipway-ci/slipway/signing"
 )
@@ -57,13 +57,14 @@ func format(field, value string, more ...string) (sbom.Format, error) {
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {
 	fault := func(problem, remedy string) error {
-		return pipeline.Faults{{Field: field, Value: ref, Problem: problem, Remedy: remedy}}
+		return pipeline.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Remedy: remedy}}
 	}
 	if variable, found := strings.CutPrefix(ref, "env:"); found {
 		value := a.variable(variable)
 		if value == "" {
-			return nil, fault("the variable is not set", "set "+variable+" to the key's text, or name a file")
+			return nil, fault("the variable is not set", "set it to the key's text, or name a file")
 		}
+		addLines(a.secrets, value)
 		if err := os.Unsetenv(variable); err != nil { // no program that is started needs it
 			return nil, err
 		}
@@ -71,8 +72,9 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 	}
 	text, err := os.ReadFile(ref)
 	if err != nil {
-		return nil, fault(err.Error(), "name the key's file, or env:VARIABLE")
+		return nil, fault(reason(err), "name the key's file, or env:VARIABLE")
 	}
+	addLines(a.secrets, string(text))
 	return text, nil
 }
 
@@ -98,7 +100,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 		var text []byte
 		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
 			if p.key, err2 = signing.ParseKey(text, []byte(a.variable(signPassword))); err2 != nil {
-				err2 = pipeline.Faults{{Field: "sign-key", Value: a.SignKey, Problem: err2.Error(), Remedy: "give the key that signs"}}
+				err2 = pipeline.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err2.Error(), Remedy: "give the key that signs"}}
 			}
 		}
 	}
@@ -108,11 +110,11 @@ func (a *app) newProver(dir string) (*prover, error) {
 // readPredicate reads a predicate that somebody else made.
 func readPredicate(file string) (json.RawMessage, error) {
 	fault := func(problem string) error {
-		return pipeline.Faults{{Field: "predicate", Value: file, Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+		return pipeline.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fault(err.Error())
+		return nil, fault(reason(err))
 	}
 	var p provenance.Predicate
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -258,9 +260,9 @@ func (a *app) verify(ctx context.Context, reference string) error {
 	} else if text, err := a.readKey("key", a.Key); err != nil {
 		keyErr = err
 	} else if verifier, err = signing.ParseVerifier(text); err != nil {
-		keyErr = pipeline.Faults{{Field: "key", Value: a.Key, Problem: err.Error(), Remedy: "give a public key"}}
+		keyErr = pipeline.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Remedy: "give a public key"}}
 	}
-	client, clientErr := registry.New(registry.Options{})
+	client, clientErr := a.registry(nil)
 	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
 		return err
 	}
@@ -406,7 +408,7 @@ func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Fo
 		err = severalPlatforms(platforms)
 	}
 	platform, platformErr := v1.ParsePlatform(platforms[0])
-	client, clientErr := registry.New(registry.Options{Mirrors: a.Mirrors})
+	client, clientErr := a.registry(a.Mirrors)
 	if err := requests(a.environment, err, platformErr, clientErr); err != nil {
 		return err
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/dockerfile"
+	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/provenance"
 )
@@ -18,8 +19,11 @@ import (
 // app is one call of the command.
 type app struct {
 	settings
-	environ        []string
-	stdout, stderr io.Writer
+	environ []string
+	// stdout and stderr make what they get harmless. All that is printed goes through them.
+	stdout, stderr *console.Writer
+	// secrets are those that neither prints.
+	secrets *secret.Set
 	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
 	environment error
 	// sourceRead and sourceErr are what method source found.
@@ -28,8 +32,8 @@ type app struct {
 	sourceErr                error
 }
 
-func newRoot(environ []string, stdout, stderr io.Writer) *cobra.Command {
-	a := &app{environ: environ, stdout: stdout, stderr: stderr}
+func newRoot(environ []string, stdout, stderr *console.Writer, secrets *secret.Set) *cobra.Command {
+	a := &app{environ: environ, stdout: stdout, stderr: stderr, secrets: secrets}
 	a.environment = a.read(context.Background(), environ)
 	root := &cobra.Command{
 		Use:   "slipway",
@@ -101,8 +105,7 @@ cross-compiles. Slipway itself does not use it.`,
 			if err != nil {
 				return requestError{err}
 			}
-			_, err = io.WriteString(a.stdout, text)
-			return err
+			return a.stdout.Exact(text)
 		},
 	}
 	f := a.flags(c)

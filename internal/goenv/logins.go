@@ -80,6 +80,15 @@ func WithLogins(environ []string, dir, netrc string, logins []Login) ([]string, 
 	return append(environ, "GIT_CONFIG_COUNT="+strconv.Itoa(count)), nil
 }
 
+// Passwords are those of the accounts of a netrc file.
+func Passwords(netrc string) []string {
+	var all []string
+	for _, l := range parseNetrc(netrc) {
+		all = append(all, l.Password)
+	}
+	return all
+}
+
 // parseNetrc reads the accounts of a netrc file. Macros, and the account for all other hosts, are left out.
 // Source: https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
 func parseNetrc(text string) []Login {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -20,6 +21,7 @@ var Formats = []string{"auto", "tty", "plain", "json"}
 // Display shows progress. Its methods may be called from many goroutines.
 type Display struct {
 	elapsed func() time.Duration // since the start; tests have a clock of their own
+	clean   func(string) string  // makes text harmless
 
 	mu     sync.Mutex
 	sink   sink
@@ -51,7 +53,9 @@ type event struct {
 	step *step         // of start, output and end
 	text string        // of output, note and warning
 	err  error         // of end
-	rows []Row         // of summary
+	// problem is what err says, for people.
+	problem string
+	rows    []Row // of summary
 }
 
 // took is how long the step of an end took.
@@ -66,7 +70,13 @@ func New(format string, w io.Writer, environ []string) (*Display, error) {
 }
 
 func newDisplay(format string, w io.Writer, environ []string, elapsed func() time.Duration) (*Display, error) {
-	d := &Display{elapsed: elapsed}
+	d := &Display{elapsed: elapsed, clean: console.Visible}
+	if edge, ok := w.(*console.Writer); ok {
+		d.clean = edge.Clean
+		if terminal := edge.Terminal(); terminal != nil && isTerminal(terminal) {
+			w = terminal // which is drawn on; each text is clean before
+		}
+	}
 	if format == "" || format == "auto" {
 		format = "plain"
 		if isTerminal(w) && drawable(environ) {
@@ -110,7 +120,7 @@ func getenv(environ []string, name string) string {
 
 // Step begins a step.
 func (d *Display) Step(lane, name string) engine.Step {
-	s := &step{display: d, lane: clean(lane), name: clean(name)}
+	s := &step{display: d, lane: oneLine(d.clean(lane)), name: oneLine(d.clean(name))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.began = d.elapsed()
@@ -119,10 +129,10 @@ func (d *Display) Step(lane, name string) engine.Step {
 }
 
 // Note tells what is worth knowing, such as which engine is at work, in one line.
-func (d *Display) Note(text string) { d.tellNow(event{kind: note, text: clean(text)}) }
+func (d *Display) Note(text string) { d.tellNow(event{kind: note, text: text}) }
 
 // Warn tells what may need the user's attention, in one line.
-func (d *Display) Warn(text string) { d.tellNow(event{kind: warning, text: clean(text)}) }
+func (d *Display) Warn(text string) { d.tellNow(event{kind: warning, text: text}) }
 
 // Table shows what was built. A terminal has it below the steps when the display is closed.
 func (d *Display) Table(rows []Row) { d.tellNow(event{kind: summary, rows: rows}) }
@@ -148,9 +158,18 @@ func (d *Display) tellNow(e event) {
 
 // tell shows e; d.mu is held, so that what is shown is in the order of its times.
 func (d *Display) tell(e event) {
-	if !d.closed && d.err == nil {
-		d.keep(d.sink.show(e))
+	if d.closed || d.err != nil {
+		return
 	}
+	e.text = oneLine(d.clean(e.text))
+	if e.err != nil {
+		e.problem = oneByOne(d.clean(e.err.Error()))
+	}
+	e.rows = slices.Clone(e.rows)
+	for i, row := range e.rows {
+		e.rows[i].Name, e.rows[i].Platform, e.rows[i].Digest = oneLine(d.clean(row.Name)), oneLine(d.clean(row.Platform)), oneLine(d.clean(row.Digest))
+	}
+	d.keep(d.sink.show(e))
 }
 
 func (d *Display) keep(err error) {

@@ -96,7 +96,7 @@ func TestJSON(t *testing.T) {
 {"time":1.25,"event":"end","step":"download","seconds":1.25}
 {"time":101.25,"event":"warning","text":"the clock is slow"}
 {"time":101.25,"event":"output","lane":"linux/amd64","step":"compile","text":"main.go:1: <bad>"}
-{"time":101.25,"event":"end","lane":"linux/amd64","step":"compile","seconds":101,"error":"compile: exit 1\nmain.go:1"}
+{"time":101.25,"event":"end","lane":"linux/amd64","step":"compile","seconds":101,"error":"compile: exit 1\n\\u001b[2Jmain.go:1"}
 {"time":101.25,"event":"start","lane":"linux/arm64","step":"guard"}
 {"time":101.25,"event":"end","lane":"linux/arm64","step":"guard","seconds":0}
 {"time":101.25,"event":"summary","images":[`+

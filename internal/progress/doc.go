@@ -8,8 +8,8 @@
 //   - json: one JSON object for each event on a line of its own, for programs.
 //   - auto: tty where the writer is a terminal that can draw and no CI system is at work, else plain.
 //
-// What builds print is not trusted: control sequences, control characters and invisible characters such as those that
-// reverse the direction of text are taken out in every format.
+// What builds print is not trusted. In every format it is as package console makes it: without colours, and with control
+// characters and invisible characters made visible; and a line that is very long is cut.
 //
 // # The json format
 //

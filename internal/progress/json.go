@@ -31,9 +31,7 @@ func (j jsonLines) show(e event) error {
 		took := milliseconds(e.took())
 		r.Seconds = &took
 	}
-	if e.err != nil {
-		r.Error = Clean(e.err.Error()) // it may hold the end of a program's output
-	}
+	r.Error = e.problem
 	encoder := json.NewEncoder(j.w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(r)

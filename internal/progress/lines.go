@@ -2,10 +2,10 @@ package progress
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
-	"unicode"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
 // longestLine bounds what is kept of a line whose end has not come.
@@ -43,28 +43,31 @@ func (l *lines) rest() (string, bool) {
 // visible is what a terminal would show of a line in the end: what follows a carriage return overwrites what was before.
 func visible(line []byte) string {
 	line = bytes.TrimRight(line, "\r")
-	return clean(string(line[bytes.LastIndexByte(line, '\r')+1:]))
+	return string(line[bytes.LastIndexByte(line, '\r')+1:])
 }
 
 var blanks = strings.NewReplacer("\t", "    ", "\n", " ")
 
-// clean makes one line of text that is safe to show: without control sequences, and without any character that does not
-// stand for itself.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) {
-			return -1
-		}
-		return r
-	}, ansi.Strip(blanks.Replace(text)))
-	return strings.TrimRight(text, " ")
+// longestShown bounds what is shown of a line, in bytes.
+const longestShown = 8 << 10
+
+// oneLine makes one line of a harmless text.
+func oneLine(text string) string {
+	text = strings.TrimRight(blanks.Replace(text), " ")
+	if len(text) > longestShown {
+		text = strings.ToValidUTF8(text[:longestShown], "") + fmt.Sprintf("… (%d bytes more)", len(text)-longestShown)
+	}
+	return text
 }
 
-// Clean makes a text of several lines safe to show, as the package says. Errors may hold what a build printed.
-func Clean(text string) string {
+// oneByOne makes lines of a harmless text, each as oneLine.
+func oneByOne(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = clean(line)
+		lines[i] = oneLine(line)
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Clean makes a text of several lines safe to show, as the package says. Errors may hold what a build printed.
+func Clean(text string) string { return oneByOne(console.Visible(text)) }

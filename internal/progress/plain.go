@@ -38,8 +38,8 @@ func (p plain) text(e event) string {
 	case errors.Is(e.err, context.Canceled):
 		return fmt.Sprintf("%s stopped after %.1fs", name, e.took().Seconds())
 	case e.err != nil:
-		first, _, _ := strings.Cut(e.err.Error(), "\n")
-		return fmt.Sprintf("%s failed after %.1fs: %s", name, e.took().Seconds(), clean(first))
+		first, _, _ := strings.Cut(e.problem, "\n")
+		return fmt.Sprintf("%s failed after %.1fs: %s", name, e.took().Seconds(), first)
 	default:
 		return fmt.Sprintf("%s done in %.1fs", name, e.took().Seconds())
 	}

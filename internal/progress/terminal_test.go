@@ -44,7 +44,7 @@ func TestTerminalShowsStepsByLane(t *testing.T) {
 	c.add(time.Second)
 	assert.Equal(t, `engine: host
 ✓ all          push      1.2s
-⠹ linux/arm64  compile   2.2s  example.com/long/long/long/l…
+⠹ linux/arm64  compile   2.2s  example.com/\u001b[2Jlong/lo…
 ⠹ linux/arm64  guard     1.0s
 ✗ linux/amd64  compile   1.2s`, content(view))
 

@@ -1,0 +1,130 @@
+package secret
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Hide returns text without what has the form of a secret: private keys in PEM, tokens of well-known services, and user and
+// password before the host of a URL or of a reference.
+func Hide(text string) string {
+	if strings.Contains(text, "PRIVATE KEY") {
+		text = privateKey.ReplaceAllString(text, Redacted)
+	}
+	text = token.ReplaceAllString(text, Redacted)
+	if !strings.Contains(text, "@") {
+		return text
+	}
+	return hideBareLogins(hideURLLogins(text))
+}
+
+var (
+	// privateKey is a block of PEM, also within quotes that escape its line breaks, or the rest of a text that breaks off in one.
+	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\z)`)
+
+	// token is what services call theirs, so that they are found where they do not belong. Sources:
+	// https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
+	// https://docs.gitlab.com/security/tokens/#token-prefixes https://www.rfc-editor.org/rfc/rfc7519#section-3
+	token = regexp.MustCompile(`\b(gh[oprsu]_[A-Za-z0-9]{6,}|github_pat_[A-Za-z0-9_]{6,}` +
+		`|gl(pat|oas|dt|rt|ptt|cbt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{3,}|dckr_(pat|oat)_[A-Za-z0-9_-]{6,}|npm_[A-Za-z0-9]{20,}` +
+		`|xox[abeoprs]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}|hv[sbr]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}` +
+		`|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})`)
+
+	// bareLogin is a login before a host without the scheme of a URL.
+	bareLogin = regexp.MustCompile(`[A-Za-z0-9._%+~$-]+:[^\s"'/@<>,|\\]+@[A-Za-z0-9\[]`)
+	// version follows a @ that is not that of a login: those of modules, of digests and of packages.
+	version = regexp.MustCompile(`^(sha(256|384|512):|v[0-9]|latest\b|upgrade\b|patch\b|none\b)`)
+	port    = regexp.MustCompile(`^[0-9]*([/?#]|$)`)
+)
+
+// hideURLLogins takes the login out of each URL. One of ssh that is a user alone stays: it is no secret.
+func hideURLLogins(text string) string {
+	var b strings.Builder
+	for {
+		scheme, rest, found := strings.Cut(text, "://")
+		b.WriteString(scheme)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		run := rest[:runEnd(rest)]
+		authority := run
+		if i := strings.IndexAny(run, "/?#"); i >= 0 {
+			authority = run[:i]
+		}
+		at := strings.LastIndex(authority, "@")
+		if _, after, colon := strings.Cut(authority, ":"); at < 0 && colon && !port.MatchString(after) {
+			at = strings.LastIndex(run, "@") // a password with a slash that nobody escaped
+		}
+		user := strings.HasSuffix(scheme, "ssh") || strings.HasSuffix(scheme, "git")
+		if at > 0 && !(user && !strings.Contains(run[:at], ":")) {
+			b.WriteString(Redacted)
+			rest = rest[at:]
+		}
+		text = rest
+	}
+}
+
+// runEnd is where a URL at the beginning of text ends. What quotes escape is part of it.
+func runEnd(text string) int {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text) && text[i+1] != 'n' && text[i+1] != 'u':
+			i++
+		case strings.IndexByte(" \t\r\n\"'<>|,\\", text[i]) >= 0:
+			return i
+		}
+	}
+	return len(text)
+}
+
+func hideBareLogins(text string) string {
+	var b strings.Builder
+	last := 0
+	for _, at := range bareLogin.FindAllStringIndex(text, -1) {
+		begin, host := at[0], at[1]-1
+		if version.MatchString(text[host:]) || strings.HasSuffix(text[:begin], "://") {
+			continue
+		}
+		b.WriteString(text[last:begin] + Redacted + "@")
+		last = host
+	}
+	return b.String() + text[last:]
+}
+
+var (
+	// fileName is the name of a file by its looks, and variableName that of a variable.
+	fileName     = regexp.MustCompile(`^([\w.+~/\\: -]{1,200}\.[a-z]{2,8}|[a-z._-]{1,32})$`)
+	variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,60}$`)
+	userName     = regexp.MustCompile(`^[A-Za-z._-]{1,32}$`)
+	hostName     = regexp.MustCompile(`^[a-z0-9.-]{1,100}(:[0-9]{1,5})?$`)
+)
+
+// ShownFile is the value of a setting that names a file for who reads an error; empty if it may be what should be in that file.
+// exists says that there is a file of that name.
+func ShownFile(value string, exists bool) string {
+	base := strings.ToLower(filepath.Base(value))
+	known := exists || fileName.MatchString(value) || strings.HasSuffix(base, "netrc")
+	return shown(value, known && !strings.ContainsAny(value, "\r\n"))
+}
+
+// ShownVariable is likewise the name of a variable; empty if it may be what should be in the variable.
+func ShownVariable(value string) string { return shown(value, variableName.MatchString(value)) }
+
+// ShownAccount is likewise a host, with USER@ before it or without.
+func ShownAccount(value string) string {
+	user, host, found := strings.Cut(value, "@")
+	if !found {
+		host = value
+	}
+	named := strings.Contains(host, ".") || strings.HasPrefix(host, "localhost")
+	return shown(value, named && hostName.MatchString(host) && (!found || userName.MatchString(user)))
+}
+
+func shown(value string, ok bool) string {
+	if !ok || Hide(value) != value {
+		return ""
+	}
+	return value
+}
