@@ -140,7 +140,7 @@ func (a *app) decide(
 	plans, errs := resolve(ctx, source, configs)
 	for i, j := range jobs {
 		if errs[i] != nil {
-			errs[i] = j.settings.Located(errs[i])
+			errs[i] = j.settings.Located(withModuleAbove(dir, errs[i]))
 			continue
 		}
 		j.plan = plans[i]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 	if variable, found := strings.CutPrefix(ref, "env:"); found {
 		value := a.variable(variable)
 		if value == "" {
-			return nil, fault("the variable is not set", "set it to the key's text, or name a file")
+			return nil, fault("the variable is not set", "set "+cmp.Or(secret.ShownVariable(variable), "it")+" to the key's text, or name a file")
 		}
 		addLines(a.secrets, value)
 		if err := os.Unsetenv(variable); err != nil { // no program that is started needs it

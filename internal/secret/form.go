@@ -32,7 +32,7 @@ var (
 		`|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})`)
 
 	// bareLogin is a login before a host without the scheme of a URL.
-	bareLogin = regexp.MustCompile(`[A-Za-z0-9._%+~$-]+:[^\s"'/@<>,|\\]+@[A-Za-z0-9\[]`)
+	bareLogin = regexp.MustCompile(`([A-Za-z0-9._%+~$-]+):([^\s"'/@<>,|\\][^\s"'@<>,|\\]*)@[A-Za-z0-9\[]`)
 	// version follows a @ that is not that of a login: those of modules, of digests and of packages.
 	version = regexp.MustCompile(`^(sha(256|384|512):|v[0-9]|latest\b|upgrade\b|patch\b|none\b)`)
 	port    = regexp.MustCompile(`^[0-9]*([/?#]|$)`)
@@ -82,9 +82,10 @@ func runEnd(text string) int {
 func hideBareLogins(text string) string {
 	var b strings.Builder
 	last := 0
-	for _, at := range bareLogin.FindAllStringIndex(text, -1) {
-		begin, host := at[0], at[1]-1
-		if version.MatchString(text[host:]) || strings.HasSuffix(text[:begin], "://") {
+	for _, at := range bareLogin.FindAllStringSubmatchIndex(text, -1) {
+		begin, host, user, password := at[0], at[1]-1, text[at[2]:at[3]], text[at[4]:at[5]]
+		path := strings.Contains(password, "/") && (user == "pkg" || port.MatchString(password)) // of a package, or after a host's port
+		if path || version.MatchString(text[host:]) || strings.HasSuffix(text[:begin], "://") {
 			continue
 		}
 		b.WriteString(text[last:begin] + Redacted + "@")

@@ -73,9 +73,8 @@ func cutLogin(value string) (without string, found bool) {
 	} else {
 		scheme += "://"
 	}
-	first, _, _ := strings.Cut(rest, "/")
-	at := strings.LastIndex(first, "@")
-	if at < 0 || strings.HasPrefix(first[at:], "@sha256:") {
+	at := strings.LastIndex(rest, "@")
+	if at < 0 || strings.HasPrefix(rest[at:], "@sha256:") {
 		return value, false
 	}
 	return scheme + rest[at+1:], true
