@@ -59,12 +59,21 @@ type Result struct {
 	Reports map[string]string
 }
 
-// Options say what is excused.
+// Options say what is excused, and how it is said.
 type Options struct {
 	// VEX is the content of [VEXFile]; empty if there is none.
 	VEX string
 	// Now is the time that excuses are held against.
 	Now time.Time
+	// Words writes a sentence that names flags of the command in terms of whoever reads it; nil leaves it.
+	Words func(sentence string) string
+}
+
+func (o Options) words(sentence string) string {
+	if o.Words == nil {
+		return sentence
+	}
+	return o.Words(sentence)
 }
 
 // Run runs the checks of these names side by side, and returns their results in that order. A failure of one does not stop the

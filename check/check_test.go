@@ -260,7 +260,7 @@ func FuzzGovulncheck(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, text string) {
 		hits, _, _ := parseGovulncheck(text)
 		for _, h := range hits {
-			_ = h.finding().String()
+			_ = h.finding(Options{}).String()
 		}
 	})
 }

@@ -104,7 +104,7 @@ func (r *Result) readVulnerabilities(c pipeline.Check, out Output, o Options) er
 	}
 	excused := 0
 	for _, h := range hits {
-		f := h.finding()
+		f := h.finding(o)
 		if e := excuses.match(h.vulnerability); e != nil {
 			e.used = true
 			if problem := e.problem(o.Now); problem != "" {
@@ -200,7 +200,7 @@ func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
 	return hits, looked, nil
 }
 
-func (h *hit) finding() Finding {
+func (h *hit) finding(o Options) Finding {
 	f := Finding{Rule: h.ID, Minor: h.depth < 2}
 	var b strings.Builder
 	module, fix := h.module+"@"+h.version, ""
@@ -208,7 +208,7 @@ func (h *hit) finding() Finding {
 	case h.fixed == "":
 		fix = "there is no fixed version"
 	case h.module == "stdlib" || h.module == "toolchain":
-		module, fix = "Go "+strings.TrimPrefix(h.version, "v"), "fixed in Go "+strings.TrimPrefix(h.fixed, "v")+": name it in the toolchain line of go.mod or by --go"
+		module, fix = "Go "+strings.TrimPrefix(h.version, "v"), "fixed in Go "+strings.TrimPrefix(h.fixed, "v")+": "+o.words("name it in the toolchain line of go.mod or by --go")
 	default:
 		fix = "fixed in " + h.fixed + ": go get " + h.module + "@" + h.fixed
 	}

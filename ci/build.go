@@ -18,7 +18,8 @@ func (m *Slipway) Plan(
 	// Write it as JSON, which is the same from run to run.
 	// +optional
 	asJSON bool,
-) (string, error) {
+) (_ string, err error) {
+	defer worded(&err)
 	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
@@ -33,7 +34,8 @@ func (m *Slipway) Plan(
 }
 
 // Write the multi-stage Dockerfile that a build stands for
-func (m *Slipway) Dockerfile(ctx context.Context) (string, error) {
+func (m *Slipway) Dockerfile(ctx context.Context) (_ string, err error) {
+	defer worded(&err)
 	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
@@ -47,7 +49,8 @@ func (m *Slipway) Build(
 	// Platform to build for. Default: the engine's own, if it is one of the build's, else the first of those.
 	// +optional
 	platform string,
-) (*dagger.Container, error) {
+) (_ *dagger.Container, err error) {
+	defer worded(&err)
 	build, compile, err := m.one(ctx, platform)
 	if err != nil {
 		return nil, err
@@ -68,7 +71,8 @@ func (m *Slipway) Binary(
 	// Platform to compile for. Default: the engine's own, if it is one of the build's, else the first of those.
 	// +optional
 	platform string,
-) (*dagger.File, error) {
+) (_ *dagger.File, err error) {
+	defer worded(&err)
 	build, compile, err := m.one(ctx, platform)
 	if err != nil {
 		return nil, err
@@ -85,7 +89,8 @@ func (m *Slipway) Binary(
 }
 
 // Compile all programs for all platforms, each platform in a folder like linux-arm64
-func (m *Slipway) Binaries(ctx context.Context) (*dagger.Directory, error) {
+func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error) {
+	defer worded(&err)
 	build, one, err := m.open(ctx)
 	if err != nil {
 		return nil, err
@@ -105,7 +110,8 @@ func (m *Slipway) Binaries(ctx context.Context) (*dagger.Directory, error) {
 }
 
 // Build the image for all platforms, as one OCI archive
-func (m *Slipway) ImageArchive(ctx context.Context) (*dagger.File, error) {
+func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) {
+	defer worded(&err)
 	build, _, err := m.open(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +125,8 @@ func (m *Slipway) ImageArchive(ctx context.Context) (*dagger.File, error) {
 
 // Run the program as a service, on the ports that it says it listens on
 // +up
-func (m *Slipway) Serve(ctx context.Context) (*dagger.Service, error) {
+func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
+	defer worded(&err)
 	ctr, err := m.Build(ctx, "")
 	if err != nil {
 		return nil, err
@@ -144,7 +151,7 @@ func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, pipe
 	}
 	parsed, err := pipeline.ParsePlatform(wanted)
 	if err != nil && platform != "" {
-		return nil, pipeline.Compile{}, pipeline.Faults{{Field: "platform", Value: platform, Problem: err.Error()}}
+		return nil, pipeline.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
 	}
 	var have []string
 	for _, compile := range plan.Compile {
@@ -154,10 +161,7 @@ func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, pipe
 		have = append(have, compile.Platform.String())
 	}
 	if platform != "" {
-		return nil, pipeline.Compile{}, pipeline.Faults{{
-			Field: "platform", Value: platform, Problem: "not one of the build's",
-			Remedy: fmt.Sprintf("choose from %s, or add it with --platforms", strings.Join(have, ", ")),
-		}}
+		return nil, pipeline.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
 	}
 	return build, plan.Compile[0], nil
 }

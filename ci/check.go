@@ -3,43 +3,60 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	engine "github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
 )
 
 // Check that go.sum is complete, that the modules are what it says, and that go.mod is tidy
 // +check
-func (m *Slipway) Verify(ctx context.Context) error { return m.checks(ctx, "verify") }
+func (m *Slipway) Verify(ctx context.Context) (err error) {
+	defer worded(&err)
+	return m.checks(ctx, "verify")
+}
 
 // Check the source with go vet
 // +check
-func (m *Slipway) Vet(ctx context.Context) error { return m.checks(ctx, "vet") }
+func (m *Slipway) Vet(ctx context.Context) (err error) {
+	defer worded(&err)
+	return m.checks(ctx, "vet")
+}
 
 // Run the tests; with cgo DYNAMIC, under the race detector
 // +check
-func (m *Slipway) Test(ctx context.Context) error { return m.checks(ctx, "test") }
+func (m *Slipway) Test(ctx context.Context) (err error) {
+	defer worded(&err)
+	return m.checks(ctx, "test")
+}
 
 // Check the source with golangci-lint, by the configuration in the source
 // +check
-func (m *Slipway) Lint(ctx context.Context) error { return m.checks(ctx, "lint") }
+func (m *Slipway) Lint(ctx context.Context) (err error) {
+	defer worded(&err)
+	return m.checks(ctx, "lint")
+}
 
 // Fail if a function with a known vulnerability is called, by the source or in a program for one of the platforms; statements in
 // .slipway-vex.json suppress findings
 // +check
 // +cache="never"
-func (m *Slipway) Vulncheck(ctx context.Context) error { return m.checks(ctx, "vulncheck") }
+func (m *Slipway) Vulncheck(ctx context.Context) (err error) {
+	defer worded(&err)
+	return m.checks(ctx, "vulncheck")
+}
 
 // Run all checks and return what they say for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
 // govulncheck.json, govulncheck-programs.json, and a table in summary.md
 // +cache="never"
-func (m *Slipway) Reports(ctx context.Context) (*dagger.Directory, error) {
+func (m *Slipway) Reports(ctx context.Context) (_ *dagger.Directory, err error) {
+	defer worded(&err)
 	results, dir, err := m.results(ctx, pipeline.CheckNames...)
 	if err != nil {
 		return nil, err
@@ -69,7 +86,7 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 	if !check.Passed(results) {
 		return errors.New(text.String())
 	}
-	_, err = os.Stdout.WriteString(text.String())
+	_, err = io.WriteString(stdout, text.String())
 	return err
 }
 
@@ -98,7 +115,7 @@ func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result,
 	if err != nil {
 		return nil, "", err
 	}
-	o := check.Options{Now: time.Now()}
+	o := check.Options{Now: time.Now(), Words: engine.Words}
 	if len(entries) > 0 {
 		if o.VEX, err = excuses.File(check.VEXFile).Contents(ctx); err != nil {
 			return nil, "", err

@@ -197,7 +197,8 @@ func New(
 	// Folder with a database of vulnerabilities, in place of one on a server.
 	// +optional
 	vulndbFiles *dagger.Directory,
-) (*Slipway, error) {
+) (_ *Slipway, err error) {
+	defer worded(&err)
 	if source == nil {
 		ignored, err := ignoredBy(ctx, ws)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 
@@ -35,7 +36,8 @@ func (m *Slipway) Sbom(
 	// Format of the file: CYCLONEDX or SPDX.
 	// +default="CYCLONEDX"
 	format Sbom,
-) (*dagger.File, error) {
+) (_ *dagger.File, err error) {
+	defer worded(&err)
 	if format == None {
 		return nil, pipeline.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Remedy: "choose CYCLONEDX or SPDX"}}
 	}
@@ -64,6 +66,7 @@ func (asked proof) full(ctx context.Context, client *sdk.Client, config pipeline
 	if asked.sbom == "" {
 		full.SBOM = strings.ToLower(string(Cyclonedx))
 	}
+	full.Warn = func(text string) { fmt.Fprintln(stderr, "warning: "+text) }
 	if full.Slipway, err = command(ctx, client); err != nil {
 		return full, err
 	}

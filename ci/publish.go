@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	sdk "dagger.io/dagger"
@@ -45,7 +44,8 @@ func (m *Slipway) Publish(
 	// Password of sign-key.
 	// +optional
 	signPassword *dagger.Secret,
-) (string, error) {
+) (_ string, err error) {
+	defer worded(&err)
 	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
@@ -54,7 +54,8 @@ func (m *Slipway) Publish(
 }
 
 // List the images of slipway.yaml
-func (m *Slipway) Images(ctx context.Context) ([]string, error) {
+func (m *Slipway) Images(ctx context.Context) (_ []string, err error) {
+	defer worded(&err)
 	text, err := m.Source.File(project.File).Contents(ctx)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,8 @@ func (m *Slipway) PublishAll(
 	// Password of sign-key.
 	// +optional
 	signPassword *dagger.Secret,
-) ([]string, error) {
+) (_ []string, err error) {
+	defer worded(&err)
 	all, err := m.images(ctx, func(file *project.Project) ([]project.Image, error) {
 		if file == nil {
 			return nil, pipeline.Faults{{Field: "source", Problem: "it has no " + project.File, Remedy: "list the images there, or call publish"}}
@@ -189,7 +191,8 @@ func (m *Slipway) Ci(
 	// Password of sign-key.
 	// +optional
 	signPassword *dagger.Secret,
-) (string, error) {
+) (_ string, err error) {
+	defer worded(&err)
 	if err := m.checks(ctx, pipeline.CheckNames...); err != nil {
 		return "", err
 	}
@@ -240,9 +243,13 @@ func pushBuild(ctx context.Context, build *engine.Build, one image, repository s
 	if len(one.Tags) == 0 {
 		to.Tags = []string{"latest"}
 	}
-	var faults []error
+	var wrong pipeline.Faults
 	for _, fault := range to.Validate() {
-		faults = append(faults, fault)
+		wrong = append(wrong, pipeline.Fault(fault))
+	}
+	var faults []error
+	if wrong != nil {
+		faults = append(faults, wrong)
 	}
 	if (login.username == "") != (login.password == nil) {
 		faults = append(faults, errors.New("username and password: one without the other: give both or neither"))
@@ -266,7 +273,7 @@ func pushBuild(ctx context.Context, build *engine.Build, one image, repository s
 		known = &engine.Login{User: login.username, Password: secret}
 	}
 	if known == nil && asked.sbom == "" && asked.signKey == nil {
-		fmt.Fprintln(os.Stderr, "no proof is attached: the engine's login is for images only; give username and password")
+		fmt.Fprintln(stderr, "no proof is attached: the engine's login is for images only; give username and password")
 		return build.Publish(ctx, to, known)
 	}
 	full, err := asked.full(ctx, client, one.Config)

@@ -41,6 +41,59 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Reworder is an error that names settings by the command's flags, such as --package, and can name them otherwise.
+type Reworder interface {
+	error
+	// Reword returns the error's text with each sentence of Slipway's own as words writes it. What comes from outside stays.
+	Reword(words func(sentence string) string) string
+}
+
+// Reword returns the text of err with all that is a [Reworder] in it as words writes it.
+func Reword(err error, words func(sentence string) string) string {
+	text := err.Error()
+	var each func(error)
+	each = func(err error) {
+		switch e := err.(type) {
+		case Reworder:
+			text = strings.ReplaceAll(text, e.Error(), e.Reword(words))
+		case interface{ Unwrap() error }:
+			each(e.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				each(err)
+			}
+		}
+	}
+	each(err)
+	return text
+}
+
+// Reword implements [Reworder].
+func (f Fault) Reword(words func(string) string) string {
+	if flag := words("--" + f.Field); !strings.Contains(f.Field, ":") {
+		f.Field = strings.TrimPrefix(flag, "--")
+	}
+	f.Problem, f.Remedy = words(f.Problem), words(f.Remedy)
+	return f.Error()
+}
+
+// Reword implements [Reworder].
+func (f Faults) Reword(words func(string) string) string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.Reword(words)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sentence is an error that is a sentence of Slipway's own.
+type Sentence string
+
+func (s Sentence) Error() string { return string(s) }
+
+// Reword implements [Reworder].
+func (s Sentence) Reword(words func(string) string) string { return words(string(s)) }
+
 // faulty collects faults while settings are read.
 type faulty struct{ faults Faults }
 

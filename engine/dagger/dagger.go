@@ -571,7 +571,7 @@ func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (st
 	for _, tag := range to.Tags {
 		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers, ForcedCompression: compression})
 		if err != nil {
-			return "", fmt.Errorf("pushing to %s:%s: %w", to.Repository, tag, err)
+			return "", pushError(to.Repository+":"+tag, err, login)
 		}
 	}
 	_, digest, ok := strings.Cut(ref, "@")
@@ -579,6 +579,18 @@ func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (st
 		return "", fmt.Errorf("the engine returned %q, which names no digest", ref)
 	}
 	return to.Repository + "@" + digest, nil
+}
+
+// pushError is the engine's error for a push.
+func pushError(ref string, err error, login *Login) error {
+	refused := strings.Contains(err.Error(), "401 Unauthorized") || strings.Contains(err.Error(), "403 Forbidden")
+	switch {
+	case refused && login == nil:
+		return fmt.Errorf("pushing to %s: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
+	case refused:
+		return fmt.Errorf("pushing to %s: the registry refuses --username and --password: %w", ref, err)
+	}
+	return fmt.Errorf("pushing to %s: %w", ref, err)
 }
 
 // explain turns the engine's error for a failed command into one that shows what the command printed.
@@ -590,6 +602,9 @@ func (b *Build) explain(what string, err error) error {
 	case !errors.As(err, &failed):
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	if failed.Cmd[0] == "slipway" {
+		return commandError(what, failed.Stderr)
+	}
 	remedy := ""
 	if slices.Equal(failed.Cmd, b.plan.Dependencies.Verify) {
 		what, remedy = "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
@@ -600,5 +615,9 @@ func (b *Build) explain(what string, err error) error {
 	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
 		what, remedy = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
 	}
-	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, fmt.Errorf("exit status %d", failed.ExitCode))
+	status := fmt.Errorf("exit status %d", failed.ExitCode)
+	if failed.Cmd[0] != "go" {
+		return gocommand.NewOtherError(what, failed.Cmd[0], failed.Stdout+failed.Stderr, remedy, status)
+	}
+	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, status)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Proof struct {
 	Provenance *provenance.Build
 	// Key signs all of it; nil for no signature. Password decrypts the key; nil if it is not encrypted.
 	Key, Password *dagger.Secret
+	// Warn is called with each warning; nil for nobody.
+	Warn func(string)
 }
 
 const (
@@ -109,9 +112,42 @@ func (b *Build) PublishWithProof(ctx context.Context, to target.Target, login *L
 	if proof.Password != nil {
 		ctr = ctr.WithSecretVariable("COSIGN_PASSWORD", proof.Password)
 	}
-	ref, err := ctr.WithExec(append(args, b.archiveName())).Stdout(ctx)
+	// What it prints is read from a file, so that an error is said once: here, and not also by the engine.
+	const printed = "/tmp/printed"
+	ctr = ctr.WithExec(append(args, b.archiveName()), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, RedirectStderr: printed})
+	status, err := ctr.ExitCode(ctx)
+	if err != nil {
+		return "", b.explain("publishing", err)
+	}
+	text, err := ctr.File(printed).Contents(ctx)
+	if err != nil {
+		return "", b.explain("publishing", err)
+	}
+	if status != 0 {
+		return "", commandError("publishing", text)
+	}
+	for line := range strings.Lines(text) {
+		if _, warning, found := strings.Cut(line, " warning: "); found && proof.Warn != nil {
+			proof.Warn(strings.TrimSpace(warning))
+		}
+	}
+	ref, err := ctr.Stdout(ctx)
 	return strings.TrimSpace(ref), b.explain("publishing", err)
 }
+
+// commandError is the error of the command slipway, which printed text to its standard error, in the words of the module.
+func commandError(what, text string) error {
+	said := text
+	if i := strings.LastIndex("\n"+text, "\nslipway: "); i >= 0 {
+		said = text[i+len("slipway: "):]
+	}
+	said = strings.ReplaceAll(strings.TrimSpace(said), "\n  ", "\n")
+	said = strings.ReplaceAll(said, "the credential from the environment variable DOCKER_AUTH_CONFIG", "--username and --password")
+	return pipeline.Sentence(what + ": " + dockerLogin.ReplaceAllString(said, "give --username and --password that it accepts"))
+}
+
+// dockerLogin is the command's advice on a login, up to its end.
+var dockerLogin = regexp.MustCompile("(log in with )?`docker login [^`]*`(, or name the [a-z]+ of a config\\.json with a valid login by DOCKER_CONFIG)?")
 
 // predicate is the provenance of the images.
 func (b *Build) predicate(ctx context.Context, build provenance.Build) (string, error) {

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
-// Error is a Go command that failed.
+var _ pipeline.Reworder = (*Error)(nil)
+
+// Error is a command that failed.
 type Error struct {
 	// What was being done.
 	What string
@@ -15,7 +19,9 @@ type Error struct {
 	Output string
 	// Remedy is what mends it; empty where that is not known.
 	Remedy string
-	err    error
+	// Command is the command, as an error calls it.
+	Command string
+	err     error
 }
 
 // Cut is the line that stands for lines left out.
@@ -37,15 +43,26 @@ func NewError(what, output, remedy string, err error) *Error {
 			break
 		}
 	}
-	if lines := strings.Split(output, "\n"); len(lines) > tailLines {
-		output = strings.Join(append([]string{Cut}, lines[len(lines)-tailLines:]...), "\n")
+	return &Error{What: what, Output: tail(output), Remedy: remedy, Command: "the Go command", err: err}
+}
+
+// NewOtherError is [NewError] for a command that is not Go's, so that its output says nothing of modules.
+func NewOtherError(what, command, output, remedy string, err error) *Error {
+	return &Error{What: what, Output: tail(strings.TrimRight(output, "\n")), Remedy: remedy, Command: "the command " + command, err: err}
+}
+
+// tail is the end of an output.
+func tail(output string) string {
+	lines := strings.Split(output, "\n")
+	if len(lines) <= tailLines {
+		return output
 	}
-	return &Error{What: what, Output: output, Remedy: remedy, err: err}
+	return strings.Join(append([]string{Cut}, lines[len(lines)-tailLines:]...), "\n")
 }
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: the Go command failed (%v)", e.What, e.err)
+	fmt.Fprintf(&b, "%s: %s failed (%v)", e.What, e.Command, e.err)
 	if e.Output != "" {
 		b.WriteString(":\n" + e.Output)
 	}
@@ -53,6 +70,13 @@ func (e *Error) Error() string {
 		b.WriteString("\n" + e.Remedy)
 	}
 	return b.String()
+}
+
+// Reword implements [pipeline.Reworder].
+func (e *Error) Reword(words func(string) string) string {
+	reworded := *e
+	reworded.Remedy = words(e.Remedy)
+	return reworded.Error()
 }
 
 func (e *Error) Unwrap() error { return e.err }

@@ -68,7 +68,7 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 	}
 	var faults []error
 	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("%s for %s "+format, append([]any{program.Name, compile.Platform}, args...)...))
+		faults = append(faults, pipeline.Sentence(fmt.Sprintf("%s for %s "+format, append([]any{program.Name, compile.Platform}, args...)...)))
 	}
 
 	want := machines[compile.Platform.Architecture]

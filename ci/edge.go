@@ -1,0 +1,25 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	engine "github.com/slipway-ci/slipway/engine/dagger"
+	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+// The edge between the module and whoever called it: all that its functions print or return as text passes here.
+
+var (
+	stdout = console.NewWriter(os.Stdout, &secret.Set{})
+	stderr = console.NewWriter(os.Stderr, &secret.Set{})
+)
+
+// worded gives the error that a function is about to return the module's words, and makes it harmless.
+func worded(err *error) {
+	if *err != nil {
+		*err = errors.New(stderr.Clean(pipeline.Reword(*err, engine.Words)))
+	}
+}

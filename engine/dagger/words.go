@@ -1,0 +1,58 @@
+package dagger
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Words writes a sentence that names flags of the command in terms of the Dagger module: its arguments, and their values.
+func Words(sentence string) string {
+	sentence = phrases.Replace(sentence)
+	return flag.ReplaceAllStringFunc(sentence, func(match string) string {
+		parts := flag.FindStringSubmatch(match)
+		name, between, value := parts[1], parts[2], parts[3]
+		if enums[name] && values[value] {
+			between, value = " ", strings.ToUpper(strings.ReplaceAll(value, "-", "_"))
+		}
+		if other, ok := arguments[name]; ok {
+			name = other
+		}
+		return "--" + name + between + value
+	})
+}
+
+// flag is a flag of the command, and a word after it that may be its value.
+var flag = regexp.MustCompile(`--([a-z][a-z-]*)(?:(=| )([a-z][a-z-]*))?`)
+
+// arguments are those of the module that are called otherwise than the command's flags.
+var arguments = map[string]string{
+	"package": "packages", "platform": "platforms", "go": "go-version", "stamp": "stamps", "builder-package": "builder-packages",
+	"runtime-package": "runtime-packages", "debug": "debugger", "ca-cert": "ca-certs", "port": "ports", "env": "environment", "arg": "args",
+	"label": "labels", "annotation": "annotations", "file": "files", "tag": "tags",
+}
+
+// enums are the arguments whose values are spelled as constants, and values are those that sentences name.
+var (
+	enums  = map[string]bool{"runtime": true, "cgo": true, "compression": true, "sbom": true}
+	values = map[string]bool{
+		"distroless": true, "distroless-base": true, "alpine": true, "scratch": true, "dynamic": true, "static": true,
+		"gzip": true, "zstd": true, "none": true, "cyclonedx": true, "spdx": true,
+	}
+)
+
+// phrases are what the module does in another way than the command.
+var phrases = strings.NewReplacer(Phrases...)
+
+// Phrases are pairs of what sentences say to the user of the command, and what they say to that of the module.
+var Phrases = []string{
+	"give slipway the folder of a Go module, or make one with go mod init",
+	"give --source the directory of a Go module, with --packages for a program below it, or make one with go mod init",
+	"install it on this machine, or build on a Dagger engine and name the package that has it with", "name the package that has it with",
+	"name one with --git-token HOST=env:VARIABLE or --netrc FILE, or put it into ~/.netrc; and put its path into GOPRIVATE",
+	"give one with --git-host HOST --git-token env:VARIABLE or --netrc FILE, and its path with --goprivate",
+	"check which go is on the PATH", "report it as a bug",
+	"as --engine dagger does, or", "or",
+	"check GOPROXY", "check --goproxy",
+	"the network, GOPROXY and the proxy variables", "the network and --goproxy",
+	"run slipway pin with the same settings", "run slipway pin, of the command, with the same settings",
+}
