@@ -62,7 +62,7 @@ func TestHide(t *testing.T) {
 		"ssh://git:PW@host/x":                                 "ssh://REDACTED@host/x",
 		"base u:PW@host/app:1.0":                              "base REDACTED@host/app:1.0",
 		"docker.io=u:PW@10.0.0.1:5000/hub":                    "docker.io=REDACTED@10.0.0.1:5000/hub",
-		"base u:P/W@host/app:1.0": "base REDACTED@host/app:1.0",
+		"base u:P/W@host/app:1.0":                             "base REDACTED@host/app:1.0",
 		`repository "u:PW@[::1]:5000/x"`:                      `repository "REDACTED@[::1]:5000/x"`,
 
 		"git@github.com:me/x.git":                                  "git@github.com:me/x.git",
