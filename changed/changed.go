@@ -70,6 +70,11 @@ func Since(ctx context.Context, source, rev string, images []Image, list List) (
 	if err != nil {
 		return nil, err
 	}
+	for _, img := range images {
+		t.outputs = append(t.outputs, img.Plan.Source.Outputs...)
+	}
+	slices.Sort(t.outputs)
+	t.outputs = slices.Compact(t.outputs)
 	verdicts := make([]Verdict, len(images))
 	for i, img := range images {
 		verdicts[i] = Verdict{Name: img.Name, Reason: t.outside(ctx, img)}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git was told to ignore
@@ -25,6 +27,8 @@ type tree struct {
 	rev   string   // as the user calls it
 	was   map[string]entry
 	names []string // of was, sorted
+	// outputs are no part of the source.
+	outputs pipeline.Outputs
 	// above says how the attributes are different that stand above the source.
 	above string
 	// compared and converted remember; all is for everything, nil where nobody has asked.
@@ -148,6 +152,9 @@ func (t *tree) walk(ctx context.Context, from, skip string, visit func(name stri
 		name, err := filepath.Rel(t.root, at)
 		if err != nil {
 			return err
+		}
+		if t.outputs.Has(filepath.ToSlash(name)) {
+			return nil
 		}
 		if e.IsDir() && e.Name() == skip {
 			return fs.SkipDir

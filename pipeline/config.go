@@ -75,6 +75,8 @@ type Config struct {
 	VulnDB string `env:"SLIPWAY_VULNDB"`
 	// Facts are what templates may name.
 	Facts Facts `json:"facts,omitzero"`
+	// Outputs are what Slipway writes into the source. They are no setting.
+	Outputs Outputs `json:"-"`
 }
 
 // AsFaults returns the faults in err, or nil.

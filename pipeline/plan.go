@@ -66,6 +66,8 @@ type Source struct {
 	Vendor    bool `json:"vendor,omitempty"`
 	// Files are patterns, in the manner of .dockerignore, of all that compiling reads of the source. None: all of it.
 	Files []string `json:"files,omitempty"`
+	// Outputs are what Slipway writes into the source. They decide nothing about the image.
+	Outputs Outputs `json:"-"`
 }
 
 // Go is the toolchain.

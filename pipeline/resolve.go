@@ -110,7 +110,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	names := map[string]any{"Name": name}
 	plan := &Plan{
 		Name:   name,
-		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled},
+		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled, Outputs: r.config.Outputs},
 		Go:     Go{Version: version, From: from},
 		Env: map[string]string{
 			"CGO_ENABLED": "0",

@@ -61,6 +61,7 @@ func (i Image) Listed() bool { return i.settings != nil }
 func (i Image) Same(other Image) bool {
 	i.settings, other.settings = nil, nil
 	i.Facts, other.Facts = pipeline.Facts{}, pipeline.Facts{}
+	i.Outputs, other.Outputs = nil, nil
 	i.VulnDB, other.VulnDB = "", ""
 	return reflect.DeepEqual(i, other)
 }

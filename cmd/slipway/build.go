@@ -88,7 +88,7 @@ output.`,
 			}
 			jobs, err := a.pushed(c.Context(), dir, names)
 			if err == nil && a.Provenance {
-				go func() { _, _ = a.source(c.Context(), dir) }() // git takes as long as a build without changes
+				go func() { _, _ = a.readSource(c.Context(), dir) }() // git takes as long as a build without changes
 			}
 			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.pushFrom(dir))
 		},
@@ -488,9 +488,9 @@ func (a *app) write(j *job, images int) (deliver, error) {
 		d.Output = output
 		err := d.step("write", func(io.Writer) error {
 			if strings.HasSuffix(output, ".tar") {
-				return image.WriteArchive(ctx, output, d.built.Artifact, plan.Name)
+				return a.making(filepath.Dir(output), func() error { return image.WriteArchive(ctx, output, d.built.Artifact, plan.Name) })
 			}
-			return image.WriteLayout(ctx, output, d.built.Artifact, plan.Name)
+			return a.making(output, func() error { return image.WriteLayout(ctx, output, d.built.Artifact, plan.Name) })
 		})
 		if err != nil {
 			return "", fmt.Errorf("%w: choose another place with --output, or mend this one", err)

@@ -183,11 +183,15 @@ func (a *app) report(results []check.Result, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(a.Report, 0o755); err != nil {
+	return a.making(a.Report, func() error { return a.writeReports(a.Report, files) })
+}
+
+func (a *app) writeReports(dir string, files map[string]string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(a.Report, name), []byte(a.secrets.Redact(files[name])), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(a.secrets.Redact(files[name])), 0o644); err != nil {
 			return err
 		}
 	}

@@ -97,6 +97,7 @@ func (a *app) decide(
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
 	}
+	a.source = dir
 	source := os.DirFS(dir)
 	file, err := project.Read(source)
 	if err != nil {
@@ -128,10 +129,11 @@ func (a *app) decide(
 			return nil, err
 		}
 	}
+	outputs := a.outputs(dir)
 	configs := make([]pipeline.Config, len(jobs))
 	for i, j := range jobs {
 		config := &j.settings.Config
-		config.Facts = facts
+		config.Facts, config.Outputs = facts, outputs
 		if config.Revision == auto {
 			config.Revision = revision
 		}

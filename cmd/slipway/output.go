@@ -1,55 +1,117 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/gitcommand"
+	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // defaultOutput is the directory of archives where no setting names another place.
 const defaultOutput = "dist"
 
-// own reports of a file of the source in dir, by its name with slashes, whether it is something that Slipway writes there: neither
-// source nor a reason to call the source modified.
-func (a *app) own(dir string) func(name string) bool {
-	inSource := func(at string) (string, bool) {
-		root, err1 := filepath.Abs(dir)
-		at, err2 := filepath.Abs(at)
-		if err1 != nil || err2 != nil {
-			return "", false
+// layoutNames and reportNames are what Slipway writes into the directories that --output and --report name, as patterns.
+var (
+	layoutNames = []string{"oci-layout", "index.json", "blobs"}
+	reportNames = []string{"junit.xml", "findings.sarif", "coverage.out", "govulncheck*.json"}
+)
+
+// ignoreFile is the file in a directory of the source that Slipway made, by which git ignores what it writes there. Its text is always
+// the same, so that later runs know the directory.
+const ignoreFile = ".gitignore"
+
+var ignoreText = "# Written by slipway: its output is not part of the source.\n/" +
+	strings.Join(slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames), "\n/") + "\n"
+
+// outputs are what Slipway writes into the source in dir: archives in the directory that is the default, what --output names, and its
+// files in directories that it made.
+func (a *app) outputs(dir string) pipeline.Outputs {
+	var outputs pipeline.Outputs
+	add := func(at string, patterns ...string) {
+		name, ok := within(dir, at)
+		if !ok {
+			return
 		}
-		name, err := filepath.Rel(root, at)
-		return filepath.ToSlash(name), err == nil && filepath.IsLocal(name)
+		for _, pattern := range patterns {
+			outputs = append(outputs, path.Join(literal(name), pattern))
+		}
 	}
-	archives, hasArchives := inSource(defaultOutput)
-	output, hasOutput := inSource(a.Output)
-	hasOutput = hasOutput && a.Output != ""
-	return func(name string) bool {
-		if hasArchives {
-			if base, ok := strings.CutPrefix(name, archives+"/"); ok && !strings.Contains(base, "/") && strings.HasSuffix(base, ".tar") {
-				return true
-			}
-		}
-		if !hasOutput {
-			return false
-		}
-		if strings.HasSuffix(output, ".tar") {
-			return name == output
-		}
-		if output != "." {
-			inside := false
-			if name, inside = strings.CutPrefix(name, output+"/"); !inside {
-				return false
-			}
-		}
-		return name == "oci-layout" || name == "index.json" || strings.HasPrefix(name, "blobs/")
+	add(defaultOutput, "*.tar")
+	switch {
+	case a.Output == "":
+	case strings.HasSuffix(a.Output, ".tar"):
+		add(a.Output, "")
+	default:
+		add(a.Output, layoutNames...)
 	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return outputs // what is wrong with it, its reader says
+	}
+	for _, e := range entries {
+		made := filepath.Join(dir, e.Name())
+		if e.IsDir() && isMade(made) {
+			add(made, slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames)...)
+		}
+	}
+	return outputs
+}
+
+// isMade reports whether Slipway made the directory.
+func isMade(dir string) bool {
+	info, err := os.Lstat(filepath.Join(dir, ignoreFile))
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(ignoreText)) {
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, ignoreFile))
+	return err == nil && string(text) == ignoreText
+}
+
+// making calls write, which writes into the directory dir, and has git ignore that if write made the directory in the source.
+func (a *app) making(dir string, write func() error) error {
+	_, err := os.Lstat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err := write(); err != nil || !isNew {
+		return err
+	}
+	if _, ok := within(a.source, dir); !ok {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ignoreFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // of another image
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(ignoreText)
+	return errors.Join(err, f.Close())
+}
+
+// within returns the name of a path in a directory, with slashes, if it is in it.
+func within(dir, at string) (name string, ok bool) {
+	dir, err1 := filepath.Abs(dir)
+	at, err2 := filepath.Abs(at)
+	if err1 != nil || err2 != nil {
+		return "", false
+	}
+	name, err := filepath.Rel(dir, at)
+	return filepath.ToSlash(name), err == nil && filepath.IsLocal(name)
+}
+
+// literal is a name as a pattern of package path that nothing else matches.
+func literal(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
 }
 
 // dirty reports whether the source in dir differs from its commit, by more than what Slipway wrote there.
 func (a *app) dirty(dir string, status gitcommand.Status) bool {
-	own := a.own(dir)
-	return status.Modified || slices.ContainsFunc(status.Untracked, func(name string) bool { return !own(name) })
+	own := a.outputs(dir)
+	return status.Modified || slices.ContainsFunc(status.Untracked, func(name string) bool { return !own.Has(name) })
 }

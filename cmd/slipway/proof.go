@@ -151,7 +151,7 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 	}
 	build := provenance.Build{
 		Plan: d.job.plan, Config: d.job.settings.Config, Engine: p.app.engineKind(), Version: versionText(),
-		Source: p.app.sourceOf(ctx, p.dir, d.display), CI: provenance.ReadCI(p.app.environ),
+		Source: p.app.provenanceSource(ctx, p.dir, d.display), CI: provenance.ReadCI(p.app.environ),
 		Started: p.begun, Finished: time.Now(),
 	}
 	if build.Engine == "dagger" {
@@ -160,15 +160,15 @@ func (p *prover) provenance(ctx context.Context, d *delivery) func(provenance.Im
 	return func(base provenance.Image) (any, error) { return build.Predicate(base) }
 }
 
-// source is what git says of the source in dir, which is asked once for all images.
-func (a *app) source(ctx context.Context, dir string) (provenance.Source, error) {
-	a.sourceOnce.Do(func() { a.sourceRead, a.sourceErr = provenance.ReadSource(ctx, dir, a.own(dir)) })
+// readSource is what git says of the source in dir, which is asked once for all images.
+func (a *app) readSource(ctx context.Context, dir string) (provenance.Source, error) {
+	a.sourceOnce.Do(func() { a.sourceRead, a.sourceErr = provenance.ReadSource(ctx, dir, a.outputs(dir).Has) })
 	return a.sourceRead, a.sourceErr
 }
 
-// sourceOf is source for a provenance, which names none where git refuses to read the repository: display warns of that once.
-func (a *app) sourceOf(ctx context.Context, dir string, display *progress.Display) provenance.Source {
-	source, err := a.source(ctx, dir)
+// provenanceSource is readSource for a provenance, which names none where git refuses to read the repository: display warns of that once.
+func (a *app) provenanceSource(ctx context.Context, dir string, display *progress.Display) provenance.Source {
+	source, err := a.readSource(ctx, dir)
 	if err != nil && ctx.Err() == nil {
 		a.sourceWarned.Do(func() {
 			problem, remedy := gitcommand.Explain(err, "publish with --provenance=false")

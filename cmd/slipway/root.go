@@ -26,7 +26,9 @@ type app struct {
 	secrets *secret.Set
 	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
 	environment error
-	// sourceRead and sourceErr are what method source found.
+	// source is the directory of the source, once something was decided of it.
+	source string
+	// sourceRead and sourceErr are what method readSource found.
 	sourceOnce, sourceWarned sync.Once
 	sourceRead               provenance.Source
 	sourceErr                error

@@ -5,7 +5,6 @@ package host
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +69,7 @@ func (e *Engine) Build(
 		if e.bases.Store != nil {
 			modules := goenv.ModuleCache(e.environ)
 			c.verifier = verifier{modules: modules, kept: e.bases.Store.Folder("verified"), now: time.Now}
-			c.looks = newLooks(source, plan.Go.Version, modules)
+			c.looks = newLooks(source, plan, modules)
 		}
 		return c
 	}
@@ -104,7 +103,9 @@ type compiler struct {
 	verifier verifier
 	// verified names the modules that are what go.sum says, once they have been found to be; empty where that is not known.
 	verified string
-	// flags are GOFLAGS for this machine; empty for the plan's.
+	// replaced are files of the source, by their names in it, with the files that the Go command is to see in their place.
+	replaced map[string]string
+	// flags are more GOFLAGS than the plan's, of method overlay.
 	flags string
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
@@ -121,7 +122,7 @@ func (c *compiler) Modules(ctx context.Context) error {
 	if c.looks != nil {
 		go func() { _, _ = c.looks.toolchain() }() // while the modules are looked at
 	}
-	if err := c.download(ctx); err != nil || c.plan.Generate == nil {
+	if err := errors.Join(c.download(ctx), c.overlay()); err != nil || c.plan.Generate == nil {
 		return err
 	}
 	return engine.Do(c.report, "", "generate", func(step engine.Step) error {
@@ -130,6 +131,9 @@ func (c *compiler) Modules(ctx context.Context) error {
 			return fmt.Errorf("copying the source for go generate: %w", err)
 		}
 		c.source = generated
+		if err := c.overlay(); err != nil {
+			return err
+		}
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: c.plan.Generate, what: "generating code"}
 		return c.goCommand(ctx, step, cmd, nil)
 	})
@@ -176,7 +180,7 @@ func (c *compiler) download(ctx context.Context) error {
 		}
 		if known, ok := c.verifier.remembers(ctx, want, sums(completed)); ok {
 			c.verified = want
-			if err := c.overlay(workSum, files, completed); err != nil {
+			if err := c.complete(workSum, files, completed); err != nil {
 				return err
 			}
 			return engine.Do(c.report, "", "verify", func(step engine.Step) error { return tell(step, 0, known) })
@@ -206,7 +210,7 @@ func (c *compiler) download(ctx context.Context) error {
 			return err
 		}
 		completed[workSum] = string(after)
-		if err := c.overlay(workSum, files, completed); err != nil {
+		if err := c.complete(workSum, files, completed); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(step, "%s is incomplete, and was completed for this build: run go mod download and commit the file\n", workSum)
@@ -223,18 +227,14 @@ func (c *compiler) download(ctx context.Context) error {
 	})
 }
 
-// overlay has the Go command see go.work.sum as it was completed: it would write to that in the source otherwise, whatever -mod says.
-func (c *compiler) overlay(workSum string, files, completed map[string]string) error {
+// complete has the Go command see go.work.sum as it was completed: it would write to that in the source otherwise, whatever -mod says.
+func (c *compiler) complete(workSum string, files, completed map[string]string) error {
 	if completed[workSum] == files[workSum] {
 		return nil
 	}
-	sum, list := filepath.Join(c.dir, "go.work.sum"), filepath.Join(c.dir, "overlay.json")
-	text, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(c.source, filepath.FromSlash(workSum)): sum}})
-	if err != nil {
-		return err
-	}
-	c.flags = "'-overlay=" + list + "'"
-	return errors.Join(os.WriteFile(sum, []byte(completed[workSum]), 0o644), os.WriteFile(list, text, 0o644))
+	sum := filepath.Join(c.dir, "go.work.sum")
+	c.replaced = map[string]string{workSum: sum}
+	return errors.Join(os.WriteFile(sum, []byte(completed[workSum]), 0o644), c.overlay())
 }
 
 // verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it
@@ -326,7 +326,7 @@ func (c *compiler) goCommand(ctx context.Context, step engine.Step, cmd command,
 		if env == nil {
 			env = map[string]string{}
 		}
-		env["GOFLAGS"] = c.flags
+		env["GOFLAGS"] = strings.TrimSpace(env["GOFLAGS"] + " " + c.flags)
 	}
 	cmd.env = join(c.caller, own, c.plan.Env, env)
 	return cmd.run(ctx, step)

@@ -37,12 +37,12 @@ type looks struct {
 	everything func() (fingerprint.Fingerprint, error) // of the source, with the files of all kinds
 }
 
-// newLooks are the looks at a source, and at the Go distribution of the version, which may be in the folder modules, GOMODCACHE.
-func newLooks(source, version, modules string) *looks {
+// newLooks are the looks at a source, and at the Go distribution of the plan, which may be in the directory modules, GOMODCACHE.
+func newLooks(source string, plan *pipeline.Plan, modules string) *looks {
 	return &looks{
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtToolchain(version, modules) }),
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, false) }),
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, true) }),
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtToolchain(plan.Go.Version, modules) }),
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, false) }),
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, true) }),
 	}
 }
 
@@ -107,9 +107,19 @@ func counting(everything bool, seen *int) fingerprint.Counts {
 	}
 }
 
-func lookAtSource(source string, everything bool) (fingerprint.Fingerprint, error) {
+func lookAtSource(source string, outputs pipeline.Outputs, everything bool) (fingerprint.Fingerprint, error) {
 	seen := 0
-	found, err := fingerprint.Look(time.Now(), counting(everything, &seen), source)
+	counts := counting(everything, &seen)
+	source = filepath.Clean(source)
+	found, err := fingerprint.Look(time.Now(), func(dir string, e fs.DirEntry) bool {
+		if len(outputs) > 0 {
+			inSource := filepath.ToSlash(strings.TrimPrefix(filepath.Join(dir, e.Name()), source))
+			if outputs.Has(strings.TrimPrefix(inSource, "/")) {
+				return false
+			}
+		}
+		return counts(dir, e)
+	}, source)
 	if err == nil && seen > most {
 		err = errTooMany
 	}

@@ -98,12 +98,12 @@ func TestTooManyFiles(t *testing.T) {
 	}
 	c := compiler{source: dir}
 	assert.True(t, c.needsEverything())
-	_, err := lookAtSource(dir, false)
+	_, err := lookAtSource(dir, nil, false)
 	require.ErrorIs(t, err, errTooMany)
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "0")))
 	assert.False(t, c.needsEverything())
-	_, err = lookAtSource(dir, false)
+	_, err = lookAtSource(dir, nil, false)
 	assert.NoError(t, err)
 }
 

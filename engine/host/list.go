@@ -3,12 +3,12 @@ package host
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -35,18 +35,18 @@ func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p
 	if err := c.trust(); err != nil {
 		return nil, err
 	}
-	flags := p.Flags
 	if plan.Source.Workspace && !plan.Source.Vendor {
-		overlay, err := c.keepWorkSum()
-		if err != nil {
+		if err := c.keepWorkSum(); err != nil {
 			return nil, err
 		}
-		flags = append(slices.Clone(flags), "-overlay="+overlay)
+	}
+	if err := c.overlay(); err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	cmd := command{
 		dir:    filepath.Join(source, plan.Source.Dir),
-		args:   slices.Concat([]string{"go", "list"}, flags, args, p.Packages),
+		args:   slices.Concat([]string{"go", "list"}, p.Flags, args, p.Packages),
 		what:   "listing packages for " + p.Platform.String(),
 		stdout: &out,
 	}
@@ -54,20 +54,16 @@ func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p
 	return out.Bytes(), err
 }
 
-// keepWorkSum makes an overlay in which go.work.sum is as it is. In a workspace the Go command adds to that file what it lacks,
-// even with -mod=readonly. It refuses to where the file is one of an overlay.
+// keepWorkSum has the Go command leave go.work.sum as it is. In a workspace it adds to that file what it lacks, even with -mod=readonly,
+// and refuses to where the file is one of an overlay.
 // Source: cmd/go/internal/modload, commitRequirements; cmd/go/internal/modfetch, WriteGoSum.
-func (c *compiler) keepWorkSum() (overlay string, err error) {
-	name := filepath.Join(c.source, c.plan.Source.Dir, "go.work.sum")
-	content, err := os.ReadFile(name)
+func (c *compiler) keepWorkSum() error {
+	name := path.Join(c.plan.Source.Dir, "go.work.sum")
+	content, err := os.ReadFile(filepath.Join(c.source, filepath.FromSlash(name)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+		return err
 	}
 	kept := filepath.Join(c.dir, "go.work.sum")
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {name: kept}})
-	if err != nil {
-		return "", err
-	}
-	overlay = filepath.Join(c.dir, "overlay.json")
-	return overlay, errors.Join(os.WriteFile(kept, content, 0o644), os.WriteFile(overlay, text, 0o644))
+	c.replaced = map[string]string{name: kept}
+	return os.WriteFile(kept, content, 0o644)
 }

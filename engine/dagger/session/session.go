@@ -43,7 +43,11 @@ func (e *Engine) Build(
 	source, err := filepath.Abs(source)
 	var compiler func(*pipeline.Plan) *compiler
 	if err == nil {
-		compiler, err = e.compiler(ctx, source, report)
+		var outputs pipeline.Outputs
+		for _, plan := range plans {
+			outputs = append(outputs, plan.Source.Outputs...)
+		}
+		compiler, err = e.compiler(ctx, source, outputs, report)
 	}
 	if err != nil {
 		for i := range plans {
@@ -60,16 +64,20 @@ func (e *Engine) Checks(ctx context.Context, source string, plan *pipeline.Plan,
 	if err != nil {
 		return nil, err
 	}
-	compiler, err := e.compiler(ctx, source, report)
+	compiler, err := e.compiler(ctx, source, plan.Source.Outputs, report)
 	if err != nil {
 		return nil, err
 	}
 	return compiler(plan), nil
 }
 
-// compiler sends the source, and returns what makes the compilers for it.
-func (e *Engine) compiler(ctx context.Context, source string, report engine.Reporter) (func(*pipeline.Plan) *compiler, error) {
+// compiler sends the source without outputs, and returns what makes the compilers for it.
+func (e *Engine) compiler(ctx context.Context, source string, outputs pipeline.Outputs, report engine.Reporter) (func(*pipeline.Plan) *compiler, error) {
 	ignored, err := ignoredBy(source)
+	if err != nil {
+		return nil, err
+	}
+	own, err := outputs.In(os.DirFS(source))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +86,7 @@ func (e *Engine) compiler(ctx context.Context, source string, report engine.Repo
 		return nil, err
 	}
 	// As it is now, and not as an earlier build in this session saw it; once, for all that follows.
-	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: ignored, NoCache: true}).Sync(ctx)
+	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: append(ignored, own...), NoCache: true}).Sync(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sending the source to the engine: %w", err)
 	}
