@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -94,6 +96,11 @@ func message(err error) string {
 	text := progress.Clean(err.Error())
 	if isRequest(err) && strings.Contains(text, "\n") {
 		return "the request has several faults\n" + text
+	}
+	if file := (*fs.PathError)(nil); errors.As(err, &file) && errors.Is(file.Err, syscall.ENOSPC) {
+		if hint := gocommand.FullDisk(file.Path); hint != "" {
+			text += "\n" + hint
+		}
 	}
 	return text
 }

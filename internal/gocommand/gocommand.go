@@ -43,6 +43,11 @@ func NewError(what, output, remedy string, err error) *Error {
 			break
 		}
 	}
+	if full := fullPath.FindAllStringSubmatch(output, -1); full != nil {
+		if known := FullDisk(full[len(full)-1][1]); known != "" {
+			remedy = known
+		}
+	}
 	return &Error{What: what, Output: tail(output), Remedy: remedy, Command: "the Go command", err: err}
 }
 

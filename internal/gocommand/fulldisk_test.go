@@ -1,0 +1,36 @@
+package gocommand_test
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/gocommand"
+)
+
+func TestFullDiskNamesItsOwnSetting(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the variables that this test sets are those of Linux")
+	}
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(tmp, "cache"))
+	t.Setenv("GOCACHE", filepath.Join(tmp, "go"))
+	t.Setenv("GOMODCACHE", filepath.Join(tmp, "mod"))
+	for file, setting := range map[string]string{
+		"cache/slipway/programs/1/api": "XDG_CACHE_HOME",
+		"go/trim.txt":                  "GOCACHE",
+		"mod/cache/download/x":         "GOMODCACHE",
+		"go-build1/b001/exe/a.out":     "TMPDIR",
+	} {
+		output := "copying " + tmp + "/a to b: write " + filepath.Join(tmp, file) + ": no space left on device\n"
+		err := gocommand.NewError("compiling", output, "", errors.New("exit status 1"))
+		require.Contains(t, err.Remedy, "set "+setting+" to", file)
+	}
+	err := gocommand.NewError("compiling", "link: mapping output file failed: no space left on device", "", errors.New("exit status 1"))
+	require.Contains(t, err.Remedy, "TMPDIR and GOCACHE")
+	require.Empty(t, gocommand.FullDisk("/elsewhere/x"))
+}
