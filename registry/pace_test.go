@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,6 +156,7 @@ func TestRetryCountsWhatPassed(t *testing.T) {
 		says  string
 	}{
 		"stands still": {&slowError{3 * time.Minute}, "given up after 1 try in 3m0s"},
+		"stays silent": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "given up after 1 try in 3m0s"},
 		"breaks":       {io.ErrUnexpectedEOF, "given up after 5 tries in 15m"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +164,7 @@ func TestRetryCountsWhatPassed(t *testing.T) {
 				c := &Client{bounds: Bounds{}.orDefaults()}
 				err := c.Retry(t.Context(), func() error {
 					time.Sleep(3 * time.Minute)
-					return &interrupted{cause: test.cause}
+					return &url.Error{Op: "Patch", URL: "https://registry.example/", Err: &interrupted{cause: test.cause}} // as net/http returns it
 				})
 				require.ErrorContains(t, err, test.says)
 			})

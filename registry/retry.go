@@ -78,7 +78,8 @@ func (c *Client) Retry(ctx context.Context, do func() error) error {
 func idle(err error) bool {
 	var slow *slowError
 	var netErr net.Error
-	return errors.As(err, &slow) || errors.As(err, &netErr) && netErr.Timeout()
+	// Asked of the cause itself: a url.Error around an interrupted one does not know.
+	return errors.As(err, &slow) || errors.As(innermost(err), &netErr) && netErr.Timeout()
 }
 
 // interrupted is a failure that another request cannot mend, but beginning the whole transfer again can.
