@@ -181,8 +181,8 @@ func (b *workset) everything() []string {
 
 const noModule = "no go.mod in this directory or above it, within the source"
 
-// NoModule is the problem of a source that has no Go module, neither in it nor below.
-const NoModule = "no go.mod here"
+// NoModuleHere is the problem of a source that has no Go module, neither in it nor below.
+const NoModuleHere = "no go.mod here"
 
 // workset finds the module or workspace to build in.
 func (r resolver) workset() *workset {
@@ -203,7 +203,7 @@ func (r resolver) workset() *workset {
 		r.add("source", "", "no go.mod or go.work here, but there are modules below: "+strings.Join(below, ", "),
 			"give slipway one of these folders, or the program with --package")
 	default:
-		r.add("source", "", NoModule, "give slipway the folder of a Go module, or make one with go mod init")
+		r.add("source", "", NoModuleHere, "give slipway the folder of a Go module, or make one with go mod init")
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func withModuleAbove(dir string, err error) error {
 	faults := slices.Clone(pipeline.AsFaults(err))
 	for i, fault := range faults {
-		if fault.Problem != pipeline.NoModule {
+		if fault.Problem != pipeline.NoModuleHere {
 			continue
 		}
 		above, below, found := moduleAbove(dir)
