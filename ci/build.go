@@ -26,11 +26,11 @@ func (m *Slipway) Plan(
 	}
 	if asJSON {
 		text, err := json.MarshalIndent(one.plan, "", "  ")
-		return string(text), err
+		return stdout.Clean(string(text)), err
 	}
 	var text strings.Builder
 	err = one.plan.WriteText(&text)
-	return text.String(), err
+	return stdout.Clean(text.String()), err
 }
 
 // Write the multi-stage Dockerfile that a build stands for

@@ -88,7 +88,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 		case f.Git == (Git{}) && NeedsGit(text):
 			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Remedy: "build in a git repository, or leave out .Git"}}
 		case strings.Contains(text, ".Env"):
-			return "", fault(err, "set the variable, or write another name")
+			return "", fault(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
 		}
 		return "", fault(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
 	}

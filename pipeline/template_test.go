@@ -57,7 +57,7 @@ func TestTemplateFaults(t *testing.T) {
 		},
 		"unknown variable": {
 			pipeline.Config{Labels: []string{"a={{.Env.NONE}}"}, Facts: facts},
-			`label "{{.Env.NONE}}": template: <.Env.NONE>: map has no entry for key "NONE": set the variable, or write another name`,
+			`label "{{.Env.NONE}}": template: <.Env.NONE>: map has no entry for key "NONE": set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named`,
 		},
 		"platform where there is none": {
 			pipeline.Config{Annotations: []string{"a={{.Platform}}"}, Facts: facts},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -181,6 +182,21 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
+// withoutSecrets is a setting without what has the form of a secret, such as a login in a URL: a statement is for everybody.
+func withoutSecrets(setting any) any {
+	switch value := setting.(type) {
+	case string:
+		return secret.Hide(value)
+	case []string:
+		hidden := make([]string, len(value))
+		for i, text := range value {
+			hidden[i] = secret.Hide(text)
+		}
+		return hidden
+	}
+	return setting
+}
+
 // parameters are the settings that the user made, by the names of their variables. A field without one is no setting.
 func parameters(config pipeline.Config) map[string]any {
 	made := map[string]any{}
@@ -188,7 +204,7 @@ func parameters(config pipeline.Config) map[string]any {
 	for i := range v.NumField() {
 		variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
 		if variable != "" && !v.Field(i).IsZero() {
-			made[variable] = v.Field(i).Interface()
+			made[variable] = withoutSecrets(v.Field(i).Interface())
 		}
 	}
 	return made

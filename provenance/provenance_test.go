@@ -65,6 +65,16 @@ func TestPredicate(t *testing.T) {
 	}, got["runDetails"])
 }
 
+// A statement is for everybody: no login is in it that a setting has.
+func TestNoLogins(t *testing.T) {
+	config := pipeline.Config{VulnDB: "https://u:PW@vuln.example/db", Env: []string{"DB=postgres://u:PW@db/x", "LEVEL=info"}}
+	got := predicateJSON(t, provenance.Build{Plan: plan(t, pipeline.Config{}), Config: config, Engine: "host"}, provenance.Image{})
+	assert.Equal(t, map[string]any{
+		"SLIPWAY_VULNDB": "https://REDACTED@vuln.example/db", "SLIPWAY_ENV": []any{"DB=postgres://REDACTED@db/x", "LEVEL=info"},
+	}, got["buildDefinition"].(map[string]any)["externalParameters"])
+	assert.Equal(t, "DB=postgres://u:PW@db/x", config.Env[0])
+}
+
 // Runs of the same build are told apart by nothing but their times and addresses.
 func TestIdentity(t *testing.T) {
 	identity := func(change func(*provenance.Build)) string {

@@ -122,7 +122,7 @@ func (a *app) decide(
 			texts = append(append(texts, image.Repository), image.Tags...)
 		}
 	}
-	facts := pipeline.Facts{Env: variables(a.environ)}
+	facts := pipeline.Facts{Env: variables(withoutSecrets(a.environ))}
 	revision := ""
 	if slices.ContainsFunc(jobs, func(j *job) bool { return j.settings.Revision == auto }) || pipeline.NeedsGit(texts...) {
 		if facts.Git, revision, err = a.readGit(ctx, dir, texts); err != nil {

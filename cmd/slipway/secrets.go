@@ -44,6 +44,14 @@ func knownSecrets(args, environ []string) *secret.Set {
 	return known
 }
 
+// withoutSecrets is an environment without the variables that hold secrets by their names: no image is a place for them.
+func withoutSecrets(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return secretVariable.MatchString(name)
+	})
+}
+
 // isFile reports whether value is the name of a file, which is no secret.
 func isFile(value string) bool {
 	_, err := os.Stat(value)

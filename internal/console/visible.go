@@ -77,6 +77,9 @@ func escape(b *strings.Builder, r rune) {
 var command = regexp.MustCompile(`(?im)^[\s\p{Z}]*::|##(\[|vso\[|teamcity\[)`)
 
 func withoutCommands(text string) string {
+	if !strings.Contains(text, "::") && !strings.Contains(text, "##") {
+		return text
+	}
 	return command.ReplaceAllStringFunc(text, func(match string) string {
 		if before, found := strings.CutSuffix(match, "::"); found {
 			return before + `\u003a:`
