@@ -29,7 +29,7 @@ func quietRoot() *cobra.Command {
 // Nothing that is part of the command or of the module prints but through package console.
 func TestNothingPrintsPastTheEdge(t *testing.T) {
 	allowed := map[string]int{
-		"../../cmd/slipway/main.go": 2, // where the edge begins
+		"../../cmd/slipway/main.go": 3, // where the edge begins
 		"../../ci/edge.go":          2,
 	}
 	files := 0

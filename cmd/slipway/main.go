@@ -25,7 +25,7 @@ func main() {
 	defer stop()
 	environ := os.Environ()
 	if err := inherit(environ); err != nil {
-		fmt.Fprintln(os.Stderr, "slipway: preparing the environment of other programs:", err)
+		fmt.Fprintln(console.NewWriter(os.Stderr, knownSecrets(nil, environ)), "slipway: preparing the environment of other programs:", err)
 		os.Exit(exitFailed)
 	}
 	os.Exit(run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr))

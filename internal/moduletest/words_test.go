@@ -88,7 +88,7 @@ func TestErrorsNameFlagsOfTheirFace(t *testing.T) {
 	// What belongs to other commands.
 	others := []string{
 		"no-cache", "headless", "accept-multiclient", "continue", "api-version", "listen", "show-stats", "mount", "platform", "from", "chmod",
-		"build-context", "secret", "build-arg", "format", "no-install-recommends", "progress", "virtual", "output",
+		"build-context", "secret", "build-arg", "format", "no-install-recommends", "progress", "virtual", "output", "fix",
 	}
 	seen := 0
 	for _, dir := range sentences {
