@@ -222,7 +222,7 @@ func explainConnection(host string, err error) (problem, remedy string) {
 	case errors.As(err, &slow):
 		return fmt.Sprintf("%s: %v", host, slow), "try again later, or through a network or mirror that is faster"
 	case errors.As(innermost(err), &netErr) && netErr.Timeout():
-		return fmt.Sprintf("%s does not answer", host),
+		return fmt.Sprintf("%s does not answer, or reads too slowly what it is sent", host),
 			"check that it is a registry and is well; where a proxy is needed, set HTTPS_PROXY"
 	case final == nil && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"):
 		return fmt.Sprintf("%s speaks plain http, and https was expected", host),
