@@ -2,6 +2,8 @@ module github.com/slipway-ci/slipway/bench
 
 go 1.26.8
 
+toolchain go1.26.11
+
 tool github.com/google/ko
 
 require github.com/google/go-containerregistry v0.22.1

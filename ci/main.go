@@ -104,7 +104,8 @@ func New(
 	// Image to build on instead of the runtime's own, with a tag or digest; or oci-archive:FILE, an archive in the source.
 	// +optional
 	base string,
-	// Version of Go to compile with; 1.26 means its newest patch release. Default: what go.mod says.
+	// Version of Go to compile with; 1.26 means its newest patch release, latest-patch that of what go.mod says. Default:
+	// what go.mod says.
 	// +optional
 	goVersion string,
 	// Build constraints to satisfy, as go build -tags takes them.

@@ -20,8 +20,8 @@ type Config struct {
 	// Base is the image to build upon in place of the runtime's own: a reference with a tag or digest, "oci:FOLDER" for an
 	// OCI layout, or "oci-archive:FILE".
 	Base string `env:"SLIPWAY_BASE"`
-	// Go is the version of Go to compile with, such as "1.26.8". A minor version alone means its newest known patch release.
-	// Empty: what go.mod says.
+	// Go is the version of Go to compile with, such as "1.26.8". A minor version alone means its newest known patch release,
+	// "latest-patch" that of what go.mod says. Empty: what go.mod says.
 	Go string `env:"SLIPWAY_GO"`
 	// Generate runs go generate for all packages before anything is compiled.
 	Generate bool `env:"SLIPWAY_GENERATE"`

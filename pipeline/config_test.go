@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -75,5 +76,35 @@ func TestNameOf(t *testing.T) {
 	} {
 		assert.Equal(t, want, nameOf(program), program)
 		assert.True(t, want == "" || imageName.MatchString(want), want)
+	}
+}
+
+// latest-patch takes the newest patch release of what the source names, and a plan without it says that there is one.
+func TestLatestPatch(t *testing.T) {
+	newest := newestPatchOf("1.25.1")
+	require.NotEmpty(t, newest)
+	for _, test := range []struct{ lines, setting, version, from, note string }{
+		{"go 1.25.1", "", "1.25.1", "the go line of go.mod", "the go line of go.mod says 1.25.1, and " + newest + " is the newest patch release: --go latest-patch takes it"},
+		{"go 1.25.1", "latest-patch", newest, "--go latest-patch, and the go line of go.mod, which says 1.25.1", ""},
+		{"go 1.24\ntoolchain go1.25.1", "latest-patch", newest, "--go latest-patch, and the toolchain line of go.mod, which says 1.25.1", ""},
+		{"go 1.25rc1", "latest-patch", newest, "--go latest-patch, and the go line of go.mod, which says 1.25rc1", ""},
+		{"go 1.25", "", newest, "the go line of go.mod (1.25, its newest patch release)", ""},
+		{"go 1.25.1", "1.25.2", "1.25.2", "--go", ""},
+		{"go " + newest, "latest-patch", newest, "the go line of go.mod", ""},
+		{"go 1.25.999", "latest-patch", "1.25.999", "the go line of go.mod", ""},
+		{"go 1.999.1", "latest-patch", "1.999.1", "the go line of go.mod", ""},
+	} {
+		source := fstest.MapFS{
+			"go.mod":  {Data: []byte("module example.com/m\n\n" + test.lines + "\n")},
+			"main.go": {Data: []byte("package main\n")},
+		}
+		plan, err := Resolve(t.Context(), source, Config{Go: test.setting, Runtime: "scratch"})
+		require.NoError(t, err, test.lines)
+		assert.Equal(t, Go{Version: test.version, From: test.from}, plan.Go, "%+v", test)
+		var notes []Note
+		if test.note != "" {
+			notes = []Note{{"go", test.note}}
+		}
+		assert.Equal(t, notes, plan.Notes, "%+v", test)
 	}
 }

@@ -18,7 +18,7 @@ func exactGo(v string) (exact string, err error) {
 	v = strings.TrimPrefix(v, "go")
 	switch full := "go" + v; {
 	case v == "latest" || v == "stable":
-		return "", fmt.Errorf("what it means changes from day to day: give a version, like %s", newestGo())
+		return "", fmt.Errorf("what it means changes from day to day: give a version, like %s, or %s", newestGo(), latestPatch)
 	case !version.IsValid(full) || strings.ContainsAny(v, "-+"):
 		return "", fmt.Errorf("not a version of Go: write it like %s", newestGo())
 	case version.Compare(full, oldestGo) < 0:
@@ -31,6 +31,21 @@ func exactGo(v string) (exact string, err error) {
 		return "", fmt.Errorf("not in the table of releases, so its newest patch is unknown: name one exactly with --go, like %s.0", v)
 	}
 	return v + "." + strconv.Itoa(patch), nil
+}
+
+// latestPatch, as the setting of the version of Go, takes the newest patch release of the minor version that the source names.
+const latestPatch = "latest-patch"
+
+// newestPatchOf is the newest patch release in the table of a version's minor version; empty where the version is as new, or where
+// the table has none.
+func newestPatchOf(v string) string {
+	minor := strings.TrimPrefix(version.Lang("go"+v), "go")
+	patch, known := newestPatch[minor]
+	newest := minor + "." + strconv.Itoa(patch)
+	if !known || compareGo(newest, v) <= 0 {
+		return ""
+	}
+	return newest
 }
 
 // newestGo is the newest release in the table.

@@ -165,20 +165,23 @@ func (t tree) goVersion(b *workset, setting string) (version, from string) {
 	file, goLine, toolchain := b.goLines()
 	asked, field := setting, "go"
 	switch {
-	case setting != "":
+	case setting != "" && setting != latestPatch:
 		from = "--go"
 	case toolchain != nil && toolchain.Name != "default":
 		asked, field, from = toolchain.Name, file, "the toolchain line of "+file
 	case goLine != nil:
 		asked, field, from = goLine.Version, file, "the go line of "+file
 	default:
-		t.add(file, "", "no go line, so nothing says which Go to use", "add one with go mod edit -go="+newestGo()+", or set --go")
+		t.add(file, "", "no go line, so nothing says which Go to use", "add one with go mod edit -go="+newestGo()+", or set --go to a version")
 		return "", ""
 	}
 	version, err := exactGo(asked)
 	if err != nil {
 		t.add(field, asked, err.Error(), "")
 		return "", ""
+	}
+	if newest := newestPatchOf(version); setting == latestPatch && newest != "" {
+		return newest, fmt.Sprintf("--go %s, and %s, which says %s", latestPatch, from, version)
 	}
 	if version != strings.TrimPrefix(asked, "go") {
 		from = fmt.Sprintf("%s (%s, its newest patch release)", from, strings.TrimPrefix(asked, "go"))

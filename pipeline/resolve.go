@@ -167,6 +167,10 @@ func (r resolver) notes(plan *Plan) []Note {
 	if text := endedNote(r.base); text != "" {
 		notes = append(notes, Note{"base", text})
 	}
+	if newest := newestPatchOf(plan.Go.Version); newest != "" && r.config.Go == "" {
+		notes = append(notes, Note{"go", fmt.Sprintf("%s says %s, and %s is the newest patch release: --go %s takes it",
+			plan.Go.From, plan.Go.Version, newest, latestPatch)})
+	}
 	return notes
 }
 

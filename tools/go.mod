@@ -2,6 +2,8 @@ module github.com/slipway-ci/slipway/tools
 
 go 1.26.8
 
+toolchain go1.26.11
+
 tool (
 	github.com/rhysd/actionlint/cmd/actionlint
 	honnef.co/go/tools/cmd/staticcheck

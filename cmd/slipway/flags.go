@@ -214,7 +214,7 @@ func (f flags) plan(s *settings) {
 	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
 	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(pipeline.Runtimes(), ", ")+"; default: distroless", pipeline.Runtimes()...)
 	f.text(&c.Base, "base", "`IMAGE` to build on instead: a reference with a tag or digest, oci:FOLDER or oci-archive:FILE")
-	f.text(&c.Go, "go", "`VERSION` of Go to compile with; 1.26 means its newest patch release; default: what go.mod says")
+	f.text(&c.Go, "go", "`VERSION` of Go to compile with; 1.26 means its newest patch release, latest-patch that of what go.mod says; default: what go.mod says", "latest-patch")
 	f.yes(&c.Generate, "generate", "run go generate ./... before compiling, in a copy of the source")
 	f.commas(&c.BuilderPackages, "builder-package", "`PACKAGE` to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo dynamic; several by commas; nothing is installed on this machine")
 	f.commas(&c.RuntimePackages, "runtime-package", "`PACKAGE` of Alpine to install in the image, with --runtime alpine; several by commas; needs a Dagger engine")

@@ -1,7 +1,7 @@
 // Jenkins: a Jenkinsfile. Replace VERSION by a release of Slipway, and the repository by yours.
 // DOCKER_AUTH_CONFIG is the credential "registry-login", a secret text in the form of ~/.docker/config.json.
 pipeline {
-    agent { docker { image 'golang:1.26.8' } }
+    agent { docker { image 'golang:1.26.11' } }
     stages {
         stage('publish') {
             when { branch 'main' }

@@ -2,6 +2,8 @@ module github.com/slipway-ci/slipway/examples/gin-api
 
 go 1.26.8
 
+toolchain go1.26.11
+
 require github.com/gin-gonic/gin v1.12.0
 
 require (

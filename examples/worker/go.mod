@@ -1,3 +1,5 @@
 module github.com/slipway-ci/slipway/examples/worker
 
 go 1.26.8
+
+toolchain go1.26.11

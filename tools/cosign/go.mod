@@ -2,6 +2,8 @@ module github.com/slipway-ci/slipway/tools/cosign
 
 go 1.26.8
 
+toolchain go1.26.11
+
 tool github.com/sigstore/cosign/v3/cmd/cosign
 
 require (
