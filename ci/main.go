@@ -126,6 +126,13 @@ func New(
 	// Packages to install in the builder: Alpine's, or Debian's for cgo DYNAMIC.
 	// +optional
 	builderPackages []string,
+	// Version of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; true means v1.0.0, which has a
+	// certificate. Default: none.
+	// +optional
+	fips string,
+	// Experiments of the Go toolchain, like jsonv2, as GOEXPERIMENT takes them.
+	// +optional
+	goExperiments []string,
 	// Compile the time zones in: SCRATCH and ALPINE have none.
 	// +optional
 	tzdata bool,
@@ -225,7 +232,7 @@ func New(
 	settings, err := json.Marshal(pipeline.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
 		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
-		Generate: generate, BuilderPackages: builderPackages, TZData: tzdata, Debug: debugger,
+		Generate: generate, BuilderPackages: builderPackages, FIPS: fips, GoExperiments: goExperiments, TZData: tzdata, Debug: debugger,
 		Ports: ports, Env: environment, Args: args, User: user, AllowRoot: allowRoot, Labels: labels, Annotations: annotations,
 		Files: files, Writable: writable, Compression: strings.ToLower(string(compression)), Revision: revision, SourceDateEpoch: epoch,
 		RuntimePackages: runtimePackages, CACerts: certs.String(), VulnDB: vulndb,

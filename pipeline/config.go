@@ -38,6 +38,11 @@ type Config struct {
 	// CGO compiles with cgo: "true" or "dynamic" for a runtime with glibc, "static" to link all of it into the program.
 	// Empty, "false": without.
 	CGO string `env:"SLIPWAY_CGO"`
+	// FIPS is the version of the Go Cryptographic Module to link, such as "v1.0.0", as GOFIPS140 takes it; the program then works in
+	// FIPS 140-3 mode. "true" means v1.0.0, which has a certificate. Empty, "false": the standard library's, and not in that mode.
+	FIPS string `env:"SLIPWAY_FIPS"`
+	// GoExperiments are experiments of the Go toolchain, such as "jsonv2", as GOEXPERIMENT takes them.
+	GoExperiments []string `env:"SLIPWAY_GO_EXPERIMENTS"`
 	// TZData compiles the time zones into the programs: scratch and Alpine have none.
 	TZData bool `env:"SLIPWAY_TZDATA"`
 	// Debug makes an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under

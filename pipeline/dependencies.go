@@ -137,7 +137,7 @@ func (r resolver) checkModules(b *workset, version string, programs []Program) {
 func (r resolver) missing(b *workset, version string, programs []Program) []string {
 	var missing []string
 	for _, platform := range r.settings.platforms {
-		pkgs := newPackages(r.tree, version, platform, r.tags, r.cgo != "")
+		pkgs := r.newPackages(version, platform)
 		var dirs []string
 		for _, program := range programs {
 			dirs = append(dirs, path.Join(b.dir, program.Package))

@@ -34,7 +34,7 @@ func (p packages) unbuilt(dir string) (why, how string) {
 			if len(set) == 0 || !isMain(with) {
 				continue
 			}
-			how = "add --build-tags " + strings.Join(set, ",")
+			how = strings.ReplaceAll("add --build-tags "+strings.Join(set, ","), "--build-tags goexperiment.", "--go-experiment ")
 			if cgo != p.context.CgoEnabled {
 				how += " and --cgo"
 			}

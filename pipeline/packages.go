@@ -21,14 +21,18 @@ type packages struct {
 
 // newPackages looks at the source as Go of that version would when compiling for p. go/build's defaults would depend on
 // the Go that Slipway was compiled with.
-func newPackages(t tree, goVersion string, p Platform, tags []string, cgo bool) packages {
-	var releases []string
+func (r resolver) newPackages(goVersion string, p Platform) packages {
+	t := r.tree
+	var releases, experiments []string
+	for _, word := range r.experiments {
+		experiments = append(experiments, "goexperiment."+word)
+	}
 	for minor := 1; compareGo(fmt.Sprintf("1.%d", minor), goVersion) <= 0; minor++ {
 		releases = append(releases, fmt.Sprintf("go1.%d", minor))
 	}
 	return packages{t, build.Context{
-		GOOS: p.OS, GOARCH: p.Architecture, Compiler: "gc", CgoEnabled: cgo,
-		BuildTags: tags, ReleaseTags: releases,
+		GOOS: p.OS, GOARCH: p.Architecture, Compiler: "gc", CgoEnabled: r.cgo != "",
+		BuildTags: r.tags, ReleaseTags: releases, ToolTags: experiments,
 		JoinPath:  path.Join,
 		IsAbsPath: path.IsAbs,
 		IsDir: func(name string) bool {

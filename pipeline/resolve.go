@@ -88,6 +88,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if version == "" || len(r.settings.platforms) == 0 {
 		return nil, nil
 	}
+	r.checkGoHas(version)
 	programs, mains, err := r.programs(ctx, work, version)
 	if err != nil || len(programs) == 0 {
 		return nil, err
@@ -153,6 +154,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
 	}
 	plan.Image = r.image(programs, files, names)
+	r.addGoSettings(plan)
 	plan.Checks = r.checks(work, version, plan.Compile, mains)
 	plan.Notes = r.notes(plan)
 	if !r.unlocked {
@@ -231,7 +233,7 @@ func (r resolver) modulesBelow() []string {
 
 // programs finds the programs to build; it is empty where that is a fault. mains are all programs that could be meant.
 func (r resolver) programs(ctx context.Context, work *workset, version string) (programs, mains []Program, err error) {
-	pkgs := newPackages(r.tree, version, r.settings.platforms[0], r.tags, r.cgo != "")
+	pkgs := r.newPackages(version, r.settings.platforms[0])
 	dirs := r.settings.packages
 	all := dirs
 	if len(r.config.Packages) == 0 {

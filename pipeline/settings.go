@@ -24,6 +24,8 @@ type settings struct {
 	base            string
 	cgo             string
 	tags            []string
+	fips            string
+	experiments     []string
 	caCerts         string
 	ports           []string
 	env             []string
@@ -72,6 +74,8 @@ func (c Config) settings(f *faulty) settings {
 		s.tags = append(s.tags, "netgo", "osusergo")
 	}
 	s.tags = sorted(s.tags)
+	s.fips = c.readFIPS(f)
+	s.experiments = sorted(each(f, "go-experiment", c.GoExperiments, parseExperiment))
 	// Templates are read when what they name is known.
 	_ = each(f, "stamp", slices.DeleteFunc(slices.Clone(c.Stamps), isTemplate), parseStamp)
 	s.caCerts = c.readCACerts(f)

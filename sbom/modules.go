@@ -335,6 +335,7 @@ func sumHex(sum string) string {
 // stdlib is the standard library that a program was compiled with. It is called as in Go's database of vulnerabilities.
 func stdlib(info *buildinfo.BuildInfo) component {
 	version, _, _ := strings.Cut(strings.TrimPrefix(info.GoVersion, "go"), " ")
+	version, _, _ = strings.Cut(version, "-X:") // experiments
 	ref := modulePURL(gomodule.Version{Path: "stdlib", Version: version})
 	return component{kind: module, ref: ref, purl: ref, name: "stdlib", version: version, licence: licence{expression: "BSD-3-Clause"}}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/engine/dagger/session"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
@@ -211,6 +212,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	if kind == "host" && len(packages) > 0 {
 		display.Note("not installed on this machine: " + strings.Join(slices.Sorted(maps.Keys(packages)), ", ") + "; what is on the PATH is used")
 	}
+	a.noteIgnored(display, jobs[0].plan)
 	var builder engine.Engine = host.New(bases, environ)
 	if kind == "dagger" {
 		client, err := connect(ctx)
@@ -244,6 +246,17 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	})
 	moveTags(ctx, all)
 	return a.finish(display, all, list)
+}
+
+// noteIgnored names, once, what would change go build and changes nothing here.
+func (a *app) noteIgnored(display *progress.Display, plan *pipeline.Plan) {
+	env := maps.Clone(plan.Env)
+	if len(plan.Compile) == 1 {
+		maps.Copy(env, plan.Compile[0].Env)
+	}
+	if ignored := goenv.Ignored(a.environ, env); len(ignored) > 0 {
+		display.Note("of the environment, " + strings.Join(ignored, ", ") + " would change go build and changes nothing here: slipway build --help lists the settings")
+	}
 }
 
 // moveTags moves the tags of all images, but none if one of the images is not up. Once a tag could not be moved, no image's

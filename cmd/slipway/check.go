@@ -119,6 +119,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 		return err
 	}
 	defer display.Close()
+	a.noteIgnored(display, plan)
 	environ, forget, err := a.login(logins)
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, match := range called.FindAllStringSubmatch(string(text), -1) {
 			words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " …", "").Replace(match[1]))
 			root := quietRoot()
-			command, rest, err := root.Find(joinCgo(words))
+			command, rest, err := root.Find(joinOptional(words))
 			require.NoError(t, err)
 			if command == root || len(rest) == 0 {
 				continue // a word, or the name of a command, in a sentence

@@ -223,6 +223,9 @@ func (f flags) plan(s *settings) {
 	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version={{.Git.Tag}}; a template; repeat for more")
 	f.text(&c.CGO, "cgo", "compile with cgo: `dynamic`, which is what --cgo alone means, needs a runtime with glibc, such as distroless-base; static links all of C into the program, for any runtime", "dynamic", "static", "false")
 	f.set.Lookup("cgo").NoOptDefVal = "dynamic"
+	f.text(&c.FIPS, "fips", "`VERSION` of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; --fips alone is v1.0.0, which has a certificate", pipeline.FIPSVersions()...)
+	f.set.Lookup("fips").NoOptDefVal = "true"
+	f.commas(&c.GoExperiments, "go-experiment", "`EXPERIMENT` of the Go toolchain, like jsonv2, as GOEXPERIMENT takes it; several by commas")
 	f.yes(&c.TZData, "tzdata", "compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none")
 	f.yes(&c.Debug, "debug", "keep symbols, leave optimisations out, and run the program under Delve, which listens on port 40000 for a remote debugger")
 	f.set.StringArrayVar(&s.caCertFiles, "ca-cert", nil, f.usage(&c.CACerts, "`FILE` with root certificates, in PEM, that the image and the build trust besides the public ones; repeat for more; the variable holds the certificates themselves"))

@@ -69,11 +69,13 @@ func TestCgoFlag(t *testing.T) {
 		"build --cgo ./static":       {"build", "--cgo", "./static"},
 		"build --cgo static dir":     {"build", "--cgo=static", "dir"},
 		"build --cgo dynamic":        {"build", "--cgo=dynamic"},
+		"build --fips dir":           {"build", "--fips", "dir"},
+		"build --fips v1.26.0 dir":   {"build", "--fips=v1.26.0", "dir"},
 		"build --cgo=static static":  {"build", "--cgo=static", "static"},
 		"build -- --cgo static":      {"build", "--", "--cgo", "static"},
 		"build --arg=--cgo static":   {"build", "--arg=--cgo", "static"},
 		"build --cgo --cgo false x ": {"build", "--cgo", "--cgo=false", "x"},
 	} {
-		assert.Equal(t, want, joinCgo(strings.Fields(args)))
+		assert.Equal(t, want, joinOptional(strings.Fields(args)))
 	}
 }

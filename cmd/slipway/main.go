@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -43,7 +43,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	known := knownSecrets(args, environ)
 	out, errOut := console.NewWriter(stdout, known), console.NewWriter(stderr, known)
 	root := newRoot(environ, out, errOut, known)
-	root.SetArgs(joinCgo(args))
+	root.SetArgs(joinOptional(args))
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
@@ -64,15 +64,21 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// joinCgo writes "--cgo static" as "--cgo=static": since --cgo may stand alone, its value would otherwise be taken for the
-// source's folder. A folder of such a name is written "./static".
-func joinCgo(args []string) []string {
+// optional are the values of flags that may stand alone.
+var optional = map[string]*regexp.Regexp{
+	"--cgo":  regexp.MustCompile(`^(dynamic|static|true|false)$`),
+	"--fips": regexp.MustCompile(`^(v1\.[0-9]+\.[0-9]+|certified|inprocess|latest|off|true|false)$`),
+}
+
+// joinOptional writes "--cgo static" as "--cgo=static": since --cgo may stand alone, its value would otherwise be taken for the
+// source's directory. A directory of such a name is written "./static".
+func joinOptional(args []string) []string {
 	var joined []string
 	for i := 0; i < len(args); i++ {
 		if args[i] == "--" {
 			return append(joined, args[i:]...)
 		}
-		if args[i] == "--cgo" && i+1 < len(args) && slices.Contains([]string{"dynamic", "static", "true", "false"}, args[i+1]) {
+		if values := optional[args[i]]; values != nil && i+1 < len(args) && values.MatchString(args[i+1]) {
 			joined = append(joined, args[i]+"="+args[i+1])
 			i++
 			continue

@@ -35,6 +35,16 @@ func Caller(environ []string) map[string]string {
 		name, value, _ := strings.Cut(kv, "=")
 		env[name] = value
 	}
+	for name, value := range written(environ) {
+		if _, set := env[name]; !set && slices.Contains(stored, name) {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// written are the settings that go env -w stored.
+func written(environ []string) map[string]string {
 	var goenv string
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
@@ -49,13 +59,32 @@ func Caller(environ []string) map[string]string {
 	}
 	// A missing file, and "off", hold nothing.
 	file, _ := os.ReadFile(goenv)
+	settings := map[string]string{}
 	for line := range strings.Lines(string(file)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if _, set := env[name]; ok && !set && slices.Contains(stored, name) {
-			env[name] = value
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			settings[name] = value
 		}
 	}
-	return env
+	return settings
+}
+
+// building are the variables that change what go build makes; a plan has settings in their place. GOTOOLCHAIN is not among them: images
+// with Go set it, and a build says which Go it takes. Source: go help environment
+var building = []string{
+	"CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_ENABLED", "CGO_FFLAGS", "CGO_LDFLAGS", "GO111MODULE", "GO386", "GOAMD64", "GOARCH",
+	"GOARM", "GOARM64", "GODEBUG", "GOEXPERIMENT", "GOFIPS140", "GOFLAGS", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64", "GOWASM",
+	"GOWORK",
+}
+
+// Ignored are the names of variables that the caller, or go env -w, has set, that would change what go build makes, and that do not
+// reach it: those that have another value in env, which it gets.
+func Ignored(environ []string, env map[string]string) []string {
+	set := written(environ)
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		set[name] = value
+	}
+	return slices.DeleteFunc(slices.Clone(building), func(name string) bool { return set[name] == "" || set[name] == env[name] })
 }
 
 // Modules is the part of [Caller] that finds modules, and means the same on another machine.

@@ -63,3 +63,13 @@ func TestModuleCache(t *testing.T) {
 		})
 	}
 }
+
+// What the caller set in vain is named, and nothing else.
+func TestIgnored(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(file, []byte("GOFLAGS=-race\nGOPROXY=off\nGOARCH=arm64\n"), 0o644))
+	environ := []string{"GOENV=" + file, "CGO_ENABLED=0", "GODEBUG=x=1", "GOEXPERIMENT=", "GOFIPS140=latest", "GOTOOLCHAIN=local", "GOAMD64=v3", "HOME=/h"}
+	env := map[string]string{"CGO_ENABLED": "0", "GOFIPS140": "v1.0.0"}
+	assert.Equal(t, []string{"GOAMD64", "GOARCH", "GODEBUG", "GOFIPS140", "GOFLAGS"}, goenv.Ignored(environ, env))
+	assert.Empty(t, goenv.Ignored([]string{"GOENV=off", "CGO_ENABLED=0"}, env))
+}

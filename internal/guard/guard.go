@@ -84,7 +84,12 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 			fault("was compiled with %s=%s and not %s: report it as a bug", key, got, compile.Env[key])
 		}
 	}
-	if got, _, _ := strings.Cut(info.GoVersion, " "); got != "go"+plan.Go.Version {
+	if want := plan.Env["GOFIPS140"]; want != "" && settings["GOFIPS140"] == "" {
+		fault("was compiled without GOFIPS140=%s: report it as a bug", want)
+	}
+	// Experiments are appended, as in "go1.26.8-X:jsonv2".
+	got, _, _ := strings.Cut(info.GoVersion, " ")
+	if got, _, _ = strings.Cut(got, "-X:"); got != "go"+plan.Go.Version {
 		fault("was compiled by %s and not go%s: check which go is on the PATH", got, plan.Go.Version)
 	}
 	if info.Path != program.ImportPath || info.Main.Path != program.Module {
