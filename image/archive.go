@@ -28,7 +28,7 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("writing the archive %s: %w", path, err)
 	}
-	temp, err := writeTemp(dir, func(w io.Writer) error {
+	err := writeFile(path, func(w io.Writer) error {
 		parts, entry, err := blobs(artifact)
 		if err != nil {
 			return err
@@ -39,9 +39,6 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 		}
 		return writeLayoutTar(ctx, w, []document{{"oci-layout", []byte(layoutMarker)}, {"index.json", index}}, parts)
 	})
-	if err == nil {
-		err = rename(temp, path)
-	}
 	if err != nil {
 		return fmt.Errorf("writing the archive %s: %w", path, err)
 	}

@@ -9,10 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // File is a file, folder or symbolic link in a layer.
@@ -122,26 +125,25 @@ func tree(files []File) ([]File, error) {
 	return sorted, nil
 }
 
-// writeTemp makes a file in the folder dir that anybody may read, whatever the umask, and that holds what fill writes.
-// The caller renames it. Nothing stays of it after an error.
-func writeTemp(dir string, fill func(io.Writer) error) (name string, err error) {
-	f, err := os.CreateTemp(dir, ".tmp-*")
+// writePart makes a file with what fill writes, which is to be renamed to one in dir. Nothing stays of it after an error.
+func writePart(dir string, fill func(io.Writer) error) (*temporary.Part, error) {
+	part, err := temporary.NewPart(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	err = errors.Join(fill(f), f.Chmod(0o644), f.Close())
-	if err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
+	if err := fill(part); err != nil {
+		return nil, errors.Join(err, part.Discard())
 	}
-	return f.Name(), nil
+	return part, nil
 }
 
-// rename gives a file of writeTemp its name, or removes it.
-func rename(temp, name string) error {
-	if err := os.Rename(temp, name); err != nil {
-		return errors.Join(err, os.Remove(temp))
+// writeFile makes a file that is there whole or not at all.
+func writeFile(name string, fill func(io.Writer) error) error {
+	part, err := writePart(filepath.Dir(name), fill)
+	if err != nil {
+		return err
 	}
-	return nil
+	return part.Commit(name)
 }
 
 // copyBuffer is the size of what is held of a blob or file while it is copied.

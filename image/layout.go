@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-ci/slipway/internal/filelock"
 )
 
 // WriteLayout adds an image or index to the OCI layout in the folder dir, which is made if need be. An entry of the
@@ -34,12 +36,12 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 	if err != nil {
 		return err
 	}
-	marker, err := lockLayout(ctx, dir)
+	lock, err := lockLayout(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, marker.Close()) }()
-	if err := mark(marker); err != nil {
+	defer func() { err = errors.Join(err, lock.Remove()) }()
+	if err := mark(filepath.Join(dir, "oci-layout")); err != nil {
 		return err
 	}
 	store, err := OpenStore(dir)
@@ -67,15 +69,11 @@ func (s *Store) add(ctx context.Context, b blob) error {
 	return err
 }
 
-// lockInterval is how often a lock that another process has is tried.
-const lockInterval = 50 * time.Millisecond
+// unfinished is what the names begin with of what is in a layout or store only while it is written.
+const unfinished = ".slipway"
 
-// errLocked is what lockFile returns while another process has the file locked.
-var errLocked = errors.New("the file is locked")
-
-// lockLayout waits until no other process writes to the layout. It locks the file oci-layout, which every layout has,
-// until that is closed.
-func lockLayout(ctx context.Context, dir string) (marker *os.File, err error) {
+// lockLayout waits until no other process writes to the layout.
+func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -83,31 +81,28 @@ func lockLayout(ctx context.Context, dir string) (marker *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), unfinished) })
 	isMarker := func(e fs.DirEntry) bool { return e.Name() == "oci-layout" }
 	if len(entries) > 0 && !slices.ContainsFunc(entries, isMarker) {
-		return nil, errors.New("the folder holds something else: choose a new or empty folder, or one with an OCI layout")
+		return nil, errors.New("the directory holds something else: choose a new or empty directory, or one with an OCI layout")
 	}
-	for {
-		marker, err := lockFile(filepath.Join(dir, "oci-layout"))
-		if !errors.Is(err, errLocked) {
-			return marker, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for another process that writes to it: %w", ctx.Err())
-		case <-time.After(lockInterval):
-		}
+	lock, err := filelock.Wait(ctx, filepath.Join(dir, unfinished+".lock"))
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("waiting for another process that writes to it: %w", err)
 	}
+	return lock, err
 }
 
-// mark writes the file oci-layout if it is new, and else checks its version.
-func mark(marker *os.File) error {
-	raw, err := io.ReadAll(marker)
-	if err != nil {
-		return err
+// mark writes the file oci-layout if there is none, and else checks its version.
+func mark(name string) error {
+	raw, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
+		return writeFile(name, func(w io.Writer) error {
+			_, err := io.WriteString(w, layoutMarker)
+			return err
+		})
 	}
-	if len(raw) == 0 {
-		_, err := marker.WriteString(layoutMarker)
+	if err != nil {
 		return err
 	}
 	var layout struct{ ImageLayoutVersion string }
@@ -115,7 +110,7 @@ func mark(marker *os.File) error {
 		return fmt.Errorf("its file oci-layout: %w", err)
 	}
 	if layout.ImageLayoutVersion != "1.0.0" {
-		return fmt.Errorf("it has the version %q, and only 1.0.0 is supported: choose another folder", layout.ImageLayoutVersion)
+		return fmt.Errorf("it has the version %q, and only 1.0.0 is supported: choose another directory", layout.ImageLayoutVersion)
 	}
 	return nil
 }
@@ -162,9 +157,5 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 	if index["manifests"], err = json.Marshal(slices.Insert(entries, at, added)); err != nil {
 		return err
 	}
-	temp, err := writeTemp(filepath.Dir(name), func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
-	if err != nil {
-		return err
-	}
-	return rename(temp, name)
+	return writeFile(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
 }

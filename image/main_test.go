@@ -207,7 +207,7 @@ func (plainRemote) Get(ctx context.Context, ref name.Reference) (*remote.Descrip
 func leftovers(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if strings.Contains(filepath.Base(path), "tmp-") {
+		if strings.HasPrefix(filepath.Base(path), unfinished) {
 			found = append(found, path)
 		}
 		return err

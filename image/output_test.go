@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -241,14 +242,26 @@ func TestWriteLayoutConcurrently(t *testing.T) {
 	wg.Wait()
 	assert.ElementsMatch(t, want, refNames(readIndex(t, dir)))
 
-	lock, err := lockFile(filepath.Join(dir, "oci-layout"))
+	lock, err := lockLayout(t.Context(), dir)
 	require.NoError(t, err)
-	defer lock.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*lockInterval)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	err = WriteLayout(ctx, dir, imageOf(t, amd64), "late")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "another process")
+	require.NoError(t, lock.Remove())
+	assert.Empty(t, leftovers(t, dir))
+}
+
+// A process that was killed at its first step leaves a lock file, and no marker.
+func TestWriteLayoutAfterOneThatWasKilled(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".slipway.lock"), nil, 0o644))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".slipway-1"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".slipway-1", "lock"), nil, 0o600))
+	require.NoError(t, WriteLayout(t.Context(), dir, imageOf(t, amd64), "v1"))
+	assert.Equal(t, []string{"v1"}, refNames(readIndex(t, dir)))
+	assert.Empty(t, leftovers(t, dir))
 }
 
 func TestWriteDocker(t *testing.T) {

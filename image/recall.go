@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -113,14 +112,10 @@ func (s *Store) Remember(key string, what any) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	temp, err := writeTemp(filepath.Dir(name), func(w io.Writer) error {
+	return writeFile(name, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return rename(temp, name)
 }
 
 // Recall reads what Remember kept. It is false, and into undefined, if there is nothing, or if it has been damaged.
@@ -150,65 +145,4 @@ func Touch(name string) {
 		return
 	}
 	_ = os.Chtimes(name, now, now) // without the right to, it is forgotten too soon and made again
-}
-
-// Folder is a folder of the store for what others keep in it. [Store.Forget] counts it, too.
-func (s *Store) Folder(name string) string { return filepath.Join(s.dir, name) }
-
-// TryLock locks a file, which is made if need be, for this process. unlock is nil if somebody else has locked it.
-func TryLock(name string) (unlock func() error, err error) {
-	f, err := lockFile(name)
-	if errors.Is(err, errLocked) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return f.Close, nil
-}
-
-// recent is how long nothing is forgotten after it was touched: a build that goes on may be about to read it.
-const recent = time.Hour
-
-// Forget removes files that were not used for the longest time, until all together have no more than limit bytes. Those of the
-// last hour stay. Others may use the store meanwhile.
-func (s *Store) Forget(limit int64) error {
-	type entry struct {
-		name string
-		size int64
-		used time.Time
-	}
-	var all []entry
-	var total int64
-	err := filepath.WalkDir(s.dir, func(name string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		all, total = append(all, entry{name, info.Size(), info.ModTime()}), total+info.Size()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(all, func(a, b entry) int { return a.used.Compare(b.used) })
-	for _, e := range all {
-		if total <= limit || time.Since(e.used) < recent {
-			break
-		}
-		if err := os.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		total -= e.size
-	}
-	return nil
 }

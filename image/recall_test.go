@@ -161,23 +161,3 @@ func TestKnow(t *testing.T) {
 	require.NoError(t, os.Chtimes(name, past, past))
 	assert.NotEqual(t, "told", id(store), "of another file")
 }
-
-// What was used least recently goes first, and what is in use stays.
-func TestForget(t *testing.T) {
-	store, err := OpenStore(t.TempDir())
-	require.NoError(t, err)
-	add := func(name string, age time.Duration) string {
-		name = filepath.Join(store.dir, "blobs", "sha256", name)
-		require.NoError(t, os.WriteFile(name, make([]byte, 100), 0o644))
-		then := time.Now().Add(-age)
-		require.NoError(t, os.Chtimes(name, then, then))
-		return name
-	}
-	old, older, used := add("old", 2*time.Hour), add("older", 3*time.Hour), add("used", 0)
-	require.NoError(t, store.Forget(200))
-	assert.NoFileExists(t, older)
-	assert.FileExists(t, old)
-	require.NoError(t, store.Forget(0))
-	assert.NoFileExists(t, old)
-	assert.FileExists(t, used)
-}

@@ -75,7 +75,7 @@ func (s *Store) removeDamaged(f *os.File, name string) error {
 // write keeps what fill writes, if want, where it is not zero, is its digest.
 func (s *Store) write(want v1.Hash, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
 	sum := &summed{hash: sha256.New()}
-	temp, err := writeTemp(filepath.Join(s.dir, "blobs", "sha256"), func(w io.Writer) error {
+	part, err := writePart(s.dir, func(w io.Writer) error {
 		sum.Writer = w
 		if err := fill(sum); err != nil {
 			return err
@@ -90,9 +90,9 @@ func (s *Store) write(want v1.Hash, fill func(io.Writer) error) (digest v1.Hash,
 	}
 	name, err := s.name(digest)
 	if err != nil {
-		return v1.Hash{}, 0, errors.Join(err, os.Remove(temp))
+		return v1.Hash{}, 0, errors.Join(err, part.Discard())
 	}
-	if err := rename(temp, name); err != nil {
+	if err := part.Commit(name); err != nil {
 		// Windows keeps a file that another process reads from being replaced. Its content is the same.
 		content, there := s.open(digest)
 		if there != nil {

@@ -409,6 +409,8 @@ func TestMemory(t *testing.T) {
 		require.NoError(t, tar.NewWriter(&head).WriteHeader(&header))
 		return io.MultiReader(&head, strings.NewReader("\x7fELF"), io.LimitReader(zeros{}, size-4+1024))
 	}}
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	inventory, err := sbom.Read(t.Context(), manifested{imageOf(t), l}, sbom.Options{})
@@ -418,7 +420,7 @@ func TestMemory(t *testing.T) {
 	document, err := inventory.Encode(sbom.CycloneDX)
 	require.NoError(t, err)
 	assert.Contains(t, string(document), `"/big"`)
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "slipway-program-*"))
+	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }

@@ -20,6 +20,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // contents is what the file system of an image holds.
@@ -280,12 +281,12 @@ func goProgram(program io.ReaderAt) *buildinfo.BuildInfo {
 const copyBuffer = 128 << 10
 
 // spool is a temporary file, made when it is needed.
-type spool struct{ *os.File }
+type spool struct{ *temporary.Part }
 
 // reset makes the file empty.
 func (s *spool) reset() (err error) {
-	if s.File == nil {
-		s.File, err = os.CreateTemp("", "slipway-program-")
+	if s.Part == nil {
+		s.Part, err = temporary.NewPart(os.TempDir())
 		return err
 	}
 	_, err = s.Seek(0, io.SeekStart)
@@ -294,10 +295,10 @@ func (s *spool) reset() (err error) {
 
 // Close removes the file.
 func (s *spool) Close() error {
-	if s.File == nil {
+	if s.Part == nil {
 		return nil
 	}
-	return errors.Join(s.File.Close(), os.Remove(s.Name()))
+	return s.Discard()
 }
 
 func (c *contents) fileComponents() []component {

@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
 	"github.com/slipway-ci/slipway/proof"
@@ -530,11 +531,7 @@ func writable(dir string) error {
 		}
 		dir = parent
 	}
-	probe, err := os.CreateTemp(dir, ".slipway-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return temporary.Probe(dir)
 }
 
 // pushFrom delivers to a registry what is built from the folder dir, with its proof.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -111,13 +112,13 @@ func (a *app) login(l logins) (environ []string, forget func() error, err error)
 	if l.netrc == "" && l.tokens == nil {
 		return slices.Clone(a.environ), func() error { return nil }, nil
 	}
-	dir, err := os.MkdirTemp("", "slipway-logins-") // 0700
+	dir, err := temporary.NewDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	environ, err = goenv.WithLogins(a.environ, dir, l.netrc, l.tokens)
+	environ, err = goenv.WithLogins(a.environ, dir.Path, l.netrc, l.tokens)
 	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, errors.Join(err, dir.Remove())
 	}
-	return environ, func() error { return os.RemoveAll(dir) }, nil
+	return environ, dir.Remove, nil
 }

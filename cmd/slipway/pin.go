@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/registry"
 )
@@ -164,19 +165,13 @@ func lockChanges(from, to pipeline.Lock) []string {
 }
 
 // replaceFile writes a file that is there in full or not at all.
-func replaceFile(file, text string) (err error) {
-	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+func replaceFile(file, text string) error {
+	part, err := temporary.NewPart(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(part.Name()))
-		}
-	}()
-	_, err = io.WriteString(part, text)
-	if err = errors.Join(err, part.Chmod(0o644), part.Close()); err != nil {
-		return err
+	if _, err := io.WriteString(part, text); err != nil {
+		return errors.Join(err, part.Discard())
 	}
-	return os.Rename(part.Name(), file)
+	return part.Commit(file)
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -26,6 +25,7 @@ import (
 	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/provenance"
 	"github.com/slipway-ci/slipway/publish/target"
@@ -395,14 +395,14 @@ func (b *Build) bundle(ctx context.Context, f pipeline.File, base *dagger.Direct
 
 // Guard compiles for these platforms side by side and checks the programs, which come to this side of the session for it.
 func (b *Build) Guard(ctx context.Context, compiles ...pipeline.Compile) (err error) {
-	dir, err := os.MkdirTemp("", "slipway-")
+	dir, err := temporary.NewDir()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, dir.Remove()) }()
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i, c := range compiles {
-		out := filepath.Join(dir, strconv.Itoa(i))
+		out := filepath.Join(dir.Path, strconv.Itoa(i))
 		group.Go(func() error {
 			if err := b.Export(groupCtx, c, out); err != nil {
 				return err

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -37,12 +38,12 @@ func (e *Engine) Checks(source string, plan *pipeline.Plan, report engine.Report
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp("", "slipway-")
+	dir, err := temporary.NewDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ)}
-	return &Checks{c}, func() error { return os.RemoveAll(dir) }, nil
+	c := &compiler{plan: plan, report: report, source: source, dir: dir.Path, caller: goenv.Caller(e.environ)}
+	return &Checks{c}, dir.Remove, nil
 }
 
 // Modules implements [check.Runner].

@@ -106,15 +106,11 @@ func (c *compiler) shelf(p pipeline.Compile) (*shelf, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	dir := filepath.Join(c.store.Folder("programs"), hex.EncodeToString(sum[:16]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, release, err := c.store.Claim("programs", hex.EncodeToString(sum[:16]))
+	if err != nil || release == nil {
 		return nil, err
 	}
-	unlock, err := image.TryLock(dir + ".lock")
-	if err != nil || unlock == nil {
-		return nil, err
-	}
-	c.atClose(unlock)
+	c.atClose(release)
 	return &shelf{dir, "shelf " + dir}, nil
 }
 

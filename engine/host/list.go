@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -26,12 +27,12 @@ func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p
 	if source, err = filepath.Abs(source); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "slipway-")
+	dir, err := temporary.NewDir()
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for go list: %w", err)
+		return nil, fmt.Errorf("making a directory for go list: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c := &compiler{plan: plan, report: engine.Discard, source: source, dir: dir, caller: goenv.Caller(e.environ)}
+	defer func() { err = errors.Join(err, dir.Remove()) }()
+	c := &compiler{plan: plan, report: engine.Discard, source: source, dir: dir.Path, caller: goenv.Caller(e.environ)}
 	if err := c.trust(); err != nil {
 		return nil, err
 	}

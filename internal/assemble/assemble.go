@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -48,15 +49,15 @@ func Build(
 			done(i, nil, err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "slipway-")
+	dir, err := temporary.NewDir()
 	if err != nil {
-		all(fmt.Errorf("making a folder for the build: %w", err))
+		all(fmt.Errorf("making a directory for the build: %w", err))
 		return
 	}
 	store := bases.Store
 	if store == nil {
-		if store, err = image.OpenStore(filepath.Join(dir, "layers")); err != nil {
-			all(errors.Join(err, os.RemoveAll(dir)))
+		if store, err = image.OpenStore(filepath.Join(dir.Path, "layers")); err != nil {
+			all(errors.Join(err, dir.Remove()))
 			return
 		}
 	}
@@ -67,7 +68,7 @@ func Build(
 	s.open.Store(int64(len(plans)))
 	var images sync.WaitGroup
 	for n, members := range pipeline.Share(plans) {
-		own := filepath.Join(dir, strconv.Itoa(n))
+		own := filepath.Join(dir.Path, strconv.Itoa(n))
 		if err := os.Mkdir(own, 0o755); err != nil {
 			for _, i := range members.Members {
 				done(i, nil, errors.Join(err, s.close()))
@@ -99,7 +100,7 @@ func Build(
 // shared is what all builds of a call have in common.
 type shared struct {
 	source string
-	dir    string // everything that the builds write; removed when the last is closed
+	dir    *temporary.Dir // everything that the builds write; removed when the last is closed
 	open   atomic.Int64
 	store  *image.Store
 	bases  *baseImages
@@ -118,7 +119,7 @@ func (s *shared) close() error {
 	for _, c := range s.compilers {
 		errs = append(errs, c.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(append(errs, s.dir.Remove())...)
 }
 
 // work runs f when a processor is free.
