@@ -169,6 +169,16 @@ func TestCredentialSources(t *testing.T) {
 		"helper that is missing": {func(t *testing.T, home string) {
 			write(t, home+"/.docker/config.json", `{"credsStore":"missing"}`)
 		}, "the login for registry.example cannot be read from the helper docker-credential-missing", ""},
+		"helper that fails": {func(t *testing.T, home string) {
+			write(t, home+"/bin/docker-credential-slipway", "#!/bin/sh\necho '{\"Username\":\"robot\",\"Secret\":\"pw\"}'\necho the vault is locked >&2\nexit 1\n")
+			t.Setenv("PATH", home+"/bin:"+os.Getenv("PATH"))
+			write(t, home+"/.docker/config.json", `{"credsStore":"slipway"}`)
+		}, "helper docker-credential-slipway: error getting credentials - err: exit status 1: the vault is locked, out: ``: install or repair", ""},
+		"helper with a token": {func(t *testing.T, home string) {
+			write(t, home+"/bin/docker-credential-slipway", "#!/bin/sh\n[ \"$1\" = get ] && [ \"$(cat)\" = registry.example/app ] && echo '{\"Username\":\"<token>\",\"Secret\":\"pw\"}'\n")
+			t.Setenv("PATH", home+"/bin:"+os.Getenv("PATH"))
+			write(t, home+"/.docker/config.json", `{"credsStore":"slipway"}`)
+		}, "the credential from the helper docker-credential-slipway", ""},
 		"broken file": {
 			func(t *testing.T, home string) { write(t, home+"/.docker/config.json", `{"auths":`) },
 			"the credentials in HOME/.docker/config.json cannot be read: unexpected EOF: mend or delete that file", "",

@@ -1,13 +1,13 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -33,12 +33,17 @@ type credential struct {
 
 // Resolve implements authn.Keychain.
 func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	return k.ResolveContext(context.Background(), target)
+}
+
+// ResolveContext implements authn.ContextKeychain: a helper may take its time.
+func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if c, ok := k.found[target.String()]; ok {
 		return c.Authenticator, nil
 	}
-	login, source, err := lookUp(target)
+	login, source, err := lookUp(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func (k *keychain) used(target authn.Resource) (source, user string) {
 
 // lookUp finds the login for target: in the first file that has one, the one whose key is the most specific. An empty
 // login means that there is none.
-func lookUp(target authn.Resource) (login authn.AuthConfig, source string, err error) {
+func lookUp(ctx context.Context, target authn.Resource) (login authn.AuthConfig, source string, err error) {
 	files, err := credentialFiles()
 	if err != nil {
 		return login, "", err
@@ -74,7 +79,10 @@ func lookUp(target authn.Resource) (login authn.AuthConfig, source string, err e
 	var places []string
 	for _, file := range files {
 		for _, key := range lookUpKeys(target) {
-			entry, where, err := file.entry(key)
+			entry, where, err := file.entry(ctx, key)
+			if ctx.Err() != nil {
+				return login, "", ctx.Err()
+			}
 			if err != nil {
 				return login, "", &Error{
 					Problem: fmt.Sprintf("the login for %s cannot be read from %s: %v", hostOf(target), where, err),
@@ -101,7 +109,7 @@ func lookUp(target authn.Resource) (login authn.AuthConfig, source string, err e
 }
 
 // entry is the file's login for a key of [lookUpKeys], empty if it has none, and the place that was asked last.
-func (f credentialFile) entry(key string) (entry types.AuthConfig, where string, err error) {
+func (f credentialFile) entry(ctx context.Context, key string) (entry types.AuthConfig, where string, err error) {
 	where = f.place
 	// Of keys that mean the same, the one that is written like this key comes first, then those in alphabetical order.
 	for _, written := range slices.SortedFunc(maps.Keys(f.AuthConfigs), sameFirst(key)) {
@@ -118,10 +126,10 @@ func (f credentialFile) entry(key string) (entry types.AuthConfig, where string,
 	if helper == "" {
 		return types.AuthConfig{}, where, nil
 	}
-	where = "the helper docker-credential-" + helper
+	helper = "docker-credential-" + helper
+	where = "the helper " + helper
 	for _, address := range helperKeys(key) {
-		entry, err = credentials.NewNativeStore(f.ConfigFile, helper).Get(address)
-		entry.ServerAddress = ""
+		entry, err = askHelper(ctx, helper, address)
 		if err != nil || entry != (types.AuthConfig{}) {
 			return entry, where, err
 		}

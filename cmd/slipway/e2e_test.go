@@ -381,33 +381,6 @@ func TestFullDisk(t *testing.T) {
 	assert.Contains(t, said, "no space left on device")
 }
 
-// Ctrl-C while the compiler runs.
-func TestInterrupt(t *testing.T) {
-	tmp, out := t.TempDir(), t.TempDir()
-	cmd := slipway(t, []string{"TMPDIR=" + tmp, "GOCACHE=" + t.TempDir()}, "build", "--runtime", "scratch", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server")
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var said bytes.Buffer
-	for buf := make([]byte, 4096); !strings.Contains(said.String(), "compile"); {
-		n, err := stderr.Read(buf)
-		said.Write(buf[:n])
-		require.NoError(t, err, said.String())
-	}
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	_, err = io.Copy(&said, stderr)
-	require.NoError(t, err)
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-	assert.Equal(t, exitFailed, exit.ExitCode(), said.String())
-	assert.Contains(t, said.String(), "slipway: interrupted; nothing half-done was left")
-	for _, dir := range []string{tmp, out} {
-		left, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		assert.Empty(t, left)
-	}
-}
-
 // --load hands docker a stream that it understands.
 func TestLoad(t *testing.T) {
 	skopeo := testtool.Need(t, "skopeo", "skopeo")

@@ -8,11 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"regexp"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/gocommand"
@@ -21,14 +19,12 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	environ := os.Environ()
 	if err := inherit(environ); err != nil {
 		fmt.Fprintln(console.NewWriter(os.Stderr, knownSecrets(nil, environ)), "slipway: preparing the environment of other programs:", err)
 		os.Exit(exitFailed)
 	}
-	os.Exit(run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr))
+	os.Exit(run(signalled(context.Background()), os.Args[1:], environ, os.Stdout, os.Stderr))
 }
 
 // Exit statuses.
