@@ -21,7 +21,9 @@ const identityToken = "<token>"
 
 // askHelper asks a credential helper for a login, empty if it has none. It ends when ctx is done.
 func askHelper(ctx context.Context, helper, server string) (types.AuthConfig, error) {
-	program := func(args ...string) client.Program { return &helperProgram{ctx: ctx, args: append([]string{helper}, args...)} }
+	program := func(args ...string) client.Program {
+		return &helperProgram{ctx: ctx, args: append([]string{helper}, args...)}
+	}
 	found, err := client.Get(program, server)
 	switch {
 	case ctx.Err() != nil:

@@ -18,11 +18,9 @@ const repeatDelay = 100 * time.Millisecond
 func signalled(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	received := make(chan os.Signal, 1)
-	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
-		if !signal.Ignored(s) { // as nohup has it
-			signal.Notify(received, s)
-		}
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it; the Go runtime does not know it of SIGQUIT
+		signal.Notify(received, syscall.SIGHUP)
 	}
 	go func() {
 		<-received

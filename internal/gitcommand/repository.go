@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // ErrNoRepository is the error for a directory that is in no repository.
@@ -19,6 +21,7 @@ var ErrNoRepository = errors.New("not a git repository (or any of the parent dir
 type Repository struct {
 	dir  string // without symbolic links
 	top  string // the work tree
+	temp *temporary.Dir
 	made string // the git directory that git is given
 	env  []string
 	// origin is the URL of the remote origin.
@@ -44,11 +47,14 @@ func Open(ctx context.Context, dir string) (_ *Repository, err error) {
 	if err := checkOwner(ctx, top, gitDir); err != nil {
 		return nil, err
 	}
-	made, err := os.MkdirTemp("", "slipway-git-")
+	temp, err := temporary.NewDir()
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{dir: dir, top: top, made: made}
+	r := &Repository{dir: dir, top: top, temp: temp, made: filepath.Join(temp.Path, "git")}
+	if err := os.Mkdir(r.made, 0o700); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	if err := r.borrow(ctx, gitDir); err != nil {
 		if ctx.Err() == nil {
 			err = fmt.Errorf("reading the git repository of %s: %w", top, err)
@@ -59,7 +65,7 @@ func Open(ctx context.Context, dir string) (_ *Repository, err error) {
 }
 
 // Close removes the files that git was given.
-func (r *Repository) Close() error { return os.RemoveAll(r.made) }
+func (r *Repository) Close() error { return r.temp.Remove() }
 
 // Run runs a command that only reads and returns what it prints. The error is an [Error] if the command fails.
 func (r *Repository) Run(ctx context.Context, args ...string) (string, error) {
