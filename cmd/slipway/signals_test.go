@@ -136,14 +136,14 @@ func TestSecondSignal(t *testing.T) {
 
 // What nohup has the command ignore, it ignores.
 func TestIgnoredSignal(t *testing.T) {
-	cmd, fifo, said := asking(t, `trap "" HUP;`, `mkfifo %[1]s.answer; echo ready > %[1]s; read -r answer < %[1]s.answer; echo "$answer"; exit 1`)
+	cmd, fifo, said := asking(t, `trap "" HUP;`, `[ -e %[1]s.asked ] || { mkfifo %[1]s.asked; echo ready > %[1]s; read -r line < %[1]s.asked; }; echo credentials not found in native keychain; exit 1`)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
-	f, err := os.OpenFile(fifo+".answer", os.O_RDWR, 0)
+	f, err := os.OpenFile(fifo+".asked", os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
-	_, err = io.WriteString(f, "credentials not found in native keychain\n")
+	_, err = io.WriteString(f, "go on\n")
 	require.NoError(t, err)
 	require.Error(t, cmd.Wait())
-	assert.Contains(t, said.String(), "MANIFEST_UNKNOWN")
+	assert.Contains(t, said.String(), "NAME_UNKNOWN")
 	assert.NotContains(t, said.String(), "interrupted")
 }
