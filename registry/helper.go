@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/config/types"
-	"github.com/docker/docker-credential-helpers/client"
+	helpers "github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/slipway-ci/slipway/internal/child"
@@ -21,10 +21,10 @@ const identityToken = "<token>"
 
 // askHelper asks a credential helper for a login, empty if it has none. It ends when ctx is done.
 func askHelper(ctx context.Context, helper, server string) (types.AuthConfig, error) {
-	program := func(args ...string) client.Program {
+	program := func(args ...string) helpers.Program {
 		return &helperProgram{ctx: ctx, args: append([]string{helper}, args...)}
 	}
-	found, err := client.Get(program, server)
+	found, err := helpers.Get(program, server)
 	switch {
 	case ctx.Err() != nil:
 		return types.AuthConfig{}, ctx.Err()
@@ -56,7 +56,7 @@ func (p *helperProgram) Output() ([]byte, error) {
 	if text := strings.TrimSpace(problems.String()); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
 	}
-	if bytes.Contains(out.Bytes(), []byte("{")) { // a login, which the error of [client.Get] would have in it
+	if bytes.Contains(out.Bytes(), []byte("{")) { // a login, which the error of [helpers.Get] would have in it
 		return nil, err
 	}
 	return out.Bytes(), err
