@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/gocommand"
