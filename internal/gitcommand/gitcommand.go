@@ -35,8 +35,11 @@ var fixed = []string{
 // off are the settings that turn off what even the user's own configuration must not do: programs of a relative name would be the
 // source's, and a git that looks into a submodule reads the configuration there.
 var off = []setting{
-	{"core", "", "fsmonitor", "false"}, {"core", "", "hookspath", os.DevNull}, {"protocol", "", "allow", "never"},
-	{"safe", "", "barerepository", "explicit"}, {"diff", "", "ignoresubmodules", "all"},
+	{"core", "", "fsmonitor", "false"},
+	{"core", "", "hookspath", os.DevNull},
+	{"protocol", "", "allow", "never"},
+	{"safe", "", "barerepository", "explicit"},
+	{"diff", "", "ignoresubmodules", "all"},
 }
 
 // run runs git in dir with more variables than those of every run.
