@@ -93,9 +93,11 @@ func TestCheck(t *testing.T) {
 			want:   []string{runtime.Version() + " and not go1.21.0", "PATH"},
 		},
 		"without the module that was asked for": {
-			flags:  []string{stripped},
-			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) { p.Env = map[string]string{"GOFIPS140": "v1.0.0"} },
-			want:   []string{"without GOFIPS140=v1.0.0"},
+			flags: []string{stripped},
+			change: func(p *pipeline.Plan, _ *pipeline.Compile, _ *pipeline.Program) {
+				p.Env = map[string]string{"GOFIPS140": "v1.0.0"}
+			},
+			want: []string{"without GOFIPS140=v1.0.0"},
 		},
 		"another program": {
 			flags:  []string{stripped},
