@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"go/build"
 	"io"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -297,7 +296,7 @@ func (t *tree) includesElsewhere(dir string) bool {
 		if isGo(name) {
 			continue
 		}
-		text, err := os.ReadFile(t.path(name))
+		text, err := t.read(name)
 		if err != nil || include.Match(text) {
 			return true
 		}

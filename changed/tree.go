@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -36,12 +37,12 @@ type tree struct {
 	all                 *string
 }
 
-func openTree(ctx context.Context, source string, repository *repository, rev string) (*tree, error) {
+func openTree(ctx context.Context, dir string, repository *repository, rev string) (*tree, error) {
 	was, err := repository.files(ctx)
 	if err != nil {
 		return nil, err
 	}
-	root, err := filepath.EvalSymlinks(source)
+	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func openTree(ctx context.Context, source string, repository *repository, rev st
 		return nil, err
 	}
 	t := &tree{
-		root: root, roots: []string{source, root}, rev: rev, was: was, above: above,
+		root: root, roots: []string{dir, root}, rev: rev, was: was, above: above,
 		compared: map[string]string{}, converted: map[string]string{},
 	}
 	for name := range was {
@@ -61,6 +62,16 @@ func openTree(ctx context.Context, source string, repository *repository, rev st
 }
 
 func (t *tree) path(name string) string { return filepath.Join(t.root, filepath.FromSlash(name)) }
+
+// read reads a file.
+func (t *tree) read(name string) (_ []byte, err error) {
+	opened, err := source.Open(t.root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return opened.ReadFile(name)
+}
 
 // inSource is the name of what has that path, if it is in the source.
 func (t *tree) inSource(at string) (name string, ok bool) {

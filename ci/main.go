@@ -207,12 +207,19 @@ func New(
 	vulndbFiles *dagger.Directory,
 ) (_ *Slipway, err error) {
 	defer worded(&err)
+	file := []string{pipeline.IgnoreFile}
 	if source == nil {
-		ignored, err := ignoredBy(ctx, ws)
+		ignored, err := ignoredBy(ctx, ws.Directory(".", dagger.WorkspaceDirectoryOpts{Include: file}))
 		if err != nil {
 			return nil, err
 		}
 		source = ws.Directory(".", dagger.WorkspaceDirectoryOpts{Exclude: ignored})
+	} else {
+		ignored, err := ignoredBy(ctx, source.Filter(dagger.DirectoryFilterOpts{Include: file}))
+		if err != nil {
+			return nil, err
+		}
+		source = source.Filter(dagger.DirectoryFilterOpts{Exclude: ignored})
 	}
 	if vulndbFiles != nil {
 		vulndb = "file:///vulndb"
@@ -243,15 +250,18 @@ func New(
 	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles, ""}, nil
 }
 
-// ignoredBy are the patterns of files that a build does not get: git's own, and those of .dockerignore. What .gitignore
-// names stays: generated code may be ignored and still be needed.
-func ignoredBy(ctx context.Context, ws *dagger.Workspace) ([]string, error) {
-	const name = ".dockerignore"
-	here := ws.Directory(".", dagger.WorkspaceDirectoryOpts{Include: []string{name}})
-	entries, err := here.Entries(ctx)
-	if err != nil || len(entries) == 0 {
-		return pipeline.Ignored(""), err
+// ignoredBy are the patterns of files that a build does not get: git's own, and those of the .dockerignore in a directory. What
+// .gitignore names stays: generated code may be ignored and still be needed.
+func ignoredBy(ctx context.Context, dir *dagger.Directory) ([]string, error) {
+	entries, err := dir.Entries(ctx)
+	if err != nil {
+		return nil, err
 	}
-	text, err := here.File(name).Contents(ctx)
-	return pipeline.Ignored(text), err
+	text := ""
+	if len(entries) > 0 {
+		if text, err = dir.File(pipeline.IgnoreFile).Contents(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return pipeline.Ignored(text)
 }

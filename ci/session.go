@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/engine/dagger"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
 )
@@ -69,8 +70,12 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 	if err := read(append(include, sources(over.Config)...)); err != nil {
 		return nil, err
 	}
-	source := os.DirFS(dir)
-	file, err := project.Read(source)
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	file, err := project.Read(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +99,7 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 			return nil, err
 		}
 	}
-	plans, errs := resolve(ctx, source, configs)
+	plans, errs := resolve(ctx, tree, configs)
 	for i := range all {
 		all[i].plan = plans[i]
 		errs[i] = all[i].Located(errs[i])
@@ -102,15 +107,18 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 	return all, errors.Join(errs...)
 }
 
-// sources are the files and folders of the source that settings put into an image.
+// sources are the patterns of the files and directories of the source that settings put into an image.
 func sources(config pipeline.Config) []string {
 	var names []string
 	for _, file := range config.Files {
 		name, _, _ := strings.Cut(file, ":")
-		names = append(names, name)
+		names = append(names, patterns.Replace(name))
 	}
 	return names
 }
+
+// patterns writes a name as a pattern of itself alone.
+var patterns = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
 
 // choose finds the image that this is about.
 func (m *Slipway) choose(file *project.Project) ([]project.Image, error) {
@@ -194,7 +202,7 @@ func (m *Slipway) connect(ctx context.Context) (func(*pipeline.Plan) *engine.Bui
 	if err != nil {
 		return nil, err
 	}
-	source, err := public[*sdk.Directory](ctx, client, m.Source)
+	from, err := public[*sdk.Directory](ctx, client, m.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +238,6 @@ func (m *Slipway) connect(ctx context.Context) (func(*pipeline.Plan) *engine.Bui
 		folder = func(string) *sdk.Directory { return db }
 	}
 	return func(plan *pipeline.Plan) *engine.Build {
-		return engine.New(client, source, plan, private).WithFolder(folder)
+		return engine.New(client, from, plan, private).WithFolder(folder)
 	}, nil
 }

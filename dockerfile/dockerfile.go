@@ -12,8 +12,8 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -46,6 +46,9 @@ func Render(plan *pipeline.Plan) (string, error) {
 	}
 	var d writer
 	d.line("# syntax=docker/dockerfile:1")
+	if len(plan.Source.Excluded) > 0 {
+		d.excluded(plan)
+	}
 	if layout, ok := strings.CutPrefix(plan.Image.Base, "oci:"); ok {
 		d.line("# Build with --build-context base=oci-layout://" + layout)
 	}
@@ -58,6 +61,7 @@ func Render(plan *pipeline.Plan) (string, error) {
 		}
 		d.line("")
 	}
+	d.files(plan)
 	d.builder(plan)
 	d.runtime(plan)
 	for line := range strings.Lines(d.String()) {
@@ -68,8 +72,29 @@ func Render(plan *pipeline.Plan) (string, error) {
 	return d.String(), nil
 }
 
+// excluded says how to build nevertheless, where .dockerignore leaves out what is compiled: it may have been written for another
+// Dockerfile. Source: https://docs.docker.com/build/concepts/context/#filename-and-location
+func (d *writer) excluded(plan *pipeline.Plan) {
+	missing := plan.Source.Excluded
+	text := strconv.Quote(missing[0])
+	if len(missing) > 1 {
+		text += fmt.Sprintf(" and %d more", len(missing)-1)
+	}
+	patterns := plan.Source.Files
+	if patterns == nil {
+		patterns = []string{"**"}
+	}
+	again := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		again[i] = "!" + pattern
+	}
+	d.line("# .dockerignore leaves out what this build needs: " + text + ". For this file alone, BuildKit reads one beside it in its place,")
+	d.line("# with the same name and .dockerignore after it. This makes it for a file called Dockerfile:")
+	d.line("#   { cat .dockerignore; printf '\n%s' " + shell(again) + "; } > Dockerfile.dockerignore")
+}
+
 func hasLineBreak(plan *pipeline.Plan) bool {
-	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags, []string{plan.Image.Base})
+	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags, []string{plan.Image.Base, plan.Source.Dir})
 	for k, v := range plan.Image.Labels {
 		values = append(values, k, v)
 	}
@@ -86,7 +111,12 @@ func (d *writer) run(pieces ...string) { d.line("RUN " + strings.Join(pieces, " 
 
 // builder is the stage that compiles: on the platform of the machine, for the platform that is asked for.
 func (d *writer) builder(plan *pipeline.Plan) {
-	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS builder")
+	platform := "$BUILDPLATFORM"
+	if c := plan.Compile[0].C; c != nil && c.Static && len(plan.Compile) > 1 {
+		platform = "$TARGETPLATFORM" // Alpine has no cross compilers
+		d.line("# Platforms that are not the machine's own are compiled on an emulator: docker run --privileged tonistiigi/binfmt --install all")
+	}
+	d.line("FROM --platform=" + platform + " " + plan.Builder + " AS builder")
 	for _, k := range slices.Sorted(maps.Keys(plan.Env)) {
 		d.line("ENV " + k + "=" + quote(plan.Env[k]))
 	}
@@ -97,14 +127,14 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	if plan.Prepare != nil {
 		d.run(shell(plan.Prepare))
 	}
-	d.line("WORKDIR " + path.Join(srcDir, plan.Source.Dir))
+	d.line("WORKDIR " + word(path.Join(srcDir, plan.Source.Dir)))
 	modules, both := mounts(plan.Caches[:1]), mounts(plan.Caches)
 
 	if plan.Dependencies.Download != nil {
 		d.line("")
 		d.line("# The modules alone: no edit of the source repeats this.")
 		for _, group := range byFolder(plan.Dependencies.Files) {
-			d.line("COPY " + arguments(append(group.files, path.Join(srcDir, group.dir)+"/")))
+			d.line("COPY " + arguments(path.Join(srcDir, group.dir)+"/", group.files...))
 		}
 		d.line("# Private modules: docker build --secret id=netrc,src=$HOME/.netrc --build-arg GOPRIVATE=git.example.com …")
 		d.line("ARG GOPRIVATE")
@@ -185,7 +215,7 @@ func prepare(plan *pipeline.Plan) []string {
 func parents(plan *pipeline.Plan) []string {
 	var dirs []string
 	for _, f := range files(plan) {
-		placed := f.Certificates || f.Source != "" || f.Text != ""
+		placed := f.Certificates || f.Source != "" && copies(f.Source) || f.Text != ""
 		if dir := path.Dir(f.Path); placed && f.Mode != 0o755 && dir != "/" {
 			dirs = append(dirs, rootDir+dir)
 		}
@@ -206,15 +236,22 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	if prepare(plan) != nil {
 		d.line("COPY --from=builder " + rootDir + "/ /")
 	}
+	for _, p := range placedFiles(plan) {
+		from, to := p.at, p.path
+		if p.dir {
+			from, to = from+"/", strings.TrimSuffix(to, "/")+"/"
+		}
+		d.line("COPY --from=" + filesStage + " " + arguments(to, from))
+	}
 	for _, f := range files(plan) {
 		chmod := "--chmod=" + f.Mode.String()
 		switch {
 		case f.Program != "":
-			d.line("COPY --from=builder " + chmod + " " + arguments([]string{path.Join(outDir, f.Program), f.Path}))
+			d.line("COPY --from=builder " + chmod + " " + arguments(f.Path, path.Join(outDir, f.Program)))
 		case f.Certificates:
 			d.line("COPY --from=builder " + chmod + " " + pipeline.CABundle + " " + f.Path)
-		case f.Source != "":
-			d.line("COPY " + chmod + " " + arguments([]string{f.Source, f.Path}))
+		case f.Source != "" && copies(f.Source):
+			d.line("COPY " + chmod + " " + arguments(f.Path, f.Source))
 		case f.Text != "":
 			d.line("COPY " + chmod + " <<\"EOF\" " + f.Path + "\n" + f.Text + "EOF")
 		}
@@ -267,10 +304,15 @@ func base(plan *pipeline.Plan) string {
 	}
 }
 
+// files are those of all layers, but for what copies place.
 func files(plan *pipeline.Plan) []pipeline.File {
 	var all []pipeline.File
 	for _, l := range plan.Image.Layers {
-		all = append(all, l.Files...)
+		for _, f := range l.Files {
+			if !copied(plan, l.Name, f) {
+				all = append(all, f)
+			}
+		}
 	}
 	return all
 }
@@ -322,14 +364,32 @@ func mounts(caches []pipeline.Cache) []string {
 	return mounts
 }
 
-// arguments writes paths for COPY: plainly where that can be read, else as JSON.
-func arguments(paths []string) string {
-	plainly := strings.Join(paths, " ")
-	odd := strings.ContainsAny(strings.Join(paths, ""), " \t\"'$\\[]*?") || console.Line(plainly) != plainly
-	if odd && utf8.ValidString(plainly) { // JSON has no notation for other names, which are refused
-		return execForm(paths)
+// arguments writes the paths of COPY: plainly where that can be read, else as JSON.
+func arguments(to string, from ...string) string {
+	words := make([]string, 0, len(from)+1)
+	for _, name := range from {
+		words = append(words, word(literal(name)))
 	}
-	return plainly
+	words = append(words, word(to))
+	for _, w := range words {
+		if !copies(w) {
+			return execForm(words)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// literal writes a name as a pattern of itself alone. Without a pattern in it, COPY takes a backslash for itself.
+func literal(name string) string {
+	if !strings.ContainsAny(name, "*?[") {
+		return name
+	}
+	return strings.NewReplacer(`\`, `\\`, "*", "[*]", "?", "[?]", "[", "[[]").Replace(name)
+}
+
+// word keeps a text from being read as variables and quotes.
+func word(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "'", `\'`, "$", `\$`).Replace(s)
 }
 
 func execForm(args []string) string {

@@ -65,6 +65,27 @@ func (s *Store) FromDisk(path string, mode fs.FileMode, name string) (File, erro
 	return File{Path: path, Mode: mode, Size: info.Size(), ID: id, Open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
 }
 
+// FromFS is a regular file of root's with the content of the file name of fsys, which must not change until the layer is made.
+func FromFS(path string, mode fs.FileMode, fsys fs.FS, name string) (_ File, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return File{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return File{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return File{}, fmt.Errorf("%s is not a regular file: it cannot become %s of the image", name, path)
+	}
+	digest, _, err := v1.SHA256(f)
+	if err != nil {
+		return File{}, err
+	}
+	return File{Path: path, Mode: mode, Size: info.Size(), ID: digest.Hex, Open: func() (io.ReadCloser, error) { return fsys.Open(name) }}, nil
+}
+
 // FileSum is the SHA-256 of a file of this machine in hexadecimal digits.
 func FileSum(name string) (sum string, err error) {
 	f, err := os.Open(name)

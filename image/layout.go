@@ -62,7 +62,7 @@ func (s *Store) add(ctx context.Context, b blob) error {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(name); err == nil && info.Size() == b.size {
+	if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == b.size {
 		return nil
 	}
 	_, _, err = s.write(b.digest, func(w io.Writer) error { return b.copyTo(ctx, w) })
@@ -76,6 +76,11 @@ const unfinished = ".slipway"
 func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
+	}
+	for _, name := range []string{"oci-layout", "index.json"} {
+		if err := refuseLink(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -30,10 +30,27 @@ type Store struct {
 
 // OpenStore opens the store in the folder dir, which is made if need be.
 func OpenStore(dir string) (*Store, error) {
+	for _, name := range []string{"blobs", filepath.Join("blobs", "sha256")} {
+		if err := refuseLink(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("opening the blob store: %w", err)
+		}
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return nil, fmt.Errorf("opening the blob store: %w", err)
 	}
 	return &Store{dir: dir, busy: map[v1.Hash]chan struct{}{}, known: map[string]known{}}, nil
+}
+
+// refuseLink keeps what is written from going elsewhere.
+func refuseLink(name string) error {
+	info, err := os.Lstat(name)
+	if err == nil && info.Mode().Type() == fs.ModeSymlink {
+		return fmt.Errorf("%s is a link, and nothing is written through one: remove it", name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // open reads a blob, all of which has been checked before. The error is fs.ErrNotExist if the store lacks it.

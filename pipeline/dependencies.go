@@ -1,10 +1,14 @@
 package pipeline
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"slices"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // replacement is a replace line, and the directory and the name of the file that it stands in.
@@ -44,8 +48,11 @@ func (t tree) dependencyFiles(b *workset) []string {
 	var files []string
 	add := func(dir string, names ...string) {
 		for _, name := range names {
-			if file := path.Join(dir, name); t.exists(file) {
+			file := path.Join(dir, name)
+			if _, err := fs.Stat(t, file); err == nil {
 				files = append(files, file)
+			} else if errors.Is(err, source.ErrOutside) {
+				t.unreadable(file, "", err)
 			}
 		}
 	}

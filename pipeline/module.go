@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // gomod is a go.mod file that was read.
@@ -32,16 +34,28 @@ type tree struct {
 	*faulty
 }
 
+// ReadFile, ReadDir and Stat are those of the source, where it has them: to open a file for its state takes longer.
+func (t tree) ReadFile(name string) ([]byte, error)       { return fs.ReadFile(t.FS, name) }
+func (t tree) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
+func (t tree) Stat(name string) (fs.FileInfo, error)      { return fs.Stat(t.FS, name) }
+
+// exists reports whether there is something of that name, if only a link that must not be followed: reading it says so.
 func (t tree) exists(name string) bool {
 	_, err := fs.Stat(t, name)
-	return err == nil
+	return err == nil || errors.Is(err, source.ErrOutside)
+}
+
+// unreadable adds the fault that a file cannot be read.
+func (t tree) unreadable(field, value string, err error) {
+	problem, hint := source.Describe(err)
+	t.add(field, value, problem, hint)
 }
 
 // read returns a file's content, nil where there is none; any other trouble is a fault.
 func (t tree) read(name string) []byte {
 	data, err := fs.ReadFile(t, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.add(name, "", err.Error(), "make it readable")
+		t.unreadable(name, "", err)
 	}
 	return data
 }

@@ -68,6 +68,9 @@ type Source struct {
 	Files []string `json:"files,omitempty"`
 	// Outputs are what Slipway writes into the source. They decide nothing about the image.
 	Outputs Outputs `json:"-"`
+	// Excluded are files that every build needs and that [IgnoreFile] leaves out: of modules, and of the programs' packages. Only an
+	// engine that gets all of the source can build then.
+	Excluded []string `json:"excluded,omitempty"`
 }
 
 // Go is the toolchain.
@@ -151,6 +154,8 @@ type Image struct {
 	Install  []string `json:"install,omitempty"`
 	// Layers come on top of the base's, lowest first.
 	Layers []Layer `json:"layers"`
+	// Copies are the directories of the source that files of Layers come from.
+	Copies []Copy `json:"copies,omitempty"`
 	// User is always numeric, "UID:GID".
 	User       string            `json:"user"`
 	Entrypoint []string          `json:"entrypoint"`
@@ -188,6 +193,9 @@ func (c Compression) String() string {
 	}
 	return c.Format + ":" + strconv.Itoa(c.Level)
 }
+
+// FilesLayer is the name of the layer with what the settings place in the image.
+const FilesLayer = "files"
 
 // Layer is a layer of the image.
 type Layer struct {
@@ -251,18 +259,6 @@ func (f File) Appended(content string) string {
 		content += "\n"
 	}
 	return content + f.Append
-}
-
-// Ignored are the patterns of files that an engine elsewhere does not get: git's own, and those of a .dockerignore file with
-// that text.
-func Ignored(dockerignore string) []string {
-	patterns := []string{".git"}
-	for line := range strings.Lines(dockerignore) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			patterns = append(patterns, line)
-		}
-	}
-	return patterns
 }
 
 // Mode is a file's mode in the manner of chmod, with the sticky bit. Its text is octal: "0755", "1777".

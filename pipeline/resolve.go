@@ -21,7 +21,7 @@ func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
 
 // Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
 // settings name.
-var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile}
+var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile, IgnoreFile}
 
 // ResolveAll is [Resolve] for several images of one source, which is read once. Plans and errors are in the order of configs; a
 // plan without an error is there even if others have one.
@@ -53,7 +53,7 @@ func resolveAll(ctx context.Context, source fs.FS, configs []Config, m mode) ([]
 }
 
 // scans are the results of [resolver.scan], by the workset's folder: reading every Go file takes longer than all else.
-type scans map[string]func() ([]string, error)
+type scans map[string]func() scanned
 
 func (s scans) resolve(ctx context.Context, source fs.FS, config Config, m mode) (*Plan, error) {
 	f := &faulty{}
@@ -95,7 +95,8 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	r.checkModules(work, version, programs)
 	r.checkDebugger(version, programs)
-	files, err := r.sourceFiles(ctx)
+	ignore := r.readIgnore()
+	files, copies, err := r.sourceFiles(ctx, ignore)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +156,10 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	plan.Image = r.image(programs, files, names)
 	r.addGoSettings(plan)
+	plan.Image.Copies = copies
+	if plan.Source.Excluded, err = r.excluded(ignore, plan); err != nil {
+		return nil, err
+	}
 	plan.Checks = r.checks(work, version, plan.Compile, mains)
 	plan.Notes = r.notes(plan)
 	if !r.unlocked {
@@ -349,52 +354,6 @@ func (r resolver) compile(p Platform, work *workset, programs []Program, names m
 	return c
 }
 
-// sourceFiles lists what Config.Files puts into the image: folders file by file.
-func (r resolver) sourceFiles(ctx context.Context) ([]File, error) {
-	var files []File
-	placed := map[string]bool{}
-	place := func(text string, f File) {
-		if placed[f.Path] {
-			r.add("file", text, f.Path+" is placed twice", "leave one out")
-		}
-		placed[f.Path] = true
-		files = append(files, f)
-	}
-	for _, f := range r.settings.files {
-		if !r.exists(f.src) {
-			r.add("file", f.text, f.src+" is not in the source", "name a file or folder that is")
-			continue
-		}
-		err := fs.WalkDir(r, f.src, func(name string, e fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			info, err := fs.Stat(r, name) // follows links: an image has no use for one to somewhere else
-			if err != nil {
-				return err
-			}
-			at := path.Join(f.dst, relative(f.src, name))
-			switch {
-			case info.Mode().IsRegular():
-				place(f.text, File{Path: at, Mode: f.fileMode(info.Mode()), Source: name})
-			case !e.IsDir():
-				r.add("file", f.text, name+" is neither a file nor a folder", "leave it out")
-			case name == f.src && at == f.dst, name != f.src:
-				place(f.text, File{Path: at, Mode: 0o755, Dir: true})
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return files, nil
-}
-
 // writableDirs are the folders that belong to the image's user. Others of the image's files may not be in them, where the user
 // could put something else in their place.
 func (r resolver) writableDirs(others []File) []File {
@@ -459,7 +418,7 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 	files = append(files, r.writableDirs(slices.Concat(r.runtime.etc(r.user, r.caCerts), files, binaries))...)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	// What changes least comes lowest, so that a registry and a node have most of the image already.
-	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {"files", files}, {"program", binaries}} {
+	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {FilesLayer, files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {
 			image.Layers = append(image.Layers, layer)
 		}

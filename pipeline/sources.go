@@ -2,14 +2,18 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // goReads are patterns of the files that go build may read wherever they are. Source: go/build, goodOSArchFile's
@@ -21,38 +25,65 @@ var goReads = []string{
 
 // compiledFiles are patterns of all that compiling reads of the source, so that an edit of anything else compiles nothing.
 // They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, go generate may read and write
-// what it wants, and an import may lead through a symbolic link.
+// what it wants, and an import may lead through a symbolic link. That the Go command would follow a link out of the source is a fault.
 func (r resolver) compiledFiles(work *workset) ([]string, error) {
-	if r.cgo != "" || r.config.Generate {
-		return nil, nil
-	}
 	scan, ok := r.scans[work.dir]
 	if !ok {
-		scan = sync.OnceValues(func() ([]string, error) { return r.scan(work) })
+		scan = sync.OnceValue(func() scanned { return r.scan(work) })
 		r.scans[work.dir] = scan
 	}
-	return scan()
+	found := scan()
+	for _, name := range slices.Sorted(maps.Keys(found.bad)) {
+		r.unreadable(name, "", found.bad[name])
+	}
+	if r.cgo != "" || r.config.Generate {
+		return nil, found.err
+	}
+	return found.patterns, found.err
+}
+
+// scanned is what is known of a source whose files were read.
+type scanned struct {
+	patterns []string
+	// bad are the names of what the Go command would read and must not, with the reasons.
+	bad map[string]error
+	err error
 }
 
 // scan reads every Go file, for compiledFiles.
-func (r resolver) scan(work *workset) ([]string, error) {
+func (r resolver) scan(work *workset) scanned {
 	patterns := slices.Clone(goReads)
+	vendor := path.Join(work.dir, "vendor")
 	if work.vendor {
-		patterns = append(patterns, path.Join(work.dir, "vendor"))
+		patterns = append(patterns, vendor)
 	}
+	bad := map[string]error{}
 	packages, imports := map[string]bool{}, map[string]bool{}
 	err := fs.WalkDir(r, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && name != "." && strings.HasPrefix(e.Name(), "."), e.IsDir() && name == path.Join(work.dir, "vendor"):
-			return fs.SkipDir // neither can be imported, or all of it is taken
-		case e.IsDir() || !strings.HasSuffix(name, ".go"):
+		case e.IsDir() && name != "." && strings.HasPrefix(e.Name(), "."), e.IsDir() && name == vendor && !work.vendor:
+			return fs.SkipDir // neither can be imported
+		case e.IsDir() || !read(e.Name()):
+			return nil
+		case !e.Type().IsRegular():
+			if f, err := r.Open(name); errors.Is(err, source.ErrOutside) || errors.Is(err, source.ErrIrregular) {
+				bad[name] = err
+				return nil
+			} else if err == nil {
+				if err := f.Close(); err != nil {
+					return err
+				}
+			}
+		}
+		if !strings.HasSuffix(name, ".go") || work.vendor && within(vendor, name) {
 			return nil
 		}
 		text, err := fs.ReadFile(r, name)
 		if err != nil {
-			return err
+			bad[name] = err
+			return nil
 		}
 		dir := path.Dir(name)
 		packages[dir] = true
@@ -71,15 +102,32 @@ func (r resolver) scan(work *workset) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return scanned{err: err}
 	}
+	whole := false
 	for importPath := range imports {
-		if dir, ok := work.localPackage(importPath); ok && !packages[dir] {
-			return nil, nil
+		dir, ok := work.localPackage(importPath)
+		if !ok || packages[dir] {
+			continue
+		}
+		whole = true
+		if _, err := fs.Stat(r, dir); errors.Is(err, source.ErrOutside) {
+			bad[dir] = err
 		}
 	}
+	if whole {
+		return scanned{bad: bad}
+	}
 	slices.Sort(patterns[len(goReads):])
-	return slices.Compact(patterns), nil
+	return scanned{patterns: slices.Compact(patterns), bad: bad}
+}
+
+// read reports whether the Go command reads a file of that name, wherever it is. Source: go help packages
+func read(name string) bool {
+	return !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_") && slices.ContainsFunc(goReads, func(pattern string) bool {
+		matches, _ := path.Match(strings.TrimPrefix(pattern, "**/"), name)
+		return matches
+	})
 }
 
 // localPackage is the folder that an import path leads to, if its module is within the source.

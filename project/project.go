@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -63,6 +64,7 @@ func (i Image) Same(other Image) bool {
 	i.Facts, other.Facts = pipeline.Facts{}, pipeline.Facts{}
 	i.Outputs, other.Outputs = nil, nil
 	i.VulnDB, other.VulnDB = "", ""
+	i.Outputs, other.Outputs = nil, nil
 	return reflect.DeepEqual(i, other)
 }
 
@@ -104,13 +106,14 @@ const one = "package"
 
 // Read reads the file of a source; nil if there is none. An error that is [pipeline.Faults] lists all that is wrong with its form,
 // with line numbers; what the values mean, [pipeline.Resolve] decides.
-func Read(source fs.FS) (*Project, error) {
-	text, err := fs.ReadFile(source, File)
+func Read(tree fs.FS) (*Project, error) {
+	text, err := fs.ReadFile(tree, File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		problem, hint := source.Describe(err)
+		return nil, pipeline.Faults{{Field: File, Problem: problem, Remedy: hint}}
 	}
 	return Parse(text)
 }

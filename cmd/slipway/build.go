@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
@@ -53,7 +54,7 @@ the file has an image of that name. The path of each result goes to standard out
 				return err
 			}
 			jobs, err := a.jobs(c.Context(), dir, names, pipeline.ResolveAll)
-			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.write)
+			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.writeFrom(dir))
 		},
 	}
 	f := a.flags(c)
@@ -472,8 +473,13 @@ func (d *delivery) step(name string, f func(io.Writer) error) error {
 	return err
 }
 
+// writeFrom delivers what is built from the directory dir as write does.
+func (a *app) writeFrom(dir string) func(*job, int) (deliver, error) {
+	return func(j *job, images int) (deliver, error) { return a.write(dir, j, images) }
+}
+
 // write delivers into a file or folder, and into a container runtime where that is asked for. It is one of several images.
-func (a *app) write(j *job, images int) (deliver, error) {
+func (a *app) write(dir string, j *job, images int) (deliver, error) {
 	plan := j.plan
 	if plan == nil {
 		return nil, nil
@@ -488,8 +494,8 @@ func (a *app) write(j *job, images int) (deliver, error) {
 	case images > 1 && strings.HasSuffix(output, ".tar"):
 		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
 	}
-	if err := writable(filepath.Dir(output)); err != nil {
-		return nil, fmt.Errorf("output %q: %w: choose another with --output", output, err)
+	if err := a.writable("output", output, filepath.Dir(output), dir); err != nil {
+		return nil, err
 	}
 	var load *loader
 	if a.Load {
@@ -517,9 +523,26 @@ func (a *app) write(j *job, images int) (deliver, error) {
 	}, nil
 }
 
-// writable finds out, before the work and without leaving a trace, whether files can be made in dir after it. Folders that
-// are not there yet will be made.
-func writable(dir string) error {
+// writable finds out, before the work and without leaving a trace, whether files can be made in parent after it, for what a flag says.
+// Directories that are not there yet will be made. A link of the source must not lead out of it, nor one of the current directory
+// that the source is in: both may be of a repository that others made.
+func (a *app) writable(flag, output, parent, dir string) error {
+	grounds := []string{dir}
+	if _, ok := source.Within(filepath.Join(dir, "x"), "."); ok {
+		grounds = append(grounds, ".")
+	}
+	err := source.CheckOutput(output, grounds...)
+	if err == nil {
+		err = probe(parent)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q: %w: choose another with --%[1]s", flag, output, err)
+	}
+	return nil
+}
+
+// probe makes a file in dir, or in the nearest directory above that is there, and removes it.
+func probe(dir string) error {
 	for {
 		_, err := os.Stat(dir)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/engine/dagger/session"
 	"github.com/slipway-ci/slipway/engine/host"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/project"
 )
@@ -89,8 +91,8 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 
 // checked decides how the source in dir is looked at: by the defaults of slipway.yaml, where there are any.
 func (a *app) checked(ctx context.Context, dir string) (*pipeline.Plan, error) {
-	resolve := func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
-		plan, err := pipeline.ResolveChecks(ctx, source, configs[0])
+	resolve := func(ctx context.Context, tree fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
+		plan, err := pipeline.ResolveChecks(ctx, tree, configs[0])
 		return []*pipeline.Plan{plan}, []error{err}
 	}
 	choose := func(file *project.Project) ([]project.Image, error) {
@@ -113,7 +115,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 	logins, loginsErr := a.readLogins()
 	var reportErr error
 	if a.Report != "" {
-		reportErr = writable(a.Report)
+		reportErr = a.writable("report", a.Report, a.Report, dir)
 	}
 	if err := errors.Join(planErr, a.knownEngine(), loginsErr, requests(displayErr), reportErr); err != nil {
 		return err
@@ -125,8 +127,8 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, forget()) }()
-	vex, err := os.ReadFile(filepath.Join(dir, plan.Source.Dir, check.VEXFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	vex, err := readVEX(dir, plan)
+	if err != nil {
 		return err
 	}
 
@@ -163,7 +165,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 }
 
 // report writes what the checks found wherever it is wanted. dir is the folder that they ran in.
-func (a *app) report(results []check.Result, dir string) error {
+func (a *app) report(results []check.Result, dir string) (err error) {
 	if err := check.Write(a.stdout, results); err != nil {
 		return err
 	}
@@ -191,12 +193,33 @@ func (a *app) writeReports(dir string, files map[string]string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	reports, err := source.Open(a.Report)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reports.Close()) }()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(a.secrets.Redact(files[name])), 0o644); err != nil {
-			return err
+		if err := reports.WriteFile(name, []byte(a.secrets.Redact(files[name]))); err != nil {
+			return fmt.Errorf("writing the report %s: %w", filepath.Join(a.Report, name), err)
 		}
 	}
 	return nil
+}
+
+// readVEX reads the suppressions of the source; they are empty where there are none.
+func readVEX(dir string, plan *pipeline.Plan) (_ []byte, err error) {
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	name := path.Join(plan.Source.Dir, check.VEXFile)
+	text, err := tree.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem, hint := source.Describe(err)
+		return nil, pipeline.Faults{{Field: name, Problem: problem, Remedy: hint}}
+	}
+	return text, nil
 }
 
 func appendTo(name, text string) (err error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,9 +13,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/pipeline/environ"
-	"github.com/slipway-ci/slipway/project"
 )
 
 // options are the settings that say where results go and how the command works. What the image is, is in
@@ -78,7 +77,7 @@ func (s *settings) readCACerts() (string, error) {
 	var all strings.Builder
 	var faults pipeline.Faults
 	for _, name := range s.caCertFiles {
-		text, err := os.ReadFile(name)
+		text, err := source.ReadFile(name)
 		certs := ""
 		if err == nil {
 			certs, err = pipeline.ParseCACerts(string(text))
@@ -188,7 +187,7 @@ func (f flags) lines(p *[]string, name, text string) {
 // completeImages lets the shell complete the names of slipway.yaml, besides folders.
 func (f flags) completeImages() {
 	f.command.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		file, err := project.Read(os.DirFS("."))
+		file, err := readProject(".")
 		if err != nil || file == nil {
 			return nil, cobra.ShellCompDirectiveDefault
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/pipeline/environ"
 	"github.com/slipway-ci/slipway/project"
@@ -38,7 +39,7 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 		}
 	}
 	if len(dirs) == 0 {
-		p, err := project.Read(os.DirFS("."))
+		p, err := readProject(".")
 		if err != nil {
 			return nil, "", err
 		}
@@ -58,6 +59,16 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 		return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s", len(dirs), strings.Join(dirs, ", "))}
 	}
 	return words, dirs[0], nil
+}
+
+// readProject reads the slipway.yaml of dir; nil if there is none.
+func readProject(dir string) (_ *project.Project, err error) {
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	return project.Read(tree)
 }
 
 // given says whether a setting of [project.Image], by its key, was given by a flag or a variable.
@@ -90,7 +101,7 @@ func (a *app) pushed(ctx context.Context, dir string, names []string) ([]*job, e
 // decide is jobs, of the images that choose finds in slipway.yaml; the file is nil where there is none.
 func (a *app) decide(
 	ctx context.Context, dir string, choose func(file *project.Project) ([]project.Image, error), resolve resolver, push bool,
-) ([]*job, error) {
+) (_ []*job, err error) {
 	if a.environment != nil {
 		return nil, a.environment
 	}
@@ -98,8 +109,12 @@ func (a *app) decide(
 		return nil, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
 	}
 	a.source = dir
-	source := os.DirFS(dir)
-	file, err := project.Read(source)
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the source: %w", err)
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	file, err := project.Read(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +154,7 @@ func (a *app) decide(
 		}
 		configs[i] = *config
 	}
-	plans, errs := resolve(ctx, source, configs)
+	plans, errs := resolve(ctx, tree, configs)
 	for i, j := range jobs {
 		if errs[i] != nil {
 			errs[i] = j.settings.Located(withModuleAbove(dir, errs[i]))

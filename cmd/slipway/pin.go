@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"maps"
-	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/internal/temporary"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/registry"
 )
@@ -46,7 +46,7 @@ To drop what no build needs any more, delete the file first, or its lines.`,
 	return c
 }
 
-func (a *app) pin(ctx context.Context, args []string) error {
+func (a *app) pin(ctx context.Context, args []string) (err error) {
 	names, dir, err := nameArgs(args)
 	if err != nil {
 		return err
@@ -59,27 +59,34 @@ func (a *app) pin(ctx context.Context, args []string) error {
 	}
 	defer client.Close()
 	defer display.Close()
+	tree, err := source.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
 	floating := map[string][]string{} // by the file that is to have them
 	for _, j := range jobs {
-		file := filepath.Join(dir, j.plan.Source.Dir, pipeline.LockFile)
+		file := path.Join(j.plan.Source.Dir, pipeline.LockFile)
 		floating[file] = append(floating[file], j.plan.Floating()...)
 	}
+	var files []string
 	for _, file := range slices.Sorted(maps.Keys(floating)) {
-		if err := a.pinFile(ctx, client, display, file, floating[file]); err != nil {
+		if err := a.pinFile(ctx, client, display, tree, file, floating[file]); err != nil {
 			return err
 		}
+		files = append(files, filepath.Join(dir, file))
 	}
 	_ = display.Close() // the work is done
 	if a.PinCheck {
 		return nil
 	}
-	_, err = fmt.Fprintln(a.stdout, strings.Join(slices.Sorted(maps.Keys(floating)), "\n"))
+	_, err = fmt.Fprintln(a.stdout, strings.Join(files, "\n"))
 	return err
 }
 
 // pinFile brings a file up to date, or says whether it is.
-func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, file string, floating []string) error {
-	old, text, err := readLock(file)
+func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, tree *source.Tree, file string, floating []string) error {
+	old, text, err := readLock(tree, file)
 	if err != nil {
 		return err
 	}
@@ -102,14 +109,15 @@ func (a *app) pinFile(ctx context.Context, client *registry.Client, display *pro
 	if lock.String() == text {
 		return nil
 	}
-	return replaceFile(file, lock.String())
+	return tree.WriteFile(file, []byte(lock.String()))
 }
 
 // readLock reads a lock and its text; both are empty where there is no such file.
-func readLock(file string) (pipeline.Lock, string, error) {
-	text, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, "", err
+func readLock(tree *source.Tree, file string) (pipeline.Lock, string, error) {
+	text, err := tree.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem, hint := source.Describe(err)
+		return nil, "", pipeline.Faults{{Field: file, Problem: problem, Remedy: hint}}
 	}
 	lock, err := pipeline.ParseLock(string(text))
 	if err != nil {
@@ -162,16 +170,4 @@ func lockChanges(from, to pipeline.Lock) []string {
 		}
 	}
 	return changes
-}
-
-// replaceFile writes a file that is there in full or not at all.
-func replaceFile(file, text string) error {
-	part, err := temporary.NewPart(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(part, text); err != nil {
-		return errors.Join(err, part.Discard())
-	}
-	return part.Commit(file)
 }

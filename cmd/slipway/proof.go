@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 	"github.com/slipway-ci/slipway/proof"
 	"github.com/slipway-ci/slipway/provenance"
@@ -71,7 +72,7 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 		}
 		return []byte(value), nil
 	}
-	text, err := os.ReadFile(ref)
+	text, err := source.ReadFile(ref)
 	if err != nil {
 		return nil, fault(reason(err), "name the key's file, or env:VARIABLE")
 	}
@@ -113,7 +114,7 @@ func readPredicate(file string) (json.RawMessage, error) {
 	fault := func(problem string) error {
 		return pipeline.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
 	}
-	text, err := os.ReadFile(file)
+	text, err := source.ReadFile(file)
 	if err != nil {
 		return nil, fault(reason(err))
 	}
@@ -213,13 +214,16 @@ func (a *app) modules(dir string, plan *pipeline.Plan) *sbom.Modules {
 		files = plan.Dependencies.Files
 	}
 	var goMods [][]byte
-	for _, file := range files {
-		if path.Base(file) != "go.mod" {
-			continue
-		}
-		// One that cannot be read only makes the graph flatter.
-		if content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))); err == nil {
-			goMods = append(goMods, content)
+	// One that cannot be read only makes the graph flatter.
+	if tree, err := source.Open(dir); err == nil {
+		defer tree.Close()
+		for _, file := range files {
+			if path.Base(file) != "go.mod" {
+				continue
+			}
+			if content, err := tree.ReadFile(file); err == nil {
+				goMods = append(goMods, content)
+			}
 		}
 	}
 	cache := goenv.ModuleCache(a.environ)

@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
+# Platforms that are not the machine's own are compiled on an emulator: docker run --privileged tonistiigi/binfmt --install all
+FROM --platform=$TARGETPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
 ENV CGO_ENABLED=1
 ENV GO111MODULE=on
 ENV GOENV=off

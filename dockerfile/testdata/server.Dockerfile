@@ -2,6 +2,18 @@
 
 FROM docker.io/library/alpine:3.24.2 AS base
 
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.3-alpine AS files
+RUN --mount=type=bind,target=/context <<"EOF"
+set -e
+mkdir /files
+mkdir /files/0
+cp -RL /context/static/. /files/0
+find /files/0 -name .git -prune -exec rm -rf {} +
+find /files/0 -type d -exec chmod 0755 {} +
+find /files/0 -type f -perm -100 -exec chmod 0755 {} +
+find /files/0 -type f ! -perm -100 -exec chmod 0644 {} +
+EOF
+
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.3-alpine AS builder
 ENV CGO_ENABLED=0
 ENV GO111MODULE=on
@@ -36,9 +48,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -X main.version=v1.2.3 -X "example.com/shop/internal/build.Note=it'\''s two words" -X main.own=1' -tags=extra,netgo -o /out/ ./cmd/server
 
 RUN --mount=type=bind,from=base,target=/base \
-    install -d -m 0755 /rootfs/etc/shop /rootfs/etc/ssl/certs /rootfs/srv/static /rootfs/srv/static/js && \
-    install -d -m 0755 /rootfs/srv/static && \
-    install -d -m 0755 /rootfs/srv/static/js && \
+    install -d -m 0755 /rootfs/etc/shop /rootfs/etc/ssl/certs && \
     mkdir -p /rootfs/etc && \
     cp /base/etc/group /rootfs/etc/group && \
     printf '%s\n' app:x:4000: >> /rootfs/etc/group && \
@@ -48,11 +58,9 @@ RUN --mount=type=bind,from=base,target=/base \
 
 FROM docker.io/library/alpine:3.24.2
 COPY --from=builder /rootfs/ /
+COPY --from=files /files/0/ /srv/static/
 COPY --from=builder --chmod=0644 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chmod=0600 config.yaml /etc/shop/config.yaml
-COPY --chmod=0644 static/index.html /srv/static/index.html
-COPY --chmod=0644 static/js/app.js /srv/static/js/app.js
-COPY --chmod=0755 static/run.sh /srv/static/run.sh
 COPY --from=builder --chmod=0755 /out/server /app/server
 ENV LOG_LEVEL=info
 ENV GREETING="hello, world"

@@ -7,19 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// copySource copies the files below the folder from into the new folder to, without git's own. A symbolic link is copied as
+// copySource copies the files below the directory from into the new directory to, without git's own. A symbolic link is copied as
 // one; if it leads out of the source, it leads to the same place from the copy.
-func copySource(ctx context.Context, to, from string) error {
-	return filepath.WalkDir(from, func(name string, e fs.DirEntry, err error) error {
+func copySource(ctx context.Context, to, from string) (err error) {
+	tree, err := source.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	return fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		relative, err := filepath.Rel(from, name)
-		if err != nil {
-			return err
-		}
+		relative := filepath.FromSlash(name)
 		at := filepath.Join(to, relative)
 		switch {
 		case e.Name() == ".git" && e.IsDir():
@@ -29,6 +33,7 @@ func copySource(ctx context.Context, to, from string) error {
 		case e.IsDir():
 			return os.Mkdir(at, 0o755)
 		case e.Type() == fs.ModeSymlink:
+			name := filepath.Join(from, relative)
 			target, err := os.Readlink(name)
 			if err != nil {
 				return err
@@ -38,15 +43,15 @@ func copySource(ctx context.Context, to, from string) error {
 			}
 			return os.Symlink(target, at)
 		case e.Type().IsRegular():
-			return copyFile(at, name)
+			return copyFile(at, tree, name)
 		default:
-			return nil // a socket or its like, which no build reads
+			return nil // a pipe or socket, which no build reads
 		}
 	})
 }
 
-func copyFile(to, from string) (err error) {
-	in, err := os.Open(from)
+func copyFile(to string, tree *source.Tree, name string) (err error) {
+	in, err := tree.Open(name)
 	if err != nil {
 		return err
 	}

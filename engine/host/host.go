@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -163,13 +164,9 @@ func (c *compiler) download(ctx context.Context) error {
 	if dependencies.Download == nil {
 		return nil
 	}
-	files := map[string]string{}
-	for _, name := range dependencies.Files {
-		content, err := os.ReadFile(filepath.Join(c.source, name))
-		if err != nil {
-			return err
-		}
-		files[name] = string(content)
+	files, err := c.read(dependencies.Files...)
+	if err != nil {
+		return err
 	}
 	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
 	workSum := path.Join(c.plan.Source.Dir, "go.work.sum")
@@ -197,7 +194,7 @@ func (c *compiler) download(ctx context.Context) error {
 		}
 	}
 	completed := maps.Clone(files)
-	err := engine.Do(c.report, "", "download", func(step engine.Step) error {
+	err = engine.Do(c.report, "", "download", func(step engine.Step) error {
 		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
 		if err := c.goCommand(ctx, step, cmd, nil); err != nil || !c.plan.Source.Workspace {
 			return err
@@ -235,6 +232,24 @@ func (c *compiler) complete(workSum string, files, completed map[string]string) 
 	sum := filepath.Join(c.dir, "go.work.sum")
 	c.replaced = map[string]string{workSum: sum}
 	return errors.Join(os.WriteFile(sum, []byte(completed[workSum]), 0o644), c.overlay())
+}
+
+// read reads files of the source.
+func (c *compiler) read(names ...string) (_ map[string]string, err error) {
+	tree, err := source.Open(c.source)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	files := map[string]string{}
+	for _, name := range names {
+		content, err := tree.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = string(content)
+	}
+	return files, nil
 }
 
 // verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it

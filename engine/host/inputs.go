@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/slipway-ci/slipway/image/fingerprint"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -107,19 +109,19 @@ func counting(everything bool, seen *int) fingerprint.Counts {
 	}
 }
 
-func lookAtSource(source string, outputs pipeline.Outputs, everything bool) (fingerprint.Fingerprint, error) {
+func lookAtSource(dir string, outputs pipeline.Outputs, everything bool) (fingerprint.Fingerprint, error) {
 	seen := 0
 	counts := counting(everything, &seen)
-	source = filepath.Clean(source)
+	root := filepath.Clean(dir)
 	found, err := fingerprint.Look(time.Now(), func(dir string, e fs.DirEntry) bool {
 		if len(outputs) > 0 {
-			inSource := filepath.ToSlash(strings.TrimPrefix(filepath.Join(dir, e.Name()), source))
+			inSource := filepath.ToSlash(strings.TrimPrefix(filepath.Join(dir, e.Name()), root))
 			if outputs.Has(strings.TrimPrefix(inSource, "/")) {
 				return false
 			}
 		}
 		return counts(dir, e)
-	}, source)
+	}, root)
 	if err == nil && seen > most {
 		err = errTooMany
 	}
@@ -129,26 +131,31 @@ func lookAtSource(source string, outputs pipeline.Outputs, everything bool) (fin
 // needsEverything says whether Go reads files of any kind in the source: where one embeds files, or assembly includes some. In doubt
 // it does.
 func (c *compiler) needsEverything() bool {
+	tree, err := source.Open(c.source)
+	if err != nil {
+		return true
+	}
+	defer tree.Close()
 	seen := 0
 	counts := counting(false, &seen)
 	errFound := errors.New("there is such a file")
-	err := filepath.WalkDir(c.source, func(name string, e fs.DirEntry, err error) error {
+	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case name == c.source:
+		case name == ".":
 			return nil
-		case !counts(filepath.Dir(name), e):
+		case !counts(filepath.Join(c.source, path.Dir(name)), e):
 			if e.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
-		case slices.Contains(assembly, filepath.Ext(name)):
+		case slices.Contains(assembly, path.Ext(name)):
 			return errFound
-		case e.IsDir() || filepath.Ext(name) != ".go":
+		case e.IsDir() || path.Ext(name) != ".go":
 			return nil
 		}
-		text, err := os.ReadFile(name)
+		text, err := tree.ReadFile(name)
 		if err == nil && bytes.Contains(text, []byte("//go:embed")) {
 			err = errFound
 		}

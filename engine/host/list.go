@@ -60,11 +60,11 @@ func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p
 // Source: cmd/go/internal/modload, commitRequirements; cmd/go/internal/modfetch, WriteGoSum.
 func (c *compiler) keepWorkSum() error {
 	name := path.Join(c.plan.Source.Dir, "go.work.sum")
-	content, err := os.ReadFile(filepath.Join(c.source, filepath.FromSlash(name)))
+	files, err := c.read(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	kept := filepath.Join(c.dir, "go.work.sum")
 	c.replaced = map[string]string{name: kept}
-	return os.WriteFile(kept, content, 0o644)
+	return os.WriteFile(kept, []byte(files[name]), 0o644)
 }

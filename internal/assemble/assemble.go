@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/guard"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -38,10 +39,10 @@ type Compiler interface {
 	Close() error
 }
 
-// Build carries out plans for the source tree below the folder source. compiler makes the engine's compiler for a group's plan,
+// Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
 // which may write below the folder dir; it is removed at the end. See [engine.Engine].
 func Build(
-	ctx context.Context, source string, plans []*pipeline.Plan, bases *image.Bases, report engine.Reporter,
+	ctx context.Context, root string, plans []*pipeline.Plan, bases *image.Bases, report engine.Reporter,
 	compiler func(plan *pipeline.Plan, dir string) Compiler, done func(i int, r *engine.Result, err error),
 ) {
 	all := func(err error) {
@@ -61,8 +62,13 @@ func Build(
 			return
 		}
 	}
+	tree, err := source.Open(root)
+	if err != nil {
+		all(errors.Join(fmt.Errorf("opening the source: %w", err), dir.Remove()))
+		return
+	}
 	s := &shared{
-		source: source, dir: dir, store: store, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
+		source: tree, dir: dir, store: store, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	s.open.Store(int64(len(plans)))
@@ -99,7 +105,7 @@ func Build(
 
 // shared is what all builds of a call have in common.
 type shared struct {
-	source string
+	source *source.Tree
 	dir    *temporary.Dir // everything that the builds write; removed when the last is closed
 	open   atomic.Int64
 	store  *image.Store
@@ -119,7 +125,7 @@ func (s *shared) close() error {
 	for _, c := range s.compilers {
 		errs = append(errs, c.Close())
 	}
-	return errors.Join(append(errs, s.dir.Remove())...)
+	return errors.Join(append(errs, s.source.Close(), s.dir.Remove())...)
 }
 
 // work runs f when a processor is free.
@@ -440,7 +446,7 @@ func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, er
 	case f.Program != "":
 		return b.store.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
 	case f.Source != "":
-		return image.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(b.source, f.Source))
+		return image.FromFS(f.Path, f.Mode.FileMode(), b.source, f.Source)
 	case f.Certificates || f.CACerts != "":
 		bundle, err := b.bundle(f, base)
 		if err != nil {

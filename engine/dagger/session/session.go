@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -148,12 +150,17 @@ func (c *compiler) Run(ctx context.Context, one pipeline.Check) (out check.Outpu
 }
 
 // ignoredBy are the patterns of files that are not sent.
-func ignoredBy(source string) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(source, ".dockerignore"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+func ignoredBy(dir string) (_ []string, err error) {
+	tree, err := source.Open(dir)
+	if err != nil {
 		return nil, err
 	}
-	return pipeline.Ignored(string(text)), nil
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	text, err := tree.ReadFile(pipeline.IgnoreFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return pipeline.Ignored(string(text))
 }
 
 // Close implements [assemble.Compiler]: the engine's caches stay, and belong to nobody.

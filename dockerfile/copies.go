@@ -1,0 +1,122 @@
+package dockerfile
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/slipway-ci/slipway/pipeline"
+)
+
+const (
+	filesStage = "files"
+	contextDir = "/context" // the build context, in the stage of that name
+)
+
+// placed is what the stage of files prepares in the directory or file at, for one COPY.
+type placed struct {
+	at, path string
+	dir      bool
+	commands []string
+}
+
+// placedFiles are what COPY alone cannot place: directories, whose files have modes of their own, and files with odd names.
+func placedFiles(plan *pipeline.Plan) []placed {
+	var all []placed
+	next := func() string { return "/" + filesStage + "/" + strconv.Itoa(len(all)) }
+	for _, c := range plan.Image.Copies {
+		at := next()
+		all = append(all, placed{at, c.Path, true, copyCommands(c, at)})
+	}
+	for _, f := range files(plan) {
+		if f.Source != "" && !copies(f.Source) {
+			at := next()
+			from := shell([]string{path.Join(contextDir, f.Source)})
+			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + " " + from + " " + at}})
+		}
+	}
+	return all
+}
+
+// copies reports whether COPY takes a name for what it is: it has flags, patterns, variables and quotes.
+func copies(name string) bool { return plain(name) && !strings.HasPrefix(name, "-") }
+
+// copyCommands make the directory at, with what c says.
+func copyCommands(c pipeline.Copy, at string) []string {
+	commands := []string{
+		"mkdir " + at,
+		"cp -RL " + shell([]string{path.Join(contextDir, c.Source) + "/."}) + " " + at,
+		"find " + at + " -name .git -prune -exec rm -rf {} +",
+	}
+	for _, pattern := range c.Without {
+		commands = append(commands, "rm -rf "+at+"/"+glob(pattern))
+		for dir := path.Dir(pattern); dir != "."; dir = path.Dir(dir) {
+			commands = append(commands, "rmdir "+at+"/"+glob(dir)+" 2>/dev/null || true")
+		}
+	}
+	commands = append(commands, "find "+at+" -type d -exec chmod 0755 {} +")
+	if c.Mode != 0 {
+		return append(commands, "find "+at+" -type f -exec chmod "+c.Mode.String()+" {} +")
+	}
+	return append(commands,
+		"find "+at+" -type f -perm -100 -exec chmod 0755 {} +",
+		"find "+at+" -type f ! -perm -100 -exec chmod 0644 {} +")
+}
+
+// glob writes a pattern of package path for a shell.
+func glob(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			b.WriteString(shell([]string{pattern[i : i+1]}))
+		case strings.IndexByte("*?[]", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteString(shell([]string{pattern[i : i+1]}))
+		}
+	}
+	return b.String()
+}
+
+// files is the stage that prepares what [placedFiles] says.
+func (d *writer) files(plan *pipeline.Plan) {
+	all := placedFiles(plan)
+	if len(all) == 0 {
+		return
+	}
+	script := "set -e\nmkdir /" + filesStage + "\n"
+	for _, p := range all {
+		script += strings.Join(p.commands, "\n") + "\n"
+	}
+	end := "EOF"
+	for strings.Contains("\n"+script, "\n"+end+"\n") {
+		end += "F"
+	}
+	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS " + filesStage)
+	d.line("RUN --mount=type=bind,target=" + contextDir + " <<\"" + end + "\"\n" + script + end)
+	d.line("")
+}
+
+// copied reports whether one of the plan's copies places f of that layer.
+func copied(plan *pipeline.Plan, layer string, f pipeline.File) bool {
+	if layer != pipeline.FilesLayer || f.Owner != "" {
+		return false
+	}
+	for _, c := range plan.Image.Copies {
+		inner, within := below(c.Path, f.Path)
+		if within && (f.Dir || f.Source != "" && f.Source == path.Join(c.Source, inner)) {
+			return true
+		}
+	}
+	return false
+}
+
+// below is what a path is below dir, if it is.
+func below(dir, file string) (string, bool) {
+	if dir == file {
+		return ".", true
+	}
+	return strings.CutPrefix(file, strings.TrimSuffix(dir, "/")+"/")
+}
