@@ -90,7 +90,7 @@ func (d *writer) excluded(plan *pipeline.Plan) {
 	}
 	d.line("# .dockerignore leaves out what this build needs: " + text + ". For this file alone, BuildKit reads one beside it in its place,")
 	d.line("# with the same name and .dockerignore after it. This makes it for a file called Dockerfile:")
-	d.line("#   { cat .dockerignore; printf '\n%s' " + shell(again) + "; } > Dockerfile.dockerignore")
+	d.line("#   { cat .dockerignore; printf '\\n%s' " + shell(again) + "; } > Dockerfile.dockerignore")
 }
 
 func hasLineBreak(plan *pipeline.Plan) bool {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/module"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // packages finds main packages. Nothing is run and nothing of a Go file is read past its imports.
@@ -47,11 +49,14 @@ func (r resolver) newPackages(goVersion string, p Platform) packages {
 			}
 			infos := make([]fs.FileInfo, 0, len(entries))
 			for _, e := range entries {
-				if !strings.HasSuffix(e.Name(), ".go") {
+				if !strings.HasSuffix(e.Name(), ".go") || !read(e.Name()) {
 					continue
 				}
-				if info, err := fs.Stat(t, path.Join(dir, e.Name())); err == nil {
+				name := path.Join(dir, e.Name())
+				if info, err := fs.Stat(t, name); err == nil {
 					infos = append(infos, info)
+				} else if errors.Is(err, source.ErrOutside) {
+					t.unreadable(name, "", err)
 				}
 			}
 			return infos, nil

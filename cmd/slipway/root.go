@@ -107,6 +107,9 @@ cross-compiles. Slipway itself does not use it.`,
 			if err != nil {
 				return requestError{err}
 			}
+			if len(plan.Source.Excluded) > 0 {
+				fmt.Fprintln(a.stderr, "slipway: "+pipeline.IgnoreFile+" leaves out what this build needs: the first lines of the Dockerfile say how to build it nevertheless")
+			}
 			return a.stdout.Exact(text)
 		},
 	}

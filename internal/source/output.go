@@ -41,7 +41,9 @@ func CheckOutput(output string, dirs ...string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	for at := filepath.ToSlash(name); at != "."; at = path.Dir(at) {
+	at := ""
+	for element := range strings.SplitSeq(filepath.ToSlash(name), "/") {
+		at = path.Join(at, element)
 		if _, err := t.Stat(at); errors.Is(err, ErrOutside) {
 			return fmt.Errorf("%s is %w", filepath.Join(inside, at), ErrOutside)
 		}

@@ -57,12 +57,40 @@ func (e *Engine) Build(
 		}
 		return
 	}
-	assemble.Build(ctx, source, plans, e.bases, report, func(plan *pipeline.Plan, _ string) assemble.Compiler { return compiler(plan) }, done)
+	var numbers []int
+	var able []*pipeline.Plan
+	for i, plan := range plans {
+		if err := excluded(plan); err != nil {
+			done(i, nil, err)
+			continue
+		}
+		numbers, able = append(numbers, i), append(able, plan)
+	}
+	assemble.Build(ctx, source, able, e.bases, report, func(plan *pipeline.Plan, _ string) assemble.Compiler { return compiler(plan) },
+		func(i int, r *engine.Result, err error) { done(numbers[i], r, err) })
+}
+
+// excluded faults a plan that needs what is not sent.
+func excluded(plan *pipeline.Plan) error {
+	var faults pipeline.Faults
+	for _, name := range plan.Source.Excluded {
+		faults = append(faults, pipeline.Fault{
+			Field: pipeline.IgnoreFile, Value: name, Problem: "the build needs it, and it is left out of what the engine gets",
+			Remedy: "add the line !" + name + ", or use --engine host",
+		})
+	}
+	if faults == nil {
+		return nil
+	}
+	return faults
 }
 
 // Checks returns what runs the plan's checks of the source tree below the folder source, which is sent to the engine.
 func (e *Engine) Checks(ctx context.Context, source string, plan *pipeline.Plan, report engine.Reporter) (check.Runner, error) {
 	source, err := filepath.Abs(source)
+	if err == nil {
+		err = excluded(plan)
+	}
 	if err != nil {
 		return nil, err
 	}
