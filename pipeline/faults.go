@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -104,9 +103,10 @@ func (f *faulty) add(field, value, problem, remedy string) {
 // err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is told once.
 func (f *faulty) err() error {
 	var once Faults
+	seen := map[Fault]bool{}
 	for _, fault := range f.faults {
-		if !slices.Contains(once, fault) {
-			once = append(once, fault)
+		if !seen[fault] {
+			once, seen[fault] = append(once, fault), true
 		}
 	}
 	if once == nil {

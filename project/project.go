@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -87,8 +88,8 @@ func Key(field reflect.StructField) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "SLIPWAY_"), "_", "-"))
 }
 
-// Fields are the settings of an image by their keys.
-func Fields() map[string]reflect.StructField {
+// Fields are the settings of an image by their keys. The map is shared: nobody changes it.
+var Fields = sync.OnceValue(func() map[string]reflect.StructField {
 	all := map[string]reflect.StructField{}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Image]()) {
 		if key := Key(field); key != "" {
@@ -96,7 +97,7 @@ func Fields() map[string]reflect.StructField {
 		}
 	}
 	return all
-}
+})
 
 // Pairs are the keys of settings that are pairs of a key and a value.
 var Pairs = []string{"annotations", "env", "labels", "stamps"}
@@ -220,6 +221,7 @@ func (r *reader) project(document *yaml.Node) *Project {
 	}
 	p := &Project{Defaults: newImage(defaults)}
 	names := map[string]bool{}
+	values := 0
 	for _, n := range list.Content {
 		if n.Kind == yaml.AliasNode {
 			n = n.Alias
@@ -228,7 +230,12 @@ func (r *reader) project(document *yaml.Node) *Project {
 		if own == nil {
 			continue
 		}
-		image := newImage(under(own, defaults))
+		merged := under(own, defaults)
+		if values += merged.size(); values > mostValues {
+			r.fault(n, "images", fmt.Sprintf("more than %d values up to here, those of defaults counted for each image", mostValues), "list fewer images, or give them fewer defaults")
+			return nil
+		}
+		image := newImage(merged)
 		switch {
 		case image.Name == "":
 			r.fault(n, "", "an image without a name", "give it one, such as that of its program")
@@ -334,6 +341,17 @@ func example(field reflect.StructField, key string) string {
 	return key + ": [ONE, ANOTHER]"
 }
 
+// mostValues is how many values all images have together. A small file may mean a lot more, by its aliases and defaults.
+const mostValues = 1 << 20
+
+func (s settings) size() int {
+	size := 0
+	for _, one := range s {
+		size += len(one.values)
+	}
+	return size
+}
+
 // under lays own settings over others: pairs one by one, all else as a whole.
 func under(own, others settings) settings {
 	all := settings{}
@@ -352,8 +370,9 @@ func under(own, others settings) settings {
 // over is s with the pairs of others that it does not have, before its own.
 func (s setting) over(others setting) setting {
 	all := setting{line: s.line}
+	own := keys(s.values)
 	for i, pair := range others.values {
-		if !hasKey(s.values, pair) {
+		if !own[pairKey(pair)] {
 			all.values, all.lines = append(all.values, pair), append(all.lines, others.lines[i])
 		}
 	}
@@ -361,12 +380,17 @@ func (s setting) over(others setting) setting {
 	return all
 }
 
-func hasKey(pairs []string, pair string) bool {
+func pairKey(pair string) string {
 	key, _, _ := strings.Cut(pair, "=")
-	return slices.ContainsFunc(pairs, func(p string) bool {
-		other, _, _ := strings.Cut(p, "=")
-		return other == key
-	})
+	return key
+}
+
+func keys(pairs []string) map[string]bool {
+	all := map[string]bool{}
+	for _, pair := range pairs {
+		all[pairKey(pair)] = true
+	}
+	return all
 }
 
 func newImage(s settings) Image {
@@ -402,7 +426,8 @@ func (i Image) Over(other Image, given func(key string) bool) Image {
 		if slices.Contains(Pairs, key) {
 			base := to.FieldByIndex(field.Index).Interface().([]string)
 			own := value.Interface().([]string)
-			rest := slices.DeleteFunc(slices.Clone(base), func(pair string) bool { return hasKey(own, pair) })
+			taken := keys(own)
+			rest := slices.DeleteFunc(slices.Clone(base), func(pair string) bool { return taken[pairKey(pair)] })
 			value = reflect.ValueOf(slices.Concat(rest, own))
 		}
 		to.FieldByIndex(field.Index).Set(value)

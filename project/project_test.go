@@ -1,6 +1,7 @@
 package project_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -154,6 +155,20 @@ func TestEveryFieldHasAKey(t *testing.T) {
 	for _, key := range project.Pairs {
 		assert.True(t, keys[key], key)
 	}
+}
+
+// A file of a few kilobytes may mean gigabytes.
+func TestAliasesAndDefaultsAreBounded(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("defaults:\n  args: &many [")
+	text.WriteString(strings.Repeat("a,", 20_000))
+	text.WriteString("]\nimages:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&text, "  - {name: i%d, env: {}, tags: *many}\n", i)
+	}
+	_, err := project.Parse([]byte(text.String()))
+	require.Len(t, pipeline.AsFaults(err), 1)
+	assert.ErrorContains(t, err, "more than 1048576 values up to here")
 }
 
 func FuzzParse(f *testing.F) {

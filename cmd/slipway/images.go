@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,16 +202,20 @@ func (a *app) choose(file *project.Project, dir string, names []string) ([]proje
 			}
 		}
 	}
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
 	var chosen []project.Image
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		if !slices.Contains(file.Names(), name) {
-			return fault("image", name, "not in "+where, "choose from "+strings.Join(file.Names(), ", ")+", or name a folder like ./"+name)
+	for _, image := range file.Images {
+		if wanted[image.Name] {
+			chosen = append(chosen, image)
+			delete(wanted, image.Name)
 		}
 	}
-	for _, image := range file.Images {
-		if slices.Contains(names, image.Name) {
-			chosen = append(chosen, image)
-		}
+	if unknown := slices.Sorted(maps.Keys(wanted)); len(unknown) > 0 {
+		name := unknown[0]
+		return fault("image", name, "not in "+where, "choose from "+strings.Join(file.Names(), ", ")+", or name a folder like ./"+name)
 	}
 	return chosen, nil
 }
@@ -244,6 +249,7 @@ func sameTarget(jobs []*job) error {
 func once(errs []error) error {
 	var faults pipeline.Faults
 	var others []error
+	seen := map[pipeline.Fault]bool{}
 	var sort func(err error)
 	sort = func(err error) {
 		if request, ok := err.(requestError); ok {
@@ -263,8 +269,8 @@ func once(errs []error) error {
 			others = append(others, err)
 		default:
 			for _, fault := range found {
-				if !slices.Contains(faults, fault) {
-					faults = append(faults, fault)
+				if !seen[fault] {
+					faults, seen[fault] = append(faults, fault), true
 				}
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
 	"github.com/slipway-ci/slipway/pipeline"
 )
@@ -28,7 +29,7 @@ func (a *app) readLogins() (logins, error) {
 		faults = append(faults, pipeline.Fault{Field: field, Value: value, Problem: problem, Remedy: remedy})
 	}
 	read := func(field, value, name string) string {
-		content, err := os.ReadFile(name)
+		content, err := source.ReadFile(name)
 		if err != nil {
 			fault(field, value, reason(err), "name a file that can be read")
 		}

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // finding are the variables that tell the Go command where modules come from, on any machine.
@@ -101,7 +103,7 @@ func Netrc(environ []string) (string, error) {
 	if name == "" && env["HOME"] != "" {
 		name = filepath.Join(env["HOME"], ".netrc")
 	}
-	content, err := os.ReadFile(name)
+	content, err := source.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
