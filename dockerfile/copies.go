@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -20,7 +21,8 @@ type placed struct {
 	commands []string
 }
 
-// placedFiles are what COPY alone cannot place: directories, whose files have modes of their own, and files with odd names.
+// placedFiles are what COPY alone cannot place: directories, whose files have modes of their own, and files with names that it takes
+// for patterns.
 func placedFiles(plan *pipeline.Plan) []placed {
 	var all []placed
 	next := func() string { return "/" + filesStage + "/" + strconv.Itoa(len(all)) }
@@ -29,7 +31,7 @@ func placedFiles(plan *pipeline.Plan) []placed {
 		all = append(all, placed{at, c.Path, true, copyCommands(c, at)})
 	}
 	for _, f := range files(plan) {
-		if f.Source != "" && !copies(f.Source) {
+		if staged(f) {
 			at := next()
 			from := shell([]string{path.Join(contextDir, f.Source)})
 			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + " " + from + " " + at}})
@@ -38,8 +40,13 @@ func placedFiles(plan *pipeline.Plan) []placed {
 	return all
 }
 
-// copies reports whether COPY takes a name for what it is: it has flags, patterns, variables and quotes.
-func copies(name string) bool { return plain(name) && !strings.HasPrefix(name, "-") }
+// staged reports whether f has a name that COPY takes for a pattern. One that nobody could read in a shell is written as JSON.
+func staged(f pipeline.File) bool {
+	return strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
+}
+
+// copies reports whether COPY takes a word for what it is: it has flags, patterns, variables and quotes.
+func copies(word string) bool { return plain(word) && !strings.HasPrefix(word, "-") }
 
 // copyCommands make the directory at, with what c says.
 func copyCommands(c pipeline.Copy, at string) []string {

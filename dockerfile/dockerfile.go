@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -215,7 +216,7 @@ func prepare(plan *pipeline.Plan) []string {
 func parents(plan *pipeline.Plan) []string {
 	var dirs []string
 	for _, f := range files(plan) {
-		placed := f.Certificates || f.Source != "" && copies(f.Source) || f.Text != ""
+		placed := f.Certificates || f.Source != "" && !staged(f) || f.Text != ""
 		if dir := path.Dir(f.Path); placed && f.Mode != 0o755 && dir != "/" {
 			dirs = append(dirs, rootDir+dir)
 		}
@@ -250,7 +251,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 			d.line("COPY --from=builder " + chmod + " " + arguments(f.Path, path.Join(outDir, f.Program)))
 		case f.Certificates:
 			d.line("COPY --from=builder " + chmod + " " + pipeline.CABundle + " " + f.Path)
-		case f.Source != "" && copies(f.Source):
+		case f.Source != "" && !staged(f):
 			d.line("COPY " + chmod + " " + arguments(f.Path, f.Source))
 		case f.Text != "":
 			d.line("COPY " + chmod + " <<\"EOF\" " + f.Path + "\n" + f.Text + "EOF")
@@ -371,12 +372,12 @@ func arguments(to string, from ...string) string {
 		words = append(words, word(literal(name)))
 	}
 	words = append(words, word(to))
-	for _, w := range words {
-		if !copies(w) {
-			return execForm(words)
-		}
+	plainly := strings.Join(words, " ")
+	// JSON has no notation for what is no UTF-8, which is refused.
+	if slices.ContainsFunc(words, func(w string) bool { return !copies(w) }) && utf8.ValidString(plainly) {
+		return execForm(words)
 	}
-	return strings.Join(words, " ")
+	return plainly
 }
 
 // literal writes a name as a pattern of itself alone. Without a pattern in it, COPY takes a backslash for itself.

@@ -98,8 +98,8 @@ func TestRenderHostileTexts(t *testing.T) {
 	for name, want := range map[string]string{
 		"a\u202eb":         `COPY --chmod=0755 ["a\u202eb","/a\u202eb"]`,
 		"a\nRUN evil":      `COPY --chmod=0755 ["a\nRUN evil","/a\nRUN evil"]`,
-		"a\x1b[2J":         `COPY --chmod=0755 ["a\u001b[2J","/a\u001b[2J"]`,
-		"##vso[task.x]":    `COPY --chmod=0755 ["\u0023#vso[task.x]","/\u0023#vso[task.x]"]`,
+		"a\x1b[2J":         `COPY --chmod=0755 ["a\u001b[[]2J","/a\u001b[2J"]`,
+		"##vso[task.x]":    `COPY --chmod=0755 ["\u0023#vso[[]task.x]","/\u0023#vso[task.x]"]`,
 		"plain/name-1.txt": `COPY --chmod=0755 plain/name-1.txt /plain/name-1.txt`,
 	} {
 		got, err := render(placed(name))
