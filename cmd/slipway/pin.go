@@ -71,7 +71,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	}
 	var files []string
 	for _, file := range slices.Sorted(maps.Keys(floating)) {
-		if err := a.pinFile(ctx, client, display, tree, file, floating[file]); err != nil {
+		if err := a.pinFile(ctx, client, display, tree, file, filepath.Join(dir, file), floating[file]); err != nil {
 			return err
 		}
 		files = append(files, filepath.Join(dir, file))
@@ -84,9 +84,9 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	return err
 }
 
-// pinFile brings a file up to date, or says whether it is.
-func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, tree *source.Tree, file string, floating []string) error {
-	old, text, err := readLock(tree, file)
+// pinFile brings a file, which messages call shown, up to date, or says whether it is.
+func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, tree *source.Tree, file, shown string, floating []string) error {
+	old, text, err := readLock(tree, file, shown)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (a *app) pinFile(ctx context.Context, client *registry.Client, display *pro
 	changes := lockChanges(old, lock)
 	if a.PinCheck {
 		if changes != nil {
-			return fmt.Errorf("%s is out of date: run slipway pin\n%s", file, strings.Join(changes, "\n"))
+			return fmt.Errorf("%s is out of date: run slipway pin\n%s", shown, strings.Join(changes, "\n"))
 		}
 		return nil
 	}
@@ -113,15 +113,15 @@ func (a *app) pinFile(ctx context.Context, client *registry.Client, display *pro
 }
 
 // readLock reads a lock and its text; both are empty where there is no such file.
-func readLock(tree *source.Tree, file string) (pipeline.Lock, string, error) {
+func readLock(tree *source.Tree, file, shown string) (pipeline.Lock, string, error) {
 	text, err := tree.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, "", pipeline.Faults{{Field: file, Problem: problem, Remedy: hint}}
+		return nil, "", pipeline.Faults{{Field: shown, Problem: problem, Remedy: hint}}
 	}
 	lock, err := pipeline.ParseLock(string(text))
 	if err != nil {
-		return nil, "", pipeline.Faults{{Field: file, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
+		return nil, "", pipeline.Faults{{Field: shown, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
 	}
 	return lock, string(text), nil
 }
