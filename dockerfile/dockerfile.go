@@ -115,7 +115,7 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	platform := "$BUILDPLATFORM"
 	if c := plan.Compile[0].C; c != nil && c.Static && len(plan.Compile) > 1 {
 		platform = "$TARGETPLATFORM" // Alpine has no cross compilers
-		d.line("# Platforms that are not the machine's own are compiled on an emulator: docker run --privileged tonistiigi/binfmt --install all")
+		d.line("# Platforms that are not the machine's own are compiled on an emulator, by binfmt_misc and QEMU.")
 	}
 	d.line("FROM --platform=" + platform + " " + plan.Builder + " AS builder")
 	for _, k := range slices.Sorted(maps.Keys(plan.Env)) {
