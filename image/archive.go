@@ -28,16 +28,18 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("writing the archive %s: %w", path, err)
 	}
-	err := writeFile(path, func(w io.Writer) error {
-		parts, entry, err := blobs(artifact)
-		if err != nil {
-			return err
-		}
-		index, err := layoutIndex(named(entry, map[string]string{oci.AnnotationRefName: refName}))
-		if err != nil {
-			return err
-		}
-		return writeLayoutTar(ctx, w, []document{{"oci-layout", []byte(layoutMarker)}, {"index.json", index}}, parts)
+	err := again(func() error {
+		return writeFile(path, func(w io.Writer) error {
+			parts, entry, err := blobs(artifact)
+			if err != nil {
+				return err
+			}
+			index, err := layoutIndex(named(entry, map[string]string{oci.AnnotationRefName: refName}))
+			if err != nil {
+				return err
+			}
+			return writeLayoutTar(ctx, w, []document{{"oci-layout", []byte(layoutMarker)}, {"index.json", index}}, parts)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("writing the archive %s: %w", path, err)

@@ -10,13 +10,14 @@ import (
 )
 
 // OpenArchive returns what is in the OCI archive path: a v1.Image or a v1.ImageIndex, with the very bytes and so the digest
-// that it had when it was written. What it gives has been checked against its digest. There must be one image in it, or one
-// index of images, and all of it in OCI's media types.
-func OpenArchive(ctx context.Context, path string) (remote.Taggable, error) {
+// that it had when it was written. There must be one image in it, or one index of images, and all of it in OCI's media types.
+// All that it says of sizes, digests, compression and platforms is compared with what there is.
+func (b *Bases) OpenArchive(ctx context.Context, path string) (remote.Taggable, error) {
 	base, err := resolveLayout(ctx, path, openArchive)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive %s: %w", path, err)
 	}
+	base.notes = b.Store
 	artifact, err := base.artifact(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive %s: %w", path, err)
@@ -63,5 +64,33 @@ func (b *Base) verbatim(ctx context.Context, d v1.Descriptor) (v1.Image, error) 
 		return nil, err
 	}
 	img.manifest = raw
-	return img, nil
+	return img, b.check(ctx, d, img)
+}
+
+// check compares what an image says of itself with what it is.
+func (b *Base) check(ctx context.Context, d v1.Descriptor, img *content) error {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if p := d.Platform; p != nil && (p.OS != config.OS || p.Architecture != config.Architecture || p.Variant != config.Variant && p.Variant != "" && config.Variant != "") {
+		return mislabelled(d, config)
+	}
+	for _, l := range img.layers {
+		mediaType, err := l.MediaType()
+		if err != nil {
+			return err
+		}
+		if config.OS == "unknown" && !mediaType.IsLayer() {
+			continue // an attestation, as BuildKit adds them to its indexes
+		}
+		found, err := contentsOf(ctx, l)
+		if err != nil {
+			return err
+		}
+		if found.MediaType != mediaType {
+			return fmt.Errorf("the layer %s has the media type %s, and its content is %s: the archive is damaged or forged", own(l).descriptor.Digest, mediaType, found.MediaType)
+		}
+	}
+	return nil
 }

@@ -2,9 +2,12 @@ package image_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -40,7 +43,7 @@ func TestOpenArchive(t *testing.T) {
 		whole = mutate.AppendManifests(whole, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: config.Platform()}})
 	}
 	name := archiveOf(t, whole)
-	got, err := image.OpenArchive(t.Context(), name)
+	got, err := (&image.Bases{}).OpenArchive(t.Context(), name)
 	require.NoError(t, err)
 	want, err := whole.Digest()
 	require.NoError(t, err)
@@ -54,7 +57,7 @@ func TestOpenArchive(t *testing.T) {
 	require.NoError(t, err)
 	img, err := whole.Image(single.Manifests[1].Digest)
 	require.NoError(t, err)
-	got, err = image.OpenArchive(t.Context(), archiveOf(t, img))
+	got, err = (&image.Bases{}).OpenArchive(t.Context(), archiveOf(t, img))
 	require.NoError(t, err)
 	digest, err = got.(v1.Image).Digest()
 	require.NoError(t, err)
@@ -70,14 +73,69 @@ func TestOpenArchive(t *testing.T) {
 	at := bytes.Index(broken, []byte("blobs/sha256/"+layer.Hex)) + 512 + 20
 	broken[at] ^= 1
 	require.NoError(t, os.WriteFile(name, broken, 0o600))
-	got, err = image.OpenArchive(t.Context(), name)
-	require.NoError(t, err)
-	require.ErrorContains(t, validate.Index(got.(v1.ImageIndex)), layer.String())
+	_, err = (&image.Bases{}).OpenArchive(t.Context(), name)
+	require.ErrorContains(t, err, layer.String())
 
 	docker, err := random.Image(100, 1)
 	require.NoError(t, err)
-	_, err = image.OpenArchive(t.Context(), archiveOf(t, docker))
+	_, err = (&image.Bases{}).OpenArchive(t.Context(), archiveOf(t, docker))
 	require.ErrorContains(t, err, "media types of Docker")
-	_, err = image.OpenArchive(t.Context(), filepath.Join(t.TempDir(), "none.tar"))
+	_, err = (&image.Bases{}).OpenArchive(t.Context(), filepath.Join(t.TempDir(), "none.tar"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// forged is an image with another manifest or configuration than its own.
+type forged struct {
+	v1.Image
+	manifest, config []byte
+}
+
+func (f forged) RawManifest() ([]byte, error)   { return f.manifest, nil }
+func (f forged) RawConfigFile() ([]byte, error) { return f.config, nil }
+func (f forged) Digest() (v1.Hash, error) {
+	h, _, err := v1.SHA256(bytes.NewReader(f.manifest))
+	return h, err
+}
+func (f forged) Size() (int64, error) { return int64(len(f.manifest)), nil }
+
+// What an archive says of itself is not believed: it would be published.
+func TestForgedArchive(t *testing.T) {
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	layer, err := image.NewLayer(t.Context(), store, []image.File{image.FromBytes("/a", 0o644, []byte("a"))}, time.Unix(0, 0), image.Compression{})
+	require.NoError(t, err)
+	honest, err := image.New(image.Spec{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, Layers: []image.Layer{{Layer: layer}}})
+	require.NoError(t, err)
+	diffID, err := layer.DiffID()
+	require.NoError(t, err)
+	size, err := layer.Size()
+	require.NoError(t, err)
+	for name, test := range map[string]struct {
+		old, with string // in the manifest or the configuration
+		want      string
+	}{
+		"size":        {fmt.Sprintf(`"size":%d,"digest":"sha256:`, size), `"size":7,"digest":"sha256:`, "its manifest says 7"},
+		"no size":     {fmt.Sprintf(`"size":%d,"digest":"sha256:`, size), `"size":0,"digest":"sha256:`, "its manifest says 0"},
+		"diffID":      {diffID.Hex, strings.Repeat("0", 64), "configuration says sha256:000"},
+		"compression": {`tar+gzip`, `tar+zstd`, "has the media type"},
+		"media type":  {`application/vnd.oci.image.layer.v1.tar+gzip`, `text/html`, "has the media type text/html"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := honest.RawConfigFile()
+			require.NoError(t, err)
+			manifest, err := honest.RawManifest()
+			require.NoError(t, err)
+			was := sha(config)
+			f := forged{Image: honest, config: bytes.ReplaceAll(config, []byte(test.old), []byte(test.with))}
+			f.manifest = bytes.ReplaceAll(bytes.ReplaceAll(manifest, []byte(test.old), []byte(test.with)), []byte(was), []byte(sha(f.config)))
+			require.False(t, bytes.Equal(f.manifest, manifest), "nothing was forged")
+			_, err = (&image.Bases{Store: store}).OpenArchive(t.Context(), archiveOf(t, f))
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func sha(content []byte) string {
+	h, _, _ := v1.SHA256(bytes.NewReader(content))
+	return h.Hex
 }

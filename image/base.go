@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,6 +115,7 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 	ctx := context.Background()
 	var best *content
 	bestFit := noFit
+	var chosen v1.Descriptor
 	var offers []string
 	for _, m := range b.manifests {
 		var img *content
@@ -140,17 +142,40 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 					return nil, err
 				}
 			}
-			best, bestFit = img, fit
+			best, bestFit, chosen = img, fit, m
 		}
 	}
 	if len(offers) == 0 {
 		return nil, errors.New("there is no image in it")
 	}
 	if best == nil {
+		offers = slices.Compact(offers)
+		if len(offers) > offersShown {
+			offers = append(offers[:offersShown], "…")
+		}
 		return nil, fmt.Errorf("it has no image for %s, only for %s: leave the platform out or choose another base",
-			want, strings.Join(slices.Compact(offers), ", "))
+			want, strings.Join(offers, ", "))
+	}
+	config, err := best.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	// The configuration is part of the image, and what an index calls it is not. It may leave things open.
+	is := v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	if p := chosen.Platform; p != nil {
+		is = v1.Platform{OS: cmp.Or(is.OS, p.OS), Architecture: cmp.Or(is.Architecture, p.Architecture), Variant: cmp.Or(is.Variant, p.Variant)}
+	}
+	if fitness(is, want) == noFit {
+		return nil, mislabelled(chosen, config)
 	}
 	return best, nil
+}
+
+// offersShown is how many platforms of a base an error lists.
+const offersShown = 20
+
+func mislabelled(d v1.Descriptor, config *v1.ConfigFile) error {
+	return fmt.Errorf("the index says that %s is for %s, and its configuration says %s: the image is mislabelled, choose another", d.Digest, d.Platform, config.Platform())
 }
 
 // open reads the manifest and the configuration of an image.
@@ -158,6 +183,9 @@ func (b *Base) open(ctx context.Context, d v1.Descriptor) (*content, error) {
 	raw, err := b.source.manifest(ctx, d.Digest)
 	if err != nil {
 		return nil, err
+	}
+	if d.Size != int64(len(raw)) {
+		return nil, fmt.Errorf("the manifest %s has %d bytes, and its index says %d: the index is damaged or forged", d.Digest, len(raw), d.Size)
 	}
 	manifest, err := parseManifest(raw)
 	if err != nil {
@@ -242,10 +270,16 @@ func newBase(source source, digest v1.Hash, raw []byte) (*Base, error) {
 	}
 	base := &Base{Digest: digest, source: source, manifests: manifest.Manifests}
 	if manifest.Manifests == nil {
-		base.manifests = []v1.Descriptor{{Digest: digest}}
+		base.manifests = []v1.Descriptor{{Digest: digest, Size: int64(len(raw))}}
+	}
+	if len(base.manifests) > manifestLimit {
+		return nil, fmt.Errorf("the index %s has %d manifests, more than the %d that are read", digest, len(base.manifests), manifestLimit)
 	}
 	return base, nil
 }
+
+// manifestLimit is the most images of an index.
+const manifestLimit = 1000
 
 // ociType is OCI's media type for the same format of a layer.
 func ociType(t types.MediaType) types.MediaType {

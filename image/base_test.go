@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -60,7 +61,7 @@ func TestDockerBaseBecomesOCI(t *testing.T) {
 	assert.Equal(t, types.OCIManifestSchema1, manifest.MediaType)
 	assert.Equal(t, types.OCIConfigJSON, manifest.Config.MediaType)
 	assert.Equal(t, types.OCILayer, manifest.Layers[0].MediaType)
-	got, err := ReadFile(img, "/etc/os-release")
+	got, err := fileSystem(t, img).ReadFile(t.Context(), "/etc/os-release")
 	require.NoError(t, err)
 	assert.Equal(t, "ID=base linux/arm64", string(got))
 }
@@ -275,7 +276,7 @@ func TestBasePlatforms(t *testing.T) {
 	} {
 		p, err := v1.ParsePlatform(want)
 		require.NoError(t, err)
-		got, err := ReadFile(baseImage(t, base, *p), "/platform")
+		got, err := fileSystem(t, baseImage(t, base, *p)).ReadFile(t.Context(), "/platform")
 		require.NoError(t, err)
 		assert.Equal(t, chosen, string(got), want)
 	}
@@ -356,7 +357,7 @@ func brokenIndex(t testing.TB, store *Store, member string) *Base {
 	t.Helper()
 	digest, err := put(store, v1.Hash{}, member)
 	require.NoError(t, err)
-	base, err := newBase(&registrySource{store: store, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, []byte(`{"schemaVersion":2,"manifests":[{"digest":"`+digest.String()+`"}]}`))
+	base, err := newBase(&registrySource{store: store, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
 	require.NoError(t, err)
 	base.given, base.images = "broken", map[string]func() (v1.Image, error){}
 	return base
@@ -368,8 +369,9 @@ func TestBrokenMembers(t *testing.T) {
 	require.NoError(t, err)
 	notJSON, err := put(store, v1.Hash{}, `{`)
 	require.NoError(t, err)
+	sizes := map[v1.Hash]int{config: 62, notJSON: 1}
 	image := func(mediaType types.MediaType, config v1.Hash, layers string) string {
-		return `{"schemaVersion":2,"config":{"mediaType":"` + string(mediaType) + `","digest":"` + config.String() + `"},"layers":[` + layers + `]}`
+		return fmt.Sprintf(`{"schemaVersion":2,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[%s]}`, mediaType, config, sizes[config], layers)
 	}
 	attestations, err := newBase(layoutSource{}, v1.Hash{}, []byte(`{"manifests":[{"platform":{"os":"unknown","architecture":"unknown"}}]}`))
 	require.NoError(t, err)
@@ -386,6 +388,60 @@ func TestBrokenMembers(t *testing.T) {
 		_, err := brokenIndex(t, store, member).Image(amd64)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "reading the base broken")
+	}
+}
+
+// What an index says of an image counts for nothing where the image says otherwise.
+func TestMislabelledBase(t *testing.T) {
+	for _, test := range []struct {
+		says, is v1.Platform
+		want     string
+	}{
+		{amd64, arm64, "its configuration says linux/arm64: the image is mislabelled"},
+		{v1.Platform{OS: "linux", Architecture: "amd64"}, v1.Platform{OS: "windows", Architecture: "amd64"}, "mislabelled"},
+		{amd64, v1.Platform{OS: "linux", Architecture: "amd64", Variant: "v4"}, "mislabelled"},
+		{v1.Platform{OS: "linux", Architecture: "amd64", Variant: "v1"}, amd64, ""},
+		{amd64, v1.Platform{}, ""}, // nothing that would be otherwise
+	} {
+		img := imageOf(t, test.is, newLayer(t, text("/a", "a")))
+		x := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &test.says}})
+		name := filepath.Join(t.TempDir(), "base.tar")
+		require.NoError(t, WriteArchive(t.Context(), name, x, ""))
+		_, err := resolve(t, newBases(t), "oci-archive:"+name).Image(amd64)
+		if test.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, test.want)
+		}
+	}
+}
+
+func TestIndexOfThousandsIsRefused(t *testing.T) {
+	one := fmt.Sprintf(`{"digest":%q,"size":1}`, sha256Of(nil))
+	_, err := newBase(layoutSource{}, v1.Hash{}, []byte(`{"manifests":[`+strings.Repeat(one+",", manifestLimit)+one+`]}`))
+	require.ErrorContains(t, err, "more than the 1000")
+}
+
+func TestBlobsMustHaveTheirSize(t *testing.T) {
+	s := newServer(t)
+	l := newLayer(t, text("/a", "a"))
+	layer := *own(l)
+	layer.descriptor.Size += 100
+	ref := s.push(t, "honest:1", imageOf(t, amd64, l))
+	dir := filepath.Join(t.TempDir(), "layout")
+	require.NoError(t, WriteLayout(t.Context(), dir, imageOf(t, amd64, l), ""))
+	lying := imageOf(t, amd64, &layer)
+	raw, err := lying.RawManifest()
+	require.NoError(t, err)
+	for name, source := range map[string]source{
+		"layout":   layoutSource{func(name string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(dir, name)) }},
+		"registry": &registrySource{store: newStore(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
+	} {
+		manifest, err := parseManifest(raw)
+		require.NoError(t, err)
+		got, err := source.blob(t.Context(), mustDigest(t, imageOf(t, amd64, l)), manifest.Layers[0])
+		require.ErrorContains(t, err, "and its manifest says", name)
+		require.Nil(t, got)
 	}
 }
 

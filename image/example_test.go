@@ -37,7 +37,9 @@ func Example() {
 	check(err)
 	check(image.WriteArchive(ctx, filepath.Join(dir, "hello.tar"), img, "v1"))
 
-	content, err := image.ReadFile(img, "/app/hello")
+	files, err := image.NewFileSystem(ctx, img)
+	check(err)
+	content, err := files.ReadFile(ctx, "/app/hello")
 	check(err)
 	fmt.Println(string(content))
 	// Output: a program

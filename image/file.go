@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -34,6 +35,10 @@ type File struct {
 	ID string
 	// Link is where a symbolic link points to.
 	Link string
+	// Time, unless zero, takes the place of the layer's.
+	Time time.Time
+	// Xattrs are extended attributes.
+	Xattrs map[string]string
 }
 
 // FromBytes is a regular file of root's with the given content.
@@ -88,6 +93,13 @@ func FromFS(path string, mode fs.FileMode, fsys fs.FS, name string) (_ File, err
 
 // FileSum is the SHA-256 of a file of this machine in hexadecimal digits.
 func FileSum(name string) (sum string, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", name) // reading a pipe would wait for ever
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err

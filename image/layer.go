@@ -81,10 +81,38 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 		return nil, err
 	}
 	recipe := recipeOf(files, when, c)
-	if made := store.recall(recipe); made != nil {
-		made.files = files
-		return made, nil
+	if recipe != "" {
+		// Of several who make the same, one does.
+		unlock, err := store.lock(ctx, v1.Hash{Algorithm: "recipe", Hex: recipe})
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 	}
+	made := store.recall(recipe)
+	if made == nil {
+		var err error
+		if made, err = makeLayer(ctx, store, recipe, files, when, c); err != nil {
+			return nil, err
+		}
+	}
+	made.files = files
+	cached := made.open
+	made.open = func(ctx context.Context) (io.ReadCloser, error) {
+		content, err := cached(ctx)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return content, err
+		}
+		if _, err := makeLayer(ctx, store, recipe, files, when, c); err != nil {
+			return nil, fmt.Errorf("making a layer again that is gone from the cache: %w", err)
+		}
+		return cached(ctx)
+	}
+	return made, nil
+}
+
+// makeLayer packs and notes a layer.
+func makeLayer(ctx context.Context, store *Store, recipe string, files []File, when time.Time, c Compression) (*layer, error) {
 	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
 	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error {
 		packed, err := c.writer(w)
@@ -104,13 +132,15 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 	}
 	made := madeLayer{MediaType: c.mediaType(), Digest: digest, Size: size, DiffID: diffID.digest(), Unpacked: diffID.size}
 	if recipe != "" {
-		if err := store.Remember(recipe, made); err != nil {
+		err := store.Remember(recipe, made)
+		if err == nil {
+			err = store.noteContents(made, files, when)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("noting a layer for the next build: %w", err)
 		}
 	}
-	l := made.layer(store)
-	l.files = files
-	return l, nil
+	return made.layer(store), nil
 }
 
 // Files are what [NewLayer] made l of, with the folders above them, in the layer's order; nil for another layer. They can be read as
@@ -121,6 +151,9 @@ func Files(l v1.Layer) []File {
 	}
 	return nil
 }
+
+// ErrAltered says that a file is not what its Size and ID say.
+var ErrAltered = errors.New("it is not what it was before: it must not change while it is read")
 
 // pack adds the file to a layer.
 func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (err error) {
@@ -141,20 +174,34 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 		return err
 	}
 	if n < f.Size {
-		return fmt.Errorf("it has %d bytes instead of %d: it must not change while it is read", n, f.Size)
+		return fmt.Errorf("it has %d bytes instead of %d: %w", n, f.Size, ErrAltered)
 	}
 	var more [1]byte
 	switch _, err := io.ReadFull(content, more[:]); err {
 	case io.EOF:
 		if f.ID != "" && sum.digest().Hex != f.ID {
-			return errors.New("it is not what it was before: it must not change while it is read")
+			return ErrAltered
 		}
 		return nil
 	case nil:
-		return fmt.Errorf("it has more than %d bytes: it must not change while it is read", f.Size)
+		return fmt.Errorf("it has more than %d bytes: %w", f.Size, ErrAltered)
 	default:
 		return err
 	}
+}
+
+// specialBits are the bits of a mode besides the permissions, in tar's numbers.
+var specialBits = map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky}
+
+// permissions are the permissions and special bits in tar's numbers.
+func (f File) permissions() int64 {
+	mode := int64(f.Mode.Perm())
+	for bit, in := range specialBits {
+		if f.Mode&in != 0 {
+			mode |= bit
+		}
+	}
+	return mode
 }
 
 func (f File) header(when time.Time) *tar.Header {
@@ -163,15 +210,19 @@ func (f File) header(when time.Time) *tar.Header {
 		Format:   tar.FormatPAX,
 		Typeflag: tar.TypeReg,
 		Name:     strings.TrimPrefix(f.Path, "/"),
-		Mode:     int64(f.Mode.Perm()),
+		Mode:     f.permissions(),
 		Uid:      f.UID,
 		Gid:      f.GID,
 		ModTime:  when.Truncate(time.Second),
 	}
-	for bit, mode := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if f.Mode&mode != 0 {
-			h.Mode |= bit
+	if !f.Time.IsZero() {
+		h.ModTime = f.Time
+	}
+	for attribute, value := range f.Xattrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
 		}
+		h.PAXRecords[xattrPrefix+attribute] = value
 	}
 	switch f.Mode.Type() {
 	case fs.ModeDir:
@@ -234,7 +285,7 @@ func own(l v1.Layer) *layer {
 }
 
 // inflate decompresses what gzip or zstd has compressed. Other content comes as it is: media types are not always right.
-func inflate(content io.ReadCloser) (io.ReadCloser, error) {
+func inflate(content io.ReadCloser) (*inflated, error) {
 	buffered := bufio.NewReader(content)
 	magic, err := buffered.Peek(4)
 	if err != nil && err != io.EOF {
@@ -246,20 +297,25 @@ func inflate(content io.ReadCloser) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		return inflated{plain, func() error { return errors.Join(plain.Close(), content.Close()) }}, nil
+		return &inflated{plain, types.OCILayer, func() error { return errors.Join(plain.Close(), content.Close()) }}, nil
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		plain, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1))
+		plain, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
 			return nil, err
 		}
-		return inflated{plain, func() error { plain.Close(); return content.Close() }}, nil
+		return &inflated{plain, types.OCILayerZStd, func() error { plain.Close(); return content.Close() }}, nil
 	}
-	return inflated{buffered, content.Close}, nil
+	return &inflated{buffered, types.OCIUncompressedLayer, content.Close}, nil
 }
 
+// zstdWindow is the most memory in bytes that a zstd stream may ask for: what the zstd command grants.
+const zstdWindow = 128 << 20
+
+// inflated is what is decompressed, with the media type of a layer that is compressed so.
 type inflated struct {
 	io.Reader
-	close func() error
+	mediaType types.MediaType
+	close     func() error
 }
 
-func (i inflated) Close() error { return i.close() }
+func (i *inflated) Close() error { return i.close() }

@@ -236,7 +236,7 @@ func TestInflate(t *testing.T) {
 	}
 	for packed, want := range map[string]string{gzipped.String(): "content", zstded.String(): "content", "plain": "plain", "": ""} {
 		closed := false
-		plain, err := inflate(inflated{strings.NewReader(packed), func() error { closed = true; return nil }})
+		plain, err := inflate(&inflated{strings.NewReader(packed), "", func() error { closed = true; return nil }})
 		require.NoError(t, err)
 		raw, err := io.ReadAll(plain)
 		require.NoError(t, err)

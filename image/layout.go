@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,24 +50,50 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 		return err
 	}
 	for _, b := range parts {
-		if err := store.add(ctx, b); err != nil {
+		if err := again(func() error { return store.add(ctx, b) }); err != nil {
 			return err
 		}
 	}
 	return replaceEntry(filepath.Join(dir, "index.json"), named(entry, map[string]string{oci.AnnotationRefName: refName}))
 }
 
-// add writes a blob, unless there is one with its name and size.
+// again tries once more what a cached blob failed that turned out to be damaged: the cache has got rid of it.
+func again(try func() error) error {
+	err := try()
+	if errors.Is(err, errDamaged) {
+		err = try()
+	}
+	return err
+}
+
+// add writes a blob, unless it is there as it has to be.
 func (s *Store) add(ctx context.Context, b blob) error {
 	name, err := s.name(b.digest)
 	if err != nil {
 		return err
 	}
-	if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == b.size {
-		return nil
+	if sound, err := isSound(ctx, name, b); sound || err != nil {
+		return err
 	}
 	_, _, err = s.write(b.digest, func(w io.Writer) error { return b.copyTo(ctx, w) })
 	return err
+}
+
+// isSound reads all of a file.
+func isSound(ctx context.Context, name string, b blob) (bool, error) {
+	f, err := openEntry(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	is := &summed{Writer: io.Discard, hash: sha256.New()}
+	info, err := f.Stat()
+	if err == nil && info.Size() == b.size {
+		_, err = copyAll(ctx, is, f)
+	}
+	return is.size == b.size && is.digest() == b.digest, errors.Join(err, f.Close())
 }
 
 // unfinished is what the names begin with of what is in a layout or store only while it is written.
@@ -77,7 +104,7 @@ func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"oci-layout", "index.json"} {
+	for _, name := range []string{"oci-layout", "index.json", "blobs", "blobs/sha256"} {
 		if err := refuseLink(filepath.Join(dir, name)); err != nil {
 			return nil, err
 		}
@@ -96,6 +123,18 @@ func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
 		return nil, fmt.Errorf("waiting for another process that writes to it: %w", err)
 	}
 	return lock, err
+}
+
+// refuseLink keeps what is written from going elsewhere.
+func refuseLink(name string) error {
+	info, err := os.Lstat(name)
+	if err == nil && info.Mode().Type() == fs.ModeSymlink {
+		return fmt.Errorf("%s is a link, and nothing is written through one: remove it", name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // mark writes the file oci-layout if there is none, and else checks its version.
@@ -127,7 +166,7 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 	if index["mediaType"], err = json.Marshal(types.OCIImageIndex); err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := ReadEntry(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -162,5 +201,5 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 	if index["manifests"], err = json.Marshal(slices.Insert(entries, at, added)); err != nil {
 		return err
 	}
-	return writeFile(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
+	return writeEntry(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +30,7 @@ func (m madeLayer) layer(store *Store) *layer {
 		diffID:     m.DiffID,
 		unpacked:   m.Unpacked,
 		open: func(context.Context) (io.ReadCloser, error) {
-			content, err := store.open(m.Digest)
+			content, err := store.read(m.Digest)
 			if err != nil {
 				return nil, fmt.Errorf("reading a layer that was made before: %w", err)
 			}
@@ -45,30 +44,16 @@ const packing = "1: tar PAX, klauspost/compress"
 
 // recipeOf names all that a layer is made of; empty if the content of a file is not known.
 func recipeOf(files []File, when time.Time, c Compression) string {
-	type entry struct {
-		Path     string
-		Mode     fs.FileMode
-		UID, GID int
-		Size     int64
-		ID, Link string
-	}
-	entries := make([]entry, len(files))
-	for i, f := range files {
+	c = c.normal()
+	recipe := fmt.Appendf(nil, "%s\n%v %d %d\n", packing, c.Zstd, c.Level, when.Unix())
+	for _, f := range files {
 		if f.Mode.IsRegular() && f.ID == "" {
 			return ""
 		}
-		entries[i] = entry{f.Path, f.Mode, f.UID, f.GID, f.Size, f.ID, f.Link}
+		recipe = append(append(recipe, f.ID...), '\t')
+		recipe = append(recipe, f.entry().line()...)
 	}
-	text, err := json.Marshal(struct {
-		Packing     string
-		Compression Compression
-		When        int64
-		Files       []entry
-	}{packing, c.normal(), when.Unix(), entries})
-	if err != nil {
-		return "" // a path that is no text
-	}
-	return sha256Of(text).Hex
+	return sha256Of(recipe).Hex
 }
 
 // recall finds the layer that was made by the recipe; nil if there is none, or if it or what is known of it has been damaged.
@@ -108,20 +93,13 @@ func (s *Store) Remember(key string, what any) error {
 	if err != nil {
 		return err
 	}
-	name := s.note(key)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return writeFile(name, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return WriteEntry(s.note(key), text)
 }
 
 // Recall reads what Remember kept. It is false, and into undefined, if there is nothing, or if it has been damaged.
 func (s *Store) Recall(key string, into any) bool {
 	name := s.note(key)
-	text, err := os.ReadFile(name)
+	text, err := ReadEntry(name)
 	if err != nil {
 		return false
 	}

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -38,14 +39,11 @@ func unpackedSize(l v1.Layer) (size int64, err error) {
 	case own.unpacked > 0:
 		return own.unpacked, nil
 	}
-	key := "unpacked size of " + own.descriptor.Digest.String()
-	if own.notes.Recall(key, &size) {
-		return size, nil
-	}
-	if size, err = countUnpacked(l); err != nil {
+	found, err := contentsOf(context.Background(), l)
+	if err != nil {
 		return 0, err
 	}
-	return size, own.notes.Remember(key, size)
+	return found.Unpacked, nil
 }
 
 func countUnpacked(l v1.Layer) (size int64, err error) {

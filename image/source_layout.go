@@ -87,7 +87,7 @@ func readLayoutIndex(layout files, location string) ([]byte, error) {
 func (s layoutSource) place(l *layer) v1.Layer { return l }
 
 func (s layoutSource) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	f, err := s.blob(ctx, v1.Hash{}, v1.Descriptor{Digest: digest})
+	f, err := s.blob(ctx, v1.Hash{}, v1.Descriptor{Digest: digest, Size: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s layoutSource) blob(_ context.Context, _ v1.Hash, blob v1.Descriptor) (io
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(f, blob.Digest); err != nil {
+	if err := verify(f, blob.Digest, blob.Size); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -148,17 +148,23 @@ func openArchive(name string) (files, error) {
 // part is where in a file a file of the archive is.
 type part struct{ offset, size int64 }
 
+// archiveLimit is the most files of an archive of images.
+const archiveLimit = 100_000
+
 // indexArchive finds the regular files of a tar file. Where there are several of one name, the last one counts.
 func indexArchive(f io.ReadSeeker) (map[string]part, error) {
 	parts := map[string]part{}
 	archive := tar.NewReader(f)
-	for {
+	for count := 0; ; count++ {
 		h, err := archive.Next()
 		if err == io.EOF {
 			return parts, nil
 		}
 		if err != nil {
 			return nil, err
+		}
+		if count == archiveLimit {
+			return nil, fmt.Errorf("it has more than %d files, and is refused", archiveLimit)
 		}
 		if h.Typeflag != tar.TypeReg || h.Size < 0 {
 			continue

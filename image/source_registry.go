@@ -126,14 +126,24 @@ func (s *registrySource) blob(ctx context.Context, manifest v1.Hash, blob v1.Des
 		return nil, err
 	}
 	defer unlock()
-	content, err := s.store.open(blob.Digest)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return content, err
+	content, err := s.store.read(blob.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.pull(ctx, manifest, blob); err != nil {
+			return nil, fmt.Errorf("pulling %s from %s: %w", blob.Digest, s.ref.Context(), err)
+		}
+		content, err = s.store.read(blob.Digest)
 	}
-	if err := s.pull(ctx, manifest, blob); err != nil {
-		return nil, fmt.Errorf("pulling %s from %s: %w", blob.Digest, s.ref.Context(), err)
+	if err != nil {
+		return nil, err
 	}
-	return s.store.open(blob.Digest)
+	info, err := content.file.Stat()
+	if err == nil && info.Size() != blob.Size {
+		err = sizeError(blob.Digest, info.Size(), blob.Size)
+	}
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	return content, nil
 }
 
 // pullAttempts is how often a download is begun that breaks midway.
@@ -166,7 +176,8 @@ func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Des
 		// The request has another context than ctx; that the body is closed ends it.
 		stop := context.AfterFunc(ctx, func() { body.Close() })
 		_, _, err = s.store.write(blob.Digest, func(w io.Writer) error {
-			_, err := copyAll(ctx, w, body)
+			// A byte more than there should be is enough to see that it is something else.
+			_, err := copyAll(ctx, w, io.LimitReader(body, blob.Size+1))
 			return err
 		})
 		if stop() {

@@ -30,36 +30,24 @@ type Store struct {
 
 // OpenStore opens the store in the folder dir, which is made if need be.
 func OpenStore(dir string) (*Store, error) {
-	for _, name := range []string{"blobs", filepath.Join("blobs", "sha256")} {
-		if err := refuseLink(filepath.Join(dir, name)); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("opening the blob store: %w", err)
+	}
+	for _, own := range []string{"blobs", "blobs/sha256"} {
+		if err := MakeDir(filepath.Join(dir, filepath.FromSlash(own))); err != nil {
 			return nil, fmt.Errorf("opening the blob store: %w", err)
 		}
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
-		return nil, fmt.Errorf("opening the blob store: %w", err)
 	}
 	return &Store{dir: dir, busy: map[v1.Hash]chan struct{}{}, known: map[string]known{}}, nil
 }
 
-// refuseLink keeps what is written from going elsewhere.
-func refuseLink(name string) error {
-	info, err := os.Lstat(name)
-	if err == nil && info.Mode().Type() == fs.ModeSymlink {
-		return fmt.Errorf("%s is a link, and nothing is written through one: remove it", name)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 // open reads a blob, all of which has been checked before. The error is fs.ErrNotExist if the store lacks it.
-func (s *Store) open(digest v1.Hash) (io.ReadCloser, error) {
+func (s *Store) open(digest v1.Hash) (*os.File, error) {
 	name, err := s.name(digest)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, err := openEntry(name)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +61,34 @@ func (s *Store) open(digest v1.Hash) (io.ReadCloser, error) {
 	return nil, errors.Join(err, f.Close())
 }
 
+// read is open for who reads all of it. What the store holds may have been damaged without a trace since it was last read: then the
+// end of it is an error, and the store lacks the blob.
+func (s *Store) read(digest v1.Hash) (*checkedBlob, error) {
+	f, err := s.open(digest)
+	if err != nil {
+		return nil, err
+	}
+	return &checkedBlob{file: f, store: s, want: digest, sum: sha256.New()}, nil
+}
+
+type checkedBlob struct {
+	file  *os.File
+	store *Store
+	want  v1.Hash
+	sum   hash.Hash
+}
+
+func (b *checkedBlob) Read(p []byte) (int, error) {
+	n, err := b.file.Read(p)
+	b.sum.Write(p[:n])
+	if err == io.EOF && hex.EncodeToString(b.sum.Sum(nil)) != b.want.Hex {
+		return n, errors.Join(fmt.Errorf("the cached blob %s: %w", b.want, errDamaged), b.store.removeDamaged(b.file, b.file.Name()))
+	}
+	return n, err
+}
+
+func (b *checkedBlob) Close() error { return b.file.Close() }
+
 // removeDamaged removes the blob that f has open, unless a sound one took its name in the meantime.
 func (s *Store) removeDamaged(f *os.File, name string) error {
 	was, err := f.Stat()
@@ -82,6 +98,9 @@ func (s *Store) removeDamaged(f *os.File, name string) error {
 	is, err := os.Stat(name)
 	if err == nil && os.SameFile(was, is) {
 		err = os.Remove(name)
+	}
+	if failure := os.Remove(s.note(sumKey(name))); failure != nil && !errors.Is(failure, fs.ErrNotExist) {
+		err = errors.Join(err, failure)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -109,7 +128,7 @@ func (s *Store) write(want v1.Hash, fill func(io.Writer) error) (digest v1.Hash,
 	if err != nil {
 		return v1.Hash{}, 0, errors.Join(err, part.Discard())
 	}
-	if err := part.Commit(name); err != nil {
+	if err := commitEntry(part, name); err != nil {
 		// Windows keeps a file that another process reads from being replaced. Its content is the same.
 		content, there := s.open(digest)
 		if there != nil {
@@ -161,17 +180,25 @@ func blobName(digest v1.Hash) (string, error) {
 // errDamaged says that content does not match its digest.
 var errDamaged = errors.New("it is damaged or was tampered with")
 
-// verify reads all of content, compares its digest, and rewinds it.
-func verify(content io.ReadSeeker, want v1.Hash) error {
-	got, _, err := v1.SHA256(content)
+// verify reads all of content, compares its digest and, unless negative, its size, and rewinds it.
+func verify(content io.ReadSeeker, want v1.Hash, size int64) error {
+	got, n, err := v1.SHA256(content)
 	if err != nil {
 		return err
 	}
 	if got != want {
 		return fmt.Errorf("the blob %s has the digest %s: %w", want, got, errDamaged)
 	}
+	if size >= 0 && n != size {
+		return sizeError(want, n, size)
+	}
 	_, err = content.Seek(0, io.SeekStart)
 	return err
+}
+
+// sizeError says that a manifest has a false size of a blob.
+func sizeError(digest v1.Hash, is, said int64) error {
+	return fmt.Errorf("the blob %s has %d bytes, and its manifest says %d: the image is damaged or forged", digest, is, said)
 }
 
 // summed knows the digest and the size of what was written to it.

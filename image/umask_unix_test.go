@@ -25,3 +25,5 @@ func TestUmaskDoesNotMatter(t *testing.T) {
 	}
 	assert.Len(t, digests, 1)
 }
+
+func makePipe(name string) error { return syscall.Mkfifo(name, 0o644) }

@@ -51,7 +51,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	if err != nil {
 		return err
 	}
-	built, err := openArchive(c.Context(), archive)
+	built, err := openArchive(c.Context(), bases, archive)
 	if err != nil {
 		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
 	}
@@ -76,8 +76,8 @@ func noEffect(set *pflag.FlagSet) error {
 }
 
 // openArchive is the result of the build that wrote an archive.
-func openArchive(ctx context.Context, archive string) (*engine.Result, error) {
-	artifact, err := image.OpenArchive(ctx, archive)
+func openArchive(ctx context.Context, bases *image.Bases, archive string) (*engine.Result, error) {
+	artifact, err := bases.OpenArchive(ctx, archive)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func openArchive(ctx context.Context, archive string) (*engine.Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		programs, err := programsSize(img, config)
+		programs, err := programsSize(ctx, img, config)
 		if err != nil {
 			return nil, err
 		}
@@ -111,13 +111,14 @@ func openArchive(ctx context.Context, archive string) (*engine.Result, error) {
 }
 
 // programsSize is the size of the program that the image runs.
-func programsSize(img v1.Image, config *v1.ConfigFile) (int64, error) {
+func programsSize(ctx context.Context, img v1.Image, config *v1.ConfigFile) (int64, error) {
 	if len(config.Config.Entrypoint) == 0 {
 		return 0, nil
 	}
-	info, err := image.Stat(img, config.Config.Entrypoint[0])
+	files, err := image.NewFileSystem(ctx, img)
 	if err != nil {
 		return 0, err
 	}
-	return info.Size(), nil
+	program, err := files.Stat(config.Config.Entrypoint[0])
+	return program.Size, err
 }
