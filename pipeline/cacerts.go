@@ -6,12 +6,24 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 )
 
 // CABundle is where root certificates are in images, and in builder containers. Go, OpenSSL and git find them there.
 // Source: https://go.dev/src/crypto/x509/root_linux.go
 const CABundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// Bundles are the files that distributions have root certificates in, in the order in which Go looks for them. Some are links to
+// others.
+var Bundles = []string{
+	CABundle,                           // Debian, Alpine
+	"/etc/pki/tls/certs/ca-bundle.crt", // Fedora, Red Hat
+	"/etc/ssl/ca-bundle.pem",           // SUSE
+	"/etc/pki/tls/cacert.pem",          // OpenELEC
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // CentOS
+	"/etc/ssl/cert.pem", // Alpine's OpenSSL
+}
 
 // ParseCACerts reads root certificates in PEM, and writes them again without what may stand between them. It does not
 // look at the clock: whether one has expired is found out where it is used.
@@ -70,10 +82,40 @@ func caCerts(pem string) string {
 	return fmt.Sprintf("%d certificates", n)
 }
 
-// Bundle is the content of a file with CACerts, when bundle is what they are added to.
-func (f File) Bundle(bundle string) string {
-	if bundle != "" && !strings.HasSuffix(bundle, "\n") {
+// Bundle is a bundle with f's certificates at its end, as far as it lacks them. public are those that Slipway carries.
+func (f File) Bundle(bundle, public string) string {
+	if f.Certificates {
+		bundle = addCertificates(bundle, public)
+	}
+	return addCertificates(bundle, f.CACerts)
+}
+
+// addCertificates leaves what is in the bundle as it is, whatever stands between the certificates.
+func addCertificates(bundle, more string) string {
+	has := map[string]bool{}
+	for block := range blocks(bundle) {
+		has[string(block.Bytes)] = true
+	}
+	var added bytes.Buffer
+	for block := range blocks(more) {
+		if der := string(block.Bytes); !has[der] {
+			has[der] = true
+			added.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}))
+		}
+	}
+	if added.Len() > 0 && bundle != "" && !strings.HasSuffix(bundle, "\n") {
 		bundle += "\n"
 	}
-	return bundle + f.CACerts
+	return bundle + added.String()
+}
+
+// blocks are the certificates of a bundle.
+func blocks(bundle string) iter.Seq[*pem.Block] {
+	return func(yield func(*pem.Block) bool) {
+		for block, rest := pem.Decode([]byte(bundle)); block != nil; block, rest = pem.Decode(rest) {
+			if block.Type == "CERTIFICATE" && !yield(block) {
+				return
+			}
+		}
+	}
 }

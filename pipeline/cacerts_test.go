@@ -50,3 +50,26 @@ func TestParseCACerts(t *testing.T) {
 		assert.NotContains(t, err.Error(), secret)
 	}
 }
+
+// A bundle keeps all that is in it, and gets each certificate that it lacks once.
+func TestBundleAdds(t *testing.T) {
+	certificate := func(der string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(der)}))
+	}
+	own, one, two, three := certificate("own"), certificate("one"), certificate("two"), certificate("three")
+	commented := "# theirs\n" + strings.ReplaceAll(own, "\n", "\r\n") + "# end"
+	for _, test := range []struct {
+		file                 File
+		bundle, public, want string
+	}{
+		{File{Certificates: true}, commented, one + two, commented + "\n" + one + two},
+		{File{Certificates: true, CACerts: two + three}, own, one + two, own + one + two + three},
+		{File{Certificates: true, CACerts: own}, own + two, two, own + two},
+		{File{CACerts: three}, own, one, own + three},
+		{File{CACerts: own}, commented, one, commented},
+		{File{CACerts: three}, one, one, one + three},
+		{File{Certificates: true}, "", "# Slipway's\n" + one + one, one},
+	} {
+		assert.Equal(t, test.want, test.file.Bundle(test.bundle, test.public))
+	}
+}

@@ -217,12 +217,12 @@ type File struct {
 	// Text is the content itself.
 	Text string `json:"text,omitempty"`
 	// Append is a line for the end of the base's file of that path, in the manner of /etc/passwd: it is left out if the
-	// base has a line with the same first or the same third field.
+	// base has a line with the same first or the same third field. The file keeps its mode and owner.
 	Append string `json:"append,omitempty"`
-	// Certificates is the bundle of public root certificates that Slipway carries.
+	// Certificates are the public root certificates that Slipway carries. They are added to the base's, in each of the [Bundles] that
+	// it has; where it has none, the file of that path is made.
 	Certificates bool `json:"certificates,omitempty"`
-	// CACerts are certificates, in PEM, for the end of a bundle: of Slipway's, if Certificates is set, or if the base has no
-	// file of that path, else of the base's.
+	// CACerts are certificates, in PEM, to add in the same way. A file that is made has the public ones, too.
 	CACerts string `json:"caCerts,omitempty"`
 	// Dir is an empty folder.
 	Dir bool `json:"dir,omitempty"`

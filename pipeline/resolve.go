@@ -423,5 +423,6 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 			image.Layers = append(image.Layers, layer)
 		}
 	}
+	r.checkPaths(image.Layers)
 	return image
 }

@@ -117,6 +117,9 @@ func (p *placer) place(ctx context.Context, f file) error {
 
 // put places a file or directory.
 func (p *placer) put(text string, f File) {
+	if err := imagePath(f.Path); err != nil {
+		p.add("file", text, err.Error(), "")
+	}
 	if p.placed[f.Path] {
 		p.add("file", text, f.Path+" is placed twice", "leave one out")
 	}
