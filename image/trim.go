@@ -22,7 +22,7 @@ const lockSuffix = ".lock"
 // it, and [Store.Forget] leaves it as it is. release is nil if somebody else has it, and where the file system has no locks.
 func (s *Store) Claim(kind, key string) (dir string, release func() error, err error) {
 	dir = filepath.Join(s.dir, kind, key)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := MakeDir(filepath.Dir(dir)); err != nil {
 		return "", nil, err
 	}
 	lock, err := filelock.Try(dir + lockSuffix)
@@ -34,10 +34,7 @@ func (s *Store) Claim(kind, key string) (dir string, release func() error, err e
 	if errors.Is(err, errors.ErrUnsupported) || lock == nil {
 		return "", nil, err
 	}
-	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
-		_ = os.Remove(dir) // else MkdirAll reports what is there
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return "", nil, errors.Join(err, lock.Unlock())
 	}
 	return dir, lock.Unlock, nil

@@ -51,6 +51,8 @@ func Run(t *testing.T, newEngine func(t *testing.T) engine.Engine) {
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
+	t.Run("placement", s.placement)
+	t.Run("bundles", s.bundles)
 	t.Run("generate", s.generate)
 	t.Run("cancel", s.cancel)
 }

@@ -307,9 +307,9 @@ type into struct{ io.Writer }
 func (into) End(error) {}
 
 // Compile runs go build once for all programs, and once more for the debugger.
-func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, programs []pipeline.Program, out string) error {
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, programs []pipeline.Program, out string) (digests map[string]string, err error) {
 	lane := p.Platform.String()
-	return engine.Do(c.report, lane, "compile", func(step engine.Step) error {
+	err = engine.Do(c.report, lane, "compile", func(step engine.Step) (err error) {
 		env := maps.Clone(p.Env)
 		if p.C != nil {
 			cc, err := findCompiler(p)
@@ -318,13 +318,14 @@ func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, programs []p
 			}
 			maps.Copy(env, pipeline.CompilerEnv(cc))
 		}
-		if err := c.compile(ctx, step, p, programs, env, out); err != nil || c.plan.Debugger == nil {
+		if digests, err = c.compile(ctx, step, p, programs, env, out); err != nil || c.plan.Debugger == nil {
 			return err
 		}
 		maps.Copy(env, c.plan.Debugger.Env)
 		cmd := command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}
 		return c.goCommand(ctx, step, cmd, env)
 	})
+	return digests, err
 }
 
 // goCommand runs cmd in the environment that the plan makes, to which env is added.

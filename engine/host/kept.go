@@ -34,42 +34,42 @@ func share(processors, platforms int) int {
 //
 // The build ID says what a program was when it was written. Whether it still is that, go build does not look. The note of a shelf has
 // the sums that say so.
-func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, out string) error {
+func (c *compiler) compile(ctx context.Context, step engine.Step, p pipeline.Compile, programs []pipeline.Program, env map[string]string, out string) (digests map[string]string, err error) {
 	build := func(out string) error {
 		args := slices.Insert(p.Command(out), 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), len(c.plan.Compile))))
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
 		return c.goCommand(ctx, step, cmd, env)
 	}
 	if c.store == nil || !keepable(c.plan, p) {
-		return build(out)
+		return nil, build(out)
 	}
 	s, err := c.shelf(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s == nil { // another build of the same is at it, and waiting for it takes longer
-		return build(out)
+		return nil, build(out)
 	}
 	sums, err := c.fill(step, s, p, programs, build)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name, sum := range sums {
 		kept, result := filepath.Join(s.dir, name), filepath.Join(out, name)
 		image.Touch(kept)
 		if err := linkOrCopy(kept, result); err != nil {
-			return err
+			return nil, err
 		}
 		if err := c.store.Know(result, sum); err != nil {
-			return err
+			return nil, err
 		}
 		note, err := c.store.Later(kept, sum)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.atClose(note)
 	}
-	return nil
+	return sums, nil
 }
 
 // keepable says whether the Go command can tell a program that is up to date. It does not look at C libraries that were linked
@@ -146,9 +146,11 @@ func (c *compiler) fill(step engine.Step, s *shelf, p pipeline.Compile, programs
 			return sums, err
 		}
 	}
-	// Of what was not noted nobody can say whether it is what its build ID says.
+	// Of what was not noted nobody can say whether it is what its build ID says. Go writes to nothing but a file.
 	for _, program := range programs {
-		if _, noted := was.Programs[program.Name]; !noted {
+		_, noted := was.Programs[program.Name]
+		info, err := os.Lstat(filepath.Join(s.dir, program.Name))
+		if !noted || err == nil && !info.Mode().IsRegular() {
 			if err := os.RemoveAll(filepath.Join(s.dir, program.Name)); err != nil {
 				return nil, err
 			}

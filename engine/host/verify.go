@@ -205,16 +205,11 @@ func (v verifier) module(ctx context.Context, m pinned) (state, error) {
 	}
 }
 
-// keep writes a note. Half of it is not what has asks for.
-func (v verifier) keep(note, text string) error {
-	if err := os.MkdirAll(v.kept, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(note, []byte(text), 0o644)
-}
+// keep writes a note.
+func (v verifier) keep(note, text string) error { return image.WriteEntry(note, []byte(text)) }
 
 func (v verifier) has(note, text string) bool {
-	was, err := os.ReadFile(note)
+	was, err := image.ReadEntry(note)
 	if err != nil || string(was) != text {
 		return false
 	}

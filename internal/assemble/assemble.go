@@ -21,7 +21,6 @@ import (
 
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
-	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
@@ -32,9 +31,10 @@ import (
 type Compiler interface {
 	// Modules downloads and verifies what the plans say.
 	Modules(ctx context.Context) error
-	// Compile leaves the programs of c, by their names, in the folder out. It is called for several platforms at a time,
-	// after Modules.
-	Compile(ctx context.Context, c pipeline.Compile, programs []pipeline.Program, out string) error
+	// Compile leaves the programs of c, by their names, in the directory out. It is called for several platforms at a time,
+	// after Modules. digests has the SHA-256, in hexadecimal digits, of those that were noted to be what they are; others may be
+	// missing. Where they turn out to be something else, it is called again, with another directory.
+	Compile(ctx context.Context, c pipeline.Compile, programs []pipeline.Program, out string) (digests map[string]string, err error)
 	// Close is called when nobody needs the programs any more.
 	Close() error
 }
@@ -150,16 +150,22 @@ type group struct {
 	compiler Compiler
 	dir      string
 	modules  func() error
-	compiled map[pipeline.Platform]func() error
+	compiled map[pipeline.Platform]func() (compiled, error)
+}
+
+// compiled are programs for a platform.
+type compiled struct {
+	dir     string
+	digests map[string]string // as far as they are noted
 }
 
 func newGroup(ctx context.Context, s *shared, members pipeline.Group, compiler Compiler, dir string) *group {
-	g := &group{shared: s, Group: members, compiler: compiler, dir: dir, compiled: map[pipeline.Platform]func() error{}}
+	g := &group{shared: s, Group: members, compiler: compiler, dir: dir, compiled: map[pipeline.Platform]func() (compiled, error){}}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	g.waiting.Store(int64(len(members.Members)))
 	g.modules = sync.OnceValue(func() error { return compiler.Modules(g.ctx) })
 	for _, c := range members.Plan.Compile {
-		g.compiled[c.Platform] = sync.OnceValue(func() error { return g.compile(c, members.Compiled(c), g.out(c.Platform)) })
+		g.compiled[c.Platform] = sync.OnceValues(func() (compiled, error) { return g.compile(c, members.Compiled(c), g.out(c.Platform)) })
 	}
 	return g
 }
@@ -169,23 +175,40 @@ func (g *group) out(p pipeline.Platform) string {
 	return filepath.Join(g.dir, "out", strings.ReplaceAll(p.String(), "/", "-"))
 }
 
-func (g *group) compile(c pipeline.Compile, programs []pipeline.Program, out string) error {
+func (g *group) compile(c pipeline.Compile, programs []pipeline.Program, out string) (made compiled, err error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
+		return made, err
 	}
-	return g.work(g.ctx, func() error { return g.compiler.Compile(g.ctx, c, programs, out) })
+	made.dir = out
+	err = g.work(g.ctx, func() (err error) {
+		made.digests, err = g.compiler.Compile(g.ctx, c, programs, out)
+		return err
+	})
+	return made, err
 }
 
 // programs finds the programs of an image for a platform. If they fail to compile with those of other images, they are compiled
 // alone: go build does not say whose fault it was.
-func (g *group) programs(b *build, c pipeline.Compile) (dir string, err error) {
-	dir = g.out(c.Platform)
-	err = g.compiled[c.Platform]()
+func (g *group) programs(b *build, c pipeline.Compile) (compiled, error) {
+	made, err := g.compiled[c.Platform]()
 	if err == nil || len(g.Members) == 1 || g.ctx.Err() != nil {
-		return dir, err
+		return made, err
 	}
-	dir += "-" + strconv.Itoa(b.number)
-	return dir, g.compile(c, b.plan.Programs, dir)
+	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-"+strconv.Itoa(b.number))
+}
+
+// recompile compiles programs of an image for a platform again, since cached ones were not what was noted of them.
+func (g *group) recompile(b *build, c pipeline.Compile, was compiled) (compiled, error) {
+	for _, p := range b.plan.Programs {
+		program, err := filepath.EvalSymlinks(filepath.Join(was.dir, p.Name))
+		if err == nil {
+			err = os.Remove(program)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return compiled{}, fmt.Errorf("removing a cached program that was altered: %w", err)
+		}
+	}
+	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-again-"+strconv.Itoa(b.number))
 }
 
 // baseImages finds each base once.
@@ -195,10 +218,40 @@ type baseImages struct {
 	report engine.Reporter
 	mu     sync.Mutex
 	found  map[string]func() (*image.Base, error)
+	files  map[v1.Hash]func() (*image.FileSystem, error)
 }
 
 func newBases(ctx context.Context, bases *image.Bases, report engine.Reporter) *baseImages {
-	return &baseImages{ctx: ctx, bases: bases, report: report, found: map[string]func() (*image.Base, error){}}
+	return &baseImages{
+		ctx: ctx, bases: bases, report: report, found: map[string]func() (*image.Base, error){}, files: map[v1.Hash]func() (*image.FileSystem, error){},
+	}
+}
+
+// fileSystem is a copy of the base's file system for a platform; an empty one for no base.
+func (b *baseImages) fileSystem(base *image.Base, platform v1.Platform) (*image.FileSystem, error) {
+	if base == nil {
+		return image.NewFileSystem(b.ctx, nil)
+	}
+	img, err := base.Image(platform)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	read, ok := b.files[digest]
+	if !ok {
+		read = sync.OnceValues(func() (*image.FileSystem, error) { return image.NewFileSystem(b.ctx, img) })
+		b.files[digest] = read
+	}
+	b.mu.Unlock()
+	files, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return files.Copy(), nil
 }
 
 // resolve is the base called ref, which has the platforms; nil for none.
@@ -241,8 +294,8 @@ type build struct {
 	number int
 
 	base *image.Base // nil for none
-	// layers are those that are the same on all platforms, by their place in the plan; nil where they are not.
-	layers []v1.Layer
+	// contents are what comes into the images, in the plan's order of platforms.
+	contents []*contents
 }
 
 // lane is what the steps for a platform are told under.
@@ -283,11 +336,12 @@ func (b *build) run() (*engine.Result, error) {
 	// What does not need the modules goes on beside their download.
 	err := beside(
 		func(context.Context) error { return b.group.modules() },
-		func(context.Context) (err error) {
-			b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms())
-			return err
+		func(ctx context.Context) (err error) {
+			if b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms()); err != nil {
+				return err
+			}
+			return b.prepare(ctx)
 		},
-		b.sharedLayers,
 	)
 	if err != nil {
 		return nil, err
@@ -296,7 +350,7 @@ func (b *build) run() (*engine.Result, error) {
 	var platforms []func(context.Context) error
 	for i, c := range b.plan.Compile {
 		platforms = append(platforms, func(ctx context.Context) (err error) {
-			images[i], err = b.platform(ctx, c)
+			images[i], err = b.platform(ctx, c, b.contents[i])
 			return err
 		})
 	}
@@ -323,43 +377,65 @@ func ociPlatform(p pipeline.Platform) v1.Platform {
 	return v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
 }
 
-// sharedLayers makes the layers that hold nothing of a platform.
-func (b *build) sharedLayers(ctx context.Context) error {
-	b.layers = make([]v1.Layer, len(b.plan.Image.Layers))
-	for i, layer := range b.plan.Image.Layers {
-		own := false
-		for _, f := range layer.Files {
-			own = own || f.Program != "" || f.Append != "" || f.CACerts != "" && !f.Certificates
-		}
-		if own {
-			continue
-		}
-		made, err := b.layer(ctx, layer, nil, "")
-		if err != nil {
-			return err
-		}
-		b.layers[i] = made
+// prepare makes the layers that need no programs.
+func (b *build) prepare(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range b.plan.Platforms() {
+		c := &contents{build: b}
+		b.contents = append(b.contents, c)
+		group.Go(func() (err error) {
+			if c.files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
+				return fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+			}
+			return c.add(ctx, nil)
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // platform compiles, guards and assembles for one platform.
-func (b *build) platform(ctx context.Context, c pipeline.Compile) (built engine.Image, err error) {
-	out, err := b.group.programs(b, c)
+func (b *build) platform(ctx context.Context, c pipeline.Compile, contents *contents) (engine.Image, error) {
+	programs, err := b.group.programs(b, c)
 	if err != nil {
 		return engine.Image{}, err
 	}
+	built, err := b.image(ctx, c, contents, programs)
+	if err != nil && b.altered(err, programs) {
+		if programs, err = b.group.recompile(b, c, programs); err != nil {
+			return engine.Image{}, err
+		}
+		built, err = b.image(ctx, c, contents, programs)
+	}
+	return built, err
+}
+
+// altered reports whether err may come from a cached program that is not what was noted of it.
+func (b *build) altered(err error, programs compiled) bool {
+	if errors.Is(err, image.ErrAltered) {
+		return programs.digests != nil
+	}
+	for _, p := range b.plan.Programs {
+		noted := programs.digests[p.Name]
+		if is, err := image.FileSum(filepath.Join(programs.dir, p.Name)); noted != "" && (err != nil || is != noted) {
+			return true
+		}
+	}
+	return false
+}
+
+// image guards and assembles.
+func (b *build) image(ctx context.Context, c pipeline.Compile, contents *contents, programs compiled) (built engine.Image, err error) {
 	err = b.work(ctx, func() error {
 		var size int64
 		err := engine.Do(b.report, b.lane(c.Platform.String()), "guard", func(engine.Step) (err error) {
-			size, err = guard.CheckAll(out, b.plan, c)
+			size, err = guard.CheckAll(programs.dir, b.plan, c)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		return engine.Do(b.report, b.lane(c.Platform.String()), "assemble", func(engine.Step) error {
-			img, err := b.assemble(ctx, c.Platform, out)
+			img, err := b.assemble(ctx, c.Platform, contents, programs)
 			built = engine.Image{Image: img, Platform: c.Platform.String(), BinarySize: size}
 			return err
 		})
@@ -368,11 +444,16 @@ func (b *build) platform(ctx context.Context, c pipeline.Compile) (built engine.
 }
 
 // assemble puts the image of a platform together.
-func (b *build) assemble(ctx context.Context, platform pipeline.Platform, out string) (v1.Image, error) {
+func (b *build) assemble(ctx context.Context, platform pipeline.Platform, contents *contents, programs compiled) (v1.Image, error) {
+	all := contents.copy() // of what is prepared, as often as programs have to be compiled
+	if err := all.add(ctx, &programs); err != nil {
+		return nil, err
+	}
 	plan := b.plan.Image
 	spec := image.Spec{
 		Platform:    ociPlatform(platform),
 		Base:        b.base,
+		Layers:      all.layers,
 		User:        plan.User,
 		Entrypoint:  plan.Entrypoint,
 		Cmd:         plan.Args,
@@ -383,83 +464,7 @@ func (b *build) assemble(ctx context.Context, platform pipeline.Platform, out st
 		Annotations: plan.Annotations,
 		Created:     b.created(),
 	}
-	var base v1.Image
-	if b.base != nil {
-		var err error
-		if base, err = b.base.Image(spec.Platform); err != nil {
-			return nil, err
-		}
-	}
-	for i, layer := range plan.Layers {
-		made := b.layers[i]
-		if made == nil {
-			var err error
-			if made, err = b.layer(ctx, layer, base, out); err != nil {
-				return nil, err
-			}
-		}
-		spec.Layers = append(spec.Layers, image.Layer{Layer: made, CreatedBy: "slipway: " + layer.Name})
-	}
 	return image.New(spec)
 }
 
 func (b *build) created() time.Time { return time.Unix(b.plan.Image.Created, 0).UTC() }
-
-// layer makes one layer. Programs are in the folder out; base is what Append extends.
-func (b *build) layer(ctx context.Context, layer pipeline.Layer, base v1.Image, out string) (v1.Layer, error) {
-	var files []image.File
-	for _, f := range layer.Files {
-		file, err := b.file(f, base, out)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	made, err := image.NewLayer(ctx, b.store, files, b.created(), compression(b.plan.Image.Compression))
-	if err != nil {
-		return nil, fmt.Errorf("making the layer %s: %w", layer.Name, err)
-	}
-	return made, nil
-}
-
-func compression(c pipeline.Compression) image.Compression {
-	return image.Compression{Zstd: c.Format == pipeline.Zstd, Level: c.Level}
-}
-
-// bundle is the certificates that f adds to.
-func (b *build) bundle(f pipeline.File, base v1.Image) (string, error) {
-	if f.Certificates || base == nil {
-		return string(roots.PEM()), nil
-	}
-	content, err := image.ReadFile(base, f.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return string(roots.PEM()), nil
-	}
-	return string(content), err
-}
-
-func (b *build) file(f pipeline.File, base v1.Image, out string) (image.File, error) {
-	switch {
-	case f.Dir:
-		uid, gid, err := f.IDs()
-		return image.File{Path: f.Path, Mode: os.ModeDir | f.Mode.FileMode(), UID: uid, GID: gid}, err
-	case f.Program != "":
-		return b.store.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(out, f.Program))
-	case f.Source != "":
-		return image.FromFS(f.Path, f.Mode.FileMode(), b.source, f.Source)
-	case f.Certificates || f.CACerts != "":
-		bundle, err := b.bundle(f, base)
-		if err != nil {
-			return image.File{}, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
-		}
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Bundle(bundle))), nil
-	case f.Append != "":
-		content, err := image.ReadFile(base, f.Path)
-		if err != nil {
-			return image.File{}, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
-		}
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Appended(string(content)))), nil
-	default:
-		return image.FromBytes(f.Path, f.Mode.FileMode(), []byte(f.Text)), nil
-	}
-}

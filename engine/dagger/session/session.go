@@ -164,8 +164,8 @@ func (c *compiler) Modules(ctx context.Context) error {
 }
 
 // Compile brings the programs of a platform here.
-func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, _ []pipeline.Program, out string) error {
-	return engine.Do(c.report, p.Platform.String(), "compile", func(engine.Step) error { return c.build.Export(ctx, p, out) })
+func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, _ []pipeline.Program, out string) (map[string]string, error) {
+	return nil, engine.Do(c.report, p.Platform.String(), "compile", func(engine.Step) error { return c.build.Export(ctx, p, out) })
 }
 
 // Run implements [check.Runner].
