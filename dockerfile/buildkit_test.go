@@ -27,17 +27,7 @@ import (
 // files and configuration. It needs buildctl, which finds its daemon by BUILDKIT_HOST; the host engine looks for bases where
 // SLIPWAY_MIRRORS says.
 func TestBuildKitBuildsTheSame(t *testing.T) {
-	var mirrors []string
-	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {
-		mirrors = strings.Split(list, ",")
-	}
-	client, err := registry.New(registry.Options{Mirrors: mirrors})
-	require.NoError(t, err)
-	defer client.Close()
-	store, err := image.OpenStore(t.TempDir())
-	require.NoError(t, err)
-	hosts := host.New(&image.Bases{Store: store, Remote: client}, os.Environ())
-
+	hosts := newHost(t)
 	for name, config := range map[string]pipeline.Config{
 		"distroless": {Ports: []string{"8080"}, Env: []string{"A=b $c \"d\""}, Args: []string{"x y"}, Labels: []string{"a.label=1"}},
 		"base":       {Runtime: "distroless-base", User: "4000:5000"},
@@ -52,34 +42,81 @@ func TestBuildKitBuildsTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.CopyFS(dir, os.DirFS("../examples/http-server")))
-			plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
-			require.NoError(t, err)
-			text, err := dockerfile.Render(plan)
-			require.NoError(t, err)
-			at := t.TempDir()
-			require.NoError(t, os.WriteFile(filepath.Join(at, "Dockerfile"), []byte(text), 0o644))
-			var platforms []string
-			for _, p := range plan.Platforms() {
-				platforms = append(platforms, p.String())
-			}
-			archive := filepath.Join(at, "image.tar")
-			out, err := exec.CommandContext(t.Context(), "buildctl", "build", "--frontend", "dockerfile.v0", "--local", "context="+dir,
-				"--local", "dockerfile="+at, "--opt", "platform="+strings.Join(platforms, ","), "--output", "type=oci,dest="+archive,
-				"--opt", "attest:provenance=disabled").CombinedOutput()
-			require.NoError(t, err, string(out))
-			theirs, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
-			require.NoError(t, err)
-
-			built, err := engine.BuildOne(t.Context(), hosts, dir, plan, engine.Discard)
-			require.NoError(t, err)
-			defer func() { assert.NoError(t, built.Close()) }()
-			for i, p := range plan.Platforms() {
-				got, err := theirs.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
-				require.NoError(t, err)
-				// The bundle is the builder's own, where Slipway brings one.
-				enginetest.AssertSame(t, built.Images[i], withoutAdditions(t, plan, got), pipeline.CABundle)
-			}
+			// The bundle begins with the builder's own, where Slipway brings one.
+			assertBuildsTheSame(t, hosts, dir, config, "", pipeline.CABundle)
 		})
+	}
+}
+
+// Files go where COPY puts them, whatever the base has there.
+func TestBuildKitPlacesTheSame(t *testing.T) {
+	hosts := newHost(t)
+	base := enginetest.PlacementBase(t)
+	for name, config := range map[string]pipeline.Config{
+		"files":     {Files: enginetest.PlacementFiles},
+		"writable":  {Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}},
+		"passwd":    {Runtime: "alpine"},
+		"root user": {Runtime: "alpine", User: "0:0", AllowRoot: true, Files: []string{"seed.txt:/tmp/seed.txt"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS("../examples/http-server")))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "seed.txt"), []byte("seed\n"), 0o644))
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "web"), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "web", "a"), []byte("a\n"), 0o644))
+			config.Base, config.Platforms = "oci:"+base, []string{"linux/amd64"}
+			assertBuildsTheSame(t, hosts, dir, config, base, pipeline.CABundle)
+		})
+	}
+}
+
+func newHost(t *testing.T) engine.Engine {
+	t.Helper()
+	var mirrors []string
+	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {
+		mirrors = strings.Split(list, ",")
+	}
+	client, err := registry.New(registry.Options{Mirrors: mirrors})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	store, err := image.OpenStore(t.TempDir())
+	require.NoError(t, err)
+	return host.New(&image.Bases{Store: store, Remote: client}, os.Environ())
+}
+
+// assertBuildsTheSame has both build a source. layout is the directory of the base, if it is an OCI layout.
+func assertBuildsTheSame(t *testing.T, hosts engine.Engine, dir string, config pipeline.Config, layout string, except ...string) {
+	t.Helper()
+	plan, err := pipeline.Resolve(t.Context(), os.DirFS(dir), config)
+	require.NoError(t, err)
+	text, err := dockerfile.Render(plan)
+	require.NoError(t, err)
+	at := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(at, "Dockerfile"), []byte(text), 0o644))
+	var platforms []string
+	for _, p := range plan.Platforms() {
+		platforms = append(platforms, p.String())
+	}
+	archive := filepath.Join(at, "image.tar")
+	args := []string{
+		"build", "--frontend", "dockerfile.v0", "--local", "context=" + dir, "--local", "dockerfile=" + at,
+		"--opt", "platform=" + strings.Join(platforms, ","), "--output", "type=oci,dest=" + archive, "--opt", "attest:provenance=disabled",
+	}
+	if layout != "" {
+		args = append(args, "--oci-layout", "base="+layout, "--opt", "context:base=oci-layout://base:latest")
+	}
+	out, err := exec.CommandContext(t.Context(), "buildctl", args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	theirs, err := (&image.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
+	require.NoError(t, err)
+
+	built, err := engine.BuildOne(t.Context(), hosts, dir, plan, engine.Discard)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, built.Close()) }()
+	for i, p := range plan.Platforms() {
+		got, err := theirs.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+		require.NoError(t, err)
+		enginetest.AssertSame(t, built.Images[i], withoutAdditions(t, plan, got), except...)
 	}
 }
 

@@ -29,9 +29,8 @@ var (
 
 // Folders of the builder stage.
 const (
-	srcDir  = "/src"
-	outDir  = "/out"
-	rootDir = "/rootfs" // prepared pieces of the runtime's file system
+	srcDir = "/src"
+	outDir = "/out"
 
 	caFile     = "/ca-certs.pem"     // the plan's certificates
 	publicFile = "/public-certs.pem" // the builder's own
@@ -168,61 +167,15 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 	d.run(append(pieces, command)...)
 
-	if prepare := prepare(plan); prepare != nil {
+	switch prepared := prepare(plan); {
+	case prepared.script == nil:
+	case prepared.readsBase:
 		d.line("")
-		var mount []string
-		if readsBase(plan) {
-			mount = []string{"--mount=type=bind,from=" + baseStage(plan) + ",target=/base"}
-		}
-		d.run(append(mount, strings.Join(prepare, " && \\\n    "))...)
+		d.line("RUN --mount=type=bind,from=" + baseStage(plan) + ",target=/base <<\"EOF\"\nset -e\n" + strings.Join(prepared.script, "\n") + "\nEOF")
+	default:
+		d.line("")
+		d.run(strings.Join(prepared.script, " && \\\n    "))
 	}
-}
-
-// prepare are the commands that make, in a folder of the builder, what COPY cannot make in the image.
-func prepare(plan *pipeline.Plan) []string {
-	var prepare []string
-	if parents := parents(plan); parents != nil {
-		prepare = append(prepare, shell(append([]string{"install", "-d", "-m", "0755"}, parents...)))
-	}
-	for _, f := range files(plan) {
-		if f.Dir {
-			command := []string{"install", "-d", "-m", f.Mode.String()}
-			if user, group, owned := strings.Cut(f.Owner, ":"); owned {
-				// COPY keeps the owners of another stage's files.
-				command = append(command, "-o", user, "-g", group)
-			}
-			prepare = append(prepare, shell(append(command, rootDir+f.Path)))
-		}
-	}
-	for _, f := range appends(plan) {
-		at := shell([]string{rootDir + f.Path})
-		prepare = append(prepare, "mkdir -p "+shell([]string{rootDir + path.Dir(f.Path)}),
-			fmt.Sprintf("cp %s %s", shell([]string{"/base" + f.Path}), at),
-			fmt.Sprintf("printf '%%s\\n' %s >> %s", shell([]string{strings.TrimSuffix(f.Append, "\n")}), at))
-	}
-	for _, f := range files(plan) {
-		if bundleOfBase(f) {
-			theirs, ours := shell([]string{"/base" + f.Path}), shell([]string{rootDir + f.Path})
-			prepare = append(prepare, "mkdir -p "+shell([]string{rootDir + path.Dir(f.Path)}),
-				fmt.Sprintf("if [ -e %s ]; then cp %[1]s %s; else cp %s %[2]s; fi", theirs, ours, publicFile),
-				fmt.Sprintf("cat %s >> %s", caFile, ours))
-		}
-	}
-	return prepare
-}
-
-// parents are the folders of files that are placed with a mode of their own: COPY --chmod gives it to those of a file's
-// folders that are missing, too, and nobody could enter them.
-func parents(plan *pipeline.Plan) []string {
-	var dirs []string
-	for _, f := range files(plan) {
-		placed := f.Certificates || f.Source != "" && !staged(f) || f.Text != ""
-		if dir := path.Dir(f.Path); placed && f.Mode != 0o755 && dir != "/" {
-			dirs = append(dirs, rootDir+dir)
-		}
-	}
-	slices.Sort(dirs)
-	return slices.Compact(dirs)
 }
 
 // runtime is the stage that becomes the image. None of its platform's programs runs: files are only placed.
@@ -234,8 +187,8 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 	} else {
 		d.line("FROM " + base(plan))
 	}
-	if prepare(plan) != nil {
-		d.line("COPY --from=builder " + rootDir + "/ /")
+	for _, line := range prepare(plan).copies {
+		d.line(line)
 	}
 	for _, p := range placedFiles(plan) {
 		from, to := p.at, p.path
@@ -249,7 +202,7 @@ func (d *writer) runtime(plan *pipeline.Plan) {
 		switch {
 		case f.Program != "":
 			d.line("COPY --from=builder " + chmod + " " + arguments(f.Path, path.Join(outDir, f.Program)))
-		case f.Certificates:
+		case f.Certificates && plan.Image.Base == "":
 			d.line("COPY --from=builder " + chmod + " " + pipeline.CABundle + " " + f.Path)
 		case f.Source != "" && !staged(f):
 			d.line("COPY " + chmod + " " + arguments(f.Path, f.Source))
@@ -318,17 +271,8 @@ func files(plan *pipeline.Plan) []pipeline.File {
 	return all
 }
 
-// bundleOfBase says whether certificates are added to those of the base.
-func bundleOfBase(f pipeline.File) bool { return f.CACerts != "" && !f.Certificates }
-
 // readsBase says whether files are made from the base's.
-func readsBase(plan *pipeline.Plan) bool {
-	return slices.ContainsFunc(files(plan), func(f pipeline.File) bool { return f.Append != "" || bundleOfBase(f) })
-}
-
-func appends(plan *pipeline.Plan) []pipeline.File {
-	return slices.DeleteFunc(files(plan), func(f pipeline.File) bool { return f.Append == "" })
-}
+func readsBase(plan *pipeline.Plan) bool { return prepare(plan).readsBase }
 
 // baseStage is the stage that files are read from. One that differs from the base must not have the name of a build context,
 // which would take its place.

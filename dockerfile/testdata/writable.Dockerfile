@@ -1,5 +1,7 @@
 # syntax=docker/dockerfile:1
 
+FROM gcr.io/distroless/static-debian13:nonroot AS base
+
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
 ENV CGO_ENABLED=0
 ENV GO111MODULE=on
@@ -19,12 +21,43 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN install -d -m 0755 /rootfs/doc && \
-    install -d -m 0755 -o 65532 -g 65532 /rootfs/data && \
-    install -d -m 0755 -o 65532 -g 65532 /rootfs/var/lib/app
+RUN --mount=type=bind,from=base,target=/base <<"EOF"
+set -e
+# Where a path leads in the base: links are followed, and none leads out of it.
+at() {
+  rest=$1/ found= links=0
+  while [ -n "$rest" ]; do
+    part=${rest%%/*} rest=${rest#*/}
+    case $part in
+      ''|.) ;;
+      ..) found=${found%/*} ;;
+      *)
+        if [ -L "/base$found/$part" ] && [ $links -lt 40 ]; then
+          links=$((links+1)) link=$(readlink "/base$found/$part")
+          case $link in /*) found= ;; esac
+          rest=$link/$rest
+        else
+          found=$found/$part
+        fi ;;
+    esac
+  done
+  echo "/base$found"
+}
+mkdir -p /rootfs/1
+install -d -m 0755 -o 65532 -g 65532 /rootfs/1/data
+there=$(at /data)
+if [ -d "$there" ]; then chmod "$(stat -c %a "$there")" /rootfs/1/data; chmod u+rwx /rootfs/1/data; fi
+mkdir -p /rootfs/2
+install -d -m 0755 -o 65532 -g 65532 /rootfs/2/app
+there=$(at /var/lib/app)
+if [ -d "$there" ]; then chmod "$(stat -c %a "$there")" /rootfs/2/app; chmod u+rwx /rootfs/2/app; fi
+mkdir -p /rootfs/empty
+EOF
 
 FROM gcr.io/distroless/static-debian13:nonroot
-COPY --from=builder /rootfs/ /
+COPY --from=builder /rootfs/1/ /
+COPY --from=builder /rootfs/2/ /var/lib/
+COPY --from=builder /rootfs/empty/ /doc/
 COPY --chmod=0644 go.mod /doc/go.mod
 COPY --from=builder --chmod=0755 /out/app /app/app
 WORKDIR /app

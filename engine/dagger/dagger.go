@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/check"
-	"github.com/slipway-ci/slipway/image/roots"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/guard"
 	"github.com/slipway-ci/slipway/internal/temporary"
@@ -327,70 +326,6 @@ func (b *Build) from(ctr *dagger.Container, base string) (*dagger.Container, err
 		}}
 	}
 	return ctr.From(base), nil
-}
-
-// specialDir makes a folder whose mode has a sticky bit and its like in the builder: the engine's own call drops them.
-func (b *Build) specialDir(f pipeline.File) *dagger.Directory {
-	const root = "/rootfs"
-	return b.client.Container().From(b.plan.Builder).
-		WithExec([]string{"install", "-d", "-m", f.Mode.String(), root + f.Path}).
-		Directory(root)
-}
-
-// layer is the content of a layer.
-func (b *Build) layer(ctx context.Context, layer pipeline.Layer, base *dagger.Directory, c pipeline.Compile) (*dagger.Directory, error) {
-	dir := b.client.Directory()
-	var owned []pipeline.File
-	for _, f := range layer.Files {
-		mode := int(f.Mode)
-		switch {
-		case f.Dir && mode > 0o777:
-			dir = dir.WithDirectory("/", b.specialDir(f))
-		case f.Dir && f.Owner != "":
-			owned = append(owned, f)
-		case f.Dir:
-			dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: mode})
-		case f.Program != "":
-			dir = dir.WithFile(f.Path, b.Programs(c).File(f.Program), dagger.DirectoryWithFileOpts{Permissions: mode})
-		case f.Source != "":
-			dir = dir.WithFile(f.Path, b.source.File(f.Source), dagger.DirectoryWithFileOpts{Permissions: mode})
-		case f.Certificates || f.CACerts != "":
-			bundle, err := b.bundle(ctx, f, base)
-			if err != nil {
-				return nil, err
-			}
-			dir = dir.WithNewFile(f.Path, bundle, dagger.DirectoryWithNewFileOpts{Permissions: mode})
-		case f.Append != "":
-			content, err := base.File(strings.TrimPrefix(f.Path, "/")).Contents(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
-			}
-			dir = dir.WithNewFile(f.Path, f.Appended(content), dagger.DirectoryWithNewFileOpts{Permissions: mode})
-		default:
-			dir = dir.WithNewFile(f.Path, f.Text, dagger.DirectoryWithNewFileOpts{Permissions: mode})
-		}
-	}
-	dir = dir.Chown("/", "0:0")
-	for _, f := range owned {
-		dir = dir.WithNewDirectory(f.Path, dagger.DirectoryWithNewDirectoryOpts{Permissions: int(f.Mode)}).Chown(f.Path, f.Owner)
-	}
-	return dir.WithTimestamps(int(b.plan.Image.Created)), nil
-}
-
-// bundle is the content of a file of certificates.
-func (b *Build) bundle(ctx context.Context, f pipeline.File, base *dagger.Directory) (string, error) {
-	bundle := string(roots.PEM())
-	if !f.Certificates && b.plan.Image.Base != "" {
-		name := strings.TrimPrefix(f.Path, "/")
-		has, err := base.Exists(ctx, name)
-		if err == nil && has {
-			bundle, err = base.File(name).Contents(ctx)
-		}
-		if err != nil {
-			return "", fmt.Errorf("reading %s of the base %s: %w", f.Path, b.plan.Image.Base, err)
-		}
-	}
-	return f.Bundle(bundle), nil
 }
 
 // Guard compiles for these platforms side by side and checks the programs, which come to this side of the session for it.

@@ -302,6 +302,9 @@ func TestContainer(t *testing.T) {
 		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
 	})
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if found, ok := located(c, "/etc/passwd", "/etc/group"); ok {
+			return found, nil
+		}
 		switch c[len(c)-1].Name {
 		case "contents":
 			return "root:x:0:0:root:/root:/bin/sh\n", nil
@@ -342,9 +345,13 @@ func TestContainer(t *testing.T) {
 
 	placed := map[any]any{}
 	for _, layer := range chain.Named("withDirectory") {
-		chowns := layer.Args["source"].(daggertest.Chain).Named("chown")
-		assert.Equal(t, map[string]any{"path": "/", "owner": "0:0"}, chowns[0].Args)
-		for _, call := range layer.Args["source"].(daggertest.Chain) {
+		for _, call := range onSkeleton(t, layer) {
+			if call.Name == "withFile" {
+				assert.Equal(t, "0:0", call.Args["owner"])
+			}
+			if call.Name == "chown" {
+				assert.Equal(t, "7:7", call.Args["owner"], "a file of the base keeps its owner")
+			}
 			if strings.HasPrefix(call.Name, "with") && call.Name != "withTimestamps" {
 				placed[call.Args["path"]] = call.Args["permissions"]
 				if call.Args["path"] == "/etc/passwd" {
@@ -354,9 +361,36 @@ func TestContainer(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[any]any{
-		"/app/app": int64(0o755), "/etc/app/config.yaml": int64(0o600), "/etc/group": int64(0o644), "/etc/passwd": int64(0o644),
+		"/app/app": int64(0o755), "/etc/app/config.yaml": int64(0o600), "/etc/group": int64(0o640), "/etc/passwd": int64(0o640),
 		"/etc/ssl/certs/ca-certificates.crt": int64(0o644),
 	}, placed)
+}
+
+// located answers what the base has where files are to go: regular files with an owner of their own at some paths, and nothing else.
+func located(c daggertest.Chain, there ...string) (found string, ok bool) {
+	if file := c.Named("file"); len(file) == 0 || file[len(file)-1].Args["path"] != "/found" {
+		return "", false
+	}
+	for _, call := range c.Named("withNewFile") {
+		for line := range strings.Lines(call.Args["contents"].(string)) {
+			_, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if slices.Contains(there, name) {
+				found += "file 640 7:7 " + name + "\n"
+			} else {
+				found += "none 0 0:0 " + name + "\n"
+			}
+		}
+	}
+	return found, true
+}
+
+// onSkeleton are the calls that put a layer's files into the directories of the base.
+func onSkeleton(t *testing.T, layer daggertest.Call) daggertest.Chain {
+	t.Helper()
+	source := layer.Args["source"].(daggertest.Chain)
+	at := slices.IndexFunc(source, func(c daggertest.Call) bool { return c.Name == "directory" && c.Args["path"] == "/skeleton" })
+	require.GreaterOrEqual(t, at, 0)
+	return source[at+1:]
 }
 
 // The engine drops the sticky bit of folders that it makes itself.
@@ -478,6 +512,9 @@ func TestContainerOfSettings(t *testing.T) {
 		Runtime: "alpine", Writable: []string{"/var/lib/app"}, RuntimePackages: []string{"curl"}, Platforms: []string{"linux/amd64"},
 	})
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if found, ok := located(c); ok {
+			return found, nil
+		}
 		if c[len(c)-1].Name == "contents" {
 			return "root:x:0:0:root:/root:/bin/sh\n", nil
 		}
@@ -502,11 +539,13 @@ func TestContainerOfSettings(t *testing.T) {
 
 	owners := map[any]any{}
 	for _, layer := range chain.Named("withDirectory") {
-		for _, c := range layer.Args["source"].(daggertest.Chain).Named("chown") {
-			owners[c.Args["path"]] = c.Args["owner"]
+		for _, c := range onSkeleton(t, layer) {
+			if c.Name == "chown" {
+				owners[c.Args["path"]] = c.Args["owner"]
+			}
 		}
 	}
-	assert.Equal(t, map[any]any{"/": "0:0", "/var/lib/app": "1000:1000"}, owners)
+	assert.Equal(t, map[any]any{"/var/lib/app": "1000:1000"}, owners)
 }
 
 // The engine is told how to compress. Levels are its own.

@@ -21,6 +21,9 @@ func TestPublishWithProof(t *testing.T) {
 	plan := resolve(t, dir, pipeline.Config{})
 	compiled := compiles(dir, plan)
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+		if found, ok := located(c); ok {
+			return found, nil
+		}
 		switch last := c[len(c)-1]; last.Name {
 		case "plaintext":
 			return "hunter2", nil
