@@ -36,11 +36,13 @@ func TestScriptMakesWhatThePlanSays(t *testing.T) {
 		}, map[string]string{"etc/ssl/cert.pem": "certs/ca-certificates.crt"}, []string{"/etc/ssl/certs/ca-certificates.crt"}},
 		"red hat": {
 			map[string]string{target: own, "etc/passwd": "a:x:1000:1::/:\n", "etc/group": ""},
-			map[string]string{redHat: "/" + target}, []string{"/" + redHat},
+			map[string]string{redHat: "/" + target},
+			[]string{"/" + redHat},
 		},
 		"links": {
 			map[string]string{"usr/etc/passwd": "root:x:0:0::/:", "usr/etc/group": "short\n", "usr/etc/ssl/cert.pem": strings.TrimSpace(own)},
-			map[string]string{"etc": "../../../usr/etc"}, []string{"/etc/ssl/cert.pem"},
+			map[string]string{"etc": "../../../usr/etc"},
+			[]string{"/etc/ssl/cert.pem"},
 		},
 		"nothing": {nil, nil, []string{"/etc/ssl/certs/ca-certificates.crt"}},
 		"all of it": {

@@ -92,8 +92,10 @@ func TestPlaceRefusesWhatCannotBe(t *testing.T) {
 func TestPlaceDirectories(t *testing.T) {
 	base := placedBase(t)
 	placed, err := base.Copy().Place([]File{
-		{Path: "/special", Mode: fs.ModeDir | 0o755, UID: 1000, GID: 1000}, {Path: "/tmp", Mode: fs.ModeDir | 0o755},
-		{Path: "/cache", Mode: fs.ModeDir | 0o755, UID: 1000, GID: 1000}, {Path: "/special/rel", Mode: fs.ModeDir | 0o755},
+		{Path: "/special", Mode: fs.ModeDir | 0o755, UID: 1000, GID: 1000},
+		{Path: "/tmp", Mode: fs.ModeDir | 0o755},
+		{Path: "/cache", Mode: fs.ModeDir | 0o755, UID: 1000, GID: 1000},
+		{Path: "/special/rel", Mode: fs.ModeDir | 0o755},
 	})
 	require.NoError(t, err)
 	got := map[string]File{}

@@ -146,8 +146,14 @@ func (s suite) bundles(t *testing.T) {
 		"alpine":         {[]Entry{Regular(debian, 0o640, 7, own), Link(openSSL, "certs/ca-certificates.crt")}, pipeline.Config{Runtime: "alpine"}, debian, []string{own}, true, nil},
 		"alpine ca-cert": {[]Entry{Regular(debian, 0o640, 7, own)}, pipeline.Config{Runtime: "alpine", CACerts: own + added}, debian, []string{own, added}, true, []string{"/" + openSSL}},
 		"openssl alone":  {[]Entry{Regular(openSSL, 0o640, 7, own)}, pipeline.Config{Runtime: "alpine", CACerts: added}, openSSL, []string{own, added}, true, []string{"/" + debian}},
-		"red hat": {[]Entry{Link(redHat, "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"), Regular("etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", 0o640, 7, own)},
-			pipeline.Config{CACerts: added}, "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", []string{own, added}, false, []string{"/" + debian}},
+		"red hat": {
+			[]Entry{Link(redHat, "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"), Regular("etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", 0o640, 7, own)},
+			pipeline.Config{CACerts: added},
+			"etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+			[]string{own, added},
+			false,
+			[]string{"/" + debian},
+		},
 		"distroless": {[]Entry{Regular(debian, 0o640, 7, own)}, pipeline.Config{Runtime: "distroless", CACerts: added + own}, debian, []string{own, added}, false, nil},
 		"all there":  {[]Entry{Regular(debian, 0o640, 7, own)}, pipeline.Config{CACerts: own}, debian, []string{own}, false, nil},
 	} {
