@@ -103,7 +103,9 @@ func assertBuildsTheSame(t *testing.T, hosts engine.Engine, dir string, config p
 		"--opt", "platform=" + strings.Join(platforms, ","), "--output", "type=oci,dest=" + archive, "--opt", "attest:provenance=disabled",
 	}
 	if layout != "" {
-		args = append(args, "--oci-layout", "base="+layout, "--opt", "context:base=oci-layout://base:latest")
+		base, err := (&image.Bases{}).Resolve(t.Context(), "oci:"+layout)
+		require.NoError(t, err)
+		args = append(args, "--oci-layout", "base="+layout, "--opt", "context:base=oci-layout://base@"+base.Digest.String())
 	}
 	out, err := exec.CommandContext(t.Context(), "buildctl", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
