@@ -65,11 +65,11 @@ extend() {
 # A bundle of the base with the certificates of a file that it lacks; each bundle once, whatever it is called.
 seen=:
 add() {
+  mkdir -p "${2%/*}" # COPY wants it, whether there is anything in it or not
   there=$(at "$1")
   case $seen in *":$there:"*) return ;; esac
   if [ ! -f "$there" ]; then return; fi
   seen=$seen$there:
-  mkdir -p "${2%/*}"
   cp -p "$there" "$2"
   lacking=$(awk '
     /-----BEGIN CERTIFICATE-----/ { block = $0; key = ""; inside = 1; next }
