@@ -86,7 +86,7 @@ func PlacementBase(t *testing.T) string {
 		Link("data", "mnt/data"), Link("chain", "up/lib"), Link("up", "../../usr"), Regular("usr/lib/libc.so", 0o644, 0, "libc"),
 		Directory("gone/", 0o700, 7), Regular("gone/x", 0o600, 7, "x"), Directory("owned/", 0o750, 7), Directory("usr/bin/", 0o711, 0), Regular("usr/bin/tool", 0o755, 0, "tool"),
 		{Header: tar.Header{Typeflag: tar.TypeLink, Name: "usr/bin/same", Linkname: "usr/bin/tool", ModTime: baseTime}},
-	}, []Entry{Regular(".wh.gone", 0o644, 0, ""), Regular("lib/libm.so", 0o644, 0, "libm")})
+	}, []Entry{Regular(".wh.gone", 0o644, 0, ""), Regular("usr/lib/libm.so", 0o644, 0, "libm")})
 }
 
 // PlacementFiles are files for [PlacementBase], whose source has the file seed.txt and the directory web with the file a.
