@@ -30,6 +30,8 @@ type Bases struct {
 	Store *Store
 	// Remote fetches what Store lacks.
 	Remote Remote
+	// Context ends all fetching, that for images of bases as well, which know no contexts; nil for none.
+	Context context.Context
 }
 
 // Base is an image to build upon, for one or more platforms.

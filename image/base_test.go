@@ -28,7 +28,7 @@ import (
 
 func newBases(t testing.TB) *Bases {
 	t.Helper()
-	return &Bases{newStore(t), plainRemote{}}
+	return &Bases{Store: newStore(t), Remote: plainRemote{}}
 }
 
 func resolve(t testing.TB, bases *Bases, ref string) *Base {
@@ -357,7 +357,7 @@ func brokenIndex(t testing.TB, store *Store, member string) *Base {
 	t.Helper()
 	digest, err := put(store, v1.Hash{}, member)
 	require.NoError(t, err)
-	base, err := newBase(&registrySource{store: store, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
+	base, err := newBase(&registrySource{ctx: t.Context(), store: store, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
 	require.NoError(t, err)
 	base.given, base.images = "broken", map[string]func() (v1.Image, error){}
 	return base

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 // registrySource takes from a registry what the store lacks.
 type registrySource struct {
+	// ctx ends all that is fetched.
+	ctx    context.Context
 	store  *Store
 	remote Remote
 	ref    name.Reference
@@ -30,7 +33,7 @@ func (b *Bases) resolveRegistry(ctx context.Context, given string) (*Base, error
 	if err != nil {
 		return nil, fmt.Errorf("it is no image reference: %w", err)
 	}
-	s := &registrySource{store: b.Store, remote: b.Remote, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}}
+	s := &registrySource{ctx: cmp.Or(b.Context, context.Background()), store: b.Store, remote: b.Remote, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}}
 	var digest v1.Hash
 	var raw []byte
 	if _, ok := ref.(name.Digest); ok {
@@ -92,12 +95,15 @@ func (s *registrySource) manifest(ctx context.Context, digest v1.Hash) ([]byte, 
 // fetch gets a manifest from the registry and keeps it.
 func (s *registrySource) fetch(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	// The descriptor fetches blobs in the context that it was made in, which must outlive ctx, and yet end with it now.
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	lasting, cancel := context.WithCancel(s.ctx)
 	stop := context.AfterFunc(ctx, cancel)
 	got, err := s.remote.Get(lasting, ref)
 	if !stop() {
 		cancel()
 		return nil, ctx.Err()
+	}
+	if s.ctx.Err() != nil {
+		return nil, s.ctx.Err()
 	}
 	if err != nil {
 		return nil, err
@@ -121,6 +127,9 @@ func (s *registrySource) fetch(ctx context.Context, ref name.Reference) (*remote
 }
 
 func (s *registrySource) blob(ctx context.Context, manifest v1.Hash, blob v1.Descriptor) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	unlock, err := s.store.lock(ctx, blob.Digest)
 	if err != nil {
 		return nil, err

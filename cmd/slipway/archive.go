@@ -47,7 +47,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	defer client.Close()
 	defer display.Close()
 	noteSkipped(display, name, tags, skipped)
-	bases, err := openBases(client)
+	bases, err := openBases(c.Context(), client)
 	if err != nil {
 		return err
 	}

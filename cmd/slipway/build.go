@@ -196,7 +196,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	for _, j := range jobs {
 		noteSkipped(display, j.plan.Name, j.target.Tags, j.skipped)
 	}
-	bases, err := openBases(client)
+	bases, err := openBases(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -405,7 +405,7 @@ func connect(ctx context.Context) (*sdk.Client, error) {
 const cacheLimit = 4 << 30
 
 // openBases opens the cache: of base images, and of what builds keep for the next one.
-func openBases(client *registry.Client) (*image.Bases, error) {
+func openBases(ctx context.Context, client *registry.Client) (*image.Bases, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("there is no folder for caches: %w: set HOME or XDG_CACHE_HOME", err)
@@ -417,7 +417,7 @@ func openBases(client *registry.Client) (*image.Bases, error) {
 	if err := store.Forget(cacheLimit); err != nil {
 		return nil, fmt.Errorf("making room in the cache %s: %w", filepath.Join(dir, "slipway"), err)
 	}
-	return &image.Bases{Store: store, Remote: client}, nil
+	return &image.Bases{Store: store, Remote: client, Context: ctx}, nil
 }
 
 // run delivers.

@@ -418,7 +418,7 @@ func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Fo
 		return err
 	}
 	defer client.Close()
-	bases, err := openBases(client)
+	bases, err := openBases(ctx, client)
 	if err != nil {
 		return err
 	}

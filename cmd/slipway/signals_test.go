@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -146,4 +148,37 @@ func TestIgnoredSignal(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	assert.Contains(t, said.String(), "NAME_UNKNOWN")
 	assert.NotContains(t, said.String(), "interrupted")
+}
+
+// A registry that answers nothing more keeps nobody waiting: not for the configuration of a base, and not for its layer.
+func TestSignalWhileARegistryIsSilent(t *testing.T) {
+	for blob, number := range map[string]int64{"configuration": 1, "layer": 2} {
+		t.Run(blob, func(t *testing.T) {
+			server := registrytest.Start(t)
+			pushBases(t, server.Host)
+			var asked atomic.Int64
+			silent := make(chan struct{})
+			server.Break(registrytest.Fault{
+				When: func(r *http.Request) bool {
+					return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && asked.Add(1) == number
+				},
+				Do: func(w http.ResponseWriter, r *http.Request) {
+					close(silent)
+					registrytest.Stall(w, r)
+				},
+			})
+			tmp := t.TempDir()
+			cmd := slipway(t, []string{"TMPDIR=" + tmp, "SLIPWAY_MIRRORS=docker.io=" + server.Host}, "build", "--runtime", "alpine", "--platform", "linux/amd64",
+				"--output", filepath.Join(t.TempDir(), "x.tar"), "../../examples/http-server")
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			require.NoError(t, cmd.Start())
+			<-silent
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+			require.Error(t, cmd.Wait())
+			assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode(), said.String())
+			assert.Contains(t, said.String(), "interrupted")
+			assertEmpty(t, tmp)
+		})
+	}
 }
