@@ -31,7 +31,7 @@ func kill(t *trial) verdict {
 	case <-time.After(moment):
 		_ = r.Process.Signal(s) // it may have ended
 	}
-	got := finish(r, time.Minute)
+	got := t.finish(r, time.Minute)
 	if got.err == errEndless {
 		return isWrong("%s after %v: %v", s, moment, got.err)
 	}

@@ -129,7 +129,7 @@ func (t *trial) build(stamp, output string, more ...string) []string {
 	return append(append([]string{"build", "--json", "--stamp", "main.stamp=" + stamp, "--output", output}, more...), t.source)
 }
 
-func (t *trial) run(args ...string) result { return finish(start(t.command(args...)), timeLimit) }
+func (t *trial) run(args ...string) result { return t.finish(start(t.command(args...)), timeLimit) }
 
 // running is a run of the command that goes on.
 type running struct {
@@ -151,10 +151,13 @@ func start(cmd *exec.Cmd) *running {
 
 var errEndless = errors.New("it does not end")
 
-func finish(r *running, limit time.Duration) result {
+func (t *trial) finish(r *running, limit time.Duration) result {
 	var err error
 	select {
 	case err = <-r.ended:
+	case <-t.ctx.Done():
+		_ = r.Process.Signal(syscall.SIGKILL)
+		err = <-r.ended
 	case <-time.After(limit):
 		_ = r.Process.Signal(syscall.SIGKILL)
 		<-r.ended

@@ -27,7 +27,7 @@ func pause(t *trial) verdict {
 	err := t.age()
 	between := t.run(t.build(second, filepath.Join(t.out, "second.tar"))...)
 	_ = r.Process.Signal(syscall.SIGCONT)
-	got := finish(r, timeLimit)
+	got := t.finish(r, timeLimit)
 	if err != nil {
 		return isWrong("%v", err)
 	}

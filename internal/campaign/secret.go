@@ -66,7 +66,7 @@ func secrets(t *trial) verdict {
 		case <-time.After(5 * time.Millisecond):
 			if found := exposed(r.Process.Pid, texts); found != "" {
 				_ = r.Process.Signal(syscall.SIGKILL)
-				finish(r, timeLimit)
+				t.finish(r, timeLimit)
 				return isWrong("a program that it started has a secret: %s", found)
 			}
 			if time.Since(began) > moment && interrupted {
@@ -78,7 +78,7 @@ func secrets(t *trial) verdict {
 			}
 		}
 	}
-	got := finish(r, time.Second)
+	got := t.finish(r, time.Second)
 	mu.Lock()
 	places := map[string]string{"what was printed": got.stdout + got.stderr, "what was uploaded": uploaded.String()}
 	mu.Unlock()
