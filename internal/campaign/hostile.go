@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,20 +21,32 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// memoryLimit is what the command may take of memory for bases and archives that ask for any amount.
-const memoryLimit = 1 << 30
-
 // hostileBase is a base that no tool makes by mistake.
 type hostileBase struct {
 	name string
 	// layer is the content of its layer, before compression unless raw; nil for an ordinary one.
 	layer func(*trial) []byte
 	raw   bool
+	// zeros is how many zero bytes follow. This process must stay small: what it has counts as the command's at first.
+	zeros int64
 	// config changes its configuration, and spoil what is in the layout.
 	config func(*v1.ConfigFile)
 	spoil  func(t *trial, dir string) error
 	// refuse says that no image can be right.
 	refuse bool
+}
+
+// bomb is the size in bytes of what a bomb unpacks to, of which the command may hold no large part.
+const bomb = 1 << 30
+
+// memoryLimit is what the command may take of memory in bytes, the compiler excluded.
+const memoryLimit = 256 << 20
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func archive(headers ...tar.Header) []byte {
@@ -47,10 +60,8 @@ func archive(headers ...tar.Header) []byte {
 }
 
 var hostileBases = []hostileBase{
-	{name: "a bomb", layer: func(*trial) []byte { return make([]byte, 512<<20) }},
-	{name: "a bomb for /etc/passwd", layer: func(*trial) []byte {
-		return append(archive(tar.Header{Name: "etc/passwd", Mode: 0o644, Size: 512 << 20}), make([]byte, 512<<20)...)
-	}},
+	{name: "a bomb", zeros: bomb},
+	{name: "a bomb for /etc/passwd", zeros: bomb, layer: func(*trial) []byte { return archive(tar.Header{Name: "etc/passwd", Mode: 0o644, Size: bomb}) }},
 	{name: "names that lead out", layer: func(t *trial) []byte {
 		escape := strings.TrimPrefix(filepath.Join(t.room, "escaped"), "/")
 		return archive(
@@ -128,7 +139,8 @@ func (b hostileBase) write(t *trial, dir string) error {
 		var packed bytes.Buffer
 		w := gzip.NewWriter(&packed)
 		_, err1 := w.Write(content)
-		if err := errors.Join(err1, w.Close()); err != nil {
+		_, err2 := io.CopyN(w, zeros{}, b.zeros)
+		if err := errors.Join(err1, err2, w.Close()); err != nil {
 			return err
 		}
 		content = packed.Bytes()

@@ -15,7 +15,7 @@ import (
 // hold, and a later run gives the right image and finds nothing left.
 func kill(t *trial) verdict {
 	s := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT}[t.IntN(5)]
-	moment := time.Duration(t.Float64() * float64(3*time.Second))
+	moment := t.moment()
 	args := t.build(t.stamp, filepath.Join(t.out, "x.tar"))
 	publishes := t.IntN(2) == 0
 	var server *server

@@ -27,13 +27,14 @@ type lab struct {
 	goEnv   []string
 
 	mu    sync.Mutex
-	wants map[string]*want
+	wants map[string]*want // by the stamp
 }
 
-// want is the digest that an image has to have, by its stamp.
+// want is the digest that an image has to have, and how long its build takes.
 type want struct {
 	once   sync.Once
 	digest string
+	took   time.Duration
 	err    error
 }
 
@@ -188,8 +189,21 @@ func (r result) crashed() bool {
 	return r.err != nil && (!errors.As(r.err, &exit) || exit.ExitCode() != 1 && exit.ExitCode() != 2) || strings.Contains(r.stderr, "goroutine ")
 }
 
-// want is the digest of the image with a stamp, as a run gives it to which nothing happens.
+// moment is a random one in a run, or shortly after it.
+func (t *trial) moment() time.Duration {
+	share := t.Float64() * 1.3
+	w := t.undisturbed(t.stamp)
+	return time.Duration(share * float64(w.took))
+}
+
+// want is the digest of the image with a stamp.
 func (t *trial) want(stamp string) (string, error) {
+	w := t.undisturbed(stamp)
+	return w.digest, w.err
+}
+
+// undisturbed is what a run gives to which nothing happens.
+func (t *trial) undisturbed(stamp string) *want {
 	t.mu.Lock()
 	w := t.wants[stamp]
 	if w == nil {
@@ -203,12 +217,14 @@ func (t *trial) want(stamp string) (string, error) {
 		if w.err = os.MkdirAll(alone.tmp, 0o755); w.err != nil {
 			return
 		}
+		began := time.Now()
 		got := alone.run(alone.build(stamp, filepath.Join(dir, "x.tar"))...)
-		if w.digest = got.digest; got.err != nil {
+		w.digest, w.took = got.digest, time.Since(began)
+		if got.err != nil {
 			w.err = fmt.Errorf("a build to which nothing happened: %s", got.last())
 		}
 	})
-	return w.digest, w.err
+	return w
 }
 
 // judge says what a run is that gave an image of the stamp, or an error that is right.

@@ -21,7 +21,7 @@ func pause(t *trial) verdict {
 		return isWrong("%v", err)
 	}
 	r := start(t.command(t.build(first, filepath.Join(t.out, "first.tar"))...))
-	time.Sleep(time.Duration(t.Float64() * float64(1500*time.Millisecond)))
+	time.Sleep(t.moment())
 	_ = r.Process.Signal(syscall.SIGSTOP) // it may have ended
 	time.Sleep(100 * time.Millisecond)
 	err := t.age()

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -30,7 +33,7 @@ type server struct {
 
 func serve(faults func(http.ResponseWriter, *http.Request, http.Handler)) *server {
 	s := &server{faults: faults}
-	sound := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	sound := complete(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		faults := s.faults
@@ -42,6 +45,34 @@ func serve(faults func(http.ResponseWriter, *http.Request, http.Handler)) *serve
 		faults(w, r, sound)
 	}))
 	return s
+}
+
+// complete refuses manifests of which blobs are missing, as the registries do that are in use.
+func complete(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		repository, _, isManifest := strings.Cut(r.URL.Path, "/manifests/")
+		if r.Method != http.MethodPut || !isManifest {
+			inner.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		var manifest v1.Manifest // an index has none of its fields
+		if err != nil || json.Unmarshal(body, &manifest) != nil {
+			inner.ServeHTTP(w, r)
+			return
+		}
+		for _, blob := range append(manifest.Layers, manifest.Config) {
+			has := httptest.NewRecorder()
+			inner.ServeHTTP(has, httptest.NewRequest(http.MethodHead, repository+"/blobs/"+blob.Digest.String(), nil))
+			if blob.Digest != (v1.Hash{}) && has.Code != http.StatusOK {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}`)
+				return
+			}
+		}
+		inner.ServeHTTP(w, r)
+	})
 }
 
 // mend ends the faults.

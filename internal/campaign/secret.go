@@ -54,7 +54,7 @@ func secrets(t *trial) verdict {
 	if t.IntN(3) == 0 { // a run that fails
 		args = append(args, "--ldflags=-nosuchflag")
 	}
-	moment := time.Duration(t.Float64() * float64(4*time.Second))
+	moment := t.moment()
 	interrupted := t.IntN(2) == 0
 
 	r := start(t.command(args...))
