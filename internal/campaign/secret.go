@@ -94,8 +94,11 @@ func secrets(t *trial) verdict {
 			return isWrong("a secret is in %s", found)
 		}
 	}
-	v := t.judge(got, t.stamp)
 	t.env = nil
+	if r.ProcessState.ExitCode() == -1 { // ended by the signal, which came before it was listened for
+		return t.afterwards(verdict{refused, got.last()})
+	}
+	v := t.judge(got, t.stamp)
 	return t.afterwards(v)
 }
 
