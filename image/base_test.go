@@ -435,7 +435,7 @@ func TestBlobsMustHaveTheirSize(t *testing.T) {
 	require.NoError(t, err)
 	for name, source := range map[string]source{
 		"layout":   layoutSource{func(name string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(dir, name)) }},
-		"registry": &registrySource{store: newStore(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
+		"registry": &registrySource{ctx: t.Context(), store: newStore(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
 	} {
 		manifest, err := parseManifest(raw)
 		require.NoError(t, err)
