@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -33,6 +35,28 @@ var foreign = map[string]func(name string) error{
 	"link to directory": func(name string) error { return errors.Join(os.Remove(name), os.Symlink("..", name)) },
 	"pipe":              func(name string) error { return errors.Join(os.Remove(name), makePipe(name)) },
 	"unreadable":        func(name string) error { return os.Chmod(name, 0) },
+}
+
+// Nor do a layout's own files keep the next one waiting, or lead it elsewhere.
+func TestLayoutsOwnFilesAreMended(t *testing.T) {
+	img := imageOf(t, amd64, newLayer(t, text("/a", "content")))
+	for name, put := range foreign {
+		if name == "damage of the same size" || name == "other content" || name == "empty file" || strings.HasPrefix(name, "link") {
+			continue // an error: nobody knows what else it listed, or where it leads
+		}
+		for _, what := range []string{"oci-layout", "index.json"} {
+			t.Run(name+" for "+what, func(t *testing.T) {
+				dir := t.TempDir()
+				require.NoError(t, WriteLayout(t.Context(), dir, img, "x"))
+				require.NoError(t, put(filepath.Join(dir, what)))
+				require.NoError(t, WriteLayout(t.Context(), dir, img, "x"))
+				info, err := os.Lstat(filepath.Join(dir, what))
+				require.NoError(t, err)
+				require.True(t, info.Mode().IsRegular())
+				assert.Equal(t, []string{"x"}, refNames(readIndex(t, dir)))
+			})
+		}
+	}
 }
 
 // Whatever stands in the place of a blob of a layout, the next one who writes there mends it.
@@ -143,4 +167,20 @@ func TestSilentDamageIsMended(t *testing.T) {
 			require.NoError(t, content.Close())
 		})
 	}
+}
+
+// A base whose files are pipes is refused.
+func TestLayoutOfPipesIsNoBase(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no pipes in directories")
+	}
+	dir := t.TempDir()
+	require.NoError(t, WriteLayout(t.Context(), dir, imageOf(t, amd64), "x"))
+	require.NoError(t, foreign["pipe"](filepath.Join(dir, "index.json")))
+	_, err := newBases(t).Resolve(t.Context(), "oci:"+dir)
+	require.ErrorContains(t, err, "not a regular file")
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, makePipe(pipe))
+	_, err = newBases(t).Resolve(t.Context(), "oci-archive:"+pipe)
+	require.ErrorContains(t, err, "not a regular file")
 }

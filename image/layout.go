@@ -139,7 +139,7 @@ func refuseLink(name string) error {
 
 // mark writes the file oci-layout if there is none, and else checks its version.
 func mark(name string) error {
-	raw, err := os.ReadFile(name)
+	raw, err := ReadEntry(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
 		return writeFile(name, func(w io.Writer) error {
 			_, err := io.WriteString(w, layoutMarker)

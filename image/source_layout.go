@@ -115,13 +115,25 @@ func (s layoutSource) blob(_ context.Context, _ v1.Hash, blob v1.Descriptor) (io
 // openFolder opens an OCI layout that is a folder.
 func openFolder(dir string) (files, error) {
 	return func(name string) (io.ReadSeekCloser, error) {
-		return os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+		return openRegular(filepath.Join(dir, filepath.FromSlash(name)))
 	}, nil
+}
+
+// openRegular opens a file, and no pipe, which would keep the caller waiting.
+func openRegular(name string) (*os.File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	return os.Open(name)
 }
 
 // openArchive opens an OCI layout that is a tar file, which is read once for where its files are.
 func openArchive(name string) (files, error) {
-	f, err := os.Open(name)
+	f, err := openRegular(name)
 	if err != nil {
 		return nil, err
 	}

@@ -27,11 +27,14 @@ func (s *Store) Claim(kind, key string) (dir string, release func() error, err e
 	}
 	lock, err := filelock.Try(dir + lockSuffix)
 	if errors.Is(err, filelock.ErrForeign) {
-		if err = os.RemoveAll(dir + lockSuffix); err == nil {
+		if err = moveAside(dir + lockSuffix); err == nil {
 			lock, err = filelock.Try(dir + lockSuffix)
 		}
 	}
-	if errors.Is(err, errors.ErrUnsupported) || lock == nil {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return "", nil, nil
+	}
+	if err != nil || lock == nil {
 		return "", nil, err
 	}
 	if err := MakeDir(dir); err != nil {
