@@ -109,6 +109,13 @@ func (d *writer) line(s string) { d.WriteString(s + "\n") }
 // run writes a command that a shell gets in pieces, one to a line.
 func (d *writer) run(pieces ...string) { d.line("RUN " + strings.Join(pieces, " \\\n    ")) }
 
+// netrc mounts the logins for private modules.
+const netrc = "--mount=type=secret,id=netrc,target=/root/.netrc"
+
+// undownloaded is the file that says in the builder which modules could not be downloaded. Those that are needed are tried again once
+// the source is there, for a step that went on without a login is in BuildKit's cache. Compiling has no login: C reads any file.
+const undownloaded = "/tmp/undownloaded"
+
 // builder is the stage that compiles: on the platform of the machine, for the platform that is asked for.
 func (d *writer) builder(plan *pipeline.Plan) {
 	platform := "$BUILDPLATFORM"
@@ -137,9 +144,10 @@ func (d *writer) builder(plan *pipeline.Plan) {
 			d.line("COPY " + arguments(path.Join(srcDir, group.dir)+"/", group.files...))
 		}
 		d.line("# Private modules: docker build --secret id=netrc,src=$HOME/.netrc --build-arg GOPRIVATE=git.example.com …")
+		d.line("# A module that cannot be had is an error below, if go build needs it; one that go.sum does not fit is one here.")
 		d.line("ARG GOPRIVATE")
-		d.run(append(slices.Clone(modules), "--mount=type=secret,id=netrc,target=/root/.netrc", shell(plan.Dependencies.Download))...)
-		d.run(append(modules, shell(plan.Dependencies.Verify))...)
+		d.run(append(slices.Clone(modules), netrc, plan.Dependencies.DownloadScript()+` && printf %s "$out" >`+undownloaded)...)
+		d.run(append(slices.Clone(modules), plan.Dependencies.VerifyScript())...)
 	}
 
 	d.line("")
@@ -153,6 +161,11 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 	if installs(plan) == nil {
 		d.line("ARG TARGETPLATFORM")
+	}
+	if plan.Dependencies.Download != nil {
+		compile := plan.Compile[0]
+		needed := slices.Concat([]string{"go", "list"}, compile.Flags, []string{"-deps"}, compile.Packages)
+		d.run(append(modules, netrc, "[ ! -s "+undownloaded+" ] || "+shell(needed)+" >/dev/null")...)
 	}
 	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
 	for _, c := range plan.Compile {

@@ -73,6 +73,18 @@ func (t tree) dependencyFiles(b *workset) []string {
 	return slices.Compact(files)
 }
 
+// attempt is a shell's command that runs a Go command on modules, and that fails only if a module is not what go.sum says. One that
+// cannot be had is an error of go build's, if that needs it. go mod verify starts lines about altered modules with path and version.
+func attempt(command []string) string {
+	return `out=$(` + shellLine(command) + ` 2>&1) || { echo "$out" >&2; ! echo "$out" | grep -q -e 'SECURITY ERROR' -e '^[^ :]* v[^ ]*: '; }`
+}
+
+// DownloadScript is Download for a shell. It succeeds where modules cannot be had: go build fails if it needs them.
+func (d Dependencies) DownloadScript() string { return attempt(d.Download) }
+
+// VerifyScript is Verify for a shell. It verifies what DownloadScript has brought.
+func (d Dependencies) VerifyScript() string { return attempt(d.Verify) }
+
 // localModules are the directories of the modules that are in the source, by their paths.
 func (b *workset) localModules() map[string]string {
 	local := map[string]string{}

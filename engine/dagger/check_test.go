@@ -80,7 +80,7 @@ func TestRun(t *testing.T) {
 			Stdout: "stdout", Stderr: "stderr", Err: errors.New("exit status 1"), Files: map[string]string{"coverage.out": "contents"},
 		}, out)
 		asked := recorded.Asked()
-		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, command}, execs(asked[len(asked)-1]))
+		assert.Equal(t, [][]string{download(plan), verify(plan), command}, execs(asked[len(asked)-1]))
 	}
 	c, _ := plan.Check("vulncheck")
 	_, err := build.Run(t.Context(), c)

@@ -124,11 +124,13 @@ func (b *Build) builder(c *pipeline.Compile) *dagger.Container {
 		// Filter and not a list of files: one round trip however many there are.
 		ctr = ctr.
 			WithDirectory(sourceDir, b.source.Filter(dagger.DirectoryFilterOpts{Include: b.plan.Dependencies.Files})).
-			WithExec(b.plan.Dependencies.Download).
-			WithExec(b.plan.Dependencies.Verify)
+			WithExec(inShell(b.plan.Dependencies.DownloadScript())).
+			WithExec(inShell(b.plan.Dependencies.VerifyScript()))
 	}
 	return ctr
 }
+
+func inShell(script string) []string { return []string{"sh", "-c", script} }
 
 // direct says whether modules come from where they are developed, and not through a proxy.
 func (p Private) direct() bool { return p.Env["GOPRIVATE"] != "" || p.Env["GONOPROXY"] != "" }
@@ -540,18 +542,18 @@ func (b *Build) explain(what string, err error) error {
 	if failed.Cmd[0] == "slipway" {
 		return commandError(what, failed.Stderr)
 	}
-	remedy := ""
-	if slices.Equal(failed.Cmd, b.plan.Dependencies.Verify) {
-		what, remedy = "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
-	} else if slices.Equal(failed.Cmd, b.plan.Dependencies.Download) {
-		what = "downloading modules"
+	remedy, ofGo := "", failed.Cmd[0] == "go"
+	if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.VerifyScript())) {
+		ofGo, what, remedy = true, "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
+	} else if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.DownloadScript())) {
+		ofGo, what = true, "downloading modules"
 	} else if slices.Equal(failed.Cmd, b.plan.Generate) {
 		what = "generating code"
 	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
 		what, remedy = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
 	}
 	status := fmt.Errorf("exit status %d", failed.ExitCode)
-	if failed.Cmd[0] != "go" {
+	if !ofGo {
 		return gocommand.NewOtherError(what, failed.Cmd[0], failed.Stdout+failed.Stderr, remedy, status)
 	}
 	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, status)

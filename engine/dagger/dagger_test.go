@@ -92,6 +92,14 @@ func execs(c daggertest.Chain) [][]string {
 	return all
 }
 
+// download and verify are the commands for a plan's modules.
+func download(plan *pipeline.Plan) []string {
+	return []string{"sh", "-c", plan.Dependencies.DownloadScript()}
+}
+func verify(plan *pipeline.Plan) []string {
+	return []string{"sh", "-c", plan.Dependencies.VerifyScript()}
+}
+
 func connect(t *testing.T) *sdk.Client {
 	t.Helper()
 	client, err := sdk.Connect(t.Context())
@@ -139,7 +147,7 @@ func TestBuildAsksForWhatThePlanSays(t *testing.T) {
 		assert.Equal(t, "container", chain[0].Name)
 		assert.Empty(t, chain[0].Args, "the builder is of the engine's own platform")
 		assert.Equal(t, plan.Builder, chain.Named("from")[0].Args["address"])
-		assert.Equal(t, [][]string{plan.Dependencies.Download, plan.Dependencies.Verify, compile.Command("/out")}, execs(chain))
+		assert.Equal(t, [][]string{download(plan), verify(plan), compile.Command("/out")}, execs(chain))
 
 		caches := map[any]any{}
 		for _, m := range chain.Named("withMountedCache") {
@@ -167,7 +175,7 @@ func TestBuildAsksForWhatThePlanSays(t *testing.T) {
 				}
 			}
 		}
-		assert.Equal(t, []string{"modules' files", "moddownload", "modverify", "source", fmt.Sprint(compile.Command("/out")[1], compile.Command("/out")[2])}, order)
+		assert.Equal(t, []string{"modules' files", fmt.Sprint("-c", plan.Dependencies.DownloadScript()), fmt.Sprint("-c", plan.Dependencies.VerifyScript()), "source", fmt.Sprint(compile.Command("/out")[1], compile.Command("/out")[2])}, order)
 		last := len(chain) - 1
 		assert.Equal(t, []string{"withExec", "directory", "export"}, []string{chain[last-2].Name, chain[last-1].Name, chain[last].Name})
 	}
@@ -201,11 +209,11 @@ func TestFailedCommand(t *testing.T) {
 		want   string
 	}{
 		"download": {
-			&daggertest.ExecFailure{Cmd: plan.Dependencies.Download, ExitCode: 1, Stderr: "verifying x: checksum mismatch\nSECURITY ERROR\n"},
+			&daggertest.ExecFailure{Cmd: download(plan), ExitCode: 1, Stderr: "verifying x: checksum mismatch\nSECURITY ERROR\n"},
 			"downloading modules: the Go command failed (exit status 1):\nverifying x: checksum mismatch\nSECURITY ERROR\nThe module is not the one that go.sum records",
 		},
 		"verify": {
-			&daggertest.ExecFailure{Cmd: plan.Dependencies.Verify, ExitCode: 1, Stdout: "x v1: dir has been modified\n"},
+			&daggertest.ExecFailure{Cmd: verify(plan), ExitCode: 1, Stdout: "x v1: dir has been modified\n"},
 			"verifying modules: the Go command failed (exit status 1):\nx v1: dir has been modified\nThe module cache was changed after the download: prune",
 		},
 		"compile": {
@@ -474,7 +482,7 @@ func TestBuilderOfSettings(t *testing.T) {
 	trust := []string{"sh", "-c", "{ echo; cat; } >>/etc/ssl/certs/ca-certificates.crt"}
 	git := []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
 	assert.Equal(t, [][]string{
-		trust, plan.Prepare, compile.C.Install, git, plan.Dependencies.Download, plan.Dependencies.Verify, plan.Generate, compile.Command("/out"),
+		trust, plan.Prepare, compile.C.Install, git, download(plan), verify(plan), plan.Generate, compile.Command("/out"),
 	}, execs(chain))
 	assert.Equal(t, root, chain.Named("withExec")[0].Args["stdin"])
 	filters := make([]int, 0, 2)

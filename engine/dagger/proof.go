@@ -143,8 +143,12 @@ func commandError(what, text string) error {
 	}
 	said = strings.ReplaceAll(strings.TrimSpace(said), "\n  ", "\n")
 	said = strings.ReplaceAll(said, "the credential from the environment variable DOCKER_AUTH_CONFIG", "--username and --password")
+	said = noEntry.ReplaceAllString(said, "no credential")
 	return pipeline.Sentence(what + ": " + dockerLogin.ReplaceAllString(said, "give --username and --password that it accepts"))
 }
+
+// noEntry is where the command looked for a login, which are places in its container.
+var noEntry = regexp.MustCompile(`no credential \(no entry for [^()]*\)`)
 
 // dockerLogin is the command's advice on a login, up to its end.
 var dockerLogin = regexp.MustCompile("(log in with )?`docker login [^`]*`(, or name the [a-z]+ of a config\\.json with a valid login by DOCKER_CONFIG)?")

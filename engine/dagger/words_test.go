@@ -66,7 +66,7 @@ func TestPublishWithWrongPassword(t *testing.T) {
 		t.Run(about, func(t *testing.T) {
 			printed := "  0.1s push …\n  0.2s push failed after 0.1s: 401 Unauthorized\nslipway: " + refusal(t, test.status, test.login) + "\n"
 			dir := program(t)
-			plan := resolve(t, dir, pipeline.Config{})
+			plan := resolve(t, dir, pipeline.Config{Runtime: "scratch"})
 			compiled := compiles(dir, plan)
 			daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 				switch last := c[len(c)-1]; last.Name {

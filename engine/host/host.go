@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-ci/slipway/engine"
 	"github.com/slipway-ci/slipway/image"
 	"github.com/slipway-ci/slipway/internal/assemble"
+	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -66,10 +67,11 @@ func (e *Engine) Build(
 		numbers, able = append(numbers, i), append(able, plan)
 	}
 	compiler := func(plan *pipeline.Plan, dir string) assemble.Compiler {
+		modules := goenv.ModuleCache(e.environ)
 		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), store: e.bases.Store}
+		c.verifier = verifier{modules: modules, now: time.Now}
 		if e.bases.Store != nil {
-			modules := goenv.ModuleCache(e.environ)
-			c.verifier = verifier{modules: modules, kept: e.bases.Store.Folder("verified"), now: time.Now}
+			c.verifier.kept = e.bases.Store.Folder("verified")
 			c.looks = newLooks(source, plan, modules)
 		}
 		return c
@@ -104,6 +106,8 @@ type compiler struct {
 	verifier verifier
 	// verified names the modules that are what go.sum says, once they have been found to be; empty where that is not known.
 	verified string
+	// undownloaded is why modules are missing, which matters if compiling needs them; nil if they are all there.
+	undownloaded error
 	// replaced are files of the source, by their names in it, with the files that the Go command is to see in their place.
 	replaced map[string]string
 	// flags are more GOFLAGS than the plan's, of method overlay.
@@ -142,7 +146,7 @@ func (c *compiler) Modules(ctx context.Context) error {
 
 // download downloads and verifies. The Go command works on copies of go.mod and its like: nothing may change in the source. What it
 // adds to go.sum there is not needed for compiling, or compiling fails for the want of it; what it adds to go.work.sum, it would
-// add whenever it compiles.
+// add whenever it compiles. Modules that cannot be had are no error yet: go build may not need them.
 func (c *compiler) download(ctx context.Context) error {
 	var missing []error // reported before anything is downloaded in vain
 	for _, p := range c.plan.Compile {
@@ -172,13 +176,16 @@ func (c *compiler) download(ctx context.Context) error {
 	workSum := path.Join(c.plan.Source.Dir, "go.work.sum")
 	if c.verifier.usable() {
 		completed := maps.Clone(files)
-		if text, ok := c.verifier.completed(want); ok && c.plan.Source.Workspace {
+		text, replace := c.verifier.completed(want)
+		if replace {
 			completed[workSum] = text
 		}
 		if known, ok := c.verifier.remembers(ctx, want, sums(completed)); ok {
 			c.verified = want
-			if err := c.complete(workSum, files, completed); err != nil {
-				return err
+			if replace {
+				if err := c.replaceWorkSum(text); err != nil {
+					return err
+				}
 			}
 			return engine.Do(c.report, "", "verify", func(step engine.Step) error { return tell(step, 0, known) })
 		}
@@ -196,18 +203,33 @@ func (c *compiler) download(ctx context.Context) error {
 	completed := maps.Clone(files)
 	err = engine.Do(c.report, "", "download", func(step engine.Step) error {
 		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
-		if err := c.goCommand(ctx, step, cmd, nil); err != nil || !c.plan.Source.Workspace {
-			return err
+		if c.undownloaded = c.goCommand(ctx, step, cmd, nil); c.undownloaded != nil && !gocommand.Missing(c.undownloaded) {
+			return c.undownloaded
 		}
-		after, err := os.ReadFile(filepath.Join(copies, workSum))
-		if errors.Is(err, fs.ErrNotExist) {
+		if c.undownloaded != nil {
+			if _, err := fmt.Fprintln(step, "not all modules can be downloaded: the build goes on, and fails if it needs one that is missing"); err != nil {
+				return err
+			}
+		}
+		if !c.plan.Source.Workspace {
 			return nil
 		}
-		if err != nil || string(after) == files[workSum] {
+		from := copies
+		if c.undownloaded != nil {
+			from = filepath.Join(c.dir, "workspace")
+			if err := c.listIn(ctx, step, from); err != nil {
+				return err
+			}
+		}
+		after, err := os.ReadFile(filepath.Join(from, workSum))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if string(after) == files[workSum] {
+			return nil
+		}
 		completed[workSum] = string(after)
-		if err := c.complete(workSum, files, completed); err != nil {
+		if err := c.replaceWorkSum(completed[workSum]); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(step, "%s is incomplete, and was completed for this build: run go mod download and commit the file\n", workSum)
@@ -222,16 +244,6 @@ func (c *compiler) download(ctx context.Context) error {
 		}
 		return c.verifier.keepCompleted(want, completed[workSum])
 	})
-}
-
-// complete has the Go command see go.work.sum as it was completed: it would write to that in the source otherwise, whatever -mod says.
-func (c *compiler) complete(workSum string, files, completed map[string]string) error {
-	if completed[workSum] == files[workSum] {
-		return nil
-	}
-	sum := filepath.Join(c.dir, "go.work.sum")
-	c.replaced = map[string]string{workSum: sum}
-	return errors.Join(os.WriteFile(sum, []byte(completed[workSum]), 0o644), c.overlay())
 }
 
 // read reads files of the source.
@@ -252,6 +264,8 @@ func (c *compiler) read(names ...string) (_ map[string]string, err error) {
 	return files, nil
 }
 
+const poisoned = "The module cache was changed after the download: empty it with go clean -modcache."
+
 // verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it
 // finds something, so that the Go command says what. It may have nothing to say: it does not look at modules that replace others.
 func (c *compiler) verify(ctx context.Context, step engine.Step, copies, want string, modules []pinned) error {
@@ -266,9 +280,18 @@ func (c *compiler) verify(ctx context.Context, step engine.Step, copies, want st
 		}
 		altered = err
 	}
+	if c.undownloaded != nil { // go mod verify reads the go.mod files of all modules
+		if altered == nil {
+			altered = c.verifier.all(ctx, modules)
+		}
+		if altered != nil {
+			return fmt.Errorf("verifying modules: %w\n%s", altered, poisoned)
+		}
+		return nil
+	}
 	cmd := command{
 		dir: filepath.Join(copies, c.plan.Source.Dir), args: c.plan.Dependencies.Verify, what: "verifying modules",
-		remedy: "The module cache was changed after the download: empty it with go clean -modcache.",
+		remedy: poisoned,
 	}
 	if err := c.goCommand(ctx, step, cmd, nil); err != nil {
 		return err
@@ -318,8 +341,11 @@ func (c *compiler) Compile(ctx context.Context, p pipeline.Compile, programs []p
 			}
 			maps.Copy(env, pipeline.CompilerEnv(cc))
 		}
-		if digests, err = c.compile(ctx, step, p, programs, env, out); err != nil || c.plan.Debugger == nil {
-			return err
+		if digests, err = c.compile(ctx, step, p, programs, env, out); err != nil {
+			return errors.Join(c.undownloaded, err)
+		}
+		if c.plan.Debugger == nil {
+			return nil
 		}
 		maps.Copy(env, c.plan.Debugger.Env)
 		cmd := command{dir: c.dir, args: c.plan.Debugger.Command(c.modules, out), what: "compiling the debugger for " + lane}

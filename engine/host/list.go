@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -53,18 +50,4 @@ func (e *Engine) List(ctx context.Context, source string, plan *pipeline.Plan, p
 	}
 	err = c.goCommand(ctx, engine.Discard.Step("", "list"), cmd, p.Env)
 	return out.Bytes(), err
-}
-
-// keepWorkSum has the Go command leave go.work.sum as it is. In a workspace it adds to that file what it lacks, even with -mod=readonly,
-// and refuses to where the file is one of an overlay.
-// Source: cmd/go/internal/modload, commitRequirements; cmd/go/internal/modfetch, WriteGoSum.
-func (c *compiler) keepWorkSum() error {
-	name := path.Join(c.plan.Source.Dir, "go.work.sum")
-	files, err := c.read(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	kept := filepath.Join(c.dir, "go.work.sum")
-	c.replaced = map[string]string{name: kept}
-	return os.WriteFile(kept, []byte(files[name]), 0o644)
 }

@@ -205,6 +205,21 @@ func (v verifier) module(ctx context.Context, m pinned) (state, error) {
 	}
 }
 
+// all reads all modules that are in the cache, and compares.
+func (v verifier) all(ctx context.Context, modules []pinned) error {
+	faults := make([]error, len(modules))
+	err := each(ctx, modules, func(ctx context.Context, i int, m pinned) {
+		zip, dir, err := v.files(m)
+		if err == nil {
+			err = v.hash(ctx, m, zip, dir)
+		}
+		if err != nil {
+			faults[i] = fmt.Errorf("%s: %w", m, err)
+		}
+	})
+	return errors.Join(append(faults, err)...)
+}
+
 // keep writes a note.
 func (v verifier) keep(note, text string) error { return image.WriteEntry(note, []byte(text)) }
 

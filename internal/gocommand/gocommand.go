@@ -2,6 +2,7 @@
 package gocommand
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -51,6 +52,14 @@ func NewError(what, output, remedy string, err error) *Error {
 	return &Error{What: what, Output: tail(output), Remedy: remedy, Command: "the Go command", err: err}
 }
 
+// Missing reports whether err may be of modules that cannot be had, and not of one that is not what go.sum says.
+func Missing(err error) bool {
+	failed := (*Error)(nil)
+	return errors.As(err, &failed) && !strings.Contains(failed.Output, securityError)
+}
+
+const securityError = "SECURITY ERROR"
+
 // NewOtherError is [NewError] for a command that is not Go's, so that its output says nothing of modules.
 func NewOtherError(what, command, output, remedy string, err error) *Error {
 	return &Error{What: what, Output: tail(strings.TrimRight(output, "\n")), Remedy: remedy, Command: "the command " + command, err: err}
@@ -94,7 +103,7 @@ const privateRemedy = "A private module needs a login: name one with --git-token
 
 // remedies are what mends the failures that the Go command reports without saying so in the terms of a build.
 var remedies = []struct{ sign, remedy string }{
-	{"SECURITY ERROR", "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
+	{securityError, "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
 	{"missing go.sum entry", "go.sum is incomplete: run go mod tidy and commit go.mod and go.sum."},
 	{"cannot find module providing package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
 	{"no required module provides package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
