@@ -10,13 +10,13 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-//go:generate go run ../internal/distributions https://endoflife.date/api distributions.go
+//go:generate go run ../internal/distributions https://raw.githubusercontent.com/endoflife-date/endoflife.date/master distributions.go
 
 // knownBase is what a reference says of its image. The zero value is for one that says nothing.
 type knownBase struct {
 	// release of a distribution, such as "Debian 13".
 	release string
-	// ended is the day on which its support ended; empty if it had not when the table was made.
+	// ended is the day on which its support ended; empty if it had not on the day that the table's data is of.
 	ended string
 	// image is its repository without the release.
 	image string
@@ -43,8 +43,10 @@ var codenames = map[string]string{
 	"focal": "Ubuntu 20.04", "jammy": "Ubuntu 22.04", "noble": "Ubuntu 24.04", "resolute": "Ubuntu 26.04",
 }
 
-// distrolessEnds are the days on which distroless stopped making images of a release, where that is not the release's own.
-// Source: https://github.com/GoogleContainerTools/distroless/blob/main/SUPPORT_POLICY.md
+// distrolessEnds are the days on which distroless stopped making images of a release, where that is not the release's own. The table is
+// kept by hand, and has no end that had not come when it was written. Sources:
+// https://github.com/GoogleContainerTools/distroless/blob/main/SUPPORT_POLICY.md, which names the month;
+// https://github.com/GoogleContainerTools/distroless/issues/2129, which names the day.
 var distrolessEnds = map[string]string{"Debian 12": "2026-09-01"}
 
 var (
@@ -94,12 +96,11 @@ func knowBase(ref string) (known knownBase) {
 	if known.libc == glibcLibc {
 		known.glibc = glibcs[known.release]
 	}
-	known.ended = ends[known.release]
-	if end := distrolessEnds[known.release]; distroless != nil && end != "" {
+	if end := ends[known.release]; end <= endsAsOf {
 		known.ended = end
 	}
-	if known.ended > endsAsOf {
-		known.ended = ""
+	if end := distrolessEnds[known.release]; distroless != nil && end != "" {
+		known.ended = end
 	}
 	return known
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -22,9 +23,9 @@ func TestKnowBase(t *testing.T) {
 		},
 		"golang:1.27.4-alpine3.24":                              {release: "Alpine 3.24", image: "library/golang", libc: "musl"},
 		"golang:1.27.4-alpine":                                  {image: "library/golang", libc: "musl"},
-		"golang:1.27.4-bookworm":                                {release: "Debian 12", image: "library/golang", libc: "glibc", glibc: "2.36", ended: "2026-07-12"},
+		"golang:1.27.4-bookworm":                                {release: "Debian 12", image: "library/golang", libc: "glibc", glibc: "2.36", ended: "2026-07-11"},
 		"public.ecr.aws/docker/library/python:3.14-slim-trixie": {release: "Debian 13", image: "docker/library/python", libc: "glibc", glibc: "2.41"},
-		"debian:12-slim":                                        {release: "Debian 12", image: "library/debian", libc: "glibc", glibc: "2.36", ended: "2026-07-12"},
+		"debian:12-slim":                                        {release: "Debian 12", image: "library/debian", libc: "glibc", glibc: "2.36", ended: "2026-07-11"},
 		"debian:13.2":                                           {release: "Debian 13", image: "library/debian", libc: "glibc", glibc: "2.41"},
 		"debian:trixie-20261101-slim":                           {release: "Debian 13", image: "library/debian", libc: "glibc", glibc: "2.41"},
 		"ubuntu:22.04":                                          {release: "Ubuntu 22.04", image: "library/ubuntu", libc: "glibc", glibc: "2.35"},
@@ -57,8 +58,13 @@ func TestKnownReleasesEnd(t *testing.T) {
 	}
 	assert.Equal(t, "gcr.io/distroless/base-debian12:nonroot is of Debian 12, which has had no fixes since 2026-09-01: "+
 		"choose a newer release, like gcr.io/distroless/base-debian13:nonroot", endedNote("gcr.io/distroless/base-debian12:nonroot"))
-	assert.Equal(t, "docker.io/library/debian:12 is of Debian 12, which has had no fixes since 2026-07-12: choose a newer release",
+	assert.Equal(t, "docker.io/library/debian:12 is of Debian 12, which has had no fixes since 2026-07-11: choose a newer release",
 		endedNote("docker.io/library/debian:12"))
+	for release, end := range ends {
+		if number, alpine := strings.CutPrefix(release, "Alpine "); alpine && end > endsAsOf {
+			assert.Empty(t, endedNote("docker.io/library/alpine:"+number), "it had not ended on the day of the data")
+		}
+	}
 }
 
 var sourceWithC = fstest.MapFS{

@@ -96,6 +96,7 @@ func execs(c daggertest.Chain) [][]string {
 func download(plan *pipeline.Plan) []string {
 	return []string{"sh", "-c", plan.Dependencies.DownloadScript()}
 }
+
 func verify(plan *pipeline.Plan) []string {
 	return []string{"sh", "-c", plan.Dependencies.VerifyScript()}
 }
