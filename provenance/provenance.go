@@ -143,7 +143,9 @@ type Image struct {
 
 // Predicate is the build's provenance, for an image on base, which is empty for none.
 func (b Build) Predicate(base Image) (Predicate, error) {
-	plan, err := json.Marshal(b.Plan)
+	hashed := *b.Plan
+	hashed.Notes = nil // they are for people, and change with Slipway's tables; the build is the same
+	plan, err := json.Marshal(hashed)
 	if err != nil {
 		return Predicate{}, fmt.Errorf("writing the plan down: %w", err)
 	}

@@ -65,6 +65,25 @@ func TestPredicate(t *testing.T) {
 	}, got["runDetails"])
 }
 
+// What the toolchain was told is a parameter of the build, and part of the plan that was built.
+func TestGoSettings(t *testing.T) {
+	planDigest := func(config pipeline.Config) (parameters, digest any) {
+		definition := predicateJSON(t, provenance.Build{Plan: plan(t, config), Config: config}, provenance.Image{})["buildDefinition"].(map[string]any)
+		return definition["externalParameters"], definition["internalParameters"].(map[string]any)["plan"]
+	}
+	_, plain := planDigest(pipeline.Config{})
+	for want, config := range map[string]pipeline.Config{
+		`{"SLIPWAY_FIPS":"true"}`:               {FIPS: "true"},
+		`{"SLIPWAY_GO_EXPERIMENTS":["jsonv2"]}`: {GoExperiments: []string{"jsonv2"}},
+	} {
+		parameters, digest := planDigest(config)
+		text, err := json.Marshal(parameters)
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(text))
+		assert.NotEqual(t, plain, digest, want)
+	}
+}
+
 // A statement is for everybody: no login is in it that a setting has.
 func TestNoLogins(t *testing.T) {
 	config := pipeline.Config{VulnDB: "https://u:PW@vuln.example/db", Env: []string{"DB=postgres://u:PW@db/x", "LEVEL=info"}}
@@ -92,7 +111,11 @@ func TestIdentity(t *testing.T) {
 	assert.Equal(t, first, identity(func(b *provenance.Build) {
 		b.Started, b.Finished, b.CI.Run = time.Unix(5, 0), time.Time{}, "https://ci.example/2"
 	}))
+	assert.Equal(t, first, identity(func(b *provenance.Build) {
+		b.Plan.Notes = append(b.Plan.Notes, pipeline.Note{About: "base", Text: "it has ended since"})
+	}), "what is noted for people changes with tables of dates, and not the build")
 	for _, change := range []func(*provenance.Build){
+		func(b *provenance.Build) { b.Plan.Image.User = "1" },
 		func(b *provenance.Build) { b.Source.Revision = "0123456789abcdef0123456789abcdef01234567" },
 		func(b *provenance.Build) { b.Engine = "dagger" },
 		func(b *provenance.Build) { b.Version = "v2" },
