@@ -18,6 +18,7 @@ require (
 	github.com/anchore/go-struct-converter v0.1.0 // indirect
 	github.com/docker/cli v29.8.2+incompatible // indirect
 	github.com/docker/docker-credential-helpers v0.9.9 // indirect
+	github.com/gofrs/flock v0.13.1 // indirect
 	github.com/google/licensecheck v0.3.1 // indirect
 	github.com/jstemmer/go-junit-report/v2 v2.1.0 // indirect
 	github.com/package-url/packageurl-go v0.1.7 // indirect
