@@ -95,7 +95,8 @@ func (r resolver) c(p Platform) *C {
 			cc := tools.triplet + "-gcc"
 			return &C{
 				Compiler: cc,
-				Install:  []string{"sh", "-c", fmt.Sprintf("command -v %s || { %s; }", cc, aptInstall(tools.compiler, tools.libc))},
+				// The package of g++ brings that of gcc.
+				Install:  []string{"sh", "-c", fmt.Sprintf("command -v %s-g++ || { %s; }", tools.triplet, aptInstall("g++"+strings.TrimPrefix(tools.compiler, "gcc"), tools.libc))},
 				Native:   []string{"gcc", "cc"},
 				Remedy:   fmt.Sprintf("install %s and %s, as Debian calls them, or use --engine dagger, which brings its own", tools.compiler, tools.libc),
 			}
@@ -131,7 +132,7 @@ func (r resolver) builder(goVersion string) (image string, packages, prepare []s
 		return image + "-" + builderDebian(knowBase(r.base), goVersion), packages, prepare
 	}
 	if r.cgo == cgoStatic {
-		packages = sorted(slices.Concat(packages, []string{"gcc", "musl-dev"}))
+		packages = sorted(slices.Concat(packages, []string{"g++", "musl-dev"})) // g++ brings gcc
 	}
 	return image + "-alpine", packages, apkAdd(packages)
 }

@@ -34,3 +34,13 @@ func TestFullDiskNamesItsOwnSetting(t *testing.T) {
 	require.Contains(t, err.Remedy, "TMPDIR and GOCACHE")
 	require.Empty(t, gocommand.FullDisk("/elsewhere/x"))
 }
+
+func TestMissingCompilerOfCXX(t *testing.T) {
+	for output, want := range map[string]string{
+		"example.com/cc: exec: \"x86_64-linux-musl-g++\": executable file not found in $PATH":                 "no compiler x86_64-linux-musl-g++",
+		"# example.com/cc\ncgo: exec: \"aarch64-linux-gnu-g++\": executable file not found in %PATH%":         "no compiler aarch64-linux-gnu-g++",
+		"main.go:3: running \"protoc-gen-c++\": exec: \"protoc-gen-c++\": executable file not found in $PATH": "go generate needs the program protoc-gen-c++",
+	} {
+		require.Contains(t, gocommand.NewError("compiling", output, "", errors.New("exit status 1")).Remedy, want)
+	}
+}

@@ -35,6 +35,9 @@ const tailLines = 40
 // and what mends the failure if the output tells, else remedy, which may be empty.
 func NewError(what, output, remedy string, err error) *Error {
 	output = strings.TrimRight(output, "\n")
+	if m := missingCXX.FindStringSubmatch(output); m != nil {
+		remedy = "The program has C++, and no compiler " + m[1] + " is on the PATH: install it beside the C compiler (Debian has it in a package g++-…; its musl-tools have none), or build on a Dagger engine, which brings its own."
+	}
 	if m := missingProgram.FindStringSubmatch(output); m != nil {
 		remedy = "go generate needs the program " + m[1] + ": install it on this machine, or build on a Dagger engine and name the package that has it with --builder-package."
 	}
@@ -97,6 +100,9 @@ func (e *Error) Unwrap() error { return e.err }
 
 // missingProgram is what go generate says where a program is not there.
 var missingProgram = regexp.MustCompile(`running "([^"]+)": exec: .*(?:executable file not found|no such file or directory)`)
+
+// missingCXX is what go build says where the C++ compiler is not there.
+var missingCXX = regexp.MustCompile(`(?:: exec|^exec): "([^"]+\+\+)": executable file not found`)
 
 // privateRemedy is what mends a module that its server does not give away.
 const privateRemedy = "A private module needs a login: name one with --git-token HOST=env:VARIABLE or --netrc FILE, or put it into ~/.netrc; and put its path into GOPRIVATE."
