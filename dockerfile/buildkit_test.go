@@ -23,6 +23,8 @@ import (
 	"github.com/slipway-ci/slipway/registry"
 )
 
+var amd64 = []string{"linux/amd64"}
+
 // BuildKit makes of a rendered Dockerfile what the host engine makes of the plan: the same programs to the byte, the same
 // files and configuration. It needs buildctl, which finds its daemon by BUILDKIT_HOST; the host engine looks for bases where
 // SLIPWAY_MIRRORS says.
@@ -37,6 +39,13 @@ func TestBuildKitBuildsTheSame(t *testing.T) {
 		"debug":      {Runtime: "distroless", Debug: true},
 		"tzdata":     {Runtime: "distroless", TZData: true, BuildTags: []string{"extra"}},
 		"cgo":        {Runtime: "distroless-base", CGO: "true"},
+		"user":       {Runtime: "alpine", User: "4000:5000", Platforms: amd64},
+		"nobody":     {Runtime: "alpine", User: "65534:65534", Platforms: amd64},
+		"group":      {Runtime: "alpine", User: "4000:100", Platforms: amd64},
+		"there":      {Runtime: "alpine", Writable: []string{"/srv/data", "/var/tmp/app", "/usr/local/bin"}, Platforms: amd64},
+		"nonroot":    {Writable: []string{"/home/nonroot/cache", "/home/nonroot/.config/app", "/data/a/b"}, Platforms: amd64},
+		"on scratch": {Runtime: "scratch", TZData: true, Writable: []string{"/data", "/var/lib/app"}, Files: []string{"README.md:/etc/shop/doc/:0600", "go.mod:/var/lib/x:0640"}, Platforms: amd64},
+		"old debian": {Base: "gcr.io/distroless/static-debian12:nonroot", Platforms: amd64},
 		"arm":        {Runtime: "scratch", Platforms: []string{"linux/arm/v7", "linux/amd64/v3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +73,7 @@ func TestBuildKitPlacesTheSame(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "seed.txt"), []byte("seed\n"), 0o644))
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "web"), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "web", "a"), []byte("a\n"), 0o644))
-			config.Base, config.Platforms = "oci:"+base, []string{"linux/amd64"}
+			config.Base, config.Platforms = "oci:"+base, amd64
 			assertBuildsTheSame(t, hosts, dir, config, base, pipeline.CABundle)
 		})
 	}
@@ -92,7 +101,12 @@ func assertBuildsTheSame(t *testing.T, hosts engine.Engine, dir string, config p
 	text, err := dockerfile.Render(plan)
 	require.NoError(t, err)
 	at := t.TempDir()
+	// The daemon's own frontend reads it, rather than the newest of Docker Hub.
+	text = strings.TrimPrefix(text, "# syntax=docker/dockerfile:1\n")
 	require.NoError(t, os.WriteFile(filepath.Join(at, "Dockerfile"), []byte(text), 0o644))
+	if _, advice, ok := strings.Cut(text, "for a file called Dockerfile:\n#   "); ok {
+		followAdvice(t, dir, at, advice)
+	}
 	var platforms []string
 	for _, p := range plan.Platforms() {
 		platforms = append(platforms, p.String())
@@ -120,6 +134,17 @@ func assertBuildsTheSame(t *testing.T, hosts engine.Engine, dir string, config p
 		require.NoError(t, err)
 		enginetest.AssertSame(t, built.Images[i], withoutAdditions(t, plan, got), except...)
 	}
+}
+
+// followAdvice runs the command that a Dockerfile in the directory at gives in its comment.
+func followAdvice(t *testing.T, dir, at, advice string) {
+	t.Helper()
+	command, _, _ := strings.Cut(advice, "\n")
+	require.True(t, strings.HasSuffix(command, " > Dockerfile.dockerignore"), command)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.TrimSuffix(command, "Dockerfile.dockerignore")+"'"+at+"/Dockerfile.dockerignore'")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 // withoutAdditions is an image without what BuildKit sets unasked: a mark of how the entrypoint was written, and on scratch a

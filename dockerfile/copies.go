@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,11 @@ func placedFiles(plan *pipeline.Plan) []placed {
 	next := func() string { return "/" + filesStage + "/" + strconv.Itoa(len(all)) }
 	for _, c := range plan.Image.Copies {
 		at := next()
-		all = append(all, placed{at, c.Path, true, copyCommands(c, at)})
+		commands := copyCommands(c, at)
+		if len(plan.Source.Excluded) > 0 {
+			commands = listCommands(plan, c, at)
+		}
+		all = append(all, placed{at, c.Path, true, commands})
 	}
 	for _, f := range files(plan) {
 		if staged(f) {
@@ -70,6 +75,26 @@ func copyCommands(c pipeline.Copy, at string) []string {
 		"find "+at+" -type f ! -perm -100 -exec chmod 0644 {} +")
 }
 
+// listCommands make the directory at file by file: the context has more than [pipeline.IgnoreFile] leaves in.
+func listCommands(plan *pipeline.Plan, c pipeline.Copy, at string) []string {
+	commands := []string{"mkdir " + at}
+	for _, l := range plan.Image.Layers {
+		for _, f := range l.Files {
+			inner, _ := below(c.Path, f.Path)
+			if !placedBy(c, l.Name, f) {
+				continue
+			}
+			to := shell([]string{path.Join(at, inner)})
+			if f.Dir {
+				commands = append(commands, "mkdir -p "+to)
+			} else {
+				commands = append(commands, "install -D -m "+f.Mode.String()+" "+shell([]string{path.Join(contextDir, f.Source)})+" "+to)
+			}
+		}
+	}
+	return commands
+}
+
 // glob writes a pattern of package path for a shell.
 func glob(pattern string) string {
 	var b strings.Builder
@@ -108,16 +133,13 @@ func (d *writer) files(plan *pipeline.Plan) {
 
 // copied reports whether one of the plan's copies places f of that layer.
 func copied(plan *pipeline.Plan, layer string, f pipeline.File) bool {
-	if layer != pipeline.FilesLayer || f.Owner != "" {
-		return false
-	}
-	for _, c := range plan.Image.Copies {
-		inner, within := below(c.Path, f.Path)
-		if within && (f.Dir || f.Source != "" && f.Source == path.Join(c.Source, inner)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(plan.Image.Copies, func(c pipeline.Copy) bool { return placedBy(c, layer, f) })
+}
+
+// placedBy reports whether c places f of that layer.
+func placedBy(c pipeline.Copy, layer string, f pipeline.File) bool {
+	inner, within := below(c.Path, f.Path)
+	return layer == pipeline.FilesLayer && f.Owner == "" && within && (f.Dir || f.Source != "" && f.Source == path.Join(c.Source, inner))
 }
 
 // below is what a path is below dir, if it is.

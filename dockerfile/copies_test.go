@@ -129,3 +129,13 @@ func TestOddNamesAreArgumentsOfCopy(t *testing.T) {
 	assert.Contains(t, text, "\nWORKDIR /src/it\\'s [a] \\$b\n")
 	assert.Contains(t, text, "\nCOPY --chmod=0644 [\"x\",\"/a b/\\\\$c\"]\n")
 }
+
+// Where the context has to have more than .dockerignore leaves in, no directory of it is copied whole.
+func TestIgnoredFilesStayOutOfDirectories(t *testing.T) {
+	dir := source(t, map[string]string{".dockerignore": "*\n!app\n", "app/it's": "1", "secret": "2"})
+	_, text := render(t, dir, pipeline.Config{Files: []string{".:/all"}})
+	assert.Contains(t, text, "> Dockerfile.dockerignore\n")
+	assert.NotContains(t, text, "cp -RL")
+	assert.Contains(t, text, "\nmkdir -p /files/0/app\ninstall -D -m 0644 '/context/app/it'\\''s' '/files/0/app/it'\\''s'\n")
+	assert.NotContains(t, text, "/files/0/main.go")
+}

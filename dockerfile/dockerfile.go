@@ -53,7 +53,7 @@ func Render(plan *pipeline.Plan) (string, error) {
 		d.line("# Build with --build-context base=oci-layout://" + layout)
 	}
 	d.line("")
-	if readsBase(plan) || plan.Image.Install != nil {
+	if hasBaseStage(plan) {
 		d.line("FROM " + base(plan) + " AS " + baseStage(plan))
 		if plan.Image.Install != nil {
 			d.line("USER 0")
@@ -129,7 +129,11 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 	if plan.CACerts != "" {
 		d.line("COPY <<\"EOF\" " + caFile + "\n" + plan.CACerts + "EOF")
-		d.line("RUN cp " + pipeline.CABundle + " " + publicFile + " && cat " + caFile + " >> " + pipeline.CABundle)
+		add := "cat " + caFile + " >> " + pipeline.CABundle
+		if prepare(plan).functions {
+			add = "cp " + pipeline.CABundle + " " + publicFile + " && " + add
+		}
+		d.run(add)
 	}
 	if plan.Prepare != nil {
 		d.run(shell(plan.Prepare))
@@ -180,14 +184,28 @@ func (d *writer) builder(plan *pipeline.Plan) {
 	}
 	d.run(append(pieces, command)...)
 
-	switch prepared := prepare(plan); {
-	case prepared.script == nil:
-	case prepared.readsBase:
-		d.line("")
-		d.line("RUN --mount=type=bind,from=" + baseStage(plan) + ",target=/base <<\"EOF\"\nset -e\n" + strings.Join(prepared.script, "\n") + "\nEOF")
+	d.prepared(plan)
+}
+
+// prepared is what the builder makes for the image besides the programs.
+func (d *writer) prepared(plan *pipeline.Plan) {
+	prepared := prepare(plan)
+	if prepared.script == nil {
+		return
+	}
+	d.line("")
+	if prepared.extended != nil {
+		d.line("COPY --from=" + baseStage(plan) + " " + arguments(rootDir+"/", prepared.extended...))
+	}
+	mount := "--mount=type=bind,from=" + baseStage(plan) + ",target=/base"
+	commands := strings.Join(prepared.script, " && \\\n    ")
+	switch {
+	case prepared.functions:
+		d.line("RUN " + mount + " <<\"EOF\"\nset -e\n" + strings.Join(prepared.script, "\n") + "\nEOF")
+	case prepared.mounts:
+		d.run(mount, commands)
 	default:
-		d.line("")
-		d.run(strings.Join(prepared.script, " && \\\n    "))
+		d.run(commands)
 	}
 }
 
@@ -195,7 +213,7 @@ func (d *writer) builder(plan *pipeline.Plan) {
 func (d *writer) runtime(plan *pipeline.Plan) {
 	image := plan.Image
 	d.line("")
-	if image.Install != nil {
+	if hasBaseStage(plan) {
 		d.line("FROM " + baseStage(plan))
 	} else {
 		d.line("FROM " + base(plan))
@@ -284,8 +302,10 @@ func files(plan *pipeline.Plan) []pipeline.File {
 	return all
 }
 
-// readsBase says whether files are made from the base's.
-func readsBase(plan *pipeline.Plan) bool { return prepare(plan).readsBase }
+// hasBaseStage reports whether the base has a stage: something is installed in it, or files are made from its files.
+func hasBaseStage(plan *pipeline.Plan) bool {
+	return plan.Image.Install != nil || prepare(plan).readsBase()
+}
 
 // baseStage is the stage that files are read from. One that differs from the base must not have the name of a build context,
 // which would take its place.

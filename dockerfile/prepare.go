@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
-// Directories of the builder stage with what is made for the image, each thing in a numbered directory of its own.
+// Directories of the builder stage with what is made for the image.
 const (
 	rootDir  = "/rootfs"
 	emptyDir = rootDir + "/empty"
@@ -19,85 +19,98 @@ const (
 // preparation is what has to be made in the builder, since COPY alone cannot, and how it gets from there into the image. COPY keeps
 // directories that are there and follows links, as long as it is told the very directory and not one above it.
 type preparation struct {
-	script []string // lines for a shell that ends with the first failure
-	copies []string
-	// readsBase says that the script reads the base.
-	readsBase bool
-	number    int
+	extended []string // files of the base that are copied to rootDir, to get lines at their end
+	script   []string // commands
+	copies   []string
+	// mounts says that the script reads the base, at /base; functions that it defines functions, for a base of unknown layout.
+	mounts, functions bool
+	number            int
 }
 
 // prepare goes through the files of a plan that are not copied as they are.
 func prepare(plan *pipeline.Plan) *preparation {
 	p := &preparation{}
-	has := func(is func(pipeline.File) bool) bool {
-		return plan.Image.Base != "" && slices.ContainsFunc(files(plan), is)
-	}
-	extends := has(func(f pipeline.File) bool { return f.Append != "" })
-	adds := has(func(f pipeline.File) bool { return f.Certificates || f.CACerts != "" })
-	if p.readsBase = extends || adds || has(func(f pipeline.File) bool { return f.Owner != "" }); p.readsBase {
-		p.script = append(p.script, pipeline.FollowInBase)
-	}
-	if extends {
-		p.script = append(p.script, extend)
-	}
-	if adds {
-		p.script = append(p.script, add)
-	}
-	for _, f := range files(plan) {
-		switch {
-		case f.Dir && (f.Owner != "" || f.Mode != 0o755):
-			p.directory(f)
-		case f.Append != "":
-			to := path.Join(p.next(), path.Base(f.Path))
-			p.call("extend", f.Path, to, strings.TrimSuffix(f.Append, "\n"))
-			p.copy(to, f.Path)
-		case adds && (f.Certificates || f.CACerts != ""):
-			p.bundles(plan, f)
-		}
-	}
-	if dirs := missing(plan); dirs != nil {
-		p.call("mkdir", "-p", emptyDir)
-		for _, dir := range dirs {
-			p.copy(emptyDir+"/", dir+"/")
-		}
+	switch {
+	case plan.Image.Base == "":
+		p.onScratch(plan)
+	case knownLayout(plan):
+		p.onKnown(plan)
+	default:
+		p.onAny(plan)
 	}
 	return p
 }
 
-// Functions of the script.
-const (
-	extend = `# A file of the base with one line more, unless one has the same first or third field.
-extend() {
-  there=$(at "$1")
-  mkdir -p "${2%/*}"
-  if [ -e "$there" ]; then cp -p "$there" "$2"; else install -m 0644 /dev/null "$2"; fi
-  if ! awk -F: -v line="$3" 'BEGIN { split(line, own) } $1 == own[1] || $3 == own[3] { found = 1 } END { exit !found }' "$2"; then
-    if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
-    printf '%s\n' "$3" >> "$2"
-  fi
-}`
-	add = `# A bundle of the base with the certificates of a file that it lacks; each bundle once, whatever it is called.
-seen=:
-add() {
-  mkdir -p "${2%/*}" # COPY wants it, whether there is anything in it or not
-  there=$(at "$1")
-  case $seen in *":$there:"*) return ;; esac
-  if [ ! -f "$there" ]; then return; fi
-  seen=$seen$there:
-  cp -p "$there" "$2"
-  lacking=$(awk '
-    /-----BEGIN CERTIFICATE-----/ { block = $0; key = ""; inside = 1; next }
-    !inside { next }
-    { block = block "\n" $0 }
-    !/-----END CERTIFICATE-----/ { sub(/[ \t\r]+$/, ""); key = key $0; next }
-    { inside = 0 }
-    !(key in known) { known[key]; if (more) print block }
-  ' "$there" more=1 "$3")
-  if [ -z "$lacking" ]; then return; fi
-  if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
-  printf '%s\n' "$lacking" >> "$2"
-}`
-)
+// readsBase reports whether files are made from the base's.
+func (p *preparation) readsBase() bool { return p.mounts || p.extended != nil }
+
+// onScratch makes directories in their places: there are no others that they could replace.
+func (p *preparation) onScratch(plan *pipeline.Plan) {
+	var dirs []string
+	for _, dir := range missing(plan) {
+		dirs = append(dirs, rootDir+dir)
+	}
+	if dirs != nil {
+		p.call(append([]string{"mkdir", "-p"}, dirs...)...)
+	}
+	for _, f := range files(plan) {
+		if special(f) {
+			p.call(install(f, rootDir+f.Path)...)
+		}
+	}
+	if p.script != nil {
+		p.copy(rootDir+"/", "/")
+	}
+}
+
+// knownLayout reports whether the base has plain files to add the plan's lines to, and has none of these lines.
+func knownLayout(plan *pipeline.Plan) bool {
+	return pipeline.KnownLayout(plan.Image.Base) && !slices.ContainsFunc(files(plan), func(f pipeline.File) bool {
+		if f.Append == "" {
+			return false
+		}
+		// Distributions begin with 1000 for what is not their own, and have nobody at the end.
+		id, err := strconv.Atoi(strings.Split(strings.TrimSpace(f.Append), ":")[2])
+		return err != nil || id < 1000 || id >= 60000
+	})
+}
+
+// onKnown adds to files of a known layout. Such a base has the public certificates.
+func (p *preparation) onKnown(plan *pipeline.Plan) {
+	for _, f := range files(plan) {
+		to := path.Join(rootDir, path.Base(f.Path))
+		switch {
+		case special(f):
+			p.mounts = p.mounts || f.Owner != ""
+			p.directory(f, shell([]string{"/base" + f.Path}))
+		case f.Append != "":
+			p.extended = append(p.extended, f.Path)
+			p.script = append(p.script, "echo "+shell([]string{strings.TrimSuffix(f.Append, "\n")})+" >> "+to)
+		case f.CACerts != "":
+			p.extended = append(p.extended, f.Path)
+			p.script = append(p.script, "cat "+caFile+" >> "+to)
+		}
+	}
+	for _, group := range byFolder(p.extended) {
+		var from []string
+		for _, name := range group.files {
+			from = append(from, path.Join(rootDir, path.Base(name)))
+		}
+		p.copies = append(p.copies, "COPY --from=builder "+arguments(group.dir+"/", from...))
+	}
+	p.makeMissing(plan)
+}
+
+// makeMissing makes an empty directory for those that have to be there.
+func (p *preparation) makeMissing(plan *pipeline.Plan) {
+	dirs := missing(plan)
+	if dirs != nil {
+		p.call("mkdir", "-p", emptyDir)
+	}
+	for _, dir := range dirs {
+		p.copy(emptyDir+"/", dir+"/")
+	}
+}
 
 // next is a new directory of the builder.
 func (p *preparation) next() string {
@@ -111,49 +124,29 @@ func (p *preparation) copy(from, to string) {
 	p.copies = append(p.copies, "COPY --from=builder "+arguments(to, from))
 }
 
-// directory makes a directory with a mode or an owner of its own. One that the base has keeps its mode, but its owner may write.
-func (p *preparation) directory(f pipeline.File) {
-	dir := p.next()
+// special reports whether f is a directory with a mode or an owner of its own.
+func special(f pipeline.File) bool { return f.Dir && (f.Owner != "" || f.Mode != 0o755) }
+
+// install is the command that makes such a directory.
+func install(f pipeline.File, at string) []string {
 	command := []string{"install", "-d", "-m", f.Mode.String()}
 	if user, group, owned := strings.Cut(f.Owner, ":"); owned {
 		// COPY keeps the owners of another stage's files.
 		command = append(command, "-o", user, "-g", group)
 	}
-	made := path.Join(dir, path.Base(f.Path))
-	p.call("mkdir", "-p", dir)
-	p.call(append(command, made)...)
-	if p.readsBase {
-		p.script = append(p.script, fmt.Sprintf(`there=$(at %s)
-if [ -d "$there" ]; then chmod "$(stat -c %%a "$there")" %s; chmod u+rwx %[2]s; fi`, shell([]string{f.Path}), shell([]string{made})))
-	}
-	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
+	return append(command, at)
 }
 
-// bundles adds certificates to each of the base's bundles, or makes one that begins with the builder's.
-func (p *preparation) bundles(plan *pipeline.Plan, f pipeline.File) {
+// directory makes a directory with a mode or an owner of its own. One that the base has, which is a word of the shell, keeps its mode,
+// but its owner may write.
+func (p *preparation) directory(f pipeline.File, there string) {
 	dir := p.next()
-	public := pipeline.CABundle
-	if plan.CACerts != "" {
-		public = publicFile
+	made := path.Join(dir, path.Base(f.Path))
+	p.call(install(f, made)...)
+	if p.mounts {
+		p.script = append(p.script, fmt.Sprintf(`if [ -d %s ]; then chmod "$(stat -c %%a %[1]s)" %s && chmod u+rwx %[2]s; fi`, there, shell([]string{made})))
 	}
-	all := []string{"cat", public}
-	if f.CACerts != "" {
-		all = append(all, caFile)
-	}
-	more, first := path.Join(dir, "more.pem"), path.Join(dir, "0", path.Base(pipeline.CABundle))
-	p.call("mkdir", "-p", path.Dir(first))
-	if f.Certificates {
-		p.script = append(p.script, shell(all)+" > "+more)
-	} else {
-		p.call("cp", caFile, more)
-	}
-	for i, name := range pipeline.Bundles {
-		to := path.Join(dir, strconv.Itoa(i), path.Base(name))
-		p.call("add", name, to, more)
-		// The pattern lets COPY leave out what is not there.
-		p.copies = append(p.copies, "COPY --from=builder "+execForm([]string{to[:len(to)-1] + "[" + to[len(to)-1:] + "]", name}))
-	}
-	p.script = append(p.script, fmt.Sprintf(`if [ $seen = : ]; then %s > %s; chmod %s %[2]s; fi`, shell(all), first, f.Mode))
+	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
 }
 
 // missing are directories, the deepest alone, that have to be there: those of the plan, and those of files that are placed with another

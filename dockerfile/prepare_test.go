@@ -17,6 +17,30 @@ import (
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
+// Bases of known layout need no functions of a shell, unless the user may be one of theirs.
+func TestFunctionsOnlyForUnknownLayouts(t *testing.T) {
+	for _, test := range []struct {
+		config    pipeline.Config
+		functions bool
+	}{
+		{pipeline.Config{Runtime: "alpine"}, false},
+		{pipeline.Config{Runtime: "alpine", Base: "alpine:3.23.5", User: "59999:1000"}, false},
+		{pipeline.Config{Runtime: "alpine", User: "405:1000"}, true},
+		{pipeline.Config{Runtime: "alpine", User: "4000:100"}, true},
+		{pipeline.Config{Runtime: "alpine", User: "65534:4000"}, true},
+		{pipeline.Config{Runtime: "alpine", Base: "registry.example/alpine:3.24"}, true},
+		{pipeline.Config{Runtime: "distroless", Writable: []string{"/data"}}, false},
+		{pipeline.Config{Base: "debian:13", Writable: []string{"/data"}}, true},
+		{pipeline.Config{Runtime: "scratch", Writable: []string{"/data"}}, false},
+	} {
+		plan, err := pipeline.Resolve(t.Context(), os.DirFS(source(t, map[string]string{})), test.config)
+		require.NoError(t, err)
+		text, err := dockerfile.Render(plan)
+		require.NoError(t, err)
+		assert.Equal(t, test.functions, strings.Contains(text, "at() {"), "%+v", test.config)
+	}
+}
+
 // The script of a Dockerfile makes of a base's files what the plan's own methods make of them.
 func TestScriptMakesWhatThePlanSays(t *testing.T) {
 	testtool.Need(t, "sh", "dash")
@@ -52,7 +76,7 @@ func TestScriptMakesWhatThePlanSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plan, err := pipeline.Resolve(t.Context(), fstest.MapFS{
 				"go.mod": {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")}, "main.go": {Data: []byte("package main\n")},
-			}, pipeline.Config{Runtime: "alpine"})
+			}, pipeline.Config{Runtime: "alpine", Base: "registry.example/base:1"})
 			require.NoError(t, err)
 			plan.CACerts = added
 			for _, f := range plan.Image.Layers[0].Files {

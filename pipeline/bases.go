@@ -105,6 +105,14 @@ func knowBase(ref string) (known knownBase) {
 	return known
 }
 
+// KnownLayout reports whether a base is a release of Alpine or distroless by its name: their users and groups are in plain files, those
+// from 1000 to 59999 are free, and the public root certificates are in one bundle, [CABundle], which is root's.
+func KnownLayout(base string) bool {
+	known := knowBase(base)
+	distroless := !strings.Contains(known.image, "library/")
+	return known.release != "" && (distroless || path.Base(known.image) == "alpine")
+}
+
 // hasGLIBC reports whether programs find glibc in the image: the base says so, or else the runtime.
 func (s settings) hasGLIBC() bool {
 	if known := knowBase(s.base); known.libc != "" {

@@ -20,7 +20,7 @@ xQK/2CHq4/4Kl1tr9BkNxugrcAwicAIgFCJ7481JQkGHFY2XN4Ltz7aats/biWsO
 mvmhLTnvIl8=
 -----END CERTIFICATE-----
 EOF
-RUN cp /etc/ssl/certs/ca-certificates.crt /public-certs.pem && cat /ca-certs.pem >> /etc/ssl/certs/ca-certificates.crt
+RUN cat /ca-certs.pem >> /etc/ssl/certs/ca-certificates.crt
 WORKDIR /src
 
 COPY . /src
@@ -33,13 +33,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN mkdir -p /rootfs/1 && \
-    install -d -m 1777 /rootfs/1/tmp && \
-    mkdir -p /rootfs/empty
+RUN mkdir -p /rootfs/etc/ssl/certs && \
+    install -d -m 1777 /rootfs/tmp
 
 FROM scratch
-COPY --from=builder /rootfs/1/ /
-COPY --from=builder /rootfs/empty/ /etc/ssl/certs/
+COPY --from=builder /rootfs/ /
 COPY --chmod=0644 <<"EOF" /etc/group
 root:x:0:
 app:x:1000:

@@ -22,7 +22,7 @@ xQK/2CHq4/4Kl1tr9BkNxugrcAwicAIgFCJ7481JQkGHFY2XN4Ltz7aats/biWsO
 mvmhLTnvIl8=
 -----END CERTIFICATE-----
 EOF
-RUN cp /etc/ssl/certs/ca-certificates.crt /public-certs.pem && cat /ca-certs.pem >> /etc/ssl/certs/ca-certificates.crt
+RUN cat /ca-certs.pem >> /etc/ssl/certs/ca-certificates.crt
 WORKDIR /src
 
 COPY . /src
@@ -35,67 +35,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN --mount=type=bind,from=base,target=/base <<"EOF"
-set -e
-# Where a path leads in the base: links are followed, and none leads out of it.
-at() {
-  rest=$1/ found= links=0
-  while [ -n "$rest" ]; do
-    part=${rest%%/*} rest=${rest#*/}
-    case $part in
-      ''|.) ;;
-      ..) found=${found%/*} ;;
-      *)
-        if [ -L "/base$found/$part" ] && [ $links -lt 40 ]; then
-          links=$((links+1)) link=$(readlink "/base$found/$part")
-          case $link in /*) found= ;; esac
-          rest=$link/$rest
-        else
-          found=$found/$part
-        fi ;;
-    esac
-  done
-  echo "/base$found"
-}
-# A bundle of the base with the certificates of a file that it lacks; each bundle once, whatever it is called.
-seen=:
-add() {
-  mkdir -p "${2%/*}" # COPY wants it, whether there is anything in it or not
-  there=$(at "$1")
-  case $seen in *":$there:"*) return ;; esac
-  if [ ! -f "$there" ]; then return; fi
-  seen=$seen$there:
-  cp -p "$there" "$2"
-  lacking=$(awk '
-    /-----BEGIN CERTIFICATE-----/ { block = $0; key = ""; inside = 1; next }
-    !inside { next }
-    { block = block "\n" $0 }
-    !/-----END CERTIFICATE-----/ { sub(/[ \t\r]+$/, ""); key = key $0; next }
-    { inside = 0 }
-    !(key in known) { known[key]; if (more) print block }
-  ' "$there" more=1 "$3")
-  if [ -z "$lacking" ]; then return; fi
-  if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
-  printf '%s\n' "$lacking" >> "$2"
-}
-mkdir -p /rootfs/1/0
-cp /ca-certs.pem /rootfs/1/more.pem
-add /etc/ssl/certs/ca-certificates.crt /rootfs/1/0/ca-certificates.crt /rootfs/1/more.pem
-add /etc/pki/tls/certs/ca-bundle.crt /rootfs/1/1/ca-bundle.crt /rootfs/1/more.pem
-add /etc/ssl/ca-bundle.pem /rootfs/1/2/ca-bundle.pem /rootfs/1/more.pem
-add /etc/pki/tls/cacert.pem /rootfs/1/3/cacert.pem /rootfs/1/more.pem
-add /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem /rootfs/1/4/tls-ca-bundle.pem /rootfs/1/more.pem
-add /etc/ssl/cert.pem /rootfs/1/5/cert.pem /rootfs/1/more.pem
-if [ $seen = : ]; then cat /public-certs.pem /ca-certs.pem > /rootfs/1/0/ca-certificates.crt; chmod 0644 /rootfs/1/0/ca-certificates.crt; fi
-EOF
+COPY --from=base /etc/ssl/certs/ca-certificates.crt /rootfs/
+RUN cat /ca-certs.pem >> /rootfs/ca-certificates.crt
 
-FROM gcr.io/distroless/static-debian13:nonroot
-COPY --from=builder ["/rootfs/1/0/ca-certificates.cr[t]","/etc/ssl/certs/ca-certificates.crt"]
-COPY --from=builder ["/rootfs/1/1/ca-bundle.cr[t]","/etc/pki/tls/certs/ca-bundle.crt"]
-COPY --from=builder ["/rootfs/1/2/ca-bundle.pe[m]","/etc/ssl/ca-bundle.pem"]
-COPY --from=builder ["/rootfs/1/3/cacert.pe[m]","/etc/pki/tls/cacert.pem"]
-COPY --from=builder ["/rootfs/1/4/tls-ca-bundle.pe[m]","/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"]
-COPY --from=builder ["/rootfs/1/5/cert.pe[m]","/etc/ssl/cert.pem"]
+FROM base
+COPY --from=builder /rootfs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=builder --chmod=0755 /out/app /app/app
 WORKDIR /app
 USER 65532:65532

@@ -8,7 +8,7 @@ ENV GOENV=off
 ENV GOFLAGS=""
 ENV GOTOOLCHAIN=go1.26.8
 ENV GOWORK=off
-RUN apk add --no-cache gcc musl-dev
+RUN apk add --no-cache g++ musl-dev
 WORKDIR /src
 
 COPY . /src
@@ -22,13 +22,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -linkmode external -extldflags -static' -tags=netgo,osusergo,sqlite_omit_load_extension -o /out/ .
 
-RUN mkdir -p /rootfs/1 && \
-    install -d -m 1777 /rootfs/1/tmp && \
-    mkdir -p /rootfs/empty
+RUN mkdir -p /rootfs/etc/ssl/certs && \
+    install -d -m 1777 /rootfs/tmp
 
 FROM scratch
-COPY --from=builder /rootfs/1/ /
-COPY --from=builder /rootfs/empty/ /etc/ssl/certs/
+COPY --from=builder /rootfs/ /
 COPY --chmod=0644 <<"EOF" /etc/group
 root:x:0:
 app:x:1000:

@@ -19,13 +19,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN mkdir -p /rootfs/1 && \
-    install -d -m 1777 /rootfs/1/tmp && \
-    mkdir -p /rootfs/empty
+RUN mkdir -p /rootfs/etc/ssl/certs && \
+    install -d -m 1777 /rootfs/tmp
 
 FROM scratch
-COPY --from=builder /rootfs/1/ /
-COPY --from=builder /rootfs/empty/ /etc/ssl/certs/
+COPY --from=builder /rootfs/ /
 COPY --chmod=0644 <<"EOF" /etc/group
 root:x:0:
 app:x:1000:

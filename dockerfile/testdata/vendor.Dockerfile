@@ -11,8 +11,8 @@ WORKDIR /src
 
 ARG TARGETPLATFORM
 RUN case "$TARGETPLATFORM" in \
-    linux/amd64) sh -c 'command -v x86_64-linux-gnu-gcc || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc-x86-64-linux-gnu libc6-dev-amd64-cross; }' ;; \
-    linux/arm64) sh -c 'command -v aarch64-linux-gnu-gcc || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross; }' ;; \
+    linux/amd64) sh -c 'command -v x86_64-linux-gnu-g++ || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends g++-x86-64-linux-gnu libc6-dev-amd64-cross; }' ;; \
+    linux/arm64) sh -c 'command -v aarch64-linux-gnu-g++ || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends g++-aarch64-linux-gnu libc6-dev-arm64-cross; }' ;; \
     esac
 COPY . /src
 RUN --mount=type=cache,target=/go/pkg/mod \

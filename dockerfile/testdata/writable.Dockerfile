@@ -21,40 +21,14 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     esac && \
     go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w' -o /out/ .
 
-RUN --mount=type=bind,from=base,target=/base <<"EOF"
-set -e
-# Where a path leads in the base: links are followed, and none leads out of it.
-at() {
-  rest=$1/ found= links=0
-  while [ -n "$rest" ]; do
-    part=${rest%%/*} rest=${rest#*/}
-    case $part in
-      ''|.) ;;
-      ..) found=${found%/*} ;;
-      *)
-        if [ -L "/base$found/$part" ] && [ $links -lt 40 ]; then
-          links=$((links+1)) link=$(readlink "/base$found/$part")
-          case $link in /*) found= ;; esac
-          rest=$link/$rest
-        else
-          found=$found/$part
-        fi ;;
-    esac
-  done
-  echo "/base$found"
-}
-mkdir -p /rootfs/1
-install -d -m 0755 -o 65532 -g 65532 /rootfs/1/data
-there=$(at /data)
-if [ -d "$there" ]; then chmod "$(stat -c %a "$there")" /rootfs/1/data; chmod u+rwx /rootfs/1/data; fi
-mkdir -p /rootfs/2
-install -d -m 0755 -o 65532 -g 65532 /rootfs/2/app
-there=$(at /var/lib/app)
-if [ -d "$there" ]; then chmod "$(stat -c %a "$there")" /rootfs/2/app; chmod u+rwx /rootfs/2/app; fi
-mkdir -p /rootfs/empty
-EOF
+RUN --mount=type=bind,from=base,target=/base \
+    install -d -m 0755 -o 65532 -g 65532 /rootfs/1/data && \
+    if [ -d /base/data ]; then chmod "$(stat -c %a /base/data)" /rootfs/1/data && chmod u+rwx /rootfs/1/data; fi && \
+    install -d -m 0755 -o 65532 -g 65532 /rootfs/2/app && \
+    if [ -d /base/var/lib/app ]; then chmod "$(stat -c %a /base/var/lib/app)" /rootfs/2/app && chmod u+rwx /rootfs/2/app; fi && \
+    mkdir -p /rootfs/empty
 
-FROM gcr.io/distroless/static-debian13:nonroot
+FROM base
 COPY --from=builder /rootfs/1/ /
 COPY --from=builder /rootfs/2/ /var/lib/
 COPY --from=builder /rootfs/empty/ /doc/
