@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -225,25 +226,78 @@ type File struct {
 // Owned is the mode and the owner, like "-rwxr-xr-x 0:0".
 func (f File) Owned() string { return fmt.Sprintf("%s %d:%d", f.Mode, f.UID, f.GID) }
 
-// Files are all files and folders of an image, by their absolute paths.
+// Files are all files and directories of an image, by their absolute paths. All names of one file have its mode, owner and content;
+// those after the first in order link to that one. Archives may have them in any order, so Files reads layer by layer, as runtimes
+// unpack them: a hard link leads to what was there then, and not to what a later layer puts in its place.
 func Files(t *testing.T, img v1.Image) map[string]File {
 	t.Helper()
-	files := map[string]File{}
-	r := mutate.Extract(img)
-	defer r.Close()
+	found := map[string]*File{}
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	for _, layer := range layers {
+		headers, contents := entries(t, layer)
+		for _, h := range headers {
+			dir, name := path.Split(path.Join("/", h.Name))
+			if gone, ok := strings.CutPrefix(name, ".wh."); ok {
+				if gone == ".wh..opq" { // all of the directory, which has an entry in this layer, too
+					gone = ""
+				}
+				remove(found, path.Join(dir, gone))
+			}
+		}
+		for i, h := range headers {
+			name := path.Join("/", h.Name)
+			if strings.HasPrefix(path.Base(name), ".wh.") {
+				continue
+			}
+			if h.Typeflag != tar.TypeDir {
+				remove(found, name)
+			}
+			if h.Typeflag == tar.TypeLink {
+				require.Contains(t, found, path.Join("/", h.Linkname), name)
+				found[name] = found[path.Join("/", h.Linkname)]
+				continue
+			}
+			found[name] = &File{
+				Mode: h.FileInfo().Mode(), UID: h.Uid, GID: h.Gid, Content: contents[i], Link: h.Linkname, Time: h.ModTime.UTC(),
+			}
+		}
+	}
+	files, first := map[string]File{}, map[*File]string{}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		file := *found[name]
+		if other, ok := first[found[name]]; ok {
+			file.Link = other
+		} else {
+			first[found[name]] = name
+		}
+		files[name] = file
+	}
+	return files
+}
+
+// entries are the entries of a layer, and the contents of those that have one.
+func entries(t *testing.T, layer v1.Layer) (headers []*tar.Header, contents []string) {
+	t.Helper()
+	r, err := layer.Uncompressed()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
 	archive := tar.NewReader(r)
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return files
+			return headers, contents
 		}
 		require.NoError(t, err)
 		content, err := io.ReadAll(archive)
 		require.NoError(t, err)
-		files[path.Join("/", h.Name)] = File{
-			Mode: h.FileInfo().Mode(), UID: h.Uid, GID: h.Gid, Content: string(content), Link: h.Linkname, Time: h.ModTime.UTC(),
-		}
+		headers, contents = append(headers, h), append(contents, string(content))
 	}
+}
+
+// remove takes a name and all that is below it out of the files.
+func remove[T any](files map[string]T, name string) {
+	maps.DeleteFunc(files, func(at string, _ T) bool { return at == name || strings.HasPrefix(at, name+"/") })
 }
 
 // AssertSame holds an image of another builder against one of an engine: but for times, and how its files are spread over

@@ -85,7 +85,7 @@ func PlacementBase(t *testing.T) string {
 		Directory("home/", 0o755, 0), Directory("home/nonroot/", 0o700, 65532), Directory("run/", 0o755, 0), Directory("var/", 0o755, 0), Link("var/run", "/run"),
 		Link("data", "mnt/data"), Link("chain", "up/lib"), Link("up", "../../usr"), Regular("usr/lib/libc.so", 0o644, 0, "libc"),
 		Directory("gone/", 0o700, 7), Regular("gone/x", 0o600, 7, "x"), Directory("owned/", 0o750, 7), Directory("usr/bin/", 0o711, 0), Regular("usr/bin/tool", 0o755, 0, "tool"),
-		{Header: tar.Header{Typeflag: tar.TypeLink, Name: "usr/bin/same", Linkname: "usr/bin/tool", ModTime: baseTime}},
+		{Header: tar.Header{Typeflag: tar.TypeLink, Name: "usr/bin/same", Linkname: "usr/bin/tool", Mode: 0o755, ModTime: baseTime}},
 	}, []Entry{Regular(".wh.gone", 0o644, 0, ""), Regular("usr/lib/libm.so", 0o644, 0, "libm")})
 }
 
