@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/engine/enginetest"
 	"github.com/slipway-ci/slipway/pipeline"
 )
 
@@ -65,6 +66,34 @@ func TestBuildKitIgnoresTheSame(t *testing.T) {
 			})
 			require.NoError(t, os.WriteFile(filepath.Join(dir, pipeline.IgnoreFile), []byte(test.ignore), 0o644))
 			assertBuildsTheSame(t, hosts, dir, pipeline.Config{Runtime: "scratch", Platforms: amd64, Files: test.files}, "", pipeline.CABundle)
+		})
+	}
+}
+
+// Certificates are added to the same bundles, to the byte where the public ones are not among them.
+func TestBuildKitTrustsTheSame(t *testing.T) {
+	hosts := newHost(t)
+	plan, ok := readPlan(t, "../pipeline/testdata/plans/ca-cert.txtar")
+	require.True(t, ok)
+	const redHat = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
+	base := enginetest.WriteBase(t, []enginetest.Entry{
+		enginetest.Directory("etc", 0o755, 0), enginetest.Directory("etc/pki", 0o750, 7), enginetest.Regular(redHat, 0o640, 7, "# theirs"),
+		enginetest.Link("etc/pki/tls/certs/ca-bundle.crt", "/"+redHat),
+	})
+	for name, test := range map[string]struct {
+		config pipeline.Config
+		layout string
+		except []string
+	}{
+		"distroless": {pipeline.Config{}, "", nil},
+		"alpine":     {pipeline.Config{Runtime: "alpine"}, "", []string{pipeline.CABundle}},
+		"scratch":    {pipeline.Config{Runtime: "scratch"}, "", []string{pipeline.CABundle}},
+		"red hat":    {pipeline.Config{Base: "oci:" + base}, base, nil},
+		"links":      {pipeline.Config{Runtime: "alpine", Base: "oci:" + base}, base, []string{"/" + redHat}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.config.CACerts, test.config.Platforms = plan.CACerts, amd64
+			assertBuildsTheSame(t, hosts, source(t, map[string]string{}), test.config, test.layout, test.except...)
 		})
 	}
 }

@@ -118,12 +118,12 @@ const undownloaded = "/tmp/undownloaded"
 
 // builder is the stage that compiles: on the platform of the machine, for the platform that is asked for.
 func (d *writer) builder(plan *pipeline.Plan) {
-	platform := "$BUILDPLATFORM"
+	platform := "--platform=$BUILDPLATFORM "
 	if c := plan.Compile[0].C; c != nil && c.Static && len(plan.Compile) > 1 {
-		platform = "$TARGETPLATFORM" // Alpine has no cross compilers
+		platform = "" // Alpine has no cross compilers
 		d.line("# Platforms that are not the machine's own are compiled on an emulator, by binfmt_misc and QEMU.")
 	}
-	d.line("FROM --platform=" + platform + " " + plan.Builder + " AS builder")
+	d.line("FROM " + platform + plan.Builder + " AS builder")
 	for _, k := range slices.Sorted(maps.Keys(plan.Env)) {
 		d.line("ENV " + k + "=" + quote(plan.Env[k]))
 	}

@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
 # Platforms that are not the machine's own are compiled on an emulator, by binfmt_misc and QEMU.
-FROM --platform=$TARGETPLATFORM docker.io/library/golang:1.26.8-alpine AS builder
+FROM docker.io/library/golang:1.26.8-alpine AS builder
 ENV CGO_ENABLED=1
 ENV GO111MODULE=on
 ENV GOENV=off
