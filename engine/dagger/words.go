@@ -27,7 +27,7 @@ var flag = regexp.MustCompile(`--([a-z][a-z-]*)(?:(=| )([a-z][a-z-]*))?`)
 // arguments are those of the module that are called otherwise than the command's flags.
 var arguments = map[string]string{
 	"package": "packages", "platform": "platforms", "go": "go-version", "stamp": "stamps", "builder-package": "builder-packages",
-	"runtime-package": "runtime-packages", "debug": "debugger", "ca-cert": "ca-certs", "port": "ports", "env": "environment", "arg": "args",
+	"runtime-package": "runtime-packages", "go-experiment": "go-experiments", "debug": "debugger", "ca-cert": "ca-certs", "port": "ports", "env": "environment", "arg": "args",
 	"label": "labels", "annotation": "annotations", "file": "files", "tag": "tags",
 }
 
