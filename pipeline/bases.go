@@ -113,6 +113,17 @@ func KnownLayout(base string) bool {
 	return known.release != "" && (distroless || path.Base(known.image) == "alpine")
 }
 
+// lacks are libraries of compilers that a base is known not to have.
+// Source: https://github.com/GoogleContainerTools/distroless/blob/main/base/README.md
+func lacks(base string) []string {
+	switch knowBase(base).image {
+	case "base", "base-nossl":
+		return []string{"libgcc_s.so.1", "libgomp.so.1", "libstdc++.so.6"}
+	default:
+		return nil
+	}
+}
+
 // hasGLIBC reports whether programs find glibc in the image: the base says so, or else the runtime.
 func (s settings) hasGLIBC() bool {
 	if known := knowBase(s.base); known.libc != "" {

@@ -94,6 +94,7 @@ var sourceWithC = fstest.MapFS{
 
 // A plan refuses a program that could not start, and no other.
 func TestCgoNeedsGLIBC(t *testing.T) {
+	cxx := []string{"libgcc_s.so.1", "libgomp.so.1", "libstdc++.so.6"}
 	for _, test := range []struct {
 		config  Config
 		refused string
@@ -107,10 +108,11 @@ func TestCgoNeedsGLIBC(t *testing.T) {
 		{Config{Base: "golang:1.27.4-alpine"}, "the base docker.io/library/golang:1.27.4-alpine", Guard{}, ""},
 		{Config{Base: "gcr.io/distroless/static-debian12:nonroot"}, "static-debian12", Guard{}, ""},
 		{Config{Runtime: "scratch", LDFlags: "-linkmode external -extldflags '-static'"}, "", Guard{Static: true, Runtime: Scratch}, "bookworm"},
-		{Config{Runtime: "distroless-base"}, "", Guard{GLIBC: "2.41", Runtime: DistrolessBase}, "trixie"},
-		{Config{Runtime: "distroless-base", Go: "1.24.5"}, "", Guard{GLIBC: "2.41", Runtime: DistrolessBase}, "bookworm"},
-		{Config{Base: "gcr.io/distroless/base-debian12:nonroot"}, "", Guard{GLIBC: "2.36", Runtime: Custom}, "bookworm"},
-		{Config{Runtime: "distroless", Base: "gcr.io/distroless/base-debian12:nonroot"}, "", Guard{GLIBC: "2.36", Runtime: Distroless}, "bookworm"},
+		{Config{Runtime: "distroless-base"}, "", Guard{Lacks: cxx, GLIBC: "2.41", Runtime: DistrolessBase}, "trixie"},
+		{Config{Runtime: "distroless-base", Go: "1.24.5"}, "", Guard{Lacks: cxx, GLIBC: "2.41", Runtime: DistrolessBase}, "bookworm"},
+		{Config{Base: "gcr.io/distroless/base-debian12:nonroot"}, "", Guard{Lacks: cxx, GLIBC: "2.36", Runtime: Custom}, "bookworm"},
+		{Config{Runtime: "distroless", Base: "gcr.io/distroless/base-debian12:nonroot"}, "", Guard{Lacks: cxx, GLIBC: "2.36", Runtime: Distroless}, "bookworm"},
+		{Config{Base: "gcr.io/distroless/cc-debian13:nonroot"}, "", Guard{GLIBC: "2.41", Runtime: Custom}, "trixie"},
 		{Config{Base: "ubuntu:22.04"}, "", Guard{GLIBC: "2.35", Runtime: Custom}, "bookworm"},
 		{Config{Base: "ubuntu:26.04"}, "", Guard{GLIBC: "2.43", Runtime: Custom}, "trixie"},
 		{Config{Base: "registry.example/whatever:1"}, "", Guard{Runtime: Custom}, "bookworm"},

@@ -96,9 +96,9 @@ func (r resolver) c(p Platform) *C {
 			return &C{
 				Compiler: cc,
 				// The package of g++ brings that of gcc.
-				Install:  []string{"sh", "-c", fmt.Sprintf("command -v %s-g++ || { %s; }", tools.triplet, aptInstall("g++"+strings.TrimPrefix(tools.compiler, "gcc"), tools.libc))},
-				Native:   []string{"gcc", "cc"},
-				Remedy:   fmt.Sprintf("install %s and %s, as Debian calls them, or use --engine dagger, which brings its own", tools.compiler, tools.libc),
+				Install: []string{"sh", "-c", fmt.Sprintf("command -v %s-g++ || { %s; }", tools.triplet, aptInstall("g++"+strings.TrimPrefix(tools.compiler, "gcc"), tools.libc))},
+				Native:  []string{"gcc", "cc"},
+				Remedy:  fmt.Sprintf("install %s and %s, as Debian calls them, or use --engine dagger, which brings its own", tools.compiler, tools.libc),
 			}
 		}
 		r.add("cgo", "", "Debian has no C compiler for "+p.String(), "leave the platform out, or --cgo")

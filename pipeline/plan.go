@@ -137,6 +137,8 @@ type Guard struct {
 	// GLIBC is the version of the C library that the runtime has, such as "2.36"; empty where it has none or which is not known.
 	// A program that was linked against a newer one may not start.
 	GLIBC string `json:"glibc,omitempty"`
+	// Lacks are libraries that the runtime is known not to have. A program that loads one does not start, unless it is placed.
+	Lacks []string `json:"lacks,omitempty"`
 	// Symbols says that programs must have their symbols and debug data. Otherwise they must not.
 	Symbols bool `json:"symbols,omitempty"`
 	// Runtime is named in the error.

@@ -135,7 +135,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Debugger = newDebugger()
 	}
 	if r.cgo == cgoDynamic {
-		plan.Guard.GLIBC = knowBase(r.base).glibc
+		plan.Guard.GLIBC, plan.Guard.Lacks = knowBase(r.base).glibc, lacks(r.base)
 	}
 	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
 	if r.cgo != "" {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -108,6 +109,13 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 		}
 		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, plan.Guard.Runtime, remedy, pipeline.DistrolessBase)
 	}
+	shared, _ := file.ImportedLibraries() // an error means no dynamic section
+	for _, library := range plan.Guard.Lacks {
+		if slices.Contains(shared, library) && !places(plan, library) {
+			fault("needs %s, which the runtime %s does not have: link it in with --ldflags '-extldflags \"-static-libstdc++ -static-libgcc\"' or --cgo=static, or choose a base that has it, like gcr.io/distroless/cc-debian13:nonroot",
+				library, plan.Guard.Runtime)
+		}
+	}
 	if has := plan.Guard.GLIBC; has != "" {
 		if needs, symbol := glibc(file); semver.Compare("v"+needs, "v"+has) > 0 {
 			fault("needs glibc %s for %s, and the runtime %s has %s: compile where the C library is no newer, as --engine dagger does, or link it with --cgo=static",
@@ -115,6 +123,13 @@ func Check(binary io.ReaderAt, plan *pipeline.Plan, compile pipeline.Compile, pr
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// places reports whether the image gets a file of that name.
+func places(plan *pipeline.Plan, name string) bool {
+	return slices.ContainsFunc(plan.Image.Layers, func(l pipeline.Layer) bool {
+		return slices.ContainsFunc(l.Files, func(f pipeline.File) bool { return path.Base(f.Path) == name })
+	})
 }
 
 // glibc is the newest version of glibc that the program takes a symbol from, and that symbol; "" for none.
@@ -144,9 +159,9 @@ func libraries(file *elf.File) string {
 	var needs []string
 	for _, p := range file.Progs {
 		if p.Type == elf.PT_INTERP {
-			path, err := io.ReadAll(p.Open())
+			interpreter, err := io.ReadAll(p.Open())
 			if err == nil {
-				needs = append(needs, strings.TrimRight(string(path), "\x00"))
+				needs = append(needs, strings.TrimRight(string(interpreter), "\x00"))
 			}
 		}
 	}

@@ -185,3 +185,20 @@ func TestGLIBC(t *testing.T) {
 	plan.Guard.GLIBC = "2.1"
 	require.NoError(t, guard.Check(compile(t, nil, stripped), plan, compiled, p), "a program without C needs none")
 }
+
+// A program with C++ loads its library, which no runtime for C has.
+func TestLibraryOfCXX(t *testing.T) {
+	testtool.Need(t, "g++", "g++")
+	const program = "package main\n\n// #cgo LDFLAGS: -Wl,--no-as-needed -lstdc++\nimport \"C\"\n\nfunc main() {}\n"
+	binary := compileProgram(t, program, []string{"CGO_ENABLED=1"}, stripped)
+	plan, compiled, p := planFor(t)
+	plan.Env["CGO_ENABLED"] = "1"
+	plan.Guard = pipeline.Guard{Runtime: pipeline.DistrolessBase}
+	require.NoError(t, guard.Check(binary, plan, compiled, p))
+	plan.Guard.Lacks = []string{"libstdc++.so.6", "libnever.so"}
+	err := guard.Check(binary, plan, compiled, p)
+	require.ErrorContains(t, err, "hello for linux/amd64 needs libstdc++.so.6, which the runtime distroless-base does not have")
+	require.NotContains(t, err.Error(), "libnever")
+	plan.Image.Layers = []pipeline.Layer{{Name: pipeline.FilesLayer, Files: []pipeline.File{{Path: "/usr/lib/libstdc++.so.6", Source: "x"}}}}
+	require.NoError(t, guard.Check(binary, plan, compiled, p), "it is placed")
+}
