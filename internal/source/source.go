@@ -18,6 +18,8 @@ var (
 	ErrOutside = errors.New("a link that leads out of the source")
 	// ErrIrregular is the error for what is neither a file nor a directory: a pipe, a socket, a device.
 	ErrIrregular = errors.New("neither a file nor a directory")
+
+	errDirectory = errors.New("is a directory")
 )
 
 // TooLarge is the error for a file that is larger than Slipway reads.
@@ -134,6 +136,9 @@ func readAll(f *os.File, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errDirectory}
+	}
 	most := limit(name)
 	content := bytes.NewBuffer(make([]byte, 0, min(info.Size(), most)+bytes.MinRead))
 	if _, err := content.ReadFrom(io.LimitReader(f, most+1)); err != nil {
@@ -153,7 +158,7 @@ func Describe(err error) (problem, hint string) {
 	switch {
 	case errors.Is(err, ErrOutside):
 		hint = "put a copy in its place, or give slipway a directory that holds both"
-	case errors.Is(err, ErrIrregular):
+	case errors.Is(err, ErrIrregular), errors.Is(err, errDirectory):
 		hint = "put a file in its place"
 	case errors.As(err, &TooLarge{}):
 		hint = "make it smaller"

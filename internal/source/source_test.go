@@ -124,3 +124,12 @@ func TestOutputsLeaveADirectoryOnlyByTheUsersOwnLinks(t *testing.T) {
 	_, ok = source.Within(filepath.Join(users, "x.tar"), dir)
 	assert.False(t, ok)
 }
+
+func TestADirectoryInThePlaceOfAFileIsReportedAsThat(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "slipway.yaml"), 0o755))
+	_, err := open(t, dir).ReadFile("slipway.yaml")
+	problem, hint := source.Describe(err)
+	assert.Equal(t, "is a directory", problem)
+	assert.Equal(t, "put a file in its place", hint)
+}
