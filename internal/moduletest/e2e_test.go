@@ -181,11 +181,11 @@ func TestFaults(t *testing.T) {
 	dir := user(t)
 	for want, args := range map[string][]string{
 		`platforms "linux/sparc": unknown architecture "sparc": choose from`:             {"--platforms", "linux/sparc", "build"},
-		`user "0": the program would run as root: choose a user like 1000:1000`:         {"--user", "0", "plan"},
-		`base "golang:latest": what it means changes from day to day`:                   {"--base", "golang:latest", "plan"},
-		`repository "Example.com/Team": repository names are lower case`:                {"publish", "--repository", "Example.com/Team"},
-		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:       {"build", "--platform", "linux/s390x"},
-		`username and password: one without the other: give both or neither`:            {"publish", "--repository", "a.example/b", "--username", "me"},
+		`user "0": the program would run as root: choose a user like 1000:1000`:          {"--user", "0", "plan"},
+		`base "golang:latest": what it means changes from day to day`:                    {"--base", "golang:latest", "plan"},
+		`repository "Example.com/Team": repository names are lower case`:                 {"publish", "--repository", "Example.com/Team"},
+		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:        {"build", "--platform", "linux/s390x"},
+		`username and password: one without the other: give both or neither`:             {"publish", "--repository", "a.example/b", "--username", "me"},
 		`packages "./nosuch": no such folder in the source: name the folder of a main p`: {"--packages", "./nosuch", "build"},
 	} {
 		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
