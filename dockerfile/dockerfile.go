@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/pipeline"
@@ -340,34 +339,6 @@ func mounts(caches []pipeline.Cache) []string {
 		mounts = append(mounts, "--mount=type=cache,target="+c.Path)
 	}
 	return mounts
-}
-
-// arguments writes the paths of COPY: plainly where that can be read, else as JSON.
-func arguments(to string, from ...string) string {
-	words := make([]string, 0, len(from)+1)
-	for _, name := range from {
-		words = append(words, word(literal(name)))
-	}
-	words = append(words, word(to))
-	plainly := strings.Join(words, " ")
-	// JSON has no notation for what is no UTF-8, which is refused.
-	if slices.ContainsFunc(words, func(w string) bool { return !copies(w) }) && utf8.ValidString(plainly) {
-		return execForm(words)
-	}
-	return plainly
-}
-
-// literal writes a name as a pattern of itself alone. Without a pattern in it, COPY takes a backslash for itself.
-func literal(name string) string {
-	if !strings.ContainsAny(name, "*?[") {
-		return name
-	}
-	return strings.NewReplacer(`\`, `\\`, "*", "[*]", "?", "[?]", "[", "[[]").Replace(name)
-}
-
-// word keeps a text from being read as variables and quotes.
-func word(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "'", `\'`, "$", `\$`).Replace(s)
 }
 
 func execForm(args []string) string {
