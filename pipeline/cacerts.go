@@ -92,6 +92,9 @@ func (f File) Bundle(bundle, public string) string {
 
 // addCertificates leaves what is in the bundle as it is, whatever stands between the certificates.
 func addCertificates(bundle, more string) string {
+	if more == "" || more == bundle { // most builds: no need to decode the public ones, for each platform
+		return bundle
+	}
 	has := map[string]bool{}
 	for block := range blocks(bundle) {
 		has[string(block.Bytes)] = true

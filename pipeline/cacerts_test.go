@@ -73,3 +73,10 @@ func TestBundleAdds(t *testing.T) {
 		assert.Equal(t, test.want, test.file.Bundle(test.bundle, test.public))
 	}
 }
+
+func TestBundleDoesNotDecodeWhatNothingIsAddedTo(t *testing.T) {
+	public := certificate(t, true)
+	for name, f := range map[string]File{"the public ones": {Certificates: true}, "none": {}} {
+		assert.Zero(t, testing.AllocsPerRun(5, func() { f.Bundle(public, public) }), name)
+	}
+}
