@@ -67,7 +67,7 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: files}).Export(ctx, dir)
 		return err
 	}
-	if err := read(append(include, sources(over.Config)...)); err != nil {
+	if err := read(append(include, over.FilePatterns()...)); err != nil {
 		return nil, err
 	}
 	tree, err := source.Open(dir)
@@ -92,9 +92,9 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 		one.VulnDB = over.VulnDB // no image has one of its own
 		all = append(all, image{Image: one})
 		configs = append(configs, one.Config)
-		more = append(more, sources(one.Config)...)
+		more = append(more, one.FilePatterns()...)
 	}
-	if len(more) > len(sources(over.Config)) {
+	if len(more) > len(over.FilePatterns()) {
 		if err := read(more); err != nil {
 			return nil, err
 		}
@@ -106,19 +106,6 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 	}
 	return all, errors.Join(errs...)
 }
-
-// sources are the patterns of the files and directories of the source that settings put into an image.
-func sources(config pipeline.Config) []string {
-	var names []string
-	for _, file := range config.Files {
-		name, _, _ := strings.Cut(file, ":")
-		names = append(names, patterns.Replace(name))
-	}
-	return names
-}
-
-// patterns writes a name as a pattern of itself alone.
-var patterns = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
 
 // choose finds the image that this is about.
 func (m *Slipway) choose(file *project.Project) ([]project.Image, error) {

@@ -23,6 +23,26 @@ type Copy struct {
 	Without []string `json:"without,omitempty"`
 }
 
+// FilePatterns are the files and directories of the source that Files puts into an image, as patterns of an [IgnoreFile]: for who
+// brings these only. What is not of the right form is left out, which [Resolve] reports.
+func (c Config) FilePatterns() []string {
+	var patterns []string
+	for _, text := range c.Files {
+		f, err := parseFile(text)
+		switch {
+		case err != nil:
+		case f.src == ".":
+			patterns = append(patterns, "**")
+		default:
+			patterns = append(patterns, literalPattern.Replace(f.src))
+		}
+	}
+	return patterns
+}
+
+// literalPattern writes a name as a pattern of itself alone.
+var literalPattern = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "!", `\!`)
+
 // placer collects what Config.Files puts into the image.
 type placer struct {
 	resolver
@@ -47,6 +67,11 @@ func (r resolver) sourceFiles(ctx context.Context, ignore *ignore) ([]File, []Co
 // place adds what f asks for.
 func (p *placer) place(ctx context.Context, f file) error {
 	if !p.exists(f.src) {
+		// Where the ignored files were not even brought here, they are reported as what they are.
+		if ignored, err := p.ignore.matches(f.src); err != nil || ignored && !slices.Contains(strings.Split(f.src, "/"), gitDir) {
+			p.isIgnored(f)
+			return err
+		}
 		p.add("file", f.text, f.src+" is not in the source", "name a file or directory that is")
 		return nil
 	}
@@ -106,13 +131,18 @@ func (p *placer) place(ctx context.Context, f file) error {
 		return err
 	}
 	if ignored, err := p.ignore.matches(f.src); err != nil || ignored && len(p.files) == before {
-		p.add("file", f.text, f.src+" is left out by "+IgnoreFile, "take it out of that file, which means here what it means to docker build, or leave --file out")
+		p.isIgnored(f)
 		return err
 	}
 	if dir {
 		p.copies = append(p.copies, Copy{Source: f.src, Path: f.dst, Mode: f.mode, Without: without})
 	}
 	return nil
+}
+
+// isIgnored adds the fault of a file that the [IgnoreFile] leaves out.
+func (p *placer) isIgnored(f file) {
+	p.add("file", f.text, f.src+" is left out by "+IgnoreFile, "take it out of that file, which means here what it means to docker build, or leave --file out")
 }
 
 // put places a file or directory.
