@@ -5,16 +5,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Hide returns text without what has the form of a secret: private keys in PEM, tokens of well-known services, and user and
 // password before the host of a URL or of a reference.
 func Hide(text string) string {
 	if strings.Contains(text, "PRIVATE KEY") {
-		text = privateKey.ReplaceAllString(text, Redacted)
+		text = privateKey().ReplaceAllString(text, Redacted)
 	}
 	if slices.ContainsFunc(tokenPrefixes, func(prefix string) bool { return strings.Contains(text, prefix) }) {
-		text = token.ReplaceAllString(text, Redacted)
+		text = token().ReplaceAllString(text, Redacted)
 	}
 	if !strings.Contains(text, "@") {
 		return text
@@ -24,12 +25,12 @@ func Hide(text string) string {
 
 var (
 	// privateKey is a block of PEM, also within quotes that escape its line breaks, or the rest of a text that breaks off in one.
-	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\z)`)
+	privateKey = compiled(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\z)`)
 
 	// token is what services call theirs, so that they are found where they do not belong. Sources:
 	// https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
 	// https://docs.gitlab.com/security/tokens/#token-prefixes https://www.rfc-editor.org/rfc/rfc7519#section-3
-	token = regexp.MustCompile(`\b(gh[oprsu]_[A-Za-z0-9]{6,}|github_pat_[A-Za-z0-9_]{6,}` +
+	token = compiled(`\b(gh[oprsu]_[A-Za-z0-9]{6,}|github_pat_[A-Za-z0-9_]{6,}` +
 		`|gl(pat|oas|dt|rt|ptt|cbt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{3,}|dckr_(pat|oat)_[A-Za-z0-9_-]{6,}|npm_[A-Za-z0-9]{20,}` +
 		`|xox[abeoprs]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}|hv[sbr]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}` +
 		`|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})`)
@@ -40,8 +41,14 @@ var (
 		"glimt-", "glagent-", "dckr_", "npm_", "xox", "AKIA", "ASIA", "hvs.", "hvb.", "hvr.", "AGE-SECRET-KEY-", "eyJ",
 	}
 
-	port = regexp.MustCompile(`^[0-9]*([/?#]|$)`)
+	port = compiled(`^[0-9]*([/?#]|$)`)
 )
+
+// compiled compiles a pattern when it is first needed: most runs print nothing that has a pattern's form, and all of them together take
+// as long as a tenth of a build without changes.
+func compiled(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // hideURLLogins takes the login out of each URL. One of ssh that is a user alone stays: it is no secret.
 func hideURLLogins(text string) string {
@@ -59,7 +66,7 @@ func hideURLLogins(text string) string {
 			authority = run[:i]
 		}
 		at := strings.LastIndex(authority, "@")
-		if _, after, colon := strings.Cut(authority, ":"); at < 0 && colon && !port.MatchString(after) {
+		if _, after, colon := strings.Cut(authority, ":"); at < 0 && colon && !port().MatchString(after) {
 			at = strings.LastIndex(run, "@") // a password with a slash that nobody escaped
 		}
 		user := strings.HasSuffix(scheme, "ssh") || strings.HasSuffix(scheme, "git")
@@ -135,7 +142,7 @@ func loginIn(run string) (begin int, found bool) {
 		user = user[strings.LastIndexFunc(user, func(r rune) bool { return !strings.ContainsRune(userCharacters, r) })+1:]
 		password := run[colon+1:]
 		// Of a package, or after a host's port.
-		path := strings.Contains(password, "/") && (user == "pkg" || port.MatchString(password))
+		path := strings.Contains(password, "/") && (user == "pkg" || port().MatchString(password))
 		if user != "" && !path {
 			return colon - len(user), true
 		}
@@ -147,22 +154,22 @@ const userCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 
 var (
 	// fileName is the name of a file by its looks, and variableName that of a variable.
-	fileName     = regexp.MustCompile(`^([\w.+~/\\: -]{1,200}\.[a-z]{2,8}|[a-z._-]{1,32})$`)
-	variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,60}$`)
-	userName     = regexp.MustCompile(`^[A-Za-z._-]{1,32}$`)
-	hostName     = regexp.MustCompile(`^[a-z0-9.-]{1,100}(:[0-9]{1,5})?$`)
+	fileName     = compiled(`^([\w.+~/\\: -]{1,200}\.[a-z]{2,8}|[a-z._-]{1,32})$`)
+	variableName = compiled(`^[A-Z][A-Z0-9_]{0,60}$`)
+	userName     = compiled(`^[A-Za-z._-]{1,32}$`)
+	hostName     = compiled(`^[a-z0-9.-]{1,100}(:[0-9]{1,5})?$`)
 )
 
 // ShownFile is the value of a setting that names a file for who reads an error; empty if it may be what should be in that file.
 // exists says that there is a file of that name.
 func ShownFile(value string, exists bool) string {
 	base := strings.ToLower(filepath.Base(value))
-	known := exists || fileName.MatchString(value) || strings.HasSuffix(base, "netrc")
+	known := exists || fileName().MatchString(value) || strings.HasSuffix(base, "netrc")
 	return shown(value, known && !strings.ContainsAny(value, "\r\n"))
 }
 
 // ShownVariable is likewise the name of a variable; empty if it may be what should be in the variable.
-func ShownVariable(value string) string { return shown(value, variableName.MatchString(value)) }
+func ShownVariable(value string) string { return shown(value, variableName().MatchString(value)) }
 
 // ShownAccount is likewise a host, with USER@ before it or without.
 func ShownAccount(value string) string {
@@ -171,7 +178,7 @@ func ShownAccount(value string) string {
 		host = value
 	}
 	named := strings.Contains(host, ".") || strings.HasPrefix(host, "localhost")
-	return shown(value, named && hostName.MatchString(host) && (!found || userName.MatchString(user)))
+	return shown(value, named && hostName().MatchString(host) && (!found || userName().MatchString(user)))
 }
 
 func shown(value string, ok bool) string {
