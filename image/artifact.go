@@ -84,7 +84,7 @@ func (b *Base) check(ctx context.Context, d v1.Descriptor, img *content) error {
 		if config.OS == "unknown" && !mediaType.IsLayer() {
 			continue // an attestation, as BuildKit adds them to its indexes
 		}
-		found, err := contentsOf(ctx, l)
+		found, err := verifiedContents(ctx, l)
 		if err != nil {
 			return err
 		}

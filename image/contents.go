@@ -144,6 +144,21 @@ func (c *contents) entries() ([]entry, error) {
 	return all, nil
 }
 
+// verifiedContents is contentsOf for a layer of which all bytes are read: what is noted of its digest says nothing of a damaged copy.
+func verifiedContents(ctx context.Context, l v1.Layer) (*contents, error) {
+	if own := own(l); own != nil && own.notes != nil && own.notes.Recall(contentsKey(own.descriptor.Digest), &contents{}) {
+		content, err := own.open(ctx) // which compares the digest
+		if err != nil {
+			return nil, err
+		}
+		_, err = copyAll(ctx, io.Discard, content)
+		if err = errors.Join(err, content.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return contentsOf(ctx, l)
+}
+
 // contentsOf reads all of a layer, unless its notes say what it holds. A layer that does not unpack to what its image says
 // is an error.
 func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {

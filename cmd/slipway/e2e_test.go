@@ -344,9 +344,9 @@ func TestArchiveIsReadOnce(t *testing.T) {
 		require.NoError(t, err)
 		return notes
 	}
-	assert.Empty(t, publish("none"))
+	checked := publish("none") // what its layers hold, which is compared with what the archive says
 	first := publish("spdx")
-	assert.NotEmpty(t, first)
+	assert.Greater(t, len(first), len(checked), "a document")
 	assert.Equal(t, first, publish("spdx"))
 	assert.Greater(t, len(publish("cyclonedx")), len(first), "another document")
 }
@@ -386,9 +386,9 @@ func TestLoad(t *testing.T) {
 	skopeo := testtool.Need(t, "skopeo", "skopeo")
 	bin, out := t.TempDir(), t.TempDir()
 	loaded := filepath.Join(out, "loaded.tar")
-	script := "#!/bin/sh\n[ \"$*\" = load ] && cat > \"$LOADED\" && echo 'Loaded image: http-server:latest'\n"
+	script := "#!/bin/sh\n[ \"$*\" = load ] && cat > '" + loaded + "' && echo 'Loaded image: http-server:latest'\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755))
-	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "LOADED=" + loaded}
+	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
 	args := []string{"build", "--runtime", "scratch", "--load", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server"}
 	must(t, slipway(t, env, args...))
 	for _, form := range []string{"docker-archive:", "oci-archive:"} {

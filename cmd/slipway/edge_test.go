@@ -29,8 +29,9 @@ func quietRoot() *cobra.Command {
 // Nothing that is part of the command or of the module prints but through package console.
 func TestNothingPrintsPastTheEdge(t *testing.T) {
 	allowed := map[string]int{
-		"../../cmd/slipway/main.go": 3, // where the edge begins
-		"../../ci/edge.go":          2,
+		"../../cmd/slipway/main.go":    3, // where the edge begins
+		"../../cmd/slipway/signals.go": 1, // one sentence of its own, as the process ends
+		"../../ci/edge.go":             2,
 	}
 	files := 0
 	err := filepath.WalkDir("../..", func(name string, e fs.DirEntry, err error) error {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -124,6 +125,16 @@ func everythingIn(t *testing.T, folder string) string {
 	return all.String()
 }
 
+// withoutToolchain lets a module be compiled with the Go of its go line, which this machine has.
+func withoutToolchain(t *testing.T, dir string) {
+	t.Helper()
+	name := filepath.Join(dir, "go.mod")
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	text = regexp.MustCompile(`(?m)^toolchain .*\n`).ReplaceAll(text, nil)
+	require.NoError(t, os.WriteFile(name, text, 0o644))
+}
+
 // A dependency in a private repository, over HTTPS, with a token. The example's own tests and checks run here, too: nothing
 // else has its dependency.
 func TestPrivateModule(t *testing.T) {
@@ -134,6 +145,7 @@ func TestPrivateModule(t *testing.T) {
 	secrets := []string{token, url.QueryEscape(token), url.PathEscape(token), base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))}
 	proxy, root := gitServer(t, "x-access-token", token)
 	source := copyExample(t, "private-module")
+	withoutToolchain(t, source) // nothing but the private module can be had here
 	files := t.TempDir()
 	tokenFile, netrc := filepath.Join(files, "token"), filepath.Join(files, "logins")
 	require.NoError(t, os.WriteFile(tokenFile, []byte(token+"\n"), 0o600))
