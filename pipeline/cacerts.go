@@ -17,12 +17,18 @@ const CABundle = "/etc/ssl/certs/ca-certificates.crt"
 // Bundles are the files that distributions have root certificates in, in the order in which Go looks for them. Some are links to
 // others.
 var Bundles = []string{
-	CABundle,                                            // Debian, Alpine
-	"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora, Red Hat
-	"/etc/ssl/ca-bundle.pem",                            // SUSE
-	"/etc/pki/tls/cacert.pem",                           // OpenELEC
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // CentOS
-	"/etc/ssl/cert.pem",                                 // Alpine's OpenSSL
+	// Debian, Alpine
+	CABundle,
+	// Fedora, Red Hat
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	// SUSE
+	"/etc/ssl/ca-bundle.pem",
+	// OpenELEC
+	"/etc/pki/tls/cacert.pem",
+	// CentOS
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+	// Alpine's OpenSSL
+	"/etc/ssl/cert.pem",
 }
 
 // ParseCACerts reads root certificates in PEM, and writes them again without what may stand between them. It does not
