@@ -6,5 +6,5 @@ import "embed"
 
 // Source is what compiles cmd/slipway: a Go module, whose other packages may be missing.
 //
-//go:embed go.mod go.sum changed check cmd dockerfile engine image internal pipeline project proof provenance publish registry sbom signing
+//go:embed go.mod go.sum cmd internal
 var Source embed.FS

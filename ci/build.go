@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	"github.com/slipway-ci/slipway/dockerfile"
-	engine "github.com/slipway-ci/slipway/engine/dagger"
-	"github.com/slipway-ci/slipway/pipeline"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/dockerfile"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Show what a build would do, without doing it
@@ -84,8 +84,7 @@ func (m *Slipway) Binary(
 	if err != nil {
 		return nil, err
 	}
-	plan := build.Plan()
-	return programs.File(plan.Programs[0].Name), nil
+	return programs.File(build.Plan().Programs[0].Name), nil
 }
 
 // Compile all programs for all platforms, each platform in a folder like linux-arm64
@@ -135,33 +134,32 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 }
 
 // one is the build, and its compilation for one platform.
-func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, pipeline.Compile, error) {
+func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, plan.Compile, error) {
 	build, image, err := m.open(ctx)
 	if err != nil {
-		return nil, pipeline.Compile{}, err
+		return nil, plan.Compile{}, err
 	}
-	plan := image.plan
 	wanted := platform
 	if wanted == "" {
 		own, err := dag.DefaultPlatform(ctx)
 		if err != nil {
-			return nil, pipeline.Compile{}, err
+			return nil, plan.Compile{}, err
 		}
 		wanted = string(own)
 	}
-	parsed, err := pipeline.ParsePlatform(wanted)
+	parsed, err := plan.ParsePlatform(wanted)
 	if err != nil && platform != "" {
-		return nil, pipeline.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
+		return nil, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
 	}
 	var have []string
-	for _, compile := range plan.Compile {
+	for _, compile := range image.plan.Compile {
 		if err == nil && compile.Platform == parsed {
 			return build, compile, nil
 		}
 		have = append(have, compile.Platform.String())
 	}
 	if platform != "" {
-		return nil, pipeline.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
+		return nil, plan.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
 	}
-	return build, plan.Compile[0], nil
+	return build, image.plan.Compile[0], nil
 }

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slipway-ci/slipway/check"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	engine "github.com/slipway-ci/slipway/engine/dagger"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Check that go.sum is complete, that the modules are what it says, and that go.mod is tidy
@@ -57,7 +57,7 @@ func (m *Slipway) Vulncheck(ctx context.Context) (err error) {
 // +cache="never"
 func (m *Slipway) Reports(ctx context.Context) (_ *dagger.Directory, err error) {
 	defer worded(&err)
-	results, dir, err := m.results(ctx, pipeline.CheckNames...)
+	results, dir, err := m.results(ctx, plan.CheckNames...)
 	if err != nil {
 		return nil, err
 	}
@@ -93,24 +93,24 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 // results also returns the folder that the checks ran in.
 func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
 	// The source is looked at as the defaults of slipway.yaml say, whichever of its programs are built.
-	all, err := m.images(ctx, func(file *project.Project) ([]project.Image, error) {
+	all, err := m.images(ctx, func(file *config.Project) ([]config.Image, error) {
 		if file == nil {
-			return []project.Image{{}}, nil
+			return []config.Image{{}}, nil
 		}
-		return []project.Image{file.Defaults}, nil
-	}, func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
-		plan, err := pipeline.ResolveChecks(ctx, source, configs[0])
-		return []*pipeline.Plan{plan}, []error{err}
+		return []config.Image{file.Defaults}, nil
+	}, func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*plan.Plan, []error) {
+		p, err := plan.ResolveChecks(ctx, source, configs[0])
+		return []*plan.Plan{p}, []error{err}
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	plan := all[0].plan
+	p := all[0].plan
 	connect, err := m.connect(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	excuses := m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{plan.Source.Dir + "/" + check.VEXFile}}).Directory(plan.Source.Dir)
+	excuses := m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{p.Source.Dir + "/" + check.VEXFile}}).Directory(p.Source.Dir)
 	entries, err := excuses.Entries(ctx)
 	if err != nil {
 		return nil, "", err
@@ -121,6 +121,6 @@ func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result,
 			return nil, "", err
 		}
 	}
-	results, err := check.Run(ctx, connect(plan), plan, names, o)
-	return results, plan.Source.Dir, err
+	results, err := check.Run(ctx, connect(p), p, names, o)
+	return results, p.Source.Dir, err
 }

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"os"
 
-	engine "github.com/slipway-ci/slipway/engine/dagger"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
-	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // The edge between the module and whoever called it: all that its functions print or return as text passes here.
@@ -20,6 +20,6 @@ var (
 // worded gives the error that a function is about to return the module's words, and makes it harmless.
 func worded(err *error) {
 	if *err != nil {
-		*err = errors.New(stderr.Clean(pipeline.Reword(*err, engine.Words)))
+		*err = errors.New(stderr.Clean(plan.Reword(*err, engine.Words)))
 	}
 }

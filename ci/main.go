@@ -20,14 +20,14 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Slipway is one Go module or workspace, with the settings for shipping it.
 type Slipway struct {
 	// +private
 	Source *dagger.Directory
-	// Settings is a pipeline.Config as JSON: the engine keeps what it can name.
+	// Settings is a plan.Config as JSON: the engine keeps what it can name.
 	// +private
 	Settings string
 	// +private
@@ -207,7 +207,7 @@ func New(
 	vulndbFiles *dagger.Directory,
 ) (_ *Slipway, err error) {
 	defer worded(&err)
-	file := []string{pipeline.IgnoreFile}
+	file := []string{plan.IgnoreFile}
 	if source == nil {
 		ignored, err := ignoredBy(ctx, ws.Directory(".", dagger.WorkspaceDirectoryOpts{Include: file}))
 		if err != nil {
@@ -236,7 +236,7 @@ func New(
 	if sourceDateEpoch != 0 {
 		epoch = strconv.Itoa(sourceDateEpoch)
 	}
-	settings, err := json.Marshal(pipeline.Config{
+	settings, err := json.Marshal(plan.Config{
 		Packages: packages, Platforms: platforms, Runtime: strings.ToLower(strings.ReplaceAll(string(runtime), "_", "-")), Base: base,
 		Go: goVersion, BuildTags: buildTags, LDFlags: ldflags, Stamps: stamps, CGO: strings.ToLower(string(cgo)),
 		Generate: generate, BuilderPackages: builderPackages, FIPS: fips, GoExperiments: goExperiments, TZData: tzdata, Debug: debugger,
@@ -259,9 +259,9 @@ func ignoredBy(ctx context.Context, dir *dagger.Directory) ([]string, error) {
 	}
 	text := ""
 	if len(entries) > 0 {
-		if text, err = dir.File(pipeline.IgnoreFile).Contents(ctx); err != nil {
+		if text, err = dir.File(plan.IgnoreFile).Contents(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return pipeline.Ignored(text)
+	return plan.Ignored(text)
 }

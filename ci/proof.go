@@ -10,9 +10,9 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	engine "github.com/slipway-ci/slipway/engine/dagger"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Format of a bill of materials.
@@ -39,7 +39,7 @@ func (m *Slipway) Sbom(
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
 	if format == None {
-		return nil, pipeline.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Remedy: "choose CYCLONEDX or SPDX"}}
+		return nil, plan.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Remedy: "choose CYCLONEDX or SPDX"}}
 	}
 	build, compile, err := m.one(ctx, platform)
 	if err != nil {
@@ -61,7 +61,7 @@ func (m *Slipway) Sbom(
 }
 
 // full is what the engine is to publish beside an image with that configuration.
-func (asked proof) full(ctx context.Context, client *sdk.Client, config pipeline.Config) (full engine.Proof, err error) {
+func (asked proof) full(ctx context.Context, client *sdk.Client, config plan.Config) (full engine.Proof, err error) {
 	full.SBOM = strings.ToLower(string(asked.sbom))
 	if asked.sbom == "" {
 		full.SBOM = strings.ToLower(string(Cyclonedx))

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	engine "github.com/slipway-ci/slipway/engine/dagger"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
-	"github.com/slipway-ci/slipway/publish/target"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/publish/target"
 )
 
 // Build the image for all platforms and push it, as one index. Returns its reference by digest
@@ -56,11 +56,11 @@ func (m *Slipway) Publish(
 // List the images of slipway.yaml
 func (m *Slipway) Images(ctx context.Context) (_ []string, err error) {
 	defer worded(&err)
-	text, err := m.Source.File(project.File).Contents(ctx)
+	text, err := m.Source.File(config.File).Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	file, err := project.Parse([]byte(text))
+	file, err := config.Parse([]byte(text))
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +105,12 @@ func (m *Slipway) PublishAll(
 	signPassword *dagger.Secret,
 ) (_ []string, err error) {
 	defer worded(&err)
-	all, err := m.images(ctx, func(file *project.Project) ([]project.Image, error) {
+	all, err := m.images(ctx, func(file *config.Project) ([]config.Image, error) {
 		if file == nil {
-			return nil, pipeline.Faults{{Field: "source", Problem: "it has no " + project.File, Remedy: "list the images there, or call publish"}}
+			return nil, plan.Faults{{Field: "source", Problem: "it has no " + config.File, Remedy: "list the images there, or call publish"}}
 		}
 		return file.Images, nil
-	}, pipeline.ResolveAll)
+	}, plan.ResolveAll)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (m *Slipway) PublishAll(
 	if err != nil {
 		return nil, err
 	}
-	plans := make([]*pipeline.Plan, len(all))
+	plans := make([]*plan.Plan, len(all))
 	for i, one := range all {
 		plans[i] = one.plan
 	}
@@ -193,7 +193,7 @@ func (m *Slipway) Ci(
 	signPassword *dagger.Secret,
 ) (_ string, err error) {
 	defer worded(&err)
-	if err := m.checks(ctx, pipeline.CheckNames...); err != nil {
+	if err := m.checks(ctx, plan.CheckNames...); err != nil {
 		return "", err
 	}
 	build, one, err := m.open(ctx)
@@ -243,9 +243,9 @@ func pushBuild(ctx context.Context, build *engine.Build, one image, repository s
 	if len(one.Tags) == 0 {
 		to.Tags = []string{"latest"}
 	}
-	var wrong pipeline.Faults
+	var wrong plan.Faults
 	for _, fault := range to.Validate() {
-		wrong = append(wrong, pipeline.Fault(fault))
+		wrong = append(wrong, plan.Fault(fault))
 	}
 	var faults []error
 	if wrong != nil {

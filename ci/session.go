@@ -13,14 +13,14 @@ import (
 	sdk "dagger.io/dagger"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	engine "github.com/slipway-ci/slipway/engine/dagger"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
 )
 
-// Here two ends of the Dagger SDK meet: a module's functions have types that are generated for it, and engine/dagger has
+// Here two ends of the Dagger SDK meet: a module's functions have types that are generated for it, and internal/build/dagger has
 // those of the public SDK. Both talk to the same session, where an object is its ID.
 
 // public is the public SDK's end of an object.
@@ -43,17 +43,17 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 
 // image is an image that is to be built, with the settings of slipway.yaml and of the constructor.
 type image struct {
-	project.Image
-	plan *pipeline.Plan
+	config.Image
+	plan *plan.Plan
 }
 
 // resolver decides what building images means.
-type resolver func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error)
+type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*plan.Plan, []error)
 
 // images decides what building those images means that choose finds in slipway.yaml; the file is nil where there is none.
 // It reads Go files and go.mod and their like, and what the settings name.
-func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]project.Image, error), resolve resolver) (all []image, err error) {
-	var over project.Image
+func (m *Slipway) images(ctx context.Context, choose func(*config.Project) ([]config.Image, error), resolve resolver) (all []image, err error) {
+	var over config.Image
 	if err := json.Unmarshal([]byte(m.Settings), &over.Config); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	include := append(slices.Clone(pipeline.Reads), project.File)
+	include := append(slices.Clone(plan.Reads), config.File)
 	read := func(files []string) error {
 		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: files}).Export(ctx, dir)
 		return err
@@ -75,7 +75,7 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	file, err := project.Read(tree)
+	file, err := config.Read(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 	if err != nil {
 		return nil, err
 	}
-	fields := project.Fields()
+	fields := config.Fields()
 	given := func(key string) bool { return !reflect.ValueOf(over).FieldByIndex(fields[key].Index).IsZero() }
-	var configs []pipeline.Config
+	var configs []plan.Config
 	var more []string
 	for _, one := range chosen {
 		one = one.Over(over, given)
@@ -108,35 +108,35 @@ func (m *Slipway) images(ctx context.Context, choose func(*project.Project) ([]p
 }
 
 // choose finds the image that this is about.
-func (m *Slipway) choose(file *project.Project) ([]project.Image, error) {
-	var over pipeline.Config
+func (m *Slipway) choose(file *config.Project) ([]config.Image, error) {
+	var over plan.Config
 	if err := json.Unmarshal([]byte(m.Settings), &over); err != nil {
 		return nil, err
 	}
-	fault := func(problem, remedy string) ([]project.Image, error) {
-		return nil, pipeline.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Remedy: remedy}}
+	fault := func(problem, remedy string) ([]config.Image, error) {
+		return nil, plan.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Remedy: remedy}}
 	}
 	switch {
 	case file == nil && m.Chosen != "":
-		return fault("there is no "+project.File+" in the source", "list the images there")
+		return fault("there is no "+config.File+" in the source", "list the images there")
 	case file == nil:
-		return []project.Image{{}}, nil
+		return []config.Image{{}}, nil
 	case m.Chosen == "" && len(over.Packages) > 0:
-		return []project.Image{file.Defaults}, nil
+		return []config.Image{file.Defaults}, nil
 	case m.Chosen == "" && len(file.Images) > 1:
-		return fault("several in "+project.File+": "+strings.Join(file.Names(), ", "), "choose one, as in: image --name "+file.Images[0].Name+" build")
+		return fault("several in "+config.File+": "+strings.Join(file.Names(), ", "), "choose one, as in: image --name "+file.Images[0].Name+" build")
 	}
 	for _, one := range file.Images {
 		if m.Chosen == "" || one.Name == m.Chosen {
-			return []project.Image{one}, nil
+			return []config.Image{one}, nil
 		}
 	}
-	return fault("not in "+project.File, "choose from "+strings.Join(file.Names(), ", "))
+	return fault("not in "+config.File, "choose from "+strings.Join(file.Names(), ", "))
 }
 
 // image is the image that this is about.
 func (m *Slipway) image(ctx context.Context) (image, error) {
-	all, err := m.images(ctx, m.choose, pipeline.ResolveAll)
+	all, err := m.images(ctx, m.choose, plan.ResolveAll)
 	if err != nil {
 		return image{}, err
 	}
@@ -153,11 +153,11 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 		return nil, err
 	}
 	if m.GitHost == "" || strings.ContainsAny(m.GitHost, "/@ \t\r\n") {
-		return nil, pipeline.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Remedy: "write it like git.example.com"}}
+		return nil, plan.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Remedy: "write it like git.example.com"}}
 	}
 	token = strings.TrimSpace(token)
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return nil, pipeline.Faults{{Field: "git-token", Problem: "holds no token", Remedy: "it must be one word, and nothing else"}}
+		return nil, plan.Faults{{Field: "git-token", Problem: "holds no token", Remedy: "it must be one word, and nothing else"}}
 	}
 	text := goenv.Login{Host: m.GitHost, User: goenv.TokenUser, Password: token}.Netrc()
 	if m.Netrc != nil {
@@ -184,7 +184,7 @@ func (m *Slipway) open(ctx context.Context) (*engine.Build, image, error) {
 }
 
 // connect returns what describes builds of plans on this session's engine.
-func (m *Slipway) connect(ctx context.Context) (func(*pipeline.Plan) *engine.Build, error) {
+func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, error) {
 	client, err := sdk.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (m *Slipway) connect(ctx context.Context) (func(*pipeline.Plan) *engine.Bui
 		}
 		folder = func(string) *sdk.Directory { return db }
 	}
-	return func(plan *pipeline.Plan) *engine.Build {
-		return engine.New(client, from, plan, private).WithFolder(folder)
+	return func(p *plan.Plan) *engine.Build {
+		return engine.New(client, from, p, private).WithFolder(folder)
 	}, nil
 }

@@ -7,21 +7,21 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // withModuleAbove is err, in which a fault that there is no module in dir names the one above.
 func withModuleAbove(dir string, err error) error {
-	faults := slices.Clone(pipeline.AsFaults(err))
+	faults := slices.Clone(plan.AsFaults(err))
 	for i, fault := range faults {
-		if fault.Problem != pipeline.NoModuleHere {
+		if fault.Problem != plan.NoModuleHere {
 			continue
 		}
 		above, below, found := moduleAbove(dir)
 		if !found {
 			return err
 		}
-		faults[i] = pipeline.Fault{
+		faults[i] = plan.Fault{
 			Field: fault.Field, Value: dir, Problem: "the directory belongs to the module or workspace in " + above,
 			Remedy: "give that to slipway, and this as the program: --package " + below + " " + above,
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // action is what a test needs of action.yml.

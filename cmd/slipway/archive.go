@@ -14,12 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/internal/publish"
 )
 
 // isArchive says whether what is to be published is an archive, and not a folder.
@@ -31,7 +31,7 @@ func isArchive(source string) bool {
 // publishArchive pushes what has been built before.
 func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	name := strings.TrimSuffix(filepath.Base(archive), ".tar")
-	settings := project.Image{Repository: a.Repository, Tags: a.Tags}
+	settings := config.Image{Repository: a.Repository, Tags: a.Tags}
 	settings.Facts.Env = variables(a.environ)
 	repository, tags, skipped, targetErr := settings.Target(name)
 	var deliver deliver
@@ -66,7 +66,7 @@ func noEffect(set *pflag.FlagSet) error {
 	var faults []error
 	set.Visit(func(f *pflag.Flag) {
 		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
-			faults = append(faults, pipeline.Fault{
+			faults = append(faults, plan.Fault{
 				Field: f.Name, Value: f.Value.String(), Problem: "an archive is published as it is",
 				Remedy: "leave --" + f.Name + " out, or give it to slipway build",
 			})
@@ -76,12 +76,12 @@ func noEffect(set *pflag.FlagSet) error {
 }
 
 // openArchive is the result of the build that wrote an archive.
-func openArchive(ctx context.Context, bases *image.Bases, archive string) (*engine.Result, error) {
+func openArchive(ctx context.Context, bases *oci.Bases, archive string) (*build.Result, error) {
 	artifact, err := bases.OpenArchive(ctx, archive)
 	if err != nil {
 		return nil, err
 	}
-	built := &engine.Result{Close: func() error { return nil }}
+	built := &build.Result{Close: func() error { return nil }}
 	var images []partial.Describable
 	switch artifact := artifact.(type) {
 	case v1.Image:
@@ -105,7 +105,7 @@ func openArchive(ctx context.Context, bases *image.Bases, archive string) (*engi
 		if err != nil {
 			return nil, err
 		}
-		built.Images = append(built.Images, engine.Image{Image: img, Platform: config.Platform().String(), BinarySize: programs})
+		built.Images = append(built.Images, build.Image{Image: img, Platform: config.Platform().String(), BinarySize: programs})
 	}
 	return built, nil
 }
@@ -115,7 +115,7 @@ func programsSize(ctx context.Context, img v1.Image, config *v1.ConfigFile) (int
 	if len(config.Config.Entrypoint) == 0 {
 		return 0, nil
 	}
-	files, err := image.NewFileSystem(ctx, img)
+	files, err := oci.NewFileSystem(ctx, img)
 	if err != nil {
 		return 0, err
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 func (a *app) buildCommand() *cobra.Command {
@@ -27,7 +27,7 @@ the file has an image of that name. The path of each result goes to standard out
 			if err != nil {
 				return err
 			}
-			jobs, err := a.jobs(c.Context(), dir, names, pipeline.ResolveAll)
+			jobs, err := a.jobs(c.Context(), dir, names, plan.ResolveAll)
 			return a.work(c.Context(), dir, a.All || names != nil, jobs, err, a.writeFrom(dir))
 		},
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/slipway-ci/slipway/changed"
-	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/changed"
+	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
 )
 
 // changed leaves those of the jobs, and where they go, that could give something else than at the revision that --changed-since names, and tells why
@@ -32,7 +32,7 @@ func (a *app) changed(
 		}
 	}
 	lister := host.New(nil, environ)
-	list := func(ctx context.Context, plan *pipeline.Plan, c pipeline.Compile, args ...string) ([]byte, error) {
+	list := func(ctx context.Context, plan *plan.Plan, c plan.Compile, args ...string) ([]byte, error) {
 		return lister.List(ctx, dir, plan, c, args...)
 	}
 	verdicts, err := changed.Since(ctx, dir, a.ChangedSince, images, list)
@@ -52,17 +52,17 @@ func (a *app) changed(
 
 // settingsAt finds slipway.yaml as it was; nil if it was not there, or not as it should be. What is wrong with the repository or the
 // revision, changed.Since reports.
-func (a *app) settingsAt(ctx context.Context, dir string) (_ *project.Project, err error) {
+func (a *app) settingsAt(ctx context.Context, dir string) (_ *config.Project, err error) {
 	r, err := gitcommand.Open(ctx, dir)
 	if err != nil {
 		return nil, ctx.Err()
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	text, err := r.Run(ctx, "cat-file", "blob", "--end-of-options", a.ChangedSince+":./"+project.File)
+	text, err := r.Run(ctx, "cat-file", "blob", "--end-of-options", a.ChangedSince+":./"+config.File)
 	if err != nil {
 		return nil, ctx.Err()
 	}
-	before, err := project.Parse([]byte(text))
+	before, err := config.Parse([]byte(text))
 	if err != nil {
 		return nil, nil //nolint:nilerr // such a file counts as absent
 	}
@@ -70,27 +70,27 @@ func (a *app) settingsAt(ctx context.Context, dir string) (_ *project.Project, e
 }
 
 // otherSettings says why the settings of an image are not what they were; empty where they are.
-func (a *app) otherSettings(before *project.Project, now project.Image) string {
+func (a *app) otherSettings(before *config.Project, now config.Image) string {
 	switch {
 	case now.Revision != "":
 		return "it names the commit, by its revision"
-	case pipeline.NeedsGit(now.Templates()...):
+	case plan.NeedsGit(now.Templates()...):
 		return "a template in it names the commit"
 	case a.given("source-date-epoch"):
 		return "SOURCE_DATE_EPOCH may have been another"
 	case !now.Listed():
 		return ""
 	case before == nil:
-		return project.File + " was not there, or not right"
+		return config.File + " was not there, or not right"
 	}
 	then, found := before.Find(now.Name)
 	if !found {
-		return "it is new in " + project.File
+		return "it is new in " + config.File
 	}
-	over := project.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
+	over := config.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
 	over.CACerts = now.CACerts
 	if !then.Over(over, a.given).Same(now) {
-		return "its settings in " + project.File + " changed"
+		return "its settings in " + config.File + " changed"
 	}
 	return ""
 }

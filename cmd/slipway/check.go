@@ -15,13 +15,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-ci/slipway/check"
-	"github.com/slipway-ci/slipway/engine/dagger/session"
-	"github.com/slipway-ci/slipway/engine/host"
+	"github.com/slipway-ci/slipway/internal/build/dagger/session"
+	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -48,7 +48,7 @@ written like ./test.`,
 			_, _, err := checkArgs(args)
 			return err
 		},
-		ValidArgs: pipeline.CheckNames,
+		ValidArgs: plan.CheckNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			names, dir, err := checkArgs(args)
 			if err != nil {
@@ -70,7 +70,7 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	dir = "."
 	var dirs []string
 	for _, arg := range args {
-		if slices.Contains(pipeline.CheckNames, arg) {
+		if slices.Contains(plan.CheckNames, arg) {
 			names = append(names, arg)
 		} else {
 			dirs = append(dirs, arg)
@@ -79,27 +79,27 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	switch {
 	case len(dirs) > 1:
 		return nil, "", requestError{fmt.Errorf("one folder is checked at a time, and %d were given: %s; the checks are %s",
-			len(dirs), strings.Join(dirs, ", "), strings.Join(pipeline.CheckNames, ", "))}
+			len(dirs), strings.Join(dirs, ", "), strings.Join(plan.CheckNames, ", "))}
 	case len(dirs) == 1:
 		dir = dirs[0]
 	}
 	if names == nil {
-		names = pipeline.CheckNames
+		names = plan.CheckNames
 	}
 	return names, dir, nil
 }
 
 // checked decides how the source in dir is looked at: by the defaults of slipway.yaml, where there are any.
-func (a *app) checked(ctx context.Context, dir string) (*pipeline.Plan, error) {
-	resolve := func(ctx context.Context, tree fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error) {
-		plan, err := pipeline.ResolveChecks(ctx, tree, configs[0])
-		return []*pipeline.Plan{plan}, []error{err}
+func (a *app) checked(ctx context.Context, dir string) (*plan.Plan, error) {
+	resolve := func(ctx context.Context, tree fs.FS, configs []plan.Config) ([]*plan.Plan, []error) {
+		p, err := plan.ResolveChecks(ctx, tree, configs[0])
+		return []*plan.Plan{p}, []error{err}
 	}
-	choose := func(file *project.Project) ([]project.Image, error) {
+	choose := func(file *config.Project) ([]config.Image, error) {
 		if file == nil {
-			return []project.Image{{}}, nil
+			return []config.Image{{}}, nil
 		}
-		return []project.Image{file.Defaults}, nil
+		return []config.Image{file.Defaults}, nil
 	}
 	jobs, err := a.decide(ctx, dir, choose, resolve, false)
 	if err != nil {
@@ -207,17 +207,17 @@ func (a *app) writeReports(dir string, files map[string]string) error {
 }
 
 // readVEX reads the suppressions of the source; they are empty where there are none.
-func readVEX(dir string, plan *pipeline.Plan) (_ []byte, err error) {
+func readVEX(dir string, p *plan.Plan) (_ []byte, err error) {
 	tree, err := source.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	name := path.Join(plan.Source.Dir, check.VEXFile)
+	name := path.Join(p.Source.Dir, check.VEXFile)
 	text, err := tree.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, pipeline.Faults{{Field: name, Problem: problem, Remedy: hint}}
+		return nil, plan.Faults{{Field: name, Problem: problem, Remedy: hint}}
 	}
 	return text, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // findings runs checks that fail, and returns what they say.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // runImage builds the module in the folder source on scratch, and runs the image for amd64. It returns what that printed.

@@ -21,9 +21,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
-	"github.com/slipway-ci/slipway/internal/testtool"
-	"github.com/slipway-ci/slipway/publish"
+	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // The real cosign accepts what Slipway signs, and nothing that was changed after.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // A remote debugger finds the program of an image on scratch at its work, and the lines of its source.

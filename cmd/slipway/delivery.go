@@ -10,12 +10,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/registry"
-	"github.com/slipway-ci/slipway/sbom"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // result is what a command that built something writes as JSON.
@@ -42,7 +42,7 @@ type platformResult struct {
 // delivery is a built image on its way to the user.
 type delivery struct {
 	job     *job // nil for an archive
-	built   *engine.Result
+	built   *build.Result
 	client  *registry.Client
 	display *progress.Display
 	notes   sbom.Notes
@@ -191,7 +191,7 @@ func (d *delivery) deliver(ctx context.Context, deliver deliver) error {
 			return err
 		}
 		row.Digest = digest.String()
-		if row.ImageSize, row.UnpackedSize, err = image.Sizes(img.Image); err != nil {
+		if row.ImageSize, row.UnpackedSize, err = oci.Sizes(img.Image); err != nil {
 			return err
 		}
 		d.Platforms = append(d.Platforms, row)
@@ -208,7 +208,7 @@ func (d *delivery) rows() []progress.Row {
 }
 
 // plan is nil for an archive.
-func (d *delivery) plan() *pipeline.Plan {
+func (d *delivery) plan() *plan.Plan {
 	if d.job == nil {
 		return nil
 	}

@@ -27,8 +27,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // slipway is a call of the command in a process of its own.

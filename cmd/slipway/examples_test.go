@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
-	"github.com/slipway-ci/slipway/internal/testtool"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // example is a way to build a program of the folder examples, and to see that it runs.
@@ -36,7 +36,7 @@ type example struct {
 
 var (
 	onArm64     = []string{} // nothing but the program itself
-	anyRuntime  = pipeline.Runtimes()
+	anyRuntime  = plan.Runtimes()
 	healthy     = answers("/health", `200 {"status":"healthy"}`)
 	atKathmandu = []string{"ZONE=Asia/Kathmandu", "AT=18:30"}
 )

@@ -12,14 +12,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/slipway-ci/slipway/internal/config/environ"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/pipeline/environ"
 )
 
 // options are the settings that say where results go and how the command works. What the image is, is in
-// [pipeline.Config].
+// [plan.Config].
 type options struct {
 	// All says that all images of slipway.yaml are meant.
 	All bool `env:"SLIPWAY_ALL"`
@@ -52,7 +52,7 @@ type options struct {
 
 // settings are all that a user can set: first the variables fill them, then the flags.
 type settings struct {
-	config pipeline.Config
+	config plan.Config
 	// caCertFiles take the place of config.CACerts.
 	caCertFiles []string
 	options
@@ -75,18 +75,18 @@ func (s *settings) readCACerts() (string, error) {
 		return s.config.CACerts, nil
 	}
 	var all strings.Builder
-	var faults pipeline.Faults
+	var faults plan.Faults
 	for _, name := range s.caCertFiles {
 		text, err := source.ReadFile(name)
 		certs := ""
 		if err == nil {
-			certs, err = pipeline.ParseCACerts(string(text))
+			certs, err = plan.ParseCACerts(string(text))
 		}
 		if path := (*fs.PathError)(nil); errors.As(err, &path) {
 			err = fmt.Errorf("%w: name a file with certificates in PEM", path.Err)
 		}
 		if err != nil {
-			faults = append(faults, pipeline.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
+			faults = append(faults, plan.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
 		}
 		all.WriteString(certs)
 	}
@@ -211,7 +211,7 @@ func (f flags) plan(s *settings) {
 	f.text(&c.Name, "name", "`NAME` of the image; default: that of its first program")
 	f.commas(&c.Packages, "package", "main package to build, a `FOLDER` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
 	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
-	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(pipeline.Runtimes(), ", ")+"; default: distroless", pipeline.Runtimes()...)
+	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(plan.Runtimes(), ", ")+"; default: distroless", plan.Runtimes()...)
 	f.text(&c.Base, "base", "`IMAGE` to build on instead: a reference with a tag or digest, oci:FOLDER or oci-archive:FILE")
 	f.text(&c.Go, "go", "`VERSION` of Go to compile with; 1.26 means its newest patch release, latest-patch that of what go.mod says; default: what go.mod says", "latest-patch")
 	f.yes(&c.Generate, "generate", "run go generate ./... before compiling, in a copy of the source")
@@ -222,7 +222,7 @@ func (f flags) plan(s *settings) {
 	f.lines(&c.Stamps, "stamp", "string variable to set, as `IMPORTPATH.NAME=VALUE`, like main.version={{.Git.Tag}}; a template; repeat for more")
 	f.text(&c.CGO, "cgo", "compile with cgo: `dynamic`, which is what --cgo alone means, needs a runtime with glibc, such as distroless-base; static links all of C into the program, for any runtime", "dynamic", "static", "false")
 	f.set.Lookup("cgo").NoOptDefVal = "dynamic"
-	f.text(&c.FIPS, "fips", "`VERSION` of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; --fips alone is v1.0.0, which has a certificate", pipeline.FIPSVersions()...)
+	f.text(&c.FIPS, "fips", "`VERSION` of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; --fips alone is v1.0.0, which has a certificate", plan.FIPSVersions()...)
 	f.set.Lookup("fips").NoOptDefVal = "true"
 	f.commas(&c.GoExperiments, "go-experiment", "`EXPERIMENT` of the Go toolchain, like jsonv2, as GOEXPERIMENT takes it; several by commas")
 	f.yes(&c.TZData, "tzdata", "compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none")
@@ -238,7 +238,7 @@ func (f flags) plan(s *settings) {
 	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; a template; repeat for more")
 	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
 	f.commas(&c.Writable, "writable", "`FOLDER` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
-	f.text(&c.Compression, "compression", "`FORMAT[:LEVEL]` of the layers that are made: gzip, up to 9, or zstd, up to 22; default: gzip", pipeline.Gzip, pipeline.Zstd)
+	f.text(&c.Compression, "compression", "`FORMAT[:LEVEL]` of the layers that are made: gzip, up to 9, or zstd, up to 22; default: gzip", plan.Gzip, plan.Zstd)
 	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/pipeline/environ"
+	"github.com/slipway-ci/slipway/internal/config/environ"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Every setting has a flag whose help names its variable, and both stand in the README.
@@ -32,7 +32,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 			assert.NotEmpty(t, text)
 		}
 	}
-	for _, s := range []any{pipeline.Config{}, options{}} {
+	for _, s := range []any{plan.Config{}, options{}} {
 		for field := range reflect.TypeOf(s).Fields() {
 			name := environ.Name(field)
 			if field.Name == "Facts" || field.Name == "Outputs" {

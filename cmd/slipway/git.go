@@ -13,14 +13,14 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/slipway-ci/slipway/internal/gitcommand"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // readGit reads what settings need to know of the commit that the source in dir is at: what the texts name, if one of them names
 // something, and the value of --revision auto.
-func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts pipeline.Git, revision string, err error) {
+func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts plan.Git, revision string, err error) {
 	fault := func(problem, remedy string) error {
-		return pipeline.Faults{{Field: "git", Problem: problem, Remedy: remedy}}
+		return plan.Faults{{Field: "git", Problem: problem, Remedy: remedy}}
 	}
 	r, err := gitcommand.Open(ctx, dir)
 	switch {
@@ -42,10 +42,10 @@ func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts pi
 	if revision = status.Commit; dirty {
 		revision += "-dirty"
 	}
-	if !pipeline.NeedsGit(texts...) {
+	if !plan.NeedsGit(texts...) {
 		return facts, revision, nil
 	}
-	facts = pipeline.Git{Commit: status.Commit, ShortCommit: status.Commit[:7], Branch: status.Branch, Dirty: dirty}
+	facts = plan.Git{Commit: status.Commit, ShortCommit: status.Commit[:7], Branch: status.Branch, Dirty: dirty}
 	if err := readCommit(ctx, r, &facts); err != nil {
 		return facts, "", err
 	}
@@ -56,7 +56,7 @@ func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts pi
 }
 
 // readCommit adds when the commit was made, and its tag.
-func readCommit(ctx context.Context, r *gitcommand.Repository, facts *pipeline.Git) error {
+func readCommit(ctx context.Context, r *gitcommand.Repository, facts *plan.Git) error {
 	made, err1 := r.Run(ctx, "rev-list", "--timestamp", "--max-count=1", facts.Commit)
 	tags, err2 := r.Run(ctx, "for-each-ref", "--points-at="+facts.Commit, "--sort=-version:refname", "--format=%(refname:strip=2)", "refs/tags")
 	if err := errors.Join(err1, err2); err != nil {

@@ -11,18 +11,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/config/environ"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/pipeline/environ"
-	"github.com/slipway-ci/slipway/project"
-	"github.com/slipway-ci/slipway/publish"
 )
 
 // job is an image that is to be built.
 type job struct {
 	// settings are those of slipway.yaml, of variables and of flags.
-	settings project.Image
-	plan     *pipeline.Plan
+	settings config.Image
+	plan     *plan.Plan
 	target   publish.Target
 	// skipped are the templates of tags that give nothing.
 	skipped []string
@@ -45,14 +45,14 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 			return nil, "", err
 		}
 		isName := func(word string) bool {
-			return p != nil && slices.ContainsFunc(p.Images, func(i project.Image) bool { return i.Name == word })
+			return p != nil && slices.ContainsFunc(p.Images, func(i config.Image) bool { return i.Name == word })
 		}
 		if len(words) == 1 && !isName(words[0]) {
 			return nil, words[0], nil
 		}
 		if p == nil && len(words) > 1 {
 			return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s; several images are built by their names in %s",
-				len(words), strings.Join(words, ", "), project.File)}
+				len(words), strings.Join(words, ", "), config.File)}
 		}
 		return words, ".", nil
 	}
@@ -63,18 +63,18 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 }
 
 // readProject reads the slipway.yaml of dir; nil if there is none.
-func readProject(dir string) (_ *project.Project, err error) {
+func readProject(dir string) (_ *config.Project, err error) {
 	tree, err := source.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	return project.Read(tree)
+	return config.Read(tree)
 }
 
-// given says whether a setting of [project.Image], by its key, was given by a flag or a variable.
+// given says whether a setting of [config.Image], by its key, was given by a flag or a variable.
 func (a *app) given(key string) bool {
-	variable := environ.Name(project.Fields()[key])
+	variable := environ.Name(config.Fields()[key])
 	for _, flag := range a.flagsOf[variable] {
 		if flag.Changed {
 			return true
@@ -87,27 +87,27 @@ func (a *app) given(key string) bool {
 const auto = "auto"
 
 // resolver decides what building the images of a source means.
-type resolver func(ctx context.Context, source fs.FS, configs []pipeline.Config) ([]*pipeline.Plan, []error)
+type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*plan.Plan, []error)
 
 // jobs decides what to build in dir: the images of these names, all of them, or the only one that there is.
 func (a *app) jobs(ctx context.Context, dir string, names []string, resolve resolver) ([]*job, error) {
-	return a.decide(ctx, dir, func(file *project.Project) ([]project.Image, error) { return a.choose(file, dir, names) }, resolve, false)
+	return a.decide(ctx, dir, func(file *config.Project) ([]config.Image, error) { return a.choose(file, dir, names) }, resolve, false)
 }
 
 // pushed is jobs for who pushes: it reads where to, as well.
 func (a *app) pushed(ctx context.Context, dir string, names []string) ([]*job, error) {
-	return a.decide(ctx, dir, func(file *project.Project) ([]project.Image, error) { return a.choose(file, dir, names) }, pipeline.ResolveAll, true)
+	return a.decide(ctx, dir, func(file *config.Project) ([]config.Image, error) { return a.choose(file, dir, names) }, plan.ResolveAll, true)
 }
 
 // decide is jobs, of the images that choose finds in slipway.yaml; the file is nil where there is none.
 func (a *app) decide(
-	ctx context.Context, dir string, choose func(file *project.Project) ([]project.Image, error), resolve resolver, push bool,
+	ctx context.Context, dir string, choose func(file *config.Project) ([]config.Image, error), resolve resolver, push bool,
 ) (_ []*job, err error) {
 	if a.environment != nil {
 		return nil, a.environment
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, pipeline.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
+		return nil, plan.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
 	}
 	a.source = dir
 	tree, err := source.Open(dir)
@@ -115,7 +115,7 @@ func (a *app) decide(
 		return nil, fmt.Errorf("opening the source: %w", err)
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	file, err := project.Read(tree)
+	file, err := config.Read(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (a *app) decide(
 	}
 	// Files that cannot be read are told together with all else that is wrong.
 	certs, certErr := a.readCACerts()
-	over := project.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
+	over := config.Image{Config: a.config, Repository: a.Repository, Tags: a.Tags}
 	over.CACerts = certs
 	var jobs []*job
 	var texts []string
@@ -138,15 +138,15 @@ func (a *app) decide(
 			texts = append(append(texts, image.Repository), image.Tags...)
 		}
 	}
-	facts := pipeline.Facts{Env: variables(withoutSecrets(a.environ))}
+	facts := plan.Facts{Env: variables(withoutSecrets(a.environ))}
 	revision := ""
-	if slices.ContainsFunc(jobs, func(j *job) bool { return j.settings.Revision == auto }) || pipeline.NeedsGit(texts...) {
+	if slices.ContainsFunc(jobs, func(j *job) bool { return j.settings.Revision == auto }) || plan.NeedsGit(texts...) {
 		if facts.Git, revision, err = a.readGit(ctx, dir, texts); err != nil {
 			return nil, err
 		}
 	}
 	outputs := a.outputs(dir)
-	configs := make([]pipeline.Config, len(jobs))
+	configs := make([]plan.Config, len(jobs))
 	for i, j := range jobs {
 		config := &j.settings.Config
 		config.Facts, config.Outputs = facts, outputs
@@ -170,10 +170,10 @@ func (a *app) decide(
 }
 
 // choose finds the images to build; file is nil where there is none.
-func (a *app) choose(file *project.Project, dir string, names []string) ([]project.Image, error) {
-	where := filepath.Join(dir, project.File)
-	fault := func(field, value, problem, remedy string) ([]project.Image, error) {
-		return nil, pipeline.Faults{{Field: field, Value: value, Problem: problem, Remedy: remedy}}
+func (a *app) choose(file *config.Project, dir string, names []string) ([]config.Image, error) {
+	where := filepath.Join(dir, config.File)
+	fault := func(field, value, problem, remedy string) ([]config.Image, error) {
+		return nil, plan.Faults{{Field: field, Value: value, Problem: problem, Remedy: remedy}}
 	}
 	switch {
 	case a.All && len(names) > 0:
@@ -183,12 +183,12 @@ func (a *app) choose(file *project.Project, dir string, names []string) ([]proje
 	case file == nil && len(names) > 0:
 		return fault("image", names[0], "there is no "+where, "list the images there, or name a folder like ./"+names[0])
 	case file == nil:
-		return []project.Image{{}}, nil
+		return []config.Image{{}}, nil
 	case a.All:
 		names = file.Names()
 	case len(names) > 0:
 	case a.given("packages"):
-		return []project.Image{file.Defaults}, nil
+		return []config.Image{file.Defaults}, nil
 	case len(file.Images) == 1:
 		names = file.Names()
 	default:
@@ -206,7 +206,7 @@ func (a *app) choose(file *project.Project, dir string, names []string) ([]proje
 	for _, name := range names {
 		wanted[name] = true
 	}
-	var chosen []project.Image
+	var chosen []config.Image
 	for _, image := range file.Images {
 		if wanted[image.Name] {
 			chosen = append(chosen, image)
@@ -222,7 +222,7 @@ func (a *app) choose(file *project.Project, dir string, names []string) ([]proje
 
 // sameTarget faults two images that would be the same one in a registry.
 func sameTarget(jobs []*job) error {
-	var faults pipeline.Faults
+	var faults plan.Faults
 	names := map[string]string{}
 	for _, j := range jobs {
 		for _, tag := range j.target.Tags {
@@ -231,7 +231,7 @@ func sameTarget(jobs []*job) error {
 			}
 			ref := j.target.Repository + ":" + tag
 			if other, ok := names[ref]; ok {
-				faults = append(faults, pipeline.Fault{
+				faults = append(faults, plan.Fault{
 					Field: "tag", Value: ref, Problem: other + " and " + j.plan.Name + " would both be it",
 					Remedy: "give each a repository or a tag of its own, such as by {{.Name}}",
 				})
@@ -247,20 +247,20 @@ func sameTarget(jobs []*job) error {
 
 // once joins errors, each fault told once: what is wrong with the source is wrong with every image.
 func once(errs []error) error {
-	var faults pipeline.Faults
+	var faults plan.Faults
 	var others []error
-	seen := map[pipeline.Fault]bool{}
+	seen := map[plan.Fault]bool{}
 	var sort func(err error)
 	sort = func(err error) {
 		if request, ok := err.(requestError); ok {
 			err = request.error
-			if pipeline.AsFaults(err) == nil {
+			if plan.AsFaults(err) == nil {
 				others = append(others, request)
 				return
 			}
 		}
 		joined, ok := err.(interface{ Unwrap() []error })
-		switch found := pipeline.AsFaults(err); {
+		switch found := plan.AsFaults(err); {
 		case ok:
 			for _, err := range joined.Unwrap() {
 				sort(err)

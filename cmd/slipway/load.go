@@ -13,11 +13,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/child"
 	"github.com/slipway-ci/slipway/internal/goenv"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // runtimes are the commands that can load an image, in the order in which they are looked for.
@@ -33,12 +33,12 @@ var runtimeVariables = []string{
 // loader loads an image into the local container runtime.
 type loader struct {
 	command  string
-	platform pipeline.Platform
+	platform plan.Platform
 	name     string
 }
 
 // newLoader finds out what can be found out before building: whether there is a runtime, and an image for it.
-func newLoader(plan *pipeline.Plan) (*loader, error) {
+func newLoader(plan *plan.Plan) (*loader, error) {
 	l := &loader{name: plan.Name + ":latest"}
 	for _, name := range runtimes {
 		if path, err := exec.LookPath(name); err == nil {
@@ -59,7 +59,7 @@ func newLoader(plan *pipeline.Plan) (*loader, error) {
 	return nil, requestError{fmt.Errorf("load: no image for this machine: add --platform linux/%s", runtime.GOARCH)}
 }
 
-func (l *loader) run(ctx context.Context, built *engine.Result, out io.Writer) error {
+func (l *loader) run(ctx context.Context, built *build.Result, out io.Writer) error {
 	for _, img := range built.Images {
 		if img.Platform == l.platform.String() {
 			return l.load(ctx, img, out)
@@ -69,13 +69,13 @@ func (l *loader) run(ctx context.Context, built *engine.Result, out io.Writer) e
 }
 
 // load streams the image into the runtime: nothing is written to the disk.
-func (l *loader) load(ctx context.Context, img engine.Image, out io.Writer) error {
+func (l *loader) load(ctx context.Context, img build.Image, out io.Writer) error {
 	r, w := io.Pipe()
 	var said bytes.Buffer
 	printed := io.MultiWriter(out, &said)
 	var group errgroup.Group
 	group.Go(func() error {
-		err := image.WriteDocker(ctx, w, img.Image, l.name)
+		err := oci.WriteDocker(ctx, w, img.Image, l.name)
 		return errors.Join(err, w.CloseWithError(err))
 	})
 	err := child.Command{Args: []string{l.command, "load"}, Env: goenv.Child(os.Environ(), runtimeVariables...), Stdin: r, Stdout: printed, Stderr: printed}.Run(ctx)

@@ -7,10 +7,10 @@ import (
 	"unicode"
 
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
-	"github.com/slipway-ci/slipway/pipeline"
 )
 
 // logins are the accounts for private modules that the settings name.
@@ -23,9 +23,9 @@ type logins struct {
 // token in place of where one is.
 func (a *app) readLogins() (logins, error) {
 	var l logins
-	var faults pipeline.Faults
+	var faults plan.Faults
 	fault := func(field, value, problem, remedy string) {
-		faults = append(faults, pipeline.Fault{Field: field, Value: value, Problem: problem, Remedy: remedy})
+		faults = append(faults, plan.Fault{Field: field, Value: value, Problem: problem, Remedy: remedy})
 	}
 	read := func(field, value, name string) string {
 		content, err := source.ReadFile(name)

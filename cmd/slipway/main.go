@@ -15,8 +15,8 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/gocommand"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/pipeline"
 )
 
 func main() {
@@ -91,7 +91,7 @@ type requestError struct{ error }
 func (e requestError) Unwrap() error { return e.error }
 
 func isRequest(err error) bool {
-	return errors.As(err, new(requestError)) || pipeline.AsFaults(err) != nil
+	return errors.As(err, new(requestError)) || plan.AsFaults(err) != nil
 }
 
 // message is what the user reads: several faults are a list.

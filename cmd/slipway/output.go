@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/gitcommand"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // defaultOutput is the directory of archives where no setting names another place.
@@ -31,8 +31,8 @@ var ignoreText = "# Written by slipway: its output is not part of the source.\n/
 
 // outputs are what Slipway writes into the source in dir: archives in the directory that is the default, what --output names, and its
 // files in directories that it made.
-func (a *app) outputs(dir string) pipeline.Outputs {
-	var outputs pipeline.Outputs
+func (a *app) outputs(dir string) plan.Outputs {
+	var outputs plan.Outputs
 	add := func(at string, patterns ...string) {
 		name, ok := within(dir, at)
 		if !ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // A repository that git refuses to read is published without a source, and the user learns why and what to do.

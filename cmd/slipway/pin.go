@@ -15,11 +15,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/registry"
 )
 
 func (a *app) pinCommand() *cobra.Command {
@@ -27,7 +27,7 @@ func (a *app) pinCommand() *cobra.Command {
 		Use:   "pin [flags] [NAME...] [DIR]",
 		Short: "Write down the digests of the images that builds need",
 		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of
-all that ` + pipeline.LockFile + ` has already, and write them into that file, beside go.work or else
+all that ` + plan.LockFile + ` has already, and write them into that file, beside go.work or else
 go.mod. From then on every build takes these images, whatever their tags come to mean. One file
 serves all builds of its folder: name the images of slipway.yaml or give --all, or run slipway pin
 once for each build, such as for each runtime.
@@ -51,7 +51,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	jobs, planErr := a.jobs(ctx, dir, names, pipeline.ResolveUnlocked)
+	jobs, planErr := a.jobs(ctx, dir, names, plan.ResolveUnlocked)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {
@@ -66,7 +66,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, tree.Close()) }()
 	floating := map[string][]string{} // by the file that is to have them
 	for _, j := range jobs {
-		file := path.Join(j.plan.Source.Dir, pipeline.LockFile)
+		file := path.Join(j.plan.Source.Dir, plan.LockFile)
 		floating[file] = append(floating[file], j.plan.Floating()...)
 	}
 	var files []string
@@ -113,34 +113,34 @@ func (a *app) pinFile(ctx context.Context, client *registry.Client, display *pro
 }
 
 // readLock reads a lock and its text; both are empty where there is no such file.
-func readLock(tree *source.Tree, file, shown string) (pipeline.Lock, string, error) {
+func readLock(tree *source.Tree, file, shown string) (plan.Lock, string, error) {
 	text, err := tree.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, "", pipeline.Faults{{Field: shown, Problem: problem, Remedy: hint}}
+		return nil, "", plan.Faults{{Field: shown, Problem: problem, Remedy: hint}}
 	}
-	lock, err := pipeline.ParseLock(string(text))
+	lock, err := plan.ParseLock(string(text))
 	if err != nil {
-		return nil, "", pipeline.Faults{{Field: shown, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
+		return nil, "", plan.Faults{{Field: shown, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
 	}
 	return lock, string(text), nil
 }
 
 // digests asks the registries what refs stand for.
-func digests(ctx context.Context, client *registry.Client, report engine.Reporter, refs []string) (pipeline.Lock, error) {
+func digests(ctx context.Context, client *registry.Client, report build.Reporter, refs []string) (plan.Lock, error) {
 	found := make([]string, len(refs))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for i, ref := range refs {
 		group.Go(func() error {
-			return engine.Do(report, "", "pin "+ref, func(engine.Step) error {
+			return build.Do(report, "", "pin "+ref, func(build.Step) error {
 				tag, err := name.NewTag(ref)
 				if err != nil {
 					return err
 				}
 				descriptor, err := client.Get(groupCtx, tag)
 				if err != nil {
-					return fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, pipeline.LockFile)
+					return fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
 				}
 				found[i] = descriptor.Digest.String()
 				return nil
@@ -150,7 +150,7 @@ func digests(ctx context.Context, client *registry.Client, report engine.Reporte
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	lock := pipeline.Lock{}
+	lock := plan.Lock{}
 	for i, ref := range refs {
 		lock[ref] = found[i]
 	}
@@ -158,7 +158,7 @@ func digests(ctx context.Context, client *registry.Client, report engine.Reporte
 }
 
 // lockChanges says what differs, one line for each reference, in order.
-func lockChanges(from, to pipeline.Lock) []string {
+func lockChanges(from, to plan.Lock) []string {
 	var changes []string
 	for _, ref := range slices.Sorted(maps.Keys(to)) {
 		switch from[ref] {

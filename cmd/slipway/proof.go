@@ -18,17 +18,17 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-ci/slipway/internal/attest"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/attest/signing"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/proof"
-	"github.com/slipway-ci/slipway/provenance"
-	"github.com/slipway-ci/slipway/publish"
-	"github.com/slipway-ci/slipway/sbom"
-	"github.com/slipway-ci/slipway/signing"
 )
 
 // noSBOM is the value of --sbom that turns bills of materials off.
@@ -51,7 +51,7 @@ func format(field, value string, more ...string) (sbom.Format, error) {
 	case slices.Contains(more, value):
 		return "", nil
 	case !slices.Contains(sbomFormats(), value):
-		return "", pipeline.Faults{{Field: field, Value: value, Problem: "no such format", Remedy: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
+		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Remedy: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
 	}
 	return sbom.Format(value), nil
 }
@@ -59,7 +59,7 @@ func format(field, value string, more ...string) (sbom.Format, error) {
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {
 	fault := func(problem, remedy string) error {
-		return pipeline.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Remedy: remedy}}
+		return plan.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Remedy: remedy}}
 	}
 	if variable, found := strings.CutPrefix(ref, "env:"); found {
 		value := a.variable(variable)
@@ -102,7 +102,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 		var text []byte
 		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
 			if p.key, err2 = signing.ParseKey(text, []byte(a.variable(signPassword))); err2 != nil {
-				err2 = pipeline.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err2.Error(), Remedy: "give the key that signs"}}
+				err2 = plan.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err2.Error(), Remedy: "give the key that signs"}}
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 // readPredicate reads a predicate that somebody else made.
 func readPredicate(file string) (json.RawMessage, error) {
 	fault := func(problem string) error {
-		return pipeline.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+		return plan.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
 	}
 	text, err := source.ReadFile(file)
 	if err != nil {
@@ -129,14 +129,14 @@ func readPredicate(file string) (json.RawMessage, error) {
 }
 
 // documents makes what is attached.
-func (p *prover) documents(ctx context.Context, d *delivery, repository string) (documents []proof.Document, err error) {
-	o := proof.Options{Repository: repository, SBOM: p.format, Provenance: p.provenance(ctx, d)}
+func (p *prover) documents(ctx context.Context, d *delivery, repository string) (documents []attest.Document, err error) {
+	o := attest.Options{Repository: repository, SBOM: p.format, Provenance: p.provenance(ctx, d)}
 	if o.SBOM == "" && o.Provenance == nil {
 		return nil, nil
 	}
 	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan()), Notes: d.notes}
 	err = d.step("attest", func(io.Writer) (err error) {
-		documents, err = proof.Documents(ctx, d.built.Artifact, o)
+		documents, err = attest.Documents(ctx, d.built.Artifact, o)
 		return err
 	})
 	return documents, err
@@ -180,10 +180,10 @@ func (a *app) provenanceSource(ctx context.Context, dir string, display *progres
 }
 
 // attach puts the proof beside the image, before any tag leads to it.
-func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Session, repository name.Repository, documents []proof.Document) error {
+func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Session, repository name.Repository, documents []attest.Document) error {
 	if len(documents) > 0 {
 		err := d.step("attach", func(io.Writer) error {
-			err := proof.Attach(ctx, session, documents)
+			err := attest.Attach(ctx, session, documents)
 			var rejected *publish.RejectedError
 			if errors.As(err, &rejected) {
 				d.display.Warn(rejected.Error())
@@ -202,13 +202,13 @@ func (p *prover) attach(ctx context.Context, d *delivery, session *publish.Sessi
 		d.display.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
 	return d.step("sign", func(io.Writer) error {
-		return proof.Sign(ctx, session, p.key, repository.Name(), d.built.Artifact, documents)
+		return attest.Sign(ctx, session, p.key, repository.Name(), d.built.Artifact, documents)
 	})
 }
 
 // modules looks things up in the user's module cache, and in the go.mod files of the plan's source in dir; without a plan, in
 // that of dir, which is for the image's program or else has no effect.
-func (a *app) modules(dir string, plan *pipeline.Plan) *sbom.Modules {
+func (a *app) modules(dir string, plan *plan.Plan) *sbom.Modules {
 	files := []string{"go.mod"}
 	if plan != nil {
 		files = plan.Dependencies.Files
@@ -261,18 +261,18 @@ func (a *app) verify(ctx context.Context, reference string) error {
 	var verifier *signing.Verifier
 	var keyErr error
 	if a.Key == "" {
-		keyErr = pipeline.Faults{{Field: "key", Problem: "there is none", Remedy: "name the public key by --key, such as cosign.pub"}}
+		keyErr = plan.Faults{{Field: "key", Problem: "there is none", Remedy: "name the public key by --key, such as cosign.pub"}}
 	} else if text, err := a.readKey("key", a.Key); err != nil {
 		keyErr = err
 	} else if verifier, err = signing.ParseVerifier(text); err != nil {
-		keyErr = pipeline.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Remedy: "give a public key"}}
+		keyErr = plan.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Remedy: "give a public key"}}
 	}
 	client, clientErr := a.registry(nil)
 	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
 		return err
 	}
 	defer client.Close()
-	verified, err := proof.Verify(ctx, client, ref, verifier)
+	verified, err := attest.Verify(ctx, client, ref, verifier)
 	if err != nil {
 		return fmt.Errorf("%s is not verified\n%w", reference, err)
 	}
@@ -284,7 +284,7 @@ func (a *app) verify(ctx context.Context, reference string) error {
 }
 
 // describe says in a few lines who built what from where.
-func describe(ref name.Reference, verified []proof.Verified) string {
+func describe(ref name.Reference, verified []attest.Verified) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
 		if value := strings.TrimSpace(fmt.Sprintf(format, args...)); value != "" {
@@ -387,7 +387,7 @@ func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, form
 	if len(a.config.Platforms) > 1 {
 		return requests(a.environment, severalPlatforms(a.config.Platforms))
 	}
-	jobs, err := a.jobs(ctx, dir, names, pipeline.ResolveAll)
+	jobs, err := a.jobs(ctx, dir, names, plan.ResolveAll)
 	return a.work(ctx, dir, false, jobs, err, func(*job, int) (deliver, error) {
 		return func(ctx context.Context, d *delivery) (string, error) {
 			o.Name, o.Modules, o.Notes = d.Name, a.modules(dir, d.job.plan), d.notes
@@ -400,7 +400,7 @@ func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, form
 const defaultSBOMPlatform = "linux/amd64"
 
 func severalPlatforms(platforms []string) error {
-	return pipeline.Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Remedy: "choose one: each has a bill of materials of its own"}}
+	return plan.Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Remedy: "choose one: each has a bill of materials of its own"}}
 }
 
 func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Format, o sbom.Options) error {

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-ci/slipway/dockerfile"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/dockerfile"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/provenance"
 )
 
 // app is one call of the command.
@@ -99,16 +99,16 @@ cross-compiles. Slipway itself does not use it.`,
 		Example: `  slipway dockerfile > Dockerfile
   slipway dockerfile | docker buildx build --platform linux/amd64,linux/arm64 -f - .`,
 		RunE: func(c *cobra.Command, args []string) error {
-			plan, err := a.plan(c.Context(), args)
+			p, err := a.plan(c.Context(), args)
 			if err != nil {
 				return err
 			}
-			text, err := dockerfile.Render(plan)
+			text, err := dockerfile.Render(p)
 			if err != nil {
 				return requestError{err}
 			}
-			if len(plan.Source.Excluded) > 0 {
-				fmt.Fprintln(a.stderr, "slipway: "+pipeline.IgnoreFile+" leaves out what this build needs: the first lines of the Dockerfile say how to build it nevertheless")
+			if len(p.Source.Excluded) > 0 {
+				fmt.Fprintln(a.stderr, "slipway: "+plan.IgnoreFile+" leaves out what this build needs: the first lines of the Dockerfile say how to build it nevertheless")
 			}
 			return a.stdout.Exact(text)
 		},
@@ -132,12 +132,12 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 // plan decides what building the one image that args mean does.
-func (a *app) plan(ctx context.Context, args []string) (*pipeline.Plan, error) {
+func (a *app) plan(ctx context.Context, args []string) (*plan.Plan, error) {
 	names, dir, err := nameArgs(args)
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := a.jobs(ctx, dir, names, pipeline.ResolveAll)
+	jobs, err := a.jobs(ctx, dir, names, plan.ResolveAll)
 	switch {
 	case err != nil:
 		return nil, err

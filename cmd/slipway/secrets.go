@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/secret"
-	"github.com/slipway-ci/slipway/registry"
 )
 
 var (

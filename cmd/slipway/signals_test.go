@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/registrytest"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
 // processes are those that have text in their environment.

@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/attest"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/source"
 	"github.com/slipway-ci/slipway/internal/temporary"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/proof"
-	"github.com/slipway-ci/slipway/publish"
 )
 
 // writeFrom delivers what is built from the directory dir as write does.
@@ -29,19 +29,19 @@ func (a *app) writeFrom(dir string) func(*job, int) (deliver, error) {
 
 // write delivers into a file or folder, and into a container runtime where that is asked for. It is one of several images.
 func (a *app) write(dir string, j *job, images int) (deliver, error) {
-	plan := j.plan
-	if plan == nil {
+	p := j.plan
+	if p == nil {
 		return nil, nil
 	}
 	output := a.Output
 	form, _, named := strings.Cut(output, ":")
 	switch {
 	case named && slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, form): // as skopeo has it, and --base
-		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Remedy: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
+		return nil, plan.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Remedy: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
 	case output == "":
-		output = filepath.Join(defaultOutput, plan.Name+".tar")
+		output = filepath.Join(defaultOutput, p.Name+".tar")
 	case images > 1 && strings.HasSuffix(output, ".tar"):
-		return nil, pipeline.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
+		return nil, plan.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
 	}
 	if err := a.writable("output", output, filepath.Dir(output), dir); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (a *app) write(dir string, j *job, images int) (deliver, error) {
 	var load *loader
 	if a.Load {
 		var err error
-		if load, err = newLoader(plan); err != nil {
+		if load, err = newLoader(p); err != nil {
 			return nil, err
 		}
 	}
@@ -57,9 +57,9 @@ func (a *app) write(dir string, j *job, images int) (deliver, error) {
 		d.Output = output
 		err := d.step("write", func(io.Writer) error {
 			if strings.HasSuffix(output, ".tar") {
-				return a.making(filepath.Dir(output), func() error { return image.WriteArchive(ctx, output, d.built.Artifact, plan.Name) })
+				return a.making(filepath.Dir(output), func() error { return oci.WriteArchive(ctx, output, d.built.Artifact, p.Name) })
 			}
-			return a.making(output, func() error { return image.WriteLayout(ctx, output, d.built.Artifact, plan.Name) })
+			return a.making(output, func() error { return oci.WriteLayout(ctx, output, d.built.Artifact, p.Name) })
 		})
 		if err != nil {
 			return "", fmt.Errorf("%w: choose another place with --output, or mend this one", err)
@@ -110,7 +110,7 @@ func probe(dir string) error {
 func (a *app) pushFrom(dir string) func(*job, int) (deliver, error) {
 	return func(j *job, _ int) (deliver, error) {
 		if a.Predicate != "" {
-			return nil, pipeline.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}}
+			return nil, plan.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}}
 		}
 		target := j.target
 		if j.plan == nil { // why is told by itself, and names that are filled in are not known
@@ -135,9 +135,9 @@ func noteSkipped(display *progress.Display, name string, tags, skipped []string)
 
 // push delivers to a registry, with its proof.
 func (a *app) push(dir string, target publish.Target) (deliver, error) {
-	var faults pipeline.Faults
+	var faults plan.Faults
 	for _, f := range target.Validate() {
-		faults = append(faults, pipeline.Fault{Field: f.Field, Value: f.Value, Problem: f.Problem, Remedy: f.Remedy})
+		faults = append(faults, plan.Fault{Field: f.Field, Value: f.Value, Problem: f.Problem, Remedy: f.Remedy})
 	}
 	prover, err := a.newProver(dir)
 	if faults != nil {
@@ -156,7 +156,7 @@ func (a *app) push(dir string, target publish.Target) (deliver, error) {
 			return "", err
 		}
 		var ref name.Digest
-		var documents []proof.Document
+		var documents []attest.Document
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.Go(func() error {
 			return d.step("push", func(io.Writer) (err error) {

@@ -13,15 +13,15 @@ import (
 
 	sdk "dagger.io/dagger"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/engine/dagger/session"
-	"github.com/slipway-ci/slipway/engine/host"
-	"github.com/slipway-ci/slipway/image"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/dagger/session"
+	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
-	"github.com/slipway-ci/slipway/pipeline"
-	"github.com/slipway-ci/slipway/project"
-	"github.com/slipway-ci/slipway/registry"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // engines are the values of --engine.
@@ -38,7 +38,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	if a.environment == nil {
 		for i := range delivers {
 			// What is wrong with where it goes is told beside what is wrong with the source.
-			j := &job{settings: project.Image{Repository: a.Repository, Tags: a.Tags}}
+			j := &job{settings: config.Image{Repository: a.Repository, Tags: a.Tags}}
 			if i < len(jobs) {
 				j = jobs[i]
 			}
@@ -88,7 +88,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 		display.Note("not installed on this machine: " + strings.Join(slices.Sorted(maps.Keys(packages)), ", ") + "; what is on the PATH is used")
 	}
 	a.noteIgnored(display, jobs[0].plan)
-	var builder engine.Engine = host.New(bases, environ)
+	var builder build.Engine = host.New(bases, environ)
 	if kind == "dagger" {
 		client, err := connect(ctx)
 		if err != nil {
@@ -97,7 +97,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 		defer client.Close()
 		builder = session.New(client, bases, environ)
 	}
-	plans := make([]*pipeline.Plan, len(jobs))
+	plans := make([]*plan.Plan, len(jobs))
 	all := make([]*delivery, len(jobs))
 	for i, j := range jobs {
 		plans[i] = j.plan
@@ -107,13 +107,13 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 		}
 	}
 	slots := make(chan struct{}, deliveries)
-	builder.Build(ctx, dir, plans, display, func(i int, built *engine.Result, err error) {
+	builder.Build(ctx, dir, plans, display, func(i int, built *build.Result, err error) {
 		d := all[i]
 		if d.built, d.err = built, err; err != nil {
 			return
 		}
-		if _, root := d.job.plan.Image.Labels[pipeline.RootLabel]; root {
-			display.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + pipeline.RootLabel)
+		if _, root := d.job.plan.Image.Labels[plan.RootLabel]; root {
+			display.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + plan.RootLabel)
 		}
 		slots <- struct{}{}
 		d.run(ctx, delivers[i])
@@ -124,7 +124,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 }
 
 // noteIgnored names, once, what would change go build and changes nothing here.
-func (a *app) noteIgnored(display *progress.Display, plan *pipeline.Plan) {
+func (a *app) noteIgnored(display *progress.Display, plan *plan.Plan) {
 	env := maps.Clone(plan.Env)
 	if len(plan.Compile) == 1 {
 		maps.Copy(env, plan.Compile[0].Env)
@@ -138,7 +138,7 @@ func (a *app) knownEngine() error {
 	if a.Engine == "" || slices.Contains(engines, a.Engine) {
 		return nil
 	}
-	return requests(pipeline.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
+	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.
@@ -166,17 +166,17 @@ func connect(ctx context.Context) (*sdk.Client, error) {
 const cacheLimit = 4 << 30
 
 // openBases opens the cache: of base images, and of what builds keep for the next one.
-func openBases(ctx context.Context, client *registry.Client) (*image.Bases, error) {
+func openBases(ctx context.Context, client *registry.Client) (*oci.Bases, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("there is no folder for caches: %w: set HOME or XDG_CACHE_HOME", err)
 	}
-	store, err := image.OpenStore(filepath.Join(dir, "slipway"))
+	store, err := oci.OpenStore(filepath.Join(dir, "slipway"))
 	if err != nil {
 		return nil, err
 	}
 	if err := store.Forget(cacheLimit); err != nil {
 		return nil, fmt.Errorf("making room in the cache %s: %w", filepath.Join(dir, "slipway"), err)
 	}
-	return &image.Bases{Store: store, Remote: client, Context: ctx}, nil
+	return &oci.Bases{Store: store, Remote: client, Context: ctx}, nil
 }

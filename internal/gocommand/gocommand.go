@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-var _ pipeline.Reworder = (*Error)(nil)
+var _ plan.Reworder = (*Error)(nil)
 
 // Error is a command that failed.
 type Error struct {
@@ -89,7 +89,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Reword implements [pipeline.Reworder].
+// Reword implements [plan.Reworder].
 func (e *Error) Reword(words func(string) string) string {
 	reworded := *e
 	reworded.Remedy = words(e.Remedy)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/goenv"
-	"github.com/slipway-ci/slipway/internal/testtool"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // Git itself answers who it would log in as.

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/slipway-ci/slipway/engine"
+	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/console"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Formats are the names that [New] takes.
@@ -29,7 +29,7 @@ type Display struct {
 	err    error // the first that writing met
 }
 
-var _ engine.Reporter = (*Display)(nil)
+var _ build.Reporter = (*Display)(nil)
 
 // sink shows events in one format. Its methods are called one at a time.
 type sink interface {
@@ -63,7 +63,7 @@ func (e event) took() time.Duration { return e.at - e.step.began }
 
 // New returns a display that writes to w in format; an empty one means auto. environ, in the form of [os.Environ], is
 // asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. A wrong format is
-// reported as [pipeline.Faults].
+// reported as [plan.Faults].
 func New(format string, w io.Writer, environ []string) (*Display, error) {
 	began := time.Now()
 	return newDisplay(format, w, environ, func() time.Duration { return time.Since(began) })
@@ -91,7 +91,7 @@ func newDisplay(format string, w io.Writer, environ []string, elapsed func() tim
 	case "json":
 		d.sink = jsonLines{w}
 	default:
-		return nil, pipeline.Faults{{Field: "progress", Value: format, Problem: "no such format", Remedy: "choose from " + strings.Join(Formats, ", ")}}
+		return nil, plan.Faults{{Field: "progress", Value: format, Problem: "no such format", Remedy: "choose from " + strings.Join(Formats, ", ")}}
 	}
 	return d, nil
 }
@@ -119,7 +119,7 @@ func getenv(environ []string, name string) string {
 }
 
 // Step begins a step.
-func (d *Display) Step(lane, name string) engine.Step {
+func (d *Display) Step(lane, name string) build.Step {
 	s := &step{display: d, lane: oneLine(d.clean(lane)), name: oneLine(d.clean(name))}
 	d.mu.Lock()
 	defer d.mu.Unlock()

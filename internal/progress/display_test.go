@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -168,7 +168,7 @@ func TestDrawable(t *testing.T) {
 func TestWrongFormat(t *testing.T) {
 	_, err := New("pretty", io.Discard, nil)
 	assert.EqualError(t, err, `progress "pretty": no such format: choose from auto, tty, plain, json`)
-	assert.ErrorAs(t, err, new(pipeline.Faults))
+	assert.ErrorAs(t, err, new(plan.Faults))
 }
 
 // failing is a writer that works a number of times.
@@ -217,7 +217,7 @@ func ExampleDisplay() {
 		panic(err)
 	}
 	defer d.Close()
-	var report engine.Reporter = d
+	var report build.Reporter = d
 	step := report.Step("linux/amd64", "compile")
 	fmt.Fprintln(step, "example.com/app")
 	step.End(nil)

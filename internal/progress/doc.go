@@ -1,6 +1,6 @@
 // Package progress tells the user how the work goes.
 //
-// A [Display] is an [engine.Reporter] that writes in one of the [Formats]:
+// A [Display] is an [build.Reporter] that writes in one of the [Formats]:
 //
 //   - tty: a live view of a terminal. Steps are grouped by platform; each shows its state, its time and, while it runs,
 //     the last line of what it prints. [Display.Close] leaves the whole view in the terminal's scrollback.

@@ -17,10 +17,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/slipway-ci/slipway/engine"
-	"github.com/slipway-ci/slipway/engine/host"
-	"github.com/slipway-ci/slipway/image"
-	"github.com/slipway-ci/slipway/pipeline"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 func main() {
@@ -52,10 +52,10 @@ func run(ctx context.Context, file string) error {
 	return os.WriteFile(file, []byte(replaced), 0o644)
 }
 
-// build is an example as an image.
-type build struct {
+// sample is an example as an image.
+type sample struct {
 	example string
-	config  pipeline.Config
+	config  plan.Config
 	// usual is the range of sizes, in MB, that is commonly given for such a program; zero where none is.
 	usual span
 }
@@ -68,17 +68,17 @@ func (s span) String() string { return fmt.Sprintf("%.0f–%.0f", s.from, s.to) 
 var usual = map[string]span{"distroless": {10, 30}, "distroless-base": {15, 35}, "alpine": {15, 35}, "scratch": {5, 20}}
 
 var builds = slices.Concat(
-	on(build{"http-server", pipeline.Config{}, span{10, 15}}, "distroless", "alpine", "scratch"),
-	on(build{"gin-api", pipeline.Config{}, span{15, 25}}, "distroless", "alpine", "scratch"),
-	on(build{"grpc-service", pipeline.Config{Packages: []string{"./cmd/server"}}, span{20, 35}}, "distroless", "alpine", "scratch"),
-	on(build{"worker", pipeline.Config{TZData: true}, span{}}, "alpine", "scratch"),
-	on(build{"cgo-sqlite", pipeline.Config{CGO: "dynamic"}, span{}}, "distroless-base"),
+	on(sample{"http-server", plan.Config{}, span{10, 15}}, "distroless", "alpine", "scratch"),
+	on(sample{"gin-api", plan.Config{}, span{15, 25}}, "distroless", "alpine", "scratch"),
+	on(sample{"grpc-service", plan.Config{Packages: []string{"./cmd/server"}}, span{20, 35}}, "distroless", "alpine", "scratch"),
+	on(sample{"worker", plan.Config{TZData: true}, span{}}, "alpine", "scratch"),
+	on(sample{"cgo-sqlite", plan.Config{CGO: "dynamic"}, span{}}, "distroless-base"),
 	// Compilers for musl are at hand for the machine's own processor alone.
-	on(build{"cgo-sqlite", pipeline.Config{CGO: "static", Platforms: []string{"linux/amd64"}}, span{}}, "scratch"),
+	on(sample{"cgo-sqlite", plan.Config{CGO: "static", Platforms: []string{"linux/amd64"}}, span{}}, "scratch"),
 )
 
-func on(b build, runtimes ...string) []build {
-	var all []build
+func on(b sample, runtimes ...string) []sample {
+	var all []sample
 	for _, runtime := range runtimes {
 		one := b
 		one.config.Runtime = runtime
@@ -100,7 +100,7 @@ var bases = map[string]int64{
 
 // row is what was measured, for each platform.
 type row struct {
-	build
+	sample
 	sizes []sizes
 }
 
@@ -111,7 +111,7 @@ type sizes struct {
 	pulled, unpacked int64
 }
 
-func measure(ctx context.Context, examples string, b build) (r row, err error) {
+func measure(ctx context.Context, examples string, b sample) (r row, err error) {
 	source := filepath.Join(examples, b.example)
 	dir, err := os.MkdirTemp("", "sizes-")
 	if err != nil {
@@ -126,14 +126,14 @@ func measure(ctx context.Context, examples string, b build) (r row, err error) {
 			return row{}, err
 		}
 	}
-	plan, err := pipeline.Resolve(ctx, os.DirFS(source), config)
+	plan, err := plan.Resolve(ctx, os.DirFS(source), config)
 	if err != nil {
 		return row{}, err
 	}
-	r.build = b
-	builder := host.New(&image.Bases{}, os.Environ())
-	err = carryOut(ctx, builder, source, plan, func(img engine.Image) error {
-		pulled, unpacked, err := image.Sizes(img)
+	r.sample = b
+	builder := host.New(&oci.Bases{}, os.Environ())
+	err = carryOut(ctx, builder, source, plan, func(img build.Image) error {
+		pulled, unpacked, err := oci.Sizes(img)
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func measure(ctx context.Context, examples string, b build) (r row, err error) {
 	}
 	plan.Guard.Symbols = true
 	i := 0
-	err = carryOut(ctx, builder, source, plan, func(img engine.Image) error {
+	err = carryOut(ctx, builder, source, plan, func(img build.Image) error {
 		r.sizes[i].unstripped = img.BinarySize
 		i++
 		return nil
@@ -162,8 +162,8 @@ func measure(ctx context.Context, examples string, b build) (r row, err error) {
 	return r, err
 }
 
-func carryOut(ctx context.Context, builder engine.Engine, source string, plan *pipeline.Plan, look func(engine.Image) error) error {
-	built, err := engine.BuildOne(ctx, builder, source, plan, engine.Discard)
+func carryOut(ctx context.Context, builder build.Engine, source string, plan *plan.Plan, look func(build.Image) error) error {
+	built, err := build.BuildOne(ctx, builder, source, plan, build.Discard)
 	if err != nil {
 		return err
 	}
@@ -177,37 +177,37 @@ func carryOut(ctx context.Context, builder engine.Engine, source string, plan *p
 
 // writeStandIn writes a base with nothing but the files that the plan of Alpine adds lines to, and returns how big it is.
 func writeStandIn(ctx context.Context, dir, storeDir string) (sizes, error) {
-	store, err := image.OpenStore(storeDir)
+	store, err := oci.OpenStore(storeDir)
 	if err != nil {
 		return sizes{}, err
 	}
-	layer, err := image.NewLayer(ctx, store, []image.File{
-		image.FromBytes("/etc/group", 0o644, []byte("root:x:0:\n")),
-		image.FromBytes("/etc/passwd", 0o644, []byte("root:x:0:0:root:/:/bin/sh\n")),
-	}, time.Unix(0, 0), image.Compression{})
+	layer, err := oci.NewLayer(ctx, store, []oci.File{
+		oci.FromBytes("/etc/group", 0o644, []byte("root:x:0:\n")),
+		oci.FromBytes("/etc/passwd", 0o644, []byte("root:x:0:0:root:/:/bin/sh\n")),
+	}, time.Unix(0, 0), oci.Compression{})
 	if err != nil {
 		return sizes{}, err
 	}
 	var images []v1.Image
 	for _, arch := range []string{"amd64", "arm64"} {
-		img, err := image.New(image.Spec{
+		img, err := oci.New(oci.Spec{
 			Platform: v1.Platform{OS: "linux", Architecture: arch},
-			Layers:   []image.Layer{{Layer: layer, CreatedBy: "a stand-in"}},
+			Layers:   []oci.Layer{{Layer: layer, CreatedBy: "a stand-in"}},
 		})
 		if err != nil {
 			return sizes{}, err
 		}
 		images = append(images, img)
 	}
-	index, err := image.NewIndex(images, nil)
+	index, err := oci.NewIndex(images, nil)
 	if err != nil {
 		return sizes{}, err
 	}
 	var s sizes
-	if s.pulled, s.unpacked, err = image.Sizes(images[0]); err != nil {
+	if s.pulled, s.unpacked, err = oci.Sizes(images[0]); err != nil {
 		return sizes{}, err
 	}
-	return s, image.WriteLayout(ctx, dir, index, "base")
+	return s, oci.WriteLayout(ctx, dir, index, "base")
 }
 
 // Marks around the table.

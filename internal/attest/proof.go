@@ -1,0 +1,284 @@
+// Package attest gives a published image what a reviewer asks for: bills of materials, provenance, and signatures over
+// both and over the image. It makes them, puts them beside the image, and verifies them.
+//
+// It takes images and references: which engine built an image does not matter to it.
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/publish"
+)
+
+// Options say which documents are made.
+type Options struct {
+	// Repository that the image is published to, which statements name.
+	Repository string
+	// SBOM is the format of bills of materials; empty for none. What they say besides comes from Inventory.
+	SBOM      sbom.Format
+	Inventory sbom.Options
+	// Provenance makes the predicate of the provenance of an image that names the given base; nil for none.
+	Provenance func(base provenance.Image) (any, error)
+}
+
+// Document says something about an image or index.
+type Document struct {
+	Subject v1.Descriptor
+	// MediaType is that of Content, which is attached as it is.
+	MediaType string
+	Content   []byte
+	// Statement is the in-toto statement that is signed, of the type PredicateType.
+	Statement     []byte
+	PredicateType string
+	// Identity is that of [publish.Attachment].
+	Identity string
+}
+
+// Documents makes the documents about artifact, a v1.Image or a v1.ImageIndex: a bill of materials for each image,
+// provenance for each and for the index.
+func Documents(ctx context.Context, artifact remote.Taggable, o Options) ([]Document, error) {
+	subjects, err := subjectsOf(artifact)
+	if err != nil {
+		return nil, err
+	}
+	made := make([][]Document, len(subjects))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, s := range subjects {
+		group.Go(func() (err error) {
+			made[i], err = s.documents(ctx, o)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(made...), nil
+}
+
+// subject is an image, or an index if image is nil.
+type subject struct {
+	v1.Descriptor
+	image v1.Image
+	base  provenance.Image
+}
+
+// subjectsOf are the artifact itself and, after it, the images of an index.
+func subjectsOf(artifact remote.Taggable) ([]subject, error) {
+	switch artifact := artifact.(type) {
+	case v1.Image:
+		s, err := imageSubject(artifact)
+		return []subject{s}, err
+	case v1.ImageIndex:
+		descriptor, err := partial.Descriptor(artifact)
+		if err != nil {
+			return nil, err
+		}
+		members, err := partial.Manifests(artifact)
+		if err != nil {
+			return nil, err
+		}
+		all := []subject{{Descriptor: *descriptor}}
+		for _, member := range members {
+			img, ok := member.(v1.Image)
+			if !ok {
+				return nil, fmt.Errorf("the index %s has a %T in it, which is no image", descriptor.Digest, member)
+			}
+			s, err := imageSubject(img)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, s)
+		}
+		if len(all) > 1 {
+			all[0].base = all[1].base // all have the same
+		}
+		return all, nil
+	default:
+		return nil, fmt.Errorf("a %T is neither an image nor an index", artifact)
+	}
+}
+
+func imageSubject(img v1.Image) (subject, error) {
+	descriptor, err := partial.Descriptor(img)
+	if err != nil {
+		return subject{}, err
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return subject{}, err
+	}
+	base := provenance.Image{
+		Name:   manifest.Annotations["org.opencontainers.image.base.name"],
+		Digest: manifest.Annotations["org.opencontainers.image.base.digest"],
+	}
+	return subject{*descriptor, img, base}, nil
+}
+
+func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
+	var all []Document
+	if o.SBOM != "" && s.image != nil {
+		content, err := sbom.Document(ctx, s.image, o.Inventory, o.SBOM)
+		if err != nil {
+			return nil, err
+		}
+		statement, err := s.statement(o.Repository, o.SBOM.PredicateType(), json.RawMessage(content))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Document{s.Descriptor, o.SBOM.MediaType(), content, statement, o.SBOM.PredicateType(), ""})
+	}
+	if o.Provenance != nil {
+		predicate, err := o.Provenance(s.base)
+		if err != nil {
+			return nil, err
+		}
+		statement, err := s.statement(o.Repository, provenance.PredicateType, predicate)
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(predicate)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType, provenance.Identity(text)})
+	}
+	return all, nil
+}
+
+func (s subject) statement(name, predicateType string, predicate any) ([]byte, error) {
+	return json.Marshal(provenance.NewStatement(name, s.Digest.String(), predicateType, predicate))
+}
+
+// annotationPredicate names a statement's type where attachments are listed, as BuildKit does.
+const annotationPredicate = "in-toto.io/predicate-type"
+
+// Attach puts the documents beside what they are about. The error is a [publish.RejectedError] if the registry takes none.
+func Attach(ctx context.Context, session *publish.Session, documents []Document) error {
+	var attachments []publish.Attachment
+	for _, d := range documents {
+		a := publish.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Identity: d.Identity}
+		if d.MediaType == provenance.MediaType {
+			a.Annotations = map[string]string{annotationPredicate: d.PredicateType}
+		}
+		attachments = append(attachments, a)
+	}
+	return session.Attach(ctx, attachments)
+}
+
+// How cosign keeps signatures and signed statements: as layers of an image, under a tag made of the digest. Sources:
+// https://github.com/sigstore/cosign/blob/v3.1.3/specs/SIGNATURE_SPEC.md and ATTESTATION_SPEC.md
+const (
+	signatureSuffix   = ".sig"
+	attestationSuffix = ".att"
+
+	signatureMediaType = "application/vnd.dev.cosign.simplesigning.v1+json"
+	envelopeMediaType  = "application/vnd.dsse.envelope.v1+json"
+
+	annotationSignature     = "dev.cosignproject.cosign/signature"
+	annotationPredicateType = "predicateType"
+)
+
+// Sign signs artifact and, if it is an index, each image in it, and the documents about them. Signatures of other keys that
+// are there stay; statements that the same key signed before are replaced by those of their type.
+func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repository string, artifact remote.Taggable, documents []Document) error {
+	subjects, err := subjectsOf(artifact)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range subjects {
+		group.Go(func() error {
+			payload, err := signing.Payload(repository, s.Digest)
+			if err != nil {
+				return err
+			}
+			return session.Rewrite(ctx, publish.TagFor(s.Digest, signatureSuffix), func(old []publish.Layer) ([]publish.Layer, error) {
+				return withSignature(old, key, payload)
+			})
+		})
+		about := slices.DeleteFunc(slices.Clone(documents), func(d Document) bool { return d.Subject.Digest != s.Digest })
+		if len(about) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			statements := &statements{key: key, documents: about}
+			return session.Rewrite(ctx, publish.TagFor(s.Digest, attestationSuffix), func(old []publish.Layer) ([]publish.Layer, error) {
+				return statements.with(ctx, old)
+			})
+		})
+	}
+	return group.Wait()
+}
+
+func withSignature(old []publish.Layer, key *signing.Key, payload []byte) ([]publish.Layer, error) {
+	for _, l := range old {
+		if string(l.Content) == string(payload) && verifyLayer(l, key.Verifier()) == nil {
+			return old, nil
+		}
+	}
+	signature, err := key.Sign(payload)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.Clone(old), publish.Layer{
+		MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64Of(signature)},
+	}), nil
+}
+
+// statements are documents that are signed once.
+type statements struct {
+	key       *signing.Key
+	documents []Document
+	signed    []publish.Layer // of documents; nil before the first call
+}
+
+// with adds the statements to the layers. The first time it replaces those of the same types that the key signed before.
+// After that it leaves them: they are of somebody who publishes with the same key at the same time.
+func (s *statements) with(ctx context.Context, old []publish.Layer) ([]publish.Layer, error) {
+	layers := slices.Clone(old)
+	again := s.signed != nil
+	if !again {
+		s.signed = make([]publish.Layer, len(s.documents))
+	}
+	for i, d := range s.documents {
+		there := false
+		layers = slices.DeleteFunc(layers, func(l publish.Layer) bool {
+			payload, err := s.key.Verifier().Open(l.Content, provenance.MediaType)
+			if err != nil || l.Annotations[annotationPredicateType] != d.PredicateType {
+				return false
+			}
+			if !there && (again || string(payload) == string(d.Statement)) {
+				there = true
+				return false
+			}
+			return !again
+		})
+		if there {
+			continue
+		}
+		if s.signed[i].Content == nil {
+			envelope, err := s.key.Wrap(ctx, provenance.MediaType, d.Statement)
+			if err != nil {
+				return nil, err
+			}
+			s.signed[i] = publish.Layer{
+				MediaType: envelopeMediaType, Content: envelope,
+				// cosign wants the first to be there and empty.
+				Annotations: map[string]string{annotationSignature: "", annotationPredicateType: d.PredicateType},
+			}
+		}
+		layers = append(layers, s.signed[i])
+	}
+	return layers, nil
+}

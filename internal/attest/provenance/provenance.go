@@ -1,0 +1,249 @@
+// Package provenance says where an image comes from: an in-toto statement with the SLSA v1 provenance predicate, of the
+// source, the settings, the builder and the time. What is not known is left out.
+//
+// It is the only part of Slipway's output that a clock gets into, and no part of the image.
+package provenance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/secret"
+)
+
+// Types of the documents. Sources: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
+// https://slsa.dev/spec/v1.0/provenance
+const (
+	StatementType = "https://in-toto.io/Statement/v1"
+	PredicateType = "https://slsa.dev/provenance/v1"
+	MediaType     = "application/vnd.in-toto+json"
+)
+
+// BuildType says how to read the parameters: docs/supply-chain.md describes them.
+const BuildType = "https://github.com/slipway-ci/slipway/build/v1"
+
+// BuilderPrefix begins the builder's identity, which ends in the engine's name.
+const BuilderPrefix = "https://github.com/slipway-ci/slipway/engine/"
+
+// Statement is an in-toto statement. Predicate is of the type that PredicateType names.
+type Statement struct {
+	Type          string     `json:"_type"`
+	Subject       []Resource `json:"subject"`
+	PredicateType string     `json:"predicateType"`
+	Predicate     any        `json:"predicate"`
+}
+
+// Resource is in-toto's descriptor of a thing. Source:
+// https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+type Resource struct {
+	Name        string            `json:"name,omitempty"`
+	URI         string            `json:"uri,omitempty"`
+	Digest      map[string]string `json:"digest,omitempty"`
+	Annotations map[string]any    `json:"annotations,omitempty"`
+}
+
+// NewStatement is a statement about an image or index. digest is like "sha256:…".
+func NewStatement(name, digest, predicateType string, predicate any) Statement {
+	subject := Resource{Name: name, Digest: digestSet(digest)}
+	return Statement{Type: StatementType, Subject: []Resource{subject}, PredicateType: predicateType, Predicate: predicate}
+}
+
+// digestSet is in-toto's notation for a digest like "sha256:…"; nil for none.
+func digestSet(digest string) map[string]string {
+	algorithm, hex, found := strings.Cut(digest, ":")
+	if !found {
+		return nil
+	}
+	return map[string]string{algorithm: hex}
+}
+
+// Predicate is the SLSA v1 provenance.
+type Predicate struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// Identity is the same for predicates, in JSON, of the same build of the same, whichever run it was and whenever: hexadecimal
+// digits. It is empty for what is no predicate.
+func Identity(predicate []byte) string {
+	var all map[string]any
+	if json.Unmarshal(predicate, &all) != nil {
+		return ""
+	}
+	if run, ok := all["runDetails"].(map[string]any); ok {
+		delete(run, "metadata")
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// BuildDefinition is what went into the build.
+type BuildDefinition struct {
+	BuildType            string         `json:"buildType"`
+	ExternalParameters   map[string]any `json:"externalParameters"`
+	InternalParameters   map[string]any `json:"internalParameters,omitempty"`
+	ResolvedDependencies []Resource     `json:"resolvedDependencies,omitempty"`
+}
+
+// RunDetails is who built, and when.
+type RunDetails struct {
+	Builder  Builder   `json:"builder"`
+	Metadata *Metadata `json:"metadata,omitempty"`
+}
+
+// Builder is what carried the plan out.
+type Builder struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// Metadata is about one run.
+type Metadata struct {
+	InvocationID string     `json:"invocationId,omitempty"`
+	StartedOn    *time.Time `json:"startedOn,omitempty"`
+	FinishedOn   *time.Time `json:"finishedOn,omitempty"`
+}
+
+// sourceLabel is the label by which an image names its repository. Source:
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
+const sourceLabel = "org.opencontainers.image.source"
+
+// Build is what is known of a build.
+type Build struct {
+	// Plan and Config are what was built. Plan.Builder is named only where the engine used it: see BuilderImage.
+	Plan   *plan.Plan
+	Config plan.Config
+	// Engine is what carried the plan out, "host" or "dagger"; Version is Slipway's.
+	Engine, Version string
+	// Source is where the source came from, CI what ran the build. Both may be empty. Where neither knows the repository, the image's
+	// label org.opencontainers.image.source does.
+	Source Source
+	CI     CI
+	// BuilderImage is the image that compiled; empty for none.
+	BuilderImage Image
+	// Started and Finished are left out if they are zero.
+	Started, Finished time.Time
+}
+
+// Image is a reference, and its digest as far as that is known.
+type Image struct {
+	Name   string
+	Digest string
+}
+
+// Predicate is the build's provenance, for an image on base, which is empty for none.
+func (b Build) Predicate(base Image) (Predicate, error) {
+	hashed := *b.Plan
+	hashed.Notes = nil // they are for people, and change with Slipway's tables; the build is the same
+	p, err := json.Marshal(hashed)
+	if err != nil {
+		return Predicate{}, fmt.Errorf("writing the plan down: %w", err)
+	}
+	sum := sha256.Sum256(p)
+	internal := map[string]any{
+		"go":   b.Plan.Go.Version,
+		"plan": map[string]any{"digest": map[string]string{"sha256": hex.EncodeToString(sum[:])}},
+	}
+	if b.CI != (CI{}) {
+		internal["ci"] = b.CI
+	}
+	if git := b.Config.Facts.Git; git != (plan.Git{}) {
+		internal["git"] = git
+	}
+	builder := Builder{ID: BuilderPrefix + b.Engine}
+	if b.Version != "" {
+		builder.Version = map[string]string{"slipway": b.Version}
+	}
+	metadata := &Metadata{InvocationID: b.CI.Run, StartedOn: moment(b.Started), FinishedOn: moment(b.Finished)}
+	if *metadata == (Metadata{}) {
+		metadata = nil
+	}
+	return Predicate{
+		BuildDefinition: BuildDefinition{
+			BuildType: BuildType, ExternalParameters: parameters(b.Config), InternalParameters: internal, ResolvedDependencies: b.dependencies(base),
+		},
+		RunDetails: RunDetails{Builder: builder, Metadata: metadata},
+	}, nil
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// withoutSecrets is a setting without what has the form of a secret, such as a login in a URL: a statement is for everybody.
+func withoutSecrets(setting any) any {
+	switch value := setting.(type) {
+	case string:
+		return secret.Hide(value)
+	case []string:
+		hidden := make([]string, len(value))
+		for i, text := range value {
+			hidden[i] = secret.Hide(text)
+		}
+		return hidden
+	}
+	return setting
+}
+
+// parameters are the settings that the user made, by the names of their variables. A field without one is no setting.
+func parameters(config plan.Config) map[string]any {
+	made := map[string]any{}
+	v := reflect.ValueOf(config)
+	for i := range v.NumField() {
+		variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
+		if variable != "" && !v.Field(i).IsZero() {
+			made[variable] = withoutSecrets(v.Field(i).Interface())
+		}
+	}
+	return made
+}
+
+func (b Build) dependencies(base Image) []Resource {
+	var all []Resource
+	source := b.Source.orElse(b.CI.Source)
+	if source.Repository == "" {
+		source.Repository = cleanURL(b.Plan.Image.Labels[sourceLabel])
+	}
+	if source.Revision != "" {
+		r := Resource{Name: "source", URI: source.Repository}
+		if r.URI != "" {
+			r.URI = "git+" + r.URI
+		}
+		if source.Modified {
+			// What was built is not that commit, so its digest would be false.
+			r.Annotations = map[string]any{"commit": source.Revision, "modified": true}
+		} else {
+			r.Digest = map[string]string{"gitCommit": source.Revision}
+		}
+		all = append(all, r)
+	}
+	for _, image := range []struct {
+		name string
+		Image
+	}{{"base", base}, {"builder", b.BuilderImage}} {
+		if image.Image == (Image{}) {
+			continue
+		}
+		r := Resource{Name: image.name}
+		if image.Name != "" {
+			r.URI = "oci://" + image.Name
+		}
+		r.Digest = digestSet(image.Digest)
+		all = append(all, r)
+	}
+	return all
+}

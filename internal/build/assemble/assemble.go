@@ -1,0 +1,470 @@
+// Package assemble carries out what all engines do alike: with the programs that an engine compiles, it checks them, lays
+// them on the base and puts the images together. So the images are the same, to the byte, whichever engine compiled.
+package assemble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/guard"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+	"github.com/slipway-ci/slipway/internal/temporary"
+)
+
+// Compiler is what engines differ in: it compiles for a group of plans. Its methods report their steps themselves.
+type Compiler interface {
+	// Modules downloads and verifies what the plans say.
+	Modules(ctx context.Context) error
+	// Compile leaves the programs of c, by their names, in the directory out. It is called for several platforms at a time,
+	// after Modules. digests has the SHA-256, in hexadecimal digits, of those that were noted to be what they are; others may be
+	// missing. Where they turn out to be something else, it is called again, with another directory.
+	Compile(ctx context.Context, c plan.Compile, programs []plan.Program, out string) (digests map[string]string, err error)
+	// Close is called when nobody needs the programs any more.
+	Close() error
+}
+
+// Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
+// which may write below the folder dir; it is removed at the end. See [build.Engine].
+func Build(
+	ctx context.Context, root string, plans []*plan.Plan, bases *oci.Bases, report build.Reporter,
+	compiler func(plan *plan.Plan, dir string) Compiler, done func(i int, r *build.Result, err error),
+) {
+	all := func(err error) {
+		for i := range plans {
+			done(i, nil, err)
+		}
+	}
+	dir, err := temporary.NewDir()
+	if err != nil {
+		all(fmt.Errorf("making a directory for the build: %w", err))
+		return
+	}
+	store := bases.Store
+	if store == nil {
+		if store, err = oci.OpenStore(filepath.Join(dir.Path, "layers")); err != nil {
+			all(errors.Join(err, dir.Remove()))
+			return
+		}
+	}
+	tree, err := source.Open(root)
+	if err != nil {
+		all(errors.Join(fmt.Errorf("opening the source: %w", err), dir.Remove()))
+		return
+	}
+	s := &shared{
+		source: tree, dir: dir, store: store, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	s.open.Store(int64(len(plans)))
+	var images sync.WaitGroup
+	for n, members := range plan.Share(plans) {
+		own := filepath.Join(dir.Path, strconv.Itoa(n))
+		if err := os.Mkdir(own, 0o755); err != nil {
+			for _, i := range members.Members {
+				done(i, nil, errors.Join(err, s.close()))
+			}
+			continue
+		}
+		c := compiler(members.Plan, own)
+		s.compilers = append(s.compilers, c)
+		g := newGroup(ctx, s, members, c, own)
+		for _, i := range members.Members {
+			b := &execution{shared: s, group: g, plan: plans[i], number: i}
+			images.Go(func() {
+				result, err := b.run()
+				if ctx.Err() != nil {
+					err = context.Cause(ctx) // what the steps say is that they were stopped
+				}
+				if err != nil {
+					done(i, nil, errors.Join(err, s.close()))
+					return
+				}
+				result.Close = s.close
+				done(i, result, nil)
+			})
+		}
+	}
+	images.Wait()
+}
+
+// shared is what all builds of a call have in common.
+type shared struct {
+	source *source.Tree
+	dir    *temporary.Dir // everything that the builds write; removed when the last is closed
+	open   atomic.Int64
+	store  *oci.Store
+	bases  *baseImages
+	report build.Reporter
+	lanes  bool // whether lanes need the name of an image
+	// compilers are those of all groups, closed with the last build.
+	compilers []Compiler
+	slots     chan struct{} // as many as the machine has processors
+}
+
+func (s *shared) close() error {
+	if s.open.Add(-1) > 0 {
+		return nil
+	}
+	var errs []error
+	for _, c := range s.compilers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(append(errs, s.source.Close(), s.dir.Remove())...)
+}
+
+// work runs f when a processor is free.
+func (s *shared) work(ctx context.Context, f func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// group compiles for the plans that compile together. What it does is done once, for the first who asks, and stopped when no
+// image waits for it any more.
+type group struct {
+	*shared
+	plan.Group
+	ctx      context.Context
+	cancel   context.CancelFunc
+	waiting  atomic.Int64
+	compiler Compiler
+	dir      string
+	modules  func() error
+	compiled map[plan.Platform]func() (compiled, error)
+}
+
+// compiled are programs for a platform.
+type compiled struct {
+	dir     string
+	digests map[string]string // as far as they are noted
+}
+
+func newGroup(ctx context.Context, s *shared, members plan.Group, compiler Compiler, dir string) *group {
+	g := &group{shared: s, Group: members, compiler: compiler, dir: dir, compiled: map[plan.Platform]func() (compiled, error){}}
+	g.ctx, g.cancel = context.WithCancel(ctx)
+	g.waiting.Store(int64(len(members.Members)))
+	g.modules = sync.OnceValue(func() error { return compiler.Modules(g.ctx) })
+	for _, c := range members.Plan.Compile {
+		g.compiled[c.Platform] = sync.OnceValues(func() (compiled, error) { return g.compile(c, members.Compiled(c), g.out(c.Platform)) })
+	}
+	return g
+}
+
+// out is the folder of the programs for a platform.
+func (g *group) out(p plan.Platform) string {
+	return filepath.Join(g.dir, "out", strings.ReplaceAll(p.String(), "/", "-"))
+}
+
+func (g *group) compile(c plan.Compile, programs []plan.Program, out string) (made compiled, err error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return made, err
+	}
+	made.dir = out
+	err = g.work(g.ctx, func() (err error) {
+		made.digests, err = g.compiler.Compile(g.ctx, c, programs, out)
+		return err
+	})
+	return made, err
+}
+
+// programs finds the programs of an image for a platform. If they fail to compile with those of other images, they are compiled
+// alone: go build does not say whose fault it was.
+func (g *group) programs(b *execution, c plan.Compile) (compiled, error) {
+	made, err := g.compiled[c.Platform]()
+	if err == nil || len(g.Members) == 1 || g.ctx.Err() != nil {
+		return made, err
+	}
+	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-"+strconv.Itoa(b.number))
+}
+
+// recompile compiles programs of an image for a platform again, since cached ones were not what was noted of them.
+func (g *group) recompile(b *execution, c plan.Compile, was compiled) (compiled, error) {
+	for _, p := range b.plan.Programs {
+		program, err := filepath.EvalSymlinks(filepath.Join(was.dir, p.Name))
+		if err == nil {
+			err = os.Remove(program)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return compiled{}, fmt.Errorf("removing a cached program that was altered: %w", err)
+		}
+	}
+	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-again-"+strconv.Itoa(b.number))
+}
+
+// baseImages finds each base once.
+type baseImages struct {
+	ctx    context.Context
+	bases  *oci.Bases
+	report build.Reporter
+	mu     sync.Mutex
+	found  map[string]func() (*oci.Base, error)
+	files  map[v1.Hash]func() (*oci.FileSystem, error)
+}
+
+func newBases(ctx context.Context, bases *oci.Bases, report build.Reporter) *baseImages {
+	return &baseImages{
+		ctx: ctx, bases: bases, report: report, found: map[string]func() (*oci.Base, error){}, files: map[v1.Hash]func() (*oci.FileSystem, error){},
+	}
+}
+
+// fileSystem is a copy of the base's file system for a platform; an empty one for no base.
+func (b *baseImages) fileSystem(base *oci.Base, platform v1.Platform) (*oci.FileSystem, error) {
+	if base == nil {
+		return oci.NewFileSystem(b.ctx, nil)
+	}
+	img, err := base.Image(platform)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	read, ok := b.files[digest]
+	if !ok {
+		read = sync.OnceValues(func() (*oci.FileSystem, error) { return oci.NewFileSystem(b.ctx, img) })
+		b.files[digest] = read
+	}
+	b.mu.Unlock()
+	files, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return files.Copy(), nil
+}
+
+// resolve is the base called ref, which has the platforms; nil for none.
+func (b *baseImages) resolve(ref string, platforms []plan.Platform) (*oci.Base, error) {
+	if ref == "" {
+		return nil, nil
+	}
+	b.mu.Lock()
+	find, ok := b.found[ref]
+	if !ok {
+		find = sync.OnceValues(func() (base *oci.Base, err error) {
+			err = build.Do(b.report, "", "base", func(build.Step) error {
+				base, err = b.bases.Resolve(b.ctx, ref)
+				return err
+			})
+			return base, err
+		})
+		b.found[ref] = find
+	}
+	b.mu.Unlock()
+	base, err := find()
+	if err != nil {
+		return nil, err
+	}
+	group := errgroup.Group{}
+	for _, p := range platforms {
+		group.Go(func() error {
+			_, err := base.Image(ociPlatform(p))
+			return err
+		})
+	}
+	return base, group.Wait()
+}
+
+// execution is one plan being carried out.
+type execution struct {
+	*shared
+	group  *group
+	plan   *plan.Plan
+	number int
+
+	base *oci.Base // nil for none
+	// contents are what comes into the images, in the plan's order of platforms.
+	contents []*contents
+}
+
+// lane is what the steps for a platform are told under.
+func (b *execution) lane(platform string) string {
+	if b.lanes {
+		return b.plan.Name + " " + platform
+	}
+	return platform
+}
+
+func (b *execution) run() (*build.Result, error) {
+	// What fails needs no more of the group's work. The first failure is the one to tell: others may follow from it.
+	var failure error
+	leave := sync.OnceFunc(func() {
+		if b.group.waiting.Add(-1) == 0 {
+			b.group.cancel()
+		}
+	})
+	defer leave()
+	var first sync.Once
+	beside := func(tasks ...func(context.Context) error) error {
+		group, ctx := errgroup.WithContext(b.group.ctx)
+		for _, task := range tasks {
+			group.Go(func() error {
+				err := task(ctx)
+				if err != nil {
+					first.Do(func() { failure = err })
+					leave()
+				}
+				return err
+			})
+		}
+		if group.Wait() != nil {
+			return failure
+		}
+		return nil
+	}
+	// What does not need the modules goes on beside their download.
+	err := beside(
+		func(context.Context) error { return b.group.modules() },
+		func(ctx context.Context) (err error) {
+			if b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms()); err != nil {
+				return err
+			}
+			return b.prepare(ctx)
+		},
+	)
+	if err != nil {
+		return nil, err
+	}
+	images := make([]build.Image, len(b.plan.Compile))
+	var platforms []func(context.Context) error
+	for i, c := range b.plan.Compile {
+		platforms = append(platforms, func(ctx context.Context) (err error) {
+			images[i], err = b.platform(ctx, c, b.contents[i])
+			return err
+		})
+	}
+	if err := beside(platforms...); err != nil {
+		return nil, err
+	}
+
+	result := &build.Result{Images: images, Artifact: images[0].Image}
+	if len(images) > 1 {
+		members := make([]v1.Image, len(images))
+		for i, img := range images {
+			members[i] = img.Image
+		}
+		index, err := oci.NewIndex(members, b.plan.Image.Annotations)
+		if err != nil {
+			return nil, err
+		}
+		result.Artifact = index
+	}
+	return result, nil
+}
+
+func ociPlatform(p plan.Platform) v1.Platform {
+	return v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
+}
+
+// prepare makes the layers that need no programs.
+func (b *execution) prepare(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range b.plan.Platforms() {
+		c := &contents{execution: b}
+		b.contents = append(b.contents, c)
+		group.Go(func() (err error) {
+			if c.files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
+				return fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+			}
+			return c.add(ctx, nil)
+		})
+	}
+	return group.Wait()
+}
+
+// platform compiles, guards and assembles for one platform.
+func (b *execution) platform(ctx context.Context, c plan.Compile, contents *contents) (build.Image, error) {
+	programs, err := b.group.programs(b, c)
+	if err != nil {
+		return build.Image{}, err
+	}
+	built, err := b.image(ctx, c, contents, programs)
+	if err != nil && b.altered(err, programs) {
+		if programs, err = b.group.recompile(b, c, programs); err != nil {
+			return build.Image{}, err
+		}
+		built, err = b.image(ctx, c, contents, programs)
+	}
+	return built, err
+}
+
+// altered reports whether err may come from a cached program that is not what was noted of it.
+func (b *execution) altered(err error, programs compiled) bool {
+	if errors.Is(err, oci.ErrAltered) {
+		return programs.digests != nil
+	}
+	for _, p := range b.plan.Programs {
+		noted := programs.digests[p.Name]
+		if is, err := oci.FileSum(filepath.Join(programs.dir, p.Name)); noted != "" && (err != nil || is != noted) {
+			return true
+		}
+	}
+	return false
+}
+
+// image guards and assembles.
+func (b *execution) image(ctx context.Context, c plan.Compile, contents *contents, programs compiled) (built build.Image, err error) {
+	err = b.work(ctx, func() error {
+		var size int64
+		err := build.Do(b.report, b.lane(c.Platform.String()), "guard", func(build.Step) (err error) {
+			size, err = guard.CheckAll(programs.dir, b.plan, c)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return build.Do(b.report, b.lane(c.Platform.String()), "assemble", func(build.Step) error {
+			img, err := b.assemble(ctx, c.Platform, contents, programs)
+			built = build.Image{Image: img, Platform: c.Platform.String(), BinarySize: size}
+			return err
+		})
+	})
+	return built, err
+}
+
+// assemble puts the image of a platform together.
+func (b *execution) assemble(ctx context.Context, platform plan.Platform, contents *contents, programs compiled) (v1.Image, error) {
+	all := contents.copy() // of what is prepared, as often as programs have to be compiled
+	if err := all.add(ctx, &programs); err != nil {
+		return nil, err
+	}
+	plan := b.plan.Image
+	spec := oci.Spec{
+		Platform:    ociPlatform(platform),
+		Base:        b.base,
+		Layers:      all.layers,
+		User:        plan.User,
+		Entrypoint:  plan.Entrypoint,
+		Cmd:         plan.Args,
+		Env:         plan.Env,
+		WorkingDir:  plan.WorkingDir,
+		Ports:       plan.Ports,
+		Labels:      plan.Labels,
+		Annotations: plan.Annotations,
+		Created:     b.created(),
+	}
+	return oci.New(spec)
+}
+
+func (b *execution) created() time.Time { return time.Unix(b.plan.Image.Created, 0).UTC() }

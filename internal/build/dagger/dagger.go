@@ -1,0 +1,560 @@
+// Package dagger carries plans out on a Dagger engine.
+//
+// A [Build] describes containers and folders, and nothing runs until one of them is asked for: what the engine has in its
+// cache is not done again. The engine package of the command and the Dagger module are both thin faces of it.
+package dagger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"dagger.io/dagger"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/build/guard"
+	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/gocommand"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/temporary"
+)
+
+// Folders of the builder container.
+const (
+	sourceDir = "/src"
+	outDir    = "/out"
+	tempDir   = "/tmp/slipway"
+)
+
+// Build is a plan on a Dagger engine.
+type Build struct {
+	client  *dagger.Client
+	source  *dagger.Directory
+	plan    *plan.Plan
+	private Private
+	folder  func(string) *dagger.Directory
+	// group has compiled the programs together with those of other plans; nil where they are compiled alone.
+	group *Build
+}
+
+// Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
+type Private struct {
+	// Netrc is a file with logins, in the form of ~/.netrc.
+	Netrc *dagger.Secret
+	// SSH is the socket of an SSH agent.
+	SSH *dagger.Socket
+	// Proxy is GOPROXY: the URL of a proxy may hold a login.
+	Proxy *dagger.Secret
+	// Env are other variables for the Go command, such as GOPRIVATE. They are no secrets.
+	Env map[string]string
+}
+
+// New describes the build of source, which plan was made for.
+func New(client *dagger.Client, source *dagger.Directory, plan *plan.Plan, private Private) *Build {
+	return &Build{client: client, source: source, plan: plan, private: private}
+}
+
+// tools is the container that compiles, on the engine's own platform, with all that the commands need but for modules and
+// source. c is nil for commands that are not of one platform.
+func (b *Build) tools(c *plan.Compile) *dagger.Container {
+	ctr := b.client.Container().From(b.plan.Builder).With(b.trusting)
+	if b.plan.Prepare != nil {
+		ctr = ctr.WithExec(b.plan.Prepare)
+	}
+	if c != nil && c.C != nil && c.C.Install != nil {
+		ctr = ctr.WithExec(c.C.Install)
+	}
+	if b.private.direct() {
+		ctr = ctr.WithExec(installGit)
+	}
+	return ctr.With(withEnv(b.plan.Env)).With(b.withCaches).With(b.withPrivate)
+}
+
+// trusting is a container that trusts what the plan says, besides the public root certificates.
+func (b *Build) trusting(ctr *dagger.Container) *dagger.Container {
+	if b.plan.CACerts == "" {
+		return ctr
+	}
+	return ctr.WithExec([]string{"sh", "-c", "{ echo; cat; } >>" + plan.CABundle}, dagger.ContainerWithExecOpts{Stdin: b.plan.CACerts})
+}
+
+// withCaches is a container with the Go command's caches.
+func (b *Build) withCaches(ctr *dagger.Container) *dagger.Container {
+	for _, c := range b.plan.Caches {
+		ctr = ctr.WithMountedCache(c.Path, b.client.CacheVolume(c.Name)).WithEnvVariable(c.Env, c.Path)
+	}
+	return ctr
+}
+
+// withEnv sets variables in one order.
+func withEnv(env map[string]string) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		for _, k := range slices.Sorted(maps.Keys(env)) {
+			ctr = ctr.WithEnvVariable(k, env[k])
+		}
+		return ctr
+	}
+}
+
+// withoutEnv is a container without variables that withEnv has set.
+func withoutEnv(env map[string]string) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		for _, k := range slices.Sorted(maps.Keys(env)) {
+			ctr = ctr.WithoutEnvVariable(k)
+		}
+		return ctr
+	}
+}
+
+// builder is tools with the modules downloaded and verified: only an edit of go.mod and its like repeats that.
+func (b *Build) builder(c *plan.Compile) *dagger.Container {
+	ctr := b.tools(c).WithWorkdir(path.Join(sourceDir, b.plan.Source.Dir))
+	if b.plan.Dependencies.Download != nil {
+		// Filter and not a list of files: one round trip however many there are.
+		ctr = ctr.
+			WithDirectory(sourceDir, b.source.Filter(dagger.DirectoryFilterOpts{Include: b.plan.Dependencies.Files})).
+			WithExec(inShell(b.plan.Dependencies.DownloadScript())).
+			WithExec(inShell(b.plan.Dependencies.VerifyScript()))
+	}
+	return ctr
+}
+
+func inShell(script string) []string { return []string{"sh", "-c", script} }
+
+// direct says whether modules come from where they are developed, and not through a proxy.
+func (p Private) direct() bool { return p.Env["GOPRIVATE"] != "" || p.Env["GONOPROXY"] != "" }
+
+// installGit brings what fetches such modules; Debian's builder has it.
+var installGit = []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
+
+func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
+	ctr = ctr.With(withEnv(b.private.Env))
+	if b.private.Proxy != nil {
+		ctr = ctr.WithSecretVariable("GOPROXY", b.private.Proxy)
+	}
+	if b.private.Netrc != nil {
+		ctr = ctr.WithMountedSecret("/root/.netrc", b.private.Netrc)
+	}
+	if b.private.SSH != nil {
+		ctr = ctr.WithUnixSocket("/run/ssh-agent.sock", b.private.SSH).WithEnvVariable("SSH_AUTH_SOCK", "/run/ssh-agent.sock")
+	}
+	return ctr
+}
+
+// Share describes the builds of plans by describe. Programs that can be compiled together are, here; where that fails they are
+// compiled alone, so that each failure is that of its image.
+func Share(ctx context.Context, plans []*plan.Plan, describe func(*plan.Plan) *Build) []*Build {
+	builds := make([]*Build, len(plans))
+	for i, plan := range plans {
+		builds[i] = describe(plan)
+	}
+	var groups sync.WaitGroup
+	for _, g := range plan.Share(plans) {
+		if len(g.Members) == 1 {
+			continue
+		}
+		groups.Go(func() {
+			group := describe(g.Plan)
+			platforms, ctx := errgroup.WithContext(ctx)
+			for _, c := range g.Plan.Compile {
+				platforms.Go(func() error {
+					_, err := group.Programs(c).Sync(ctx)
+					return err
+				})
+			}
+			if platforms.Wait() != nil {
+				return
+			}
+			for _, i := range g.Members {
+				builds[i].group = group
+			}
+		})
+	}
+	groups.Wait()
+	return builds
+}
+
+// Programs is the folder of the programs for a platform of the plan.
+func (b *Build) Programs(c plan.Compile) *dagger.Directory {
+	if b.group != nil {
+		var names []string
+		for _, program := range b.plan.Programs {
+			names = append(names, program.Name)
+		}
+		if b.plan.Debugger != nil {
+			names = append(names, b.plan.Debugger.Name)
+		}
+		for _, all := range b.group.plan.Compile {
+			if all.Platform == c.Platform {
+				return b.group.Programs(all).Filter(dagger.DirectoryFilterOpts{Include: names})
+			}
+		}
+	}
+	source := b.source
+	if files := b.plan.Source.Files; files != nil {
+		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
+	}
+	programs := b.withSource(&c, source).With(withEnv(c.Env)).WithExec(c.Command(outDir)).Directory(outDir)
+	if d := b.plan.Debugger; d != nil {
+		// Apart from the source: no edit of that compiles the debugger again.
+		compiled := b.tools(nil).WithWorkdir("/").WithExec(d.Download).With(withEnv(c.Env)).With(withEnv(d.Env)).
+			WithExec(d.Command(b.modules(), outDir))
+		programs = programs.WithFile(d.Name, compiled.File(path.Join(outDir, d.Name)))
+	}
+	return programs
+}
+
+// withSource is builder with the source, and with the code that is generated from it.
+func (b *Build) withSource(c *plan.Compile, source *dagger.Directory) *dagger.Container {
+	ctr := b.builder(c).WithDirectory(sourceDir, source)
+	if b.plan.Generate != nil {
+		ctr = ctr.WithExec(b.plan.Generate)
+	}
+	return ctr
+}
+
+// modules is the folder of the module cache.
+func (b *Build) modules() string {
+	i := slices.IndexFunc(b.plan.Caches, func(c plan.Cache) bool { return c.Env == "GOMODCACHE" })
+	return b.plan.Caches[i].Path
+}
+
+// Export brings the programs for a platform of the plan into the folder out, on this side of the session.
+func (b *Build) Export(ctx context.Context, c plan.Compile, out string) error {
+	_, err := b.Programs(c).Export(ctx, out)
+	return b.explain("compiling for "+c.Platform.String(), err)
+}
+
+// Modules downloads and verifies the modules.
+func (b *Build) Modules(ctx context.Context) error {
+	_, err := b.builder(nil).Sync(ctx)
+	return b.explain("downloading and verifying modules", err)
+}
+
+// Container is the image for a platform of the plan, as a container that is ready to run. No program of that platform runs
+// while it is made: files are only placed.
+func (b *Build) Container(ctx context.Context, c plan.Compile) (*dagger.Container, error) {
+	plan := b.plan.Image
+	platform := dagger.Platform(c.Platform.String())
+	ctr := b.client.Container(dagger.ContainerOpts{Platform: platform})
+	if plan.Base != "" {
+		var err error
+		if ctr, err = b.from(ctr, plan.Base); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Install != nil {
+		ctr = ctr.WithUser("0").WithExec(plan.Install)
+	}
+	base := ctr.Rootfs()
+	for _, layer := range plan.Layers {
+		dir, err := b.layer(ctx, layer, base, c)
+		if err != nil {
+			return nil, err
+		}
+		ctr = ctr.WithDirectory("/", dir)
+	}
+	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir).WithEntrypoint(plan.Entrypoint)
+	if len(plan.Args) > 0 {
+		ctr = ctr.WithDefaultArgs(plan.Args)
+	}
+	for _, kv := range plan.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		ctr = ctr.WithEnvVariable(k, v)
+	}
+	for _, p := range plan.Ports {
+		number, protocol, _ := strings.Cut(p, "/")
+		port, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("port %s: %w", p, err)
+		}
+		ctr = ctr.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{Protocol: dagger.NetworkProtocol(strings.ToUpper(protocol))})
+	}
+	for _, k := range slices.Sorted(maps.Keys(plan.Labels)) {
+		ctr = ctr.WithLabel(k, plan.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(plan.Annotations)) {
+		ctr = ctr.WithAnnotation(k, plan.Annotations[k])
+	}
+	if plan.Base == "" || local(plan.Base) {
+		return ctr, nil
+	}
+	found, err := b.resolved(ctx, plan.Base, platform)
+	if err != nil {
+		return nil, err
+	}
+	return ctr.WithAnnotation(oci.AnnotationBaseImageName, found.Name).WithAnnotation(oci.AnnotationBaseImageDigest, found.Digest), nil
+}
+
+// resolved is an image of a registry by its full name, which has a digest only where there is no tag, and by its digest. An
+// empty platform is the engine's.
+func (b *Build) resolved(ctx context.Context, name string, platform dagger.Platform) (provenance.Image, error) {
+	ref, err := b.client.Container(dagger.ContainerOpts{Platform: platform}).From(name).ImageRef(ctx)
+	if err != nil {
+		return provenance.Image{}, fmt.Errorf("finding the image %s: %w", name, err)
+	}
+	full, digest, _ := strings.Cut(ref, "@")
+	if !strings.Contains(path.Base(full), ":") {
+		full = ref
+	}
+	return provenance.Image{Name: full, Digest: digest}, nil
+}
+
+// local says whether a base is a file or folder of the source.
+func local(base string) bool {
+	return strings.HasPrefix(base, "oci:") || strings.HasPrefix(base, "oci-archive:")
+}
+
+// from is ctr with a base.
+func (b *Build) from(ctr *dagger.Container, base string) (*dagger.Container, error) {
+	if archive, ok := strings.CutPrefix(base, "oci-archive:"); ok {
+		return ctr.Import(b.source.File(archive)), nil
+	}
+	if local(base) {
+		return nil, plan.Faults{{
+			Field: "base", Value: base, Problem: "a Dagger engine reads no OCI layout folder",
+			Remedy: "put it into an archive with tar, and name that with oci-archive:FILE",
+		}}
+	}
+	return ctr.From(base), nil
+}
+
+// Guard compiles for these platforms side by side and checks the programs, which come to this side of the session for it.
+func (b *Build) Guard(ctx context.Context, compiles ...plan.Compile) (err error) {
+	dir, err := temporary.NewDir()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Remove()) }()
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i, c := range compiles {
+		out := filepath.Join(dir.Path, strconv.Itoa(i))
+		group.Go(func() error {
+			if err := b.Export(groupCtx, c, out); err != nil {
+				return err
+			}
+			_, err := guard.CheckAll(out, b.plan, c)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// WithFolder is b whose checks find folders of the machine that the settings were made on by open.
+func (b *Build) WithFolder(open func(path string) *dagger.Directory) *Build {
+	with := *b
+	with.folder = open
+	return &with
+}
+
+// Run implements [check.Runner]. The race detector is at hand where the builder has a C compiler.
+func (b *Build) Run(ctx context.Context, c plan.Check) (out check.Output, err error) {
+	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
+		c = c.WithRace()
+	}
+	folders := strings.NewReplacer(plan.CheckOut, outDir, plan.CheckTemp, tempDir, plan.CheckGit, "GIT_DIR=/dev/null")
+	filled := func(command []string) []string {
+		args := slices.Clone(command)
+		for i, arg := range args {
+			args[i] = folders.Replace(arg)
+		}
+		return args
+	}
+	ctr := b.withSource(nil, b.source).With(withEnv(c.Env)).WithDirectory(outDir, b.client.Directory())
+	if c.Reads != "" && b.folder != nil {
+		ctr = ctr.WithMountedDirectory(c.Reads, b.folder(c.Reads))
+	}
+	if c.Online {
+		ctr = ctr.With(uncached(time.Now()))
+	}
+	ctr, err = ctr.WithExec(filled(c.Command), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
+	if err != nil {
+		return out, b.explain("check "+c.Name, err)
+	}
+	status, err := ctr.ExitCode(ctx)
+	if err != nil {
+		return out, err
+	}
+	if status != 0 {
+		out.Err = fmt.Errorf("exit status %d", status)
+	}
+	if out.Stdout, err = ctr.Stdout(ctx); err != nil {
+		return out, err
+	}
+	if out.Stderr, err = ctr.Stderr(ctx); err != nil {
+		return out, err
+	}
+	if status == 0 {
+		for _, step := range c.Then {
+			opts := dagger.ContainerWithExecOpts{}
+			if step.Out != "" {
+				opts.RedirectStdout = path.Join(outDir, step.Out)
+			}
+			ctr = ctr.With(withEnv(step.Env)).WithExec(filled(step.Command), opts).
+				With(withoutEnv(step.Env)).With(withEnv(b.plan.Env)).With(withEnv(c.Env))
+		}
+	}
+	written := ctr.Directory(outDir)
+	names, err := written.Entries(ctx)
+	if failed := (*dagger.ExecError)(nil); errors.As(err, &failed) {
+		out.Err, out.Stderr = fmt.Errorf("exit status %d", failed.ExitCode), failed.Stderr
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Files = map[string]string{}
+	for _, name := range names {
+		if out.Files[name], err = written.File(name).Contents(ctx); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// uncached is a container whose next commands run even if the engine has run them before. It has no other way to be asked for that.
+func uncached(now time.Time) dagger.WithContainerFunc {
+	return func(ctr *dagger.Container) *dagger.Container {
+		return ctr.WithEnvVariable("STARTED_AT", now.UTC().Format(time.RFC3339Nano))
+	}
+}
+
+// Plan is what the build carries out.
+func (b *Build) Plan() *plan.Plan { return b.plan }
+
+// images checks the programs of these platforms, and returns their containers in the same order.
+func (b *Build) images(ctx context.Context, compiles []plan.Compile) ([]*dagger.Container, error) {
+	if err := b.Guard(ctx, compiles...); err != nil {
+		return nil, err
+	}
+	containers := make([]*dagger.Container, len(compiles))
+	for i, c := range compiles {
+		var err error
+		if containers[i], err = b.Container(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return containers, nil
+}
+
+// Archive is one OCI archive of all platforms.
+func (b *Build) Archive(ctx context.Context) (*dagger.File, error) {
+	return b.archive(ctx, b.plan.Compile...)
+}
+
+func (b *Build) archive(ctx context.Context, compiles ...plan.Compile) (*dagger.File, error) {
+	compression, err := b.compression()
+	if err != nil {
+		return nil, err
+	}
+	containers, err := b.images(ctx, compiles)
+	if err != nil {
+		return nil, err
+	}
+	return b.client.Container().AsTarball(dagger.ContainerAsTarballOpts{PlatformVariants: containers, ForcedCompression: compression}), nil
+}
+
+// compression is what the engine is told of it: of all layers, those of the base too. Empty leaves it to the engine, which
+// compresses with gzip what is not compressed yet.
+func (b *Build) compression() (dagger.ImageLayerCompression, error) {
+	switch c := b.plan.Image.Compression; {
+	case c.Level != 0:
+		return "", plan.Faults{{
+			Field: "compression", Value: c.String(), Problem: "the engine compresses at a level of its own",
+			Remedy: "leave the level out: " + c.Format,
+		}}
+	case c.Format == plan.Zstd:
+		return dagger.ImageLayerCompressionZstd, nil
+	default:
+		return "", nil
+	}
+}
+
+// Login is an account of a registry.
+type Login struct {
+	User     string
+	Password *dagger.Secret
+}
+
+// Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
+// returns the reference by digest. A nil login is the engine's own.
+func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (string, error) {
+	compression, err := b.compression()
+	if err != nil {
+		return "", err
+	}
+	containers, err := b.images(ctx, b.plan.Compile)
+	if err != nil {
+		return "", err
+	}
+	// The login is of this container alone: those of the platforms are the same with and without it.
+	pusher := b.client.Container()
+	if login != nil {
+		host, _, _ := strings.Cut(to.Repository, "/")
+		pusher = pusher.WithRegistryAuth(host, login.User, login.Password)
+	}
+	var ref string
+	for _, tag := range to.Tags {
+		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers, ForcedCompression: compression})
+		if err != nil {
+			return "", pushError(to.Repository+":"+tag, err, login)
+		}
+	}
+	_, digest, ok := strings.Cut(ref, "@")
+	if !ok {
+		return "", fmt.Errorf("the engine returned %q, which names no digest", ref)
+	}
+	return to.Repository + "@" + digest, nil
+}
+
+// pushError is the engine's error for a push.
+func pushError(ref string, err error, login *Login) error {
+	refused := strings.Contains(err.Error(), "401 Unauthorized") || strings.Contains(err.Error(), "403 Forbidden")
+	switch {
+	case refused && login == nil:
+		return fmt.Errorf("pushing to %s: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
+	case refused:
+		return fmt.Errorf("pushing to %s: the registry refuses --username and --password: %w", ref, err)
+	}
+	return fmt.Errorf("pushing to %s: %w", ref, err)
+}
+
+// explain turns the engine's error for a failed command into one that shows what the command printed.
+func (b *Build) explain(what string, err error) error {
+	var failed *dagger.ExecError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &failed):
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if failed.Cmd[0] == "slipway" {
+		return commandError(what, failed.Stderr)
+	}
+	remedy, ofGo := "", failed.Cmd[0] == "go"
+	if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.VerifyScript())) {
+		ofGo, what, remedy = true, "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
+	} else if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.DownloadScript())) {
+		ofGo, what = true, "downloading modules"
+	} else if slices.Equal(failed.Cmd, b.plan.Generate) {
+		what = "generating code"
+	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
+		what, remedy = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
+	}
+	status := fmt.Errorf("exit status %d", failed.ExitCode)
+	if !ofGo {
+		return gocommand.NewOtherError(what, failed.Cmd[0], failed.Stdout+failed.Stderr, remedy, status)
+	}
+	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, status)
+}

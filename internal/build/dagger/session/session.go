@@ -1,0 +1,195 @@
+// Package session is the engine that compiles on the Dagger engine of a session, and assembles the images on this side of it.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	sdk "dagger.io/dagger"
+
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/assemble"
+	"github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// Engine compiles on the Dagger engine of a session and assembles the images on this side of it, so that they are the host
+// engine's to the byte.
+type Engine struct {
+	client  *sdk.Client
+	bases   *oci.Bases
+	environ []string
+}
+
+var _ build.Engine = (*Engine)(nil)
+
+// New makes an engine of a session, which takes base images from bases. What finds private modules is taken from
+// environ, the caller's environment as a list of KEY=VALUE, and from the caller's netrc file and SSH agent.
+func New(client *sdk.Client, bases *oci.Bases, environ []string) *Engine {
+	return &Engine{client, bases, environ}
+}
+
+// Build carries plans out. See [build.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
+// names.
+func (e *Engine) Build(
+	ctx context.Context, source string, plans []*plan.Plan, report build.Reporter, done func(int, *build.Result, error),
+) {
+	source, err := filepath.Abs(source)
+	var compiler func(*plan.Plan) *compiler
+	if err == nil {
+		var outputs plan.Outputs
+		for _, plan := range plans {
+			outputs = append(outputs, plan.Source.Outputs...)
+		}
+		compiler, err = e.compiler(ctx, source, outputs, report)
+	}
+	if err != nil {
+		for i := range plans {
+			done(i, nil, err)
+		}
+		return
+	}
+	var numbers []int
+	var able []*plan.Plan
+	for i, plan := range plans {
+		if err := excluded(plan); err != nil {
+			done(i, nil, err)
+			continue
+		}
+		numbers, able = append(numbers, i), append(able, plan)
+	}
+	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return compiler(plan) },
+		func(i int, r *build.Result, err error) { done(numbers[i], r, err) })
+}
+
+// excluded faults a plan that needs what is not sent.
+func excluded(p *plan.Plan) error {
+	var faults plan.Faults
+	for _, name := range p.Source.Excluded {
+		faults = append(faults, plan.Fault{
+			Field: plan.IgnoreFile, Value: name, Problem: "the build needs it, and it is left out of what the engine gets",
+			Remedy: "add the line !" + name + ", or use --engine host",
+		})
+	}
+	if faults == nil {
+		return nil
+	}
+	return faults
+}
+
+// Checks returns what runs the plan's checks of the source tree below the folder source, which is sent to the engine.
+func (e *Engine) Checks(ctx context.Context, source string, plan *plan.Plan, report build.Reporter) (check.Runner, error) {
+	source, err := filepath.Abs(source)
+	if err == nil {
+		err = excluded(plan)
+	}
+	if err != nil {
+		return nil, err
+	}
+	compiler, err := e.compiler(ctx, source, plan.Source.Outputs, report)
+	if err != nil {
+		return nil, err
+	}
+	return compiler(plan), nil
+}
+
+// compiler sends the source without outputs, and returns what makes the compilers for it.
+func (e *Engine) compiler(ctx context.Context, source string, outputs plan.Outputs, report build.Reporter) (func(*plan.Plan) *compiler, error) {
+	ignored, err := ignoredBy(source)
+	if err != nil {
+		return nil, err
+	}
+	own, err := outputs.In(os.DirFS(source))
+	if err != nil {
+		return nil, err
+	}
+	private, err := e.callersPrivate()
+	if err != nil {
+		return nil, err
+	}
+	// As it is now, and not as an earlier build in this session saw it; once, for all that follows.
+	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: append(ignored, own...), NoCache: true}).Sync(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sending the source to the engine: %w", err)
+	}
+	folder := func(path string) *sdk.Directory {
+		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
+	}
+	return func(plan *plan.Plan) *compiler {
+		return &compiler{dagger.New(e.client, tree, plan, private).WithFolder(folder), report}
+	}, nil
+}
+
+func (e *Engine) callersPrivate() (dagger.Private, error) {
+	private := dagger.Private{Env: goenv.Modules(e.environ)}
+	if proxy := private.Env["GOPROXY"]; proxy != "" {
+		delete(private.Env, "GOPROXY")
+		private.Proxy = e.client.SetSecret("slipway-GOPROXY", proxy)
+	}
+	netrc, err := goenv.Netrc(e.environ)
+	if err != nil {
+		return private, err
+	}
+	if netrc != "" {
+		private.Netrc = e.client.SetSecret("slipway-netrc", netrc)
+	}
+	if agent := goenv.Caller(e.environ)["SSH_AUTH_SOCK"]; agent != "" {
+		private.SSH = e.client.Host().UnixSocket(agent)
+	}
+	return private, nil
+}
+
+// compiler fetches what the engine compiles.
+type compiler struct {
+	build  *dagger.Build
+	report build.Reporter
+}
+
+// Modules waits for the modules, so that their failure is told as such.
+func (c *compiler) Modules(ctx context.Context) error {
+	if c.build.Plan().Dependencies.Download == nil {
+		return nil
+	}
+	return build.Do(c.report, "", "modules", func(build.Step) error {
+		return c.build.Modules(ctx)
+	})
+}
+
+// Compile brings the programs of a platform here.
+func (c *compiler) Compile(ctx context.Context, p plan.Compile, _ []plan.Program, out string) (map[string]string, error) {
+	return nil, build.Do(c.report, p.Platform.String(), "compile", func(build.Step) error { return c.build.Export(ctx, p, out) })
+}
+
+// Run implements [check.Runner].
+func (c *compiler) Run(ctx context.Context, one plan.Check) (out check.Output, err error) {
+	err = build.Do(c.report, "", one.Name, func(build.Step) error {
+		out, err = c.build.Run(ctx, one)
+		return err
+	})
+	return out, err
+}
+
+// ignoredBy are the patterns of files that are not sent.
+func ignoredBy(dir string) (_ []string, err error) {
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	text, err := tree.ReadFile(plan.IgnoreFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return plan.Ignored(string(text))
+}
+
+// Close implements [assemble.Compiler]: the engine's caches stay, and belong to nobody.
+func (*compiler) Close() error { return nil }

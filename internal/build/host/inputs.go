@@ -1,0 +1,212 @@
+package host
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// inputs is all that go build makes programs of.
+type inputs struct {
+	// Sum is the same while nothing of it changes; empty where that cannot be said.
+	Sum string `json:"sum"`
+	// Everything says that all files of the source count, and not only those of the kinds that Go reads: some are embedded, or
+	// included by assembly.
+	Everything bool `json:"everything"`
+}
+
+// looks are fingerprints of what go build reads, each taken once for all platforms: an edit that one of them does not see yet is
+// seen by the next build.
+type looks struct {
+	toolchain  func() (fingerprint.Fingerprint, error)
+	source     func() (fingerprint.Fingerprint, error)
+	everything func() (fingerprint.Fingerprint, error) // of the source, with the files of all kinds
+}
+
+// newLooks are the looks at a source, and at the Go distribution of the plan, which may be in the directory modules, GOMODCACHE.
+func newLooks(source string, plan *plan.Plan, modules string) *looks {
+	return &looks{
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtToolchain(plan.Go.Version, modules) }),
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, false) }),
+		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, true) }),
+	}
+}
+
+// inputs looks at all that go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
+// go.sum says, since they have been verified.
+func (c *compiler) inputs(p plan.Compile, everything bool) inputs {
+	unknown := inputs{Everything: everything}
+	if c.plan.Dependencies.Download != nil && c.verified == "" {
+		return unknown
+	}
+	look := c.looks.source
+	if everything {
+		look = c.looks.everything
+	}
+	source, err1 := look()
+	toolchain, err2 := c.looks.toolchain()
+	if err1 != nil || err2 != nil || !source.Sound || !toolchain.Sound {
+		return unknown
+	}
+	text, err := json.Marshal([]any{p, c.plan.Env, c.plan.Source, c.verified, c.verifier.modules, toolchain.Sum, source.Sum})
+	if err != nil {
+		return unknown
+	}
+	sum := sha256.Sum256(text)
+	return inputs{hex.EncodeToString(sum[:]), everything}
+}
+
+// kinds are the files of a source that Go reads, by their extensions, and others by their names. Source: go help packages;
+// go/build, goodOSArchFile; go help build, -pgo
+var (
+	kinds = []string{
+		".go", ".s", ".S", ".sx", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90",
+		".swig", ".swigcxx", ".syso", ".pgo",
+	}
+	others   = []string{"go.mod", "go.sum", "go.work", "go.work.sum", "modules.txt"}
+	assembly = []string{".s", ".S", ".sx"}
+)
+
+// most is how many entries a source may have to be looked at: more take longer than the Go command, which knows what it needs. Tests
+// make it less.
+var most = 50_000
+
+var errTooMany = errors.New("the source has too many files")
+
+// counting says what counts of a source. The folder .git never does, nor what a link leads to: but for folders, which the Go command
+// may enter, and which are not sound.
+func counting(everything bool, seen *int) fingerprint.Counts {
+	return func(dir string, e fs.DirEntry) bool {
+		if *seen++; *seen > most {
+			return false
+		}
+		name := e.Name()
+		if e.Type()&fs.ModeSymlink != 0 {
+			if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.IsDir() {
+				return true
+			}
+		}
+		if e.IsDir() {
+			return name != ".git"
+		}
+		return everything || slices.Contains(kinds, filepath.Ext(name)) || slices.Contains(others, name)
+	}
+}
+
+func lookAtSource(dir string, outputs plan.Outputs, everything bool) (fingerprint.Fingerprint, error) {
+	seen := 0
+	counts := counting(everything, &seen)
+	root := filepath.Clean(dir)
+	found, err := fingerprint.Look(time.Now(), func(dir string, e fs.DirEntry) bool {
+		if len(outputs) > 0 {
+			inSource := filepath.ToSlash(strings.TrimPrefix(filepath.Join(dir, e.Name()), root))
+			if outputs.Has(strings.TrimPrefix(inSource, "/")) {
+				return false
+			}
+		}
+		return counts(dir, e)
+	}, root)
+	if err == nil && seen > most {
+		err = errTooMany
+	}
+	return found, err
+}
+
+// needsEverything says whether Go reads files of any kind in the source: where one embeds files, or assembly includes some. In doubt
+// it does.
+func (c *compiler) needsEverything() bool {
+	tree, err := source.Open(c.source)
+	if err != nil {
+		return true
+	}
+	defer tree.Close()
+	seen := 0
+	counts := counting(false, &seen)
+	errFound := errors.New("there is such a file")
+	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name == ".":
+			return nil
+		case !counts(filepath.Join(c.source, path.Dir(name)), e):
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case slices.Contains(assembly, path.Ext(name)):
+			return errFound
+		case e.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		text, err := tree.ReadFile(name)
+		if err == nil && bytes.Contains(text, []byte("//go:embed")) {
+			err = errFound
+		}
+		return err
+	})
+	return err != nil || seen > most
+}
+
+// lookAtToolchain takes the fingerprint of the Go distribution that compiles, as far as it is for compiling programs.
+func lookAtToolchain(version, modules string) (fingerprint.Fingerprint, error) {
+	root, err := findToolchain(version, modules)
+	if err != nil {
+		return fingerprint.Fingerprint{}, err
+	}
+	src := filepath.Join(root, "src")
+	counts := func(dir string, e fs.DirEntry) bool {
+		return e.Name() != "testdata" && !strings.HasSuffix(e.Name(), "_test.go") && !(dir == src && e.Name() == "cmd")
+	}
+	var parts []string
+	for _, part := range []string{"VERSION", "go.env", "bin", "pkg", "src"} {
+		parts = append(parts, filepath.Join(root, part))
+	}
+	return fingerprint.Look(time.Now(), counts, parts...)
+}
+
+// findToolchain finds the Go distribution of the version: the one of the go command on the PATH, or else the one that it would take,
+// which it keeps in the module cache. Source: https://go.dev/doc/toolchain#download
+func findToolchain(version, modules string) (root string, err error) {
+	name, err := exec.LookPath("go")
+	if err != nil {
+		return "", err
+	}
+	if name, err = filepath.EvalSymlinks(name); err != nil {
+		return "", err
+	}
+	version = "go" + version
+	root = filepath.Dir(filepath.Dir(name))
+	own, err := versionOf(root)
+	if err != nil || own == version {
+		return root, err
+	}
+	root = filepath.Join(modules, "golang.org", "toolchain@v0.0.1-"+version+"."+runtime.GOOS+"-"+runtime.GOARCH)
+	if own, err = versionOf(root); err == nil && own != version {
+		err = errors.New("the Go distribution in " + root + " is another one")
+	}
+	return root, err
+}
+
+// versionOf reads the version of a Go distribution.
+func versionOf(root string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, "VERSION"))
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line), err
+}

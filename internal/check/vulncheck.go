@@ -1,0 +1,308 @@
+package check
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+// VEXFile is where a module's excuses for vulnerabilities are, beside go.mod or go.work. It is a document of OpenVEX.
+// Source: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md
+const VEXFile = ".slipway-vex.json"
+
+// message is one of those that govulncheck -format json prints. Source:
+// https://pkg.go.dev/golang.org/x/vuln/internal/govulncheck
+type message struct {
+	Config *struct {
+		DB string `json:"db"`
+	} `json:"config"`
+	OSV     *vulnerability `json:"osv"`
+	Finding *struct {
+		OSV          string  `json:"osv"`
+		FixedVersion string  `json:"fixed_version"`
+		Trace        []frame `json:"trace"`
+	} `json:"finding"`
+}
+
+type vulnerability struct {
+	ID      string   `json:"id"`
+	Aliases []string `json:"aliases"`
+	Summary string   `json:"summary"`
+}
+
+// frame is a step of a trace, which begins where the vulnerability is.
+type frame struct {
+	Module   string `json:"module"`
+	Version  string `json:"version"`
+	Package  string `json:"package"`
+	Function string `json:"function"`
+	Receiver string `json:"receiver"`
+	Position *struct {
+		Filename string `json:"filename"`
+		Line     int    `json:"line"`
+		Column   int    `json:"column"`
+	} `json:"position"`
+}
+
+func (f frame) symbol() string {
+	name := f.Function
+	if f.Receiver != "" {
+		name = strings.TrimPrefix(f.Receiver, "*") + "." + name
+	}
+	return f.Package + "." + name
+}
+
+// hit is a vulnerability in a module, by the deepest of its findings: a function that is called, a package that is imported, or a
+// module that is required.
+type hit struct {
+	vulnerability
+	module, version, fixed string
+	// depth is 2 for a function that is called, or that only programs have, 1 for a package, 0 for a module.
+	depth int
+	trace []frame
+	// programs are those that what is vulnerable is in.
+	programs []string
+	// hidden says that the source does not show it.
+	hidden bool
+}
+
+func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error {
+	hits, looked, err := parseGovulncheck(out.Stdout)
+	if err != nil {
+		return err
+	}
+	programs := 0
+	var raw strings.Builder
+	for _, step := range c.Then {
+		if step.Out == "" {
+			continue
+		}
+		text := out.Files[step.Out]
+		found, lookedInto, err := parseGovulncheck(text)
+		if err != nil {
+			return err
+		}
+		hits, looked = withProgram(hits, found, step.About), looked && lookedInto
+		raw.WriteString(text)
+		programs++
+	}
+	if !looked || out.Err != nil {
+		// It exits with 0 even with findings, so that any failure is one of looking.
+		return fmt.Errorf("govulncheck could not look: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", said(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
+	}
+	excuses, err := parseVEX(o.VEX)
+	if err != nil {
+		return err
+	}
+	excused := 0
+	for _, h := range hits {
+		f := h.finding(o)
+		if e := excuses.match(h.vulnerability); e != nil {
+			e.used = true
+			if problem := e.problem(o.Now); problem != "" {
+				r.Findings = append(r.Findings, Finding{File: VEXFile, Rule: h.ID, Message: problem})
+			} else {
+				f.Minor, f.Message = true, f.Message+"\n\texcused until "+e.Expires+": "+e.Justification
+				excused++
+			}
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	for _, e := range excuses {
+		if !e.used {
+			r.Findings = append(r.Findings, Finding{File: VEXFile, Rule: e.Vulnerability.Name, Message: "this vulnerability is in nothing that the program needs: delete the statement"})
+		}
+	}
+	r.Summary = "no vulnerability is reached"
+	if excused > 0 {
+		r.Summary += fmt.Sprintf(" but for %d excused", excused)
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(hits), func(h *hit) bool { return h.depth == 2 })); n > 0 {
+		r.Summary += fmt.Sprintf(", %d in what is not called", n)
+	}
+	r.Reports["govulncheck.json"] = out.Stdout
+	if programs > 0 {
+		r.Summary += ", by the source and " + counted(programs, "program")
+		r.Reports["govulncheck-programs.json"] = raw.String()
+	}
+	return nil
+}
+
+// withProgram adds what was found in a program, called about, to what the source showed. The linker has what is vulnerable in the
+// program where it cannot rule out that it is called. Of what the source shows, govulncheck knows better whether it is; what it does not
+// show, since its packages are for another platform, say, counts as called.
+func withProgram(hits, found []*hit, about string) []*hit {
+	for _, h := range found {
+		if h.depth < 2 {
+			continue // a package or module without what is vulnerable in it
+		}
+		i := slices.IndexFunc(hits, func(known *hit) bool { return known.ID == h.ID && known.module == h.module })
+		if i < 0 {
+			h.hidden = true
+			hits, i = append(hits, h), len(hits)
+		}
+		known := hits[i]
+		if known.depth == 0 {
+			known.depth, known.hidden, known.trace = 2, true, h.trace
+		}
+		known.programs = append(known.programs, about)
+	}
+	return hits
+}
+
+// parseGovulncheck also says whether there was a look at all.
+func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
+	known := map[string]vulnerability{}
+	found := map[string]*hit{}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	for {
+		var m message
+		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, false, fmt.Errorf("reading what govulncheck printed: %w", err)
+		}
+		switch {
+		case m.Config != nil:
+			looked = true
+		case m.OSV != nil:
+			known[m.OSV.ID] = *m.OSV
+		case m.Finding != nil && len(m.Finding.Trace) > 0:
+			f := m.Finding
+			at := f.Trace[0]
+			depth := 0
+			if at.Function != "" {
+				depth = 2
+			} else if at.Package != "" {
+				depth = 1
+			}
+			key := f.OSV + " " + at.Module
+			if old := found[key]; old == nil || depth > old.depth {
+				found[key] = &hit{vulnerability: vulnerability{ID: f.OSV}, module: at.Module, version: at.Version, fixed: f.FixedVersion, depth: depth, trace: f.Trace}
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		h := found[key]
+		if v, ok := known[h.ID]; ok {
+			h.vulnerability = v
+		}
+		hits = append(hits, h)
+	}
+	return hits, looked, nil
+}
+
+func (h *hit) finding(o Options) Finding {
+	f := Finding{Rule: h.ID, Minor: h.depth < 2}
+	var b strings.Builder
+	module, fix := h.module+"@"+h.version, ""
+	switch {
+	case h.fixed == "":
+		fix = "there is no fixed version"
+	case h.module == "stdlib" || h.module == "toolchain":
+		module, fix = "Go "+strings.TrimPrefix(h.version, "v"), "fixed in Go "+strings.TrimPrefix(h.fixed, "v")+": "+o.words("name it in the toolchain line of go.mod or by --go")
+	default:
+		fix = "fixed in " + h.fixed + ": go get " + h.module + "@" + h.fixed
+	}
+	fmt.Fprintf(&b, "%s: %s", module, cmp.Or(h.Summary, "a known vulnerability"))
+	switch {
+	case h.hidden:
+		fmt.Fprintf(&b, "\n\t%s is in the program %s, which the source does not show, looked at for this machine's platform", h.trace[0].symbol(), strings.Join(h.programs, ", "))
+	case h.depth == 2:
+		fmt.Fprintf(&b, "\n\t%s is called", h.trace[0].symbol())
+		// The trace ends in the main module.
+		for _, step := range slices.Backward(h.trace) {
+			if step.Position != nil && step.Position.Filename != "" {
+				f.File, f.Line, f.Column = step.Position.Filename, step.Position.Line, step.Position.Column
+				fmt.Fprintf(&b, ", by way of %s", step.symbol())
+				break
+			}
+		}
+	case h.depth == 1:
+		fmt.Fprintf(&b, "\n\tthe package %s is imported, and what is vulnerable in it not called", h.trace[0].Package)
+		if h.programs != nil {
+			fmt.Fprintf(&b, ", though it is in %s", strings.Join(h.programs, ", "))
+		}
+	default:
+		b.WriteString("\n\tthe module is required, and what is vulnerable in it not imported")
+	}
+	b.WriteString("\n\t" + fix)
+	f.Message = b.String()
+	return f
+}
+
+// excuse is a statement of a VEX document: a vulnerability that does not concern the program.
+type excuse struct {
+	Vulnerability struct {
+		Name    string   `json:"name"`
+		Aliases []string `json:"aliases"`
+	} `json:"vulnerability"`
+	Status        string `json:"status"`
+	Justification string `json:"justification"`
+	// Expires is the last day on which the statement holds, such as "2027-01-31". It is Slipway's own: OpenVEX has no such field.
+	Expires string `json:"expires"`
+
+	used bool
+}
+
+type excuses []*excuse
+
+// parseVEX is strict about what it understands: a statement that does nothing would be worse than none.
+func parseVEX(text string) (excuses, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var document struct {
+		Context    string  `json:"@context"`
+		Statements excuses `json:"statements"`
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		return nil, fmt.Errorf("%s: %w", VEXFile, err)
+	}
+	if !strings.HasPrefix(document.Context, "https://openvex.dev/ns") {
+		return nil, fmt.Errorf(`%s: its "@context" is %q: it must be a document of OpenVEX, like "https://openvex.dev/ns/v0.2.0"`, VEXFile, document.Context)
+	}
+	var faults []error
+	for i, e := range document.Statements {
+		if e == nil || e.Vulnerability.Name == "" {
+			faults = append(faults, fmt.Errorf(`%s: statement %d names no vulnerability: give it "vulnerability": {"name": "GO-…"}`, VEXFile, i+1))
+			continue
+		}
+		switch _, err := time.Parse(time.DateOnly, e.Expires); {
+		case e.Status != "not_affected":
+			faults = append(faults, fmt.Errorf(`%s: %s: the status %q excuses nothing: only "not_affected" does`, VEXFile, e.Vulnerability.Name, e.Status))
+		case e.Justification == "":
+			faults = append(faults, fmt.Errorf(`%s: %s: there is no justification: give one of OpenVEX's, like "vulnerable_code_not_in_execute_path"`, VEXFile, e.Vulnerability.Name))
+		case err != nil:
+			faults = append(faults, fmt.Errorf(`%s: %s: "expires" is %q: write the last day on which this holds, like 2027-01-31`, VEXFile, e.Vulnerability.Name, e.Expires))
+		}
+	}
+	return document.Statements, errors.Join(faults...)
+}
+
+func (all excuses) match(v vulnerability) *excuse {
+	for _, e := range all {
+		for _, name := range append([]string{e.Vulnerability.Name}, e.Vulnerability.Aliases...) {
+			if name == v.ID || slices.Contains(v.Aliases, name) {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// problem is empty if e holds.
+func (e *excuse) problem(now time.Time) string {
+	if last, _ := time.Parse(time.DateOnly, e.Expires); now.UTC().After(last.AddDate(0, 0, 1)) {
+		return "the excuse has expired on " + e.Expires + ": look at it anew"
+	}
+	return ""
+}

@@ -1,0 +1,499 @@
+// Package config reads slipway.yaml, which lists the images of a source and how each is built.
+//
+//go:generate go run ./schema ../.. ../../docs/slipway.schema.json
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// File is the name of the file, in the source's folder.
+const File = "slipway.yaml"
+
+// Image is an image of the file: its settings, with the file's defaults where it has none of its own.
+type Image struct {
+	plan.Config
+	// Repository is where the image is pushed to, with its registry, such as "ghcr.io/me/api": a template, see [plan.Facts].
+	Repository string `env:"SLIPWAY_REPOSITORY"`
+	// Tags are moved to the image in the repository: templates, see [plan.Facts]. Empty: it is found by its digest.
+	Tags []string `env:"SLIPWAY_TAGS"`
+
+	settings settings
+}
+
+// Project is a file that was read.
+type Project struct {
+	// Defaults is an image of no name, with nothing but the defaults.
+	Defaults Image
+	// Images are in the file's order. Each has a name of its own.
+	Images []Image
+}
+
+// Find is the image of that name; of none, the defaults.
+func (p *Project) Find(name string) (Image, bool) {
+	if name == "" {
+		return p.Defaults, true
+	}
+	i := slices.IndexFunc(p.Images, func(i Image) bool { return i.Name == name })
+	if i < 0 {
+		return Image{}, false
+	}
+	return p.Images[i], true
+}
+
+// Listed says whether the image comes from a file.
+func (i Image) Listed() bool { return i.settings != nil }
+
+// Same says whether two images have the same settings, wherever they come from.
+func (i Image) Same(other Image) bool {
+	i.settings, other.settings = nil, nil
+	i.Facts, other.Facts = plan.Facts{}, plan.Facts{}
+	i.Outputs, other.Outputs = nil, nil
+	i.VulnDB, other.VulnDB = "", ""
+	i.Outputs, other.Outputs = nil, nil
+	return reflect.DeepEqual(i, other)
+}
+
+// Names are those of the images, in the file's order.
+func (p *Project) Names() []string {
+	names := make([]string, len(p.Images))
+	for i, image := range p.Images {
+		names[i] = image.Name
+	}
+	return names
+}
+
+// Key is how a field of [Image] is called in the file, by its variable: SLIPWAY_BUILD_TAGS is build-tags. It is empty for what has
+// no place there.
+func Key(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+	if name == "SLIPWAY_VULNDB" {
+		return "" // of checks, not of images
+	}
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "SLIPWAY_"), "_", "-"))
+}
+
+// Fields are the settings of an image by their keys. The map is shared: nobody changes it.
+var Fields = sync.OnceValue(func() map[string]reflect.StructField {
+	all := map[string]reflect.StructField{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Image]()) {
+		if key := Key(field); key != "" {
+			all[key] = field
+		}
+	}
+	return all
+})
+
+// Pairs are the keys of settings that are pairs of a key and a value.
+var Pairs = []string{"annotations", "env", "labels", "stamps"}
+
+// one is the key that may stand in the place of packages where there is one.
+const one = "package"
+
+// Read reads the file of a source; nil if there is none. An error that is [plan.Faults] lists all that is wrong with its form,
+// with line numbers; what the values mean, [plan.Resolve] decides.
+func Read(tree fs.FS) (*Project, error) {
+	text, err := fs.ReadFile(tree, File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		problem, hint := source.Describe(err)
+		return nil, plan.Faults{{Field: File, Problem: problem, Remedy: hint}}
+	}
+	return Parse(text)
+}
+
+// Parse is [Read] of the file's text.
+func Parse(text []byte) (*Project, error) {
+	var document, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return nil, plan.Faults{{Field: File, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Remedy: "mend the YAML"}}
+	}
+	r := &reader{}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "more than one document", Remedy: "write all images into the list of the first"})
+	}
+	p := r.project(&document)
+	if r.faults != nil {
+		slices.SortStableFunc(r.faults, func(a, b plan.Fault) int { return cmp.Compare(line(a), line(b)) })
+		return nil, r.faults
+	}
+	return p, nil
+}
+
+// line is the number in a fault's field.
+func line(f plan.Fault) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(f.Field, File+":"))
+	return n
+}
+
+// setting is a value of the file, as a list. Of a pair it has "KEY=VALUE".
+type setting struct {
+	line   int
+	values []string
+	lines  []int
+}
+
+// settings are those of an image or of the defaults, by their keys.
+type settings map[string]setting
+
+type reader struct{ faults plan.Faults }
+
+func (r *reader) fault(at *yaml.Node, value, problem, remedy string) {
+	r.faults = append(r.faults, plan.Fault{Field: File + ":" + strconv.Itoa(at.Line), Value: value, Problem: problem, Remedy: remedy})
+}
+
+const remedyForm = "write defaults and a list of images, as in slipway.schema.json"
+
+// entries calls f for each key of a mapping, and says whether it is one.
+func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node)) bool {
+	if n.Kind != yaml.MappingNode {
+		r.fault(n, "", what+" is not a mapping", remedyForm)
+		return false
+	}
+	seen := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
+		}
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			r.fault(key, "", "a key that is no text", remedyForm)
+		case seen[key.Value]:
+			r.fault(key, key.Value, "set twice", "leave one out")
+		default:
+			seen[key.Value] = true
+			f(key, value)
+		}
+	}
+	return true
+}
+
+func (r *reader) project(document *yaml.Node) *Project {
+	if len(document.Content) == 0 {
+		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "it is empty", Remedy: remedyForm})
+		return nil
+	}
+	root := document.Content[0]
+	var defaults settings
+	var list *yaml.Node
+	r.entries(root, "the file", func(key, value *yaml.Node) {
+		switch key.Value {
+		case "defaults":
+			defaults = r.settings(value, "defaults")
+			if name, ok := defaults["name"]; ok {
+				r.fault(&yaml.Node{Line: name.line}, "name", "a default that only one image can have", "move it to the image")
+				delete(defaults, "name")
+			}
+		case "images":
+			list = value
+		default:
+			r.fault(key, key.Value, "no such key", remedyForm)
+		}
+	})
+	switch {
+	case r.faults != nil && list == nil:
+		return nil
+	case list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0:
+		r.fault(root, "images", "not a list of images", remedyForm)
+		return nil
+	}
+	if defaults == nil {
+		defaults = settings{}
+	}
+	p := &Project{Defaults: newImage(defaults)}
+	names := map[string]bool{}
+	values := 0
+	for _, n := range list.Content {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		own := r.settings(n, "an image")
+		if own == nil {
+			continue
+		}
+		merged := under(own, defaults)
+		if values += merged.size(); values > mostValues {
+			r.fault(n, "images", fmt.Sprintf("more than %d values up to here, those of defaults counted for each image", mostValues), "list fewer images, or give them fewer defaults")
+			return nil
+		}
+		image := newImage(merged)
+		switch {
+		case image.Name == "":
+			r.fault(n, "", "an image without a name", "give it one, such as that of its program")
+		case names[image.Name]:
+			r.fault(&yaml.Node{Line: own["name"].line}, image.Name, "two images have this name", "rename one")
+		}
+		names[image.Name] = true
+		p.Images = append(p.Images, image)
+	}
+	return p
+}
+
+// settings reads those of an image or of the defaults; nil if they have no form.
+func (r *reader) settings(n *yaml.Node, what string) settings {
+	s := settings{}
+	fields := Fields()
+	ok := r.entries(n, what, func(key, value *yaml.Node) {
+		name := key.Value
+		if name == one {
+			name = "packages"
+		}
+		field, known := fields[name]
+		if !known {
+			r.fault(key, key.Value, "no such setting", "the settings are those of slipway.schema.json, such as package, platforms and ports")
+			return
+		}
+		if _, twice := s[name]; twice {
+			r.fault(key, key.Value, "package and packages", "leave one out")
+			return
+		}
+		if read, ok := r.setting(field, name, value); ok {
+			read.line = key.Line
+			s[name] = read
+		}
+	})
+	if !ok {
+		return nil
+	}
+	return s
+}
+
+// setting reads a value of the field.
+func (r *reader) setting(field reflect.StructField, key string, n *yaml.Node) (setting, bool) {
+	var s setting
+	scalar := func(n *yaml.Node, prefix string) bool {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+			return false
+		}
+		s.values, s.lines = append(s.values, prefix+n.Value), append(s.lines, n.Line)
+		return true
+	}
+	wrong := func(n *yaml.Node, want string) (setting, bool) {
+		r.fault(n, key, "not "+want, "write "+example(field, key))
+		return s, false
+	}
+	switch {
+	case field.Type.Kind() == reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || !scalar(n, "") {
+			return wrong(n, "true or false")
+		}
+	case field.Type.Kind() == reflect.String:
+		if !scalar(n, "") {
+			return wrong(n, "a text")
+		}
+	case slices.Contains(Pairs, key):
+		ok := n.Kind == yaml.MappingNode && r.entries(n, key, func(name, value *yaml.Node) {
+			if !scalar(value, name.Value+"=") {
+				r.fault(value, name.Value, "not a text", "write "+example(field, key))
+			}
+		})
+		if !ok {
+			return wrong(n, "a mapping")
+		}
+	default:
+		if n.Kind != yaml.SequenceNode {
+			if !scalar(n, "") {
+				return wrong(n, "a list")
+			}
+			break
+		}
+		for _, item := range n.Content {
+			if !scalar(item, "") {
+				return wrong(item, "a list of texts")
+			}
+		}
+	}
+	return s, true
+}
+
+// example shows what a setting looks like.
+func example(field reflect.StructField, key string) string {
+	switch {
+	case field.Type.Kind() == reflect.Bool:
+		return key + ": true"
+	case field.Type.Kind() == reflect.String:
+		return key + ": TEXT"
+	case slices.Contains(Pairs, key):
+		return key + ": {KEY: VALUE}"
+	}
+	return key + ": [ONE, ANOTHER]"
+}
+
+// mostValues is how many values all images have together. A small file may mean a lot more, by its aliases and defaults.
+const mostValues = 1 << 20
+
+func (s settings) size() int {
+	size := 0
+	for _, one := range s {
+		size += len(one.values)
+	}
+	return size
+}
+
+// under lays own settings over others: pairs one by one, all else as a whole.
+func under(own, others settings) settings {
+	all := settings{}
+	for key, s := range others {
+		all[key] = s
+	}
+	for key, s := range own {
+		if slices.Contains(Pairs, key) {
+			s = s.over(all[key])
+		}
+		all[key] = s
+	}
+	return all
+}
+
+// over is s with the pairs of others that it does not have, before its own.
+func (s setting) over(others setting) setting {
+	all := setting{line: s.line}
+	own := keys(s.values)
+	for i, pair := range others.values {
+		if !own[pairKey(pair)] {
+			all.values, all.lines = append(all.values, pair), append(all.lines, others.lines[i])
+		}
+	}
+	all.values, all.lines = append(all.values, s.values...), append(all.lines, s.lines...)
+	return all
+}
+
+func pairKey(pair string) string {
+	key, _, _ := strings.Cut(pair, "=")
+	return key
+}
+
+func keys(pairs []string) map[string]bool {
+	all := map[string]bool{}
+	for _, pair := range pairs {
+		all[pairKey(pair)] = true
+	}
+	return all
+}
+
+func newImage(s settings) Image {
+	image := Image{settings: s}
+	v := reflect.ValueOf(&image).Elem()
+	for key, field := range Fields() {
+		read, ok := s[key]
+		if !ok {
+			continue
+		}
+		switch at := v.FieldByIndex(field.Index); at.Kind() {
+		case reflect.Bool:
+			at.SetBool(strings.EqualFold(read.values[0], "true"))
+		case reflect.String:
+			at.SetString(read.values[0])
+		default:
+			at.Set(reflect.ValueOf(slices.Clone(read.values)))
+		}
+	}
+	return image
+}
+
+// Over lays settings that were given in another way over the image's: given says which fields, by their keys. Pairs count one by
+// one, all else as a whole.
+func (i Image) Over(other Image, given func(key string) bool) Image {
+	all := i
+	to, from := reflect.ValueOf(&all).Elem(), reflect.ValueOf(&other).Elem()
+	for key, field := range Fields() {
+		if !given(key) {
+			continue
+		}
+		value := from.FieldByIndex(field.Index)
+		if slices.Contains(Pairs, key) {
+			base := to.FieldByIndex(field.Index).Interface().([]string)
+			own := value.Interface().([]string)
+			taken := keys(own)
+			rest := slices.DeleteFunc(slices.Clone(base), func(pair string) bool { return taken[pairKey(pair)] })
+			value = reflect.ValueOf(slices.Concat(rest, own))
+		}
+		to.FieldByIndex(field.Index).Set(value)
+	}
+	return all
+}
+
+// Target fills in where the image goes: its repository, empty if there is none, and its tags, each once, in which name stands for its
+// name. Skipped are the tags of which nothing remains. The error is [plan.Faults].
+func (i Image) Target(name string) (repository string, tags, skipped []string, err error) {
+	var faults plan.Faults
+	expand := func(field, text string) string {
+		filled, err := i.Facts.Expand(field, name, text)
+		for _, fault := range plan.AsFaults(err) {
+			faults = append(faults, i.Locate(fault))
+		}
+		return filled
+	}
+	if repository = expand("repository", i.Repository); repository == "" && i.Repository != "" && faults == nil {
+		faults = append(faults, i.Locate(plan.Fault{
+			Field: "repository", Value: i.Repository, Problem: "nothing remains when it is filled in",
+			Remedy: `name what to take instead, like {{or .Git.Branch "main"}}`,
+		}))
+	}
+	for _, text := range i.Tags {
+		switch tag := expand("tag", text); {
+		case tag == "":
+			skipped = append(skipped, text)
+		case !slices.Contains(tags, tag):
+			tags = append(tags, tag)
+		}
+	}
+	if faults != nil {
+		return "", nil, nil, faults
+	}
+	return repository, tags, skipped, nil
+}
+
+// Located is err with each of its faults as [Image.Locate] tells it.
+func (i Image) Located(err error) error {
+	faults := plan.AsFaults(err)
+	if faults == nil {
+		return err
+	}
+	located := make(plan.Faults, len(faults))
+	for n, fault := range faults {
+		located[n] = i.Locate(fault)
+	}
+	return located
+}
+
+// Locate says of a fault with a setting in which line of the file that is, and of which image; other faults stay as they are.
+func (i Image) Locate(f plan.Fault) plan.Fault {
+	for _, key := range []string{f.Field, f.Field + "s"} {
+		s, ok := i.settings[key]
+		if !ok {
+			continue
+		}
+		line := s.line
+		for n, value := range s.values {
+			if value == f.Value || strings.HasSuffix(value, "="+f.Value) || key == "packages" && "./"+value == f.Value {
+				line = s.lines[n]
+			}
+		}
+		f.Field = fmt.Sprintf("%s:%d: %s", File, line, f.Field)
+		return f
+	}
+	return f
+}

@@ -1,0 +1,106 @@
+package dockerfile
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+// onAny makes of the files of a base of unknown layout what the plan says: there may be links, users and certificates anywhere.
+func (p *preparation) onAny(decided *plan.Plan) {
+	has := func(is func(plan.File) bool) bool { return slices.ContainsFunc(files(decided), is) }
+	extends := has(func(f plan.File) bool { return f.Append != "" })
+	adds := has(func(f plan.File) bool { return f.Certificates || f.CACerts != "" })
+	p.functions = extends || adds || has(func(f plan.File) bool { return f.Owner != "" })
+	if p.mounts = p.functions; p.functions {
+		p.script = append(p.script, plan.FollowInBase)
+	}
+	if extends {
+		p.script = append(p.script, extend)
+	}
+	if adds {
+		p.script = append(p.script, add)
+	}
+	for _, f := range files(decided) {
+		switch {
+		case special(f):
+			if p.functions {
+				p.script = append(p.script, "there=$(at "+shell([]string{f.Path})+")")
+			}
+			p.directory(f, `"$there"`)
+		case f.Append != "":
+			to := path.Join(p.next(), path.Base(f.Path))
+			p.call("extend", f.Path, to, strings.TrimSuffix(f.Append, "\n"))
+			p.copy(to, f.Path)
+		case f.Certificates || f.CACerts != "":
+			p.bundles(decided, f)
+		}
+	}
+	p.makeMissing(decided)
+}
+
+// Functions of the script.
+const (
+	extend = `# A file of the base with one line more, unless one has the same first or third field.
+extend() {
+  there=$(at "$1")
+  mkdir -p "${2%/*}"
+  if [ -e "$there" ]; then cp -p "$there" "$2"; else install -m 0644 /dev/null "$2"; fi
+  if ! awk -F: -v line="$3" 'BEGIN { split(line, own) } $1 == own[1] || $3 == own[3] { found = 1 } END { exit !found }' "$2"; then
+    if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
+    printf '%s\n' "$3" >> "$2"
+  fi
+}`
+	add = `# A bundle of the base with the certificates of a file that it lacks; each bundle once, whatever it is called.
+seen=:
+add() {
+  mkdir -p "${2%/*}" # COPY wants it, whether there is anything in it or not
+  there=$(at "$1")
+  case $seen in *":$there:"*) return ;; esac
+  if [ ! -f "$there" ]; then return; fi
+  seen=$seen$there:
+  cp -p "$there" "$2"
+  lacking=$(awk '
+    /-----BEGIN CERTIFICATE-----/ { block = $0; key = ""; inside = 1; next }
+    !inside { next }
+    { block = block "\n" $0 }
+    !/-----END CERTIFICATE-----/ { sub(/[ \t\r]+$/, ""); key = key $0; next }
+    { inside = 0 }
+    !(key in known) { known[key]; if (more) print block }
+  ' "$there" more=1 "$3")
+  if [ -z "$lacking" ]; then return; fi
+  if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
+  printf '%s\n' "$lacking" >> "$2"
+}`
+)
+
+// bundles adds certificates to each of the base's bundles, or makes one that begins with the builder's.
+func (p *preparation) bundles(decided *plan.Plan, f plan.File) {
+	dir := p.next()
+	public := plan.CABundle
+	if decided.CACerts != "" {
+		public = publicFile
+	}
+	all := []string{"cat", public}
+	if f.CACerts != "" {
+		all = append(all, caFile)
+	}
+	more, first := path.Join(dir, "more.pem"), path.Join(dir, "0", path.Base(plan.CABundle))
+	p.call("mkdir", "-p", path.Dir(first))
+	if f.Certificates {
+		p.script = append(p.script, shell(all)+" > "+more)
+	} else {
+		p.call("cp", caFile, more)
+	}
+	for i, name := range plan.Bundles {
+		to := path.Join(dir, strconv.Itoa(i), path.Base(name))
+		p.call("add", name, to, more)
+		// The pattern lets COPY leave out what is not there.
+		p.copies = append(p.copies, "COPY --from=builder "+execForm([]string{to[:len(to)-1] + "[" + to[len(to)-1:] + "]", name}))
+	}
+	p.script = append(p.script, fmt.Sprintf(`if [ $seen = : ]; then %s > %s; chmod %s %[2]s; fi`, shell(all), first, f.Mode))
+}

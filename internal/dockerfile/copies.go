@@ -1,0 +1,180 @@
+package dockerfile
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+const (
+	filesStage = "files"
+	contextDir = "/context" // the build context, in the stage of that name
+)
+
+// placed is what the stage of files prepares in the directory or file at, for one COPY.
+type placed struct {
+	at, path string
+	dir      bool
+	commands []string
+}
+
+// placedFiles are what COPY alone cannot place: directories, whose files have modes of their own, and files with names that it takes
+// for patterns.
+func placedFiles(plan *plan.Plan) []placed {
+	var all []placed
+	next := func() string { return "/" + filesStage + "/" + strconv.Itoa(len(all)) }
+	for _, c := range plan.Image.Copies {
+		at := next()
+		commands := copyCommands(c, at)
+		if len(plan.Source.Excluded) > 0 {
+			commands = listCommands(plan, c, at)
+		}
+		all = append(all, placed{at, c.Path, true, commands})
+	}
+	for _, f := range files(plan) {
+		if staged(f) {
+			at := next()
+			from := shell([]string{path.Join(contextDir, f.Source)})
+			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + " " + from + " " + at}})
+		}
+	}
+	return all
+}
+
+// staged reports whether f has a name that COPY takes for a pattern. One that nobody could read in a shell is written as JSON.
+func staged(f plan.File) bool {
+	return strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
+}
+
+// copies reports whether COPY takes a word for what it is: it has flags, patterns, variables and quotes.
+func copies(word string) bool { return plain(word) && !strings.HasPrefix(word, "-") }
+
+// copyCommands make the directory at, with what c says.
+func copyCommands(c plan.Copy, at string) []string {
+	commands := []string{
+		"mkdir " + at,
+		"cp -RL " + shell([]string{path.Join(contextDir, c.Source) + "/."}) + " " + at,
+		"find " + at + " -name .git -prune -exec rm -rf {} +",
+	}
+	for _, pattern := range c.Without {
+		commands = append(commands, "rm -rf "+at+"/"+glob(pattern))
+		for dir := path.Dir(pattern); dir != "."; dir = path.Dir(dir) {
+			commands = append(commands, "rmdir "+at+"/"+glob(dir)+" 2>/dev/null || true")
+		}
+	}
+	commands = append(commands, "find "+at+" -type d -exec chmod 0755 {} +")
+	if c.Mode != 0 {
+		return append(commands, "find "+at+" -type f -exec chmod "+c.Mode.String()+" {} +")
+	}
+	return append(commands,
+		"find "+at+" -type f -perm -100 -exec chmod 0755 {} +",
+		"find "+at+" -type f ! -perm -100 -exec chmod 0644 {} +")
+}
+
+// listCommands make the directory at file by file: the context has more than [plan.IgnoreFile] leaves in.
+func listCommands(plan *plan.Plan, c plan.Copy, at string) []string {
+	commands := []string{"mkdir " + at}
+	for _, l := range plan.Image.Layers {
+		for _, f := range l.Files {
+			inner, _ := below(c.Path, f.Path)
+			if !placedBy(c, l.Name, f) {
+				continue
+			}
+			to := shell([]string{path.Join(at, inner)})
+			if f.Dir {
+				commands = append(commands, "mkdir -p "+to)
+			} else {
+				commands = append(commands, "install -D -m "+f.Mode.String()+" "+shell([]string{path.Join(contextDir, f.Source)})+" "+to)
+			}
+		}
+	}
+	return commands
+}
+
+// glob writes a pattern of package path for a shell.
+func glob(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			b.WriteString(shell([]string{pattern[i : i+1]}))
+		case strings.IndexByte("*?[]", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteString(shell([]string{pattern[i : i+1]}))
+		}
+	}
+	return b.String()
+}
+
+// files is the stage that prepares what [placedFiles] says.
+func (d *writer) files(plan *plan.Plan) {
+	all := placedFiles(plan)
+	if len(all) == 0 {
+		return
+	}
+	script := "set -e\nmkdir /" + filesStage + "\n"
+	for _, p := range all {
+		script += strings.Join(p.commands, "\n") + "\n"
+	}
+	end := "EOF"
+	for strings.Contains("\n"+script, "\n"+end+"\n") {
+		end += "F"
+	}
+	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS " + filesStage)
+	d.line("RUN --mount=type=bind,target=" + contextDir + " <<\"" + end + "\"\n" + script + end)
+	d.line("")
+}
+
+// copied reports whether one of the plan's copies places f of that layer.
+func copied(p *plan.Plan, layer string, f plan.File) bool {
+	return slices.ContainsFunc(p.Image.Copies, func(c plan.Copy) bool { return placedBy(c, layer, f) })
+}
+
+// placedBy reports whether c places f of that layer.
+func placedBy(c plan.Copy, layer string, f plan.File) bool {
+	inner, within := below(c.Path, f.Path)
+	return layer == plan.FilesLayer && f.Owner == "" && within && (f.Dir || f.Source != "" && f.Source == path.Join(c.Source, inner))
+}
+
+// below is what a path is below dir, if it is.
+func below(dir, file string) (string, bool) {
+	if dir == file {
+		return ".", true
+	}
+	return strings.CutPrefix(file, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// arguments writes the paths of COPY: plainly where that can be read, else as JSON.
+func arguments(to string, from ...string) string {
+	words := make([]string, 0, len(from)+1)
+	for _, name := range from {
+		words = append(words, word(literal(name)))
+	}
+	words = append(words, word(to))
+	plainly := strings.Join(words, " ")
+	// JSON has no notation for what is no UTF-8, which is refused.
+	if slices.ContainsFunc(words, func(w string) bool { return !copies(w) }) && utf8.ValidString(plainly) {
+		return execForm(words)
+	}
+	return plainly
+}
+
+// literal writes a name as a pattern of itself alone. Without a pattern in it, COPY takes a backslash for itself.
+func literal(name string) string {
+	if !strings.ContainsAny(name, "*?[") {
+		return name
+	}
+	return strings.NewReplacer(`\`, `\\`, "*", "[*]", "?", "[?]", "[", "[[]").Replace(name)
+}
+
+// word keeps a text from being read as variables and quotes.
+func word(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "'", `\'`, "$", `\$`).Replace(s)
+}

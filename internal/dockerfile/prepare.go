@@ -1,0 +1,174 @@
+package dockerfile
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+// Directories of the builder stage with what is made for the image.
+const (
+	rootDir  = "/rootfs"
+	emptyDir = rootDir + "/empty"
+)
+
+// preparation is what has to be made in the builder, since COPY alone cannot, and how it gets from there into the image. COPY keeps
+// directories that are there and follows links, as long as it is told the very directory and not one above it.
+type preparation struct {
+	extended []string // files of the base that are copied to rootDir, to get lines at their end
+	script   []string // commands
+	copies   []string
+	// mounts says that the script reads the base, at /base; functions that it defines functions, for a base of unknown layout.
+	mounts, functions bool
+	number            int
+}
+
+// prepare goes through the files of a plan that are not copied as they are.
+func prepare(plan *plan.Plan) *preparation {
+	p := &preparation{}
+	switch {
+	case plan.Image.Base == "":
+		p.onScratch(plan)
+	case knownLayout(plan):
+		p.onKnown(plan)
+	default:
+		p.onAny(plan)
+	}
+	return p
+}
+
+// readsBase reports whether files are made from the base's.
+func (p *preparation) readsBase() bool { return p.mounts || p.extended != nil }
+
+// onScratch makes directories in their places: there are no others that they could replace.
+func (p *preparation) onScratch(plan *plan.Plan) {
+	var dirs []string
+	for _, dir := range missing(plan) {
+		dirs = append(dirs, rootDir+dir)
+	}
+	if dirs != nil {
+		p.call(append([]string{"mkdir", "-p"}, dirs...)...)
+	}
+	for _, f := range files(plan) {
+		if special(f) {
+			p.call(install(f, rootDir+f.Path)...)
+		}
+	}
+	if p.script != nil {
+		p.copy(rootDir+"/", "/")
+	}
+}
+
+// knownLayout reports whether the base has plain files to add the plan's lines to, and has none of these lines.
+func knownLayout(p *plan.Plan) bool {
+	return plan.KnownLayout(p.Image.Base) && !slices.ContainsFunc(files(p), func(f plan.File) bool {
+		if f.Append == "" {
+			return false
+		}
+		// Distributions begin with 1000 for what is not their own, and have nobody at the end.
+		id, err := strconv.Atoi(strings.Split(strings.TrimSpace(f.Append), ":")[2])
+		return err != nil || id < 1000 || id >= 60000
+	})
+}
+
+// onKnown adds to files of a known layout. Such a base has the public certificates.
+func (p *preparation) onKnown(plan *plan.Plan) {
+	for _, f := range files(plan) {
+		to := path.Join(rootDir, path.Base(f.Path))
+		switch {
+		case special(f):
+			p.mounts = p.mounts || f.Owner != ""
+			p.directory(f, shell([]string{"/base" + f.Path}))
+		case f.Append != "":
+			p.extended = append(p.extended, f.Path)
+			p.script = append(p.script, "echo "+shell([]string{strings.TrimSuffix(f.Append, "\n")})+" >> "+to)
+		case f.CACerts != "":
+			p.extended = append(p.extended, f.Path)
+			p.script = append(p.script, "cat "+caFile+" >> "+to)
+		}
+	}
+	for _, group := range byFolder(p.extended) {
+		var from []string
+		for _, name := range group.files {
+			from = append(from, path.Join(rootDir, path.Base(name)))
+		}
+		p.copies = append(p.copies, "COPY --from=builder "+arguments(group.dir+"/", from...))
+	}
+	p.makeMissing(plan)
+}
+
+// makeMissing makes an empty directory for those that have to be there.
+func (p *preparation) makeMissing(plan *plan.Plan) {
+	dirs := missing(plan)
+	if dirs != nil {
+		p.call("mkdir", "-p", emptyDir)
+	}
+	for _, dir := range dirs {
+		p.copy(emptyDir+"/", dir+"/")
+	}
+}
+
+// next is a new directory of the builder.
+func (p *preparation) next() string {
+	p.number++
+	return path.Join(rootDir, strconv.Itoa(p.number))
+}
+
+func (p *preparation) call(command ...string) { p.script = append(p.script, shell(command)) }
+
+func (p *preparation) copy(from, to string) {
+	p.copies = append(p.copies, "COPY --from=builder "+arguments(to, from))
+}
+
+// special reports whether f is a directory with a mode or an owner of its own.
+func special(f plan.File) bool { return f.Dir && (f.Owner != "" || f.Mode != 0o755) }
+
+// install is the command that makes such a directory.
+func install(f plan.File, at string) []string {
+	command := []string{"install", "-d", "-m", f.Mode.String()}
+	if user, group, owned := strings.Cut(f.Owner, ":"); owned {
+		// COPY keeps the owners of another stage's files.
+		command = append(command, "-o", user, "-g", group)
+	}
+	return append(command, at)
+}
+
+// directory makes a directory with a mode or an owner of its own. One that the base has, which is a word of the shell, keeps its mode,
+// but its owner may write.
+func (p *preparation) directory(f plan.File, there string) {
+	dir := p.next()
+	made := path.Join(dir, path.Base(f.Path))
+	p.call(install(f, made)...)
+	if p.mounts {
+		p.script = append(p.script, fmt.Sprintf(`if [ -d %s ]; then chmod "$(stat -c %%a %[1]s)" %s && chmod u+rwx %[2]s; fi`, there, shell([]string{made})))
+	}
+	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
+}
+
+// missing are directories, the deepest alone, that have to be there: those of the plan, and those of files that are placed with another
+// mode than 0755, since COPY --chmod gives that to a file's missing directories, too, and nobody could enter them.
+func missing(plan *plan.Plan) []string {
+	var dirs []string
+	for _, f := range files(plan) {
+		switch dir := path.Dir(f.Path); {
+		case f.Dir && f.Owner == "" && f.Mode == 0o755:
+			dirs = append(dirs, f.Path)
+		case asItIs(plan, f) && f.Mode != 0o755 && dir != "/":
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	dirs = slices.Compact(dirs)
+	return slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+		return slices.ContainsFunc(dirs, func(other string) bool { return strings.HasPrefix(other, dir+"/") })
+	})
+}
+
+// asItIs reports whether a file is copied as it is, with its mode.
+func asItIs(plan *plan.Plan, f plan.File) bool {
+	return f.Certificates && plan.Image.Base == "" || f.Source != "" && !staged(f) || f.Text != ""
+}

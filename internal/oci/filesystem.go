@@ -1,0 +1,363 @@
+package oci
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Names that delete files of lower layers. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+	// aufs begins names that one storage driver once left in layers. They mean nothing elsewhere.
+	aufs = ".wh..wh."
+)
+
+// readLimit is the size in bytes of the biggest file that ReadFile reads.
+const readLimit = 1 << 20
+
+// maxLinks is how many symbolic links are followed, as on Linux.
+const maxLinks = 40
+
+// FileSystem is what the layers of an image make up.
+type FileSystem struct {
+	root *node
+	own  *byte // what the nodes that only f has are marked with
+}
+
+// node is a file, with what is in it if it is a directory.
+type node struct {
+	entry
+	children map[string]*node
+	open     func(context.Context) (io.ReadCloser, error)
+	// content names what open gives, for notes; empty if it takes no time to read.
+	content string
+	notes   *Store
+	own     *byte
+}
+
+func newDir(name string) *node {
+	return &node{entry: entry{path: name, kind: tar.TypeDir, mode: 0o755}, children: map[string]*node{}}
+}
+
+func (n *node) isDir() bool { return n.kind == tar.TypeDir }
+
+// NewFileSystem reads the file system of img, or an empty one for nil. Layers whose contents are in the notes of their store are not
+// read.
+func NewFileSystem(ctx context.Context, img v1.Image) (*FileSystem, error) {
+	f := &FileSystem{root: newDir("/"), own: new(byte)}
+	if img == nil {
+		return f, nil
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	total, names := 0, 0
+	for _, l := range layers {
+		found, err := contentsOf(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		entries, err := found.entries()
+		if err != nil {
+			return nil, err
+		}
+		if total, names = total+len(entries), names+len(found.Listing); total > entryLimit || names > listingLimit {
+			return nil, errTooMany
+		}
+		if err := f.apply(l, entries); err != nil {
+			return nil, fmt.Errorf("unpacking a layer: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// Copy returns a file system that begins as f, which must not change afterwards.
+func (f *FileSystem) Copy() *FileSystem { return &FileSystem{root: f.root, own: new(byte)} }
+
+// apply unpacks a layer, as containerd does: links on the way to an entry are followed, an entry that is a link itself is replaced.
+func (f *FileSystem) apply(l v1.Layer, entries []entry) error {
+	// Whatever their place in the layer, whiteouts are about the layers below.
+	for _, e := range entries {
+		dir, name := path.Split(e.path)
+		if !strings.HasPrefix(name, whiteout) {
+			continue
+		}
+		_, parent, err := f.walk(dir)
+		switch {
+		case err != nil || parent == nil || !parent.isDir():
+		case name == opaque:
+			clear(parent.children)
+		case !strings.HasPrefix(name, aufs):
+			delete(parent.children, strings.TrimPrefix(name, whiteout))
+		}
+	}
+	for i, e := range entries {
+		dir, name := path.Split(e.path)
+		if strings.HasPrefix(name, whiteout) || e.kind == tar.TypeXGlobalHeader {
+			continue
+		}
+		if e.path == "/" {
+			if e.kind == tar.TypeDir {
+				f.root.entry = e
+			}
+			continue
+		}
+		parent, err := f.makeDirs(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.path, err)
+		}
+		made := &node{entry: e}
+		switch e.kind {
+		case tar.TypeDir:
+			made.children = map[string]*node{}
+			if old := parent.children[name]; old != nil && old.isDir() {
+				made.children = old.children
+			}
+		case tar.TypeLink:
+			_, targetDir, err := f.walk(path.Dir(path.Clean("/" + e.link)))
+			if err != nil || targetDir == nil || targetDir.children[path.Base(e.link)] == nil {
+				return fmt.Errorf("%s is a hard link to %s, which is not there", e.path, e.link)
+			}
+			target := *targetDir.children[path.Base(e.link)]
+			if target.isDir() {
+				return fmt.Errorf("%s is a hard link to the directory %s", e.path, e.link)
+			}
+			target.path = e.path
+			made = &target
+		case tar.TypeReg:
+			if err := made.from(l, i); err != nil {
+				return err
+			}
+		}
+		parent.children[name] = made
+	}
+	return nil
+}
+
+// from gives a regular file the content of the entry with that number of a layer.
+func (n *node) from(l v1.Layer, number int) error {
+	digest, err := l.Digest()
+	if err != nil {
+		return err
+	}
+	if own := own(l); own != nil {
+		n.notes = own.notes
+	}
+	n.content = digest.String() + " " + strconv.Itoa(number)
+	n.open = func(ctx context.Context) (io.ReadCloser, error) {
+		packed, err := compressed(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		content, err := inflate(packed)
+		if err != nil {
+			return nil, errors.Join(err, packed.Close())
+		}
+		archive := tar.NewReader(content)
+		for range number + 1 {
+			if _, err := archive.Next(); err != nil {
+				return nil, errors.Join(err, content.Close())
+			}
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{archive, content}, nil
+	}
+	return nil
+}
+
+// makeDirs finds a directory, which is made if need be.
+func (f *FileSystem) makeDirs(name string) (*node, error) {
+	at, found, err := f.walk(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case found != nil && !found.isDir():
+		return nil, notDirError(at)
+	case found != nil:
+		return found, nil
+	}
+	dir := f.root
+	for _, part := range parts(at) {
+		next := dir.children[part]
+		if next == nil {
+			next = newDir(path.Join(dir.path, part))
+			dir.children[part] = next
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+// notDirError is the path of something that would have to be a directory.
+type notDirError string
+
+func (e notDirError) Error() string        { return string(e) + " is not a directory" }
+func (e notDirError) Is(target error) bool { return target == fs.ErrNotExist }
+
+func parts(name string) []string {
+	return strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
+}
+
+// walk follows name and all links on its way, within the image, to where it leads. The node is nil if there is nothing; a link to
+// nothing leads where its target would be.
+func (f *FileSystem) walk(name string) (at string, found *node, err error) {
+	type step struct {
+		name string
+		node *node // nil for what is not there
+	}
+	way := []step{{"/", f.root}}
+	rest := parts(name)
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		here := way[len(way)-1]
+		switch {
+		case part == ".":
+			continue
+		case part == "..":
+			way = way[:max(1, len(way)-1)]
+			continue
+		case here.node != nil && !here.node.isDir():
+			return "", nil, notDirError(here.name)
+		}
+		var next *node
+		if here.node != nil {
+			next = here.node.children[part]
+		}
+		if next != nil && next.kind == tar.TypeSymlink {
+			if links++; links > maxLinks {
+				return "", nil, errors.New("too many symbolic links, perhaps in a circle")
+			}
+			if path.IsAbs(next.link) {
+				way = way[:1]
+			}
+			rest = append(parts(next.link), rest...)
+			continue
+		}
+		way = append(way, step{path.Join(here.name, part), next})
+	}
+	last := way[len(way)-1]
+	return last.name, last.node, nil
+}
+
+// find is the file that name leads to, and its path. The error is fs.ErrNotExist if there is none.
+func (f *FileSystem) find(name string) (at string, found *node, err error) {
+	at, found, err = f.walk(name)
+	if err == nil && found == nil {
+		err = fmt.Errorf("%s: %w", at, fs.ErrNotExist)
+	}
+	return at, found, err
+}
+
+// Stat describes the file that name leads to. The error is fs.ErrNotExist if there is none. Open reads a regular file.
+func (f *FileSystem) Stat(name string) (File, error) {
+	at, found, err := f.find(name)
+	if err != nil {
+		return File{}, fmt.Errorf("looking for %s in an image: %w", name, err)
+	}
+	return found.file(at), nil
+}
+
+// file is the node as a file for a layer. Its entry may have another path, with links.
+func (n *node) file(at string) File {
+	file := File{Path: at, Mode: fs.FileMode(n.mode) & fs.ModePerm, UID: n.uid, GID: n.gid, Time: n.time, Link: n.link, Xattrs: n.xattrs}
+	for bit, mode := range specialBits {
+		if n.mode&bit != 0 {
+			file.Mode |= mode
+		}
+	}
+	switch n.kind {
+	case tar.TypeReg:
+		file.Size = n.size
+		file.Open = func() (io.ReadCloser, error) { return n.open(context.Background()) }
+	case tar.TypeDir:
+		file.Mode |= fs.ModeDir
+	case tar.TypeSymlink:
+		file.Mode |= fs.ModeSymlink
+	default:
+		file.Mode |= fs.ModeIrregular
+	}
+	return file
+}
+
+// ReadFile reads a regular file of at most 1 MiB. The error is fs.ErrNotExist if there is none.
+func (f *FileSystem) ReadFile(ctx context.Context, name string) (data []byte, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("looking for %s in an image: %w", name, err)
+		}
+	}()
+	_, found, err := f.find(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case found.kind != tar.TypeReg:
+		return nil, errors.New("it is not a regular file")
+	case found.size > readLimit:
+		return nil, fmt.Errorf("it has %d bytes, more than the %d that are read", found.size, readLimit)
+	}
+	key := "content of the entry " + found.content
+	if found.notes != nil && found.content != "" && found.notes.Recall(key, &data) {
+		return data, nil
+	}
+	content, err := found.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err = io.ReadAll(content)
+	if err := errors.Join(err, content.Close()); err != nil {
+		return nil, err
+	}
+	if found.notes != nil && found.content != "" {
+		err = found.notes.Remember(key, data)
+	}
+	return data, err
+}
+
+// put has a file in the place of another of that path, whose links have been followed. Its directory is there.
+func (f *FileSystem) put(file File) {
+	f.root = f.owned(f.root)
+	dir := f.root
+	way := parts(file.Path)
+	for _, part := range way[:len(way)-1] {
+		next := f.owned(dir.children[part])
+		dir.children[part] = next
+		dir = next
+	}
+	made := &node{own: f.own, entry: file.entry()}
+	last := way[len(way)-1]
+	switch made.kind {
+	case tar.TypeDir:
+		made.children = map[string]*node{}
+		if old := dir.children[last]; old != nil && old.isDir() {
+			made.children = maps.Clone(old.children)
+		}
+	case tar.TypeReg:
+		made.open = func(context.Context) (io.ReadCloser, error) { return file.Open() }
+	}
+	dir.children[last] = made
+}
+
+// owned is the directory n, or a copy of it where others have it, too.
+func (f *FileSystem) owned(n *node) *node {
+	if n.own == f.own {
+		return n
+	}
+	mine := *n
+	mine.own, mine.children = f.own, maps.Clone(n.children)
+	return &mine
+}

@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Pinned tools of checks. The Go command fetches them through the module proxy, and checks them against its database of sums.
+const (
+	golangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0"
+	govulncheck  = "golang.org/x/vuln/cmd/govulncheck@v1.3.0"
+)
+
+// Check is a look at the source that needs the modules, downloaded and verified. Package check reads what its command says.
+type Check struct {
+	Name string `json:"name"`
+	// Command is empty where there is nothing to do but to verify the modules. [CheckOut] in it stands for a folder.
+	Command []string `json:"command,omitempty"`
+	// Env is added to the plan's.
+	Env map[string]string `json:"env,omitempty"`
+	// Race says that Command is a go test that can look for data races, where there is a C compiler: see [Check.WithRace].
+	Race bool `json:"race,omitempty"`
+	// Reads is a folder, of the machine that the settings were made on, that Command reads besides the source; empty for none.
+	Reads string `json:"reads,omitempty"`
+	// Online says that Command asks a server whose answer changes with time, so that no earlier result may stand for this one.
+	Online bool `json:"online,omitempty"`
+	// Then is what follows, one after the other, unless Command fails.
+	Then []CheckStep `json:"then,omitempty"`
+}
+
+// CheckStep is a command that is part of a check. The first that fails is the last.
+type CheckStep struct {
+	Command []string `json:"command"`
+	// Env is added to the check's.
+	Env map[string]string `json:"env,omitempty"`
+	// Out is the file in [CheckOut] that its standard output goes to; empty for none. About says what it is about.
+	Out   string `json:"out,omitempty"`
+	About string `json:"about,omitempty"`
+}
+
+// CheckOut stands for the folder that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
+// for what they need themselves. CheckGit are variables, as assignments of env, by which git reads the source's repository without
+// running what that says, or finds none.
+const (
+	CheckOut  = "{out}"
+	CheckTemp = "{temp}"
+	CheckGit  = "{git}"
+)
+
+// CheckNames are the checks that every plan has, in their order.
+var CheckNames = []string{"verify", "vet", "test", "lint", "vulncheck"}
+
+// Check is the check of that name.
+func (p *Plan) Check(name string) (Check, bool) {
+	i := slices.IndexFunc(p.Checks, func(c Check) bool { return c.Name == name })
+	if i < 0 {
+		return Check{}, false
+	}
+	return p.Checks[i], true
+}
+
+// WithRace is c with the race detector, which needs cgo.
+func (c Check) WithRace() Check {
+	c.Command = slices.Insert(slices.Clone(c.Command), 2, "-race")
+	env := map[string]string{"CGO_ENABLED": "1"}
+	for k, v := range c.Env {
+		env[k] = v
+	}
+	c.Env = env
+	return c
+}
+
+// checks are all checks. programs are those that are looked into.
+func (r resolver) checks(work *workset, version string, compiles []Compile, programs []Program) []Check {
+	all := work.everything()
+	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
+	var tidy []string
+	if work.work == nil {
+		tidy = []string{"go", "mod", "tidy", "-diff"}
+	}
+	// The tools may need a newer Go than the source.
+	tool := map[string]string{"GOTOOLCHAIN": "go" + version + "+auto"}
+	scan := []string{"go", "run", govulncheck, "-format", "json"}
+	vulncheck := Check{Name: "vulncheck", Env: tool, Online: true}
+	if db := r.config.VulnDB; db != "" {
+		scan = append(scan, "-db", db)
+		if dir, ok := strings.CutPrefix(db, "file://"); ok {
+			vulncheck.Reads, vulncheck.Online = dir, false
+		}
+	}
+	vulncheck.Command = slices.Concat(scan, all)
+	for _, c := range compiles {
+		for _, program := range programs {
+			vulncheck.Then = append(vulncheck.Then, lookInto(c, program, version, scan)...)
+		}
+	}
+	return []Check{
+		{Name: "verify", Command: tidy},
+		{Name: "vet", Command: append([]string{"go", "vet"}, all...)},
+		{
+			Name: "test", Command: append([]string{"go", "test", "-json", "-coverprofile=" + CheckOut + "/coverage.out"}, all...), Race: true,
+			// What does not compile is told in plain text.
+			Env: map[string]string{"GODEBUG": "gotestjsonbuildtext=1"},
+		},
+		r.lint(tool, all),
+		vulncheck,
+	}
+}
+
+// lintFormats are the formats of golangci-lint. Source: https://golangci-lint.run/docs/configuration/cli/#run
+var lintFormats = []string{"text", "tab", "html", "checkstyle", "code-climate", "junit-xml", "teamcity", "sarif"}
+
+// lint has golangci-lint heed the source's configuration, but for what would run or write something: plugins, which a program
+// without cgo cannot load, git, which linters start, and so does go list -export, files of reports, and fixes.
+func (r resolver) lint(tool map[string]string, packages []string) Check {
+	env := map[string]string{"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+	maps.Copy(env, tool)
+	wrapper := "env " + CheckGit
+	if r.cgo != "" {
+		wrapper += " CGO_ENABLED=1" // for the packages that it looks at
+	}
+	command := []string{"go", "run", "-exec", wrapper, golangciLint, "run", "--show-stats=false", "--fix=false", "--output.json.path=" + CheckOut + "/lint.json"}
+	for _, format := range lintFormats {
+		command = append(command, "--output."+format+".path=")
+	}
+	return Check{Name: "lint", Env: env, Command: append(command, packages...)}
+}
+
+// lookInto compiles a program as for an image, but with its symbols, and has scan look for vulnerabilities in it: there are other files
+// for its platform than for the machine's own, and the linker leaves out what cannot be reached. With cgo there may be no C compiler
+// for it.
+func lookInto(c Compile, program Program, version string, scan []string) []CheckStep {
+	if c.C != nil {
+		return nil
+	}
+	about := program.ImportPath + " for " + c.Platform.String()
+	// Without symbols govulncheck takes everything for vulnerable that the modules have in them.
+	c.Flags = slices.Clone(c.Flags)
+	for i, flag := range c.Flags {
+		if strings.HasPrefix(flag, "-ldflags=") {
+			c.Flags[i] = flag + " -s=false"
+		}
+	}
+	file := strings.NewReplacer("/", "-", ".", "_").Replace(c.Platform.String() + "/" + program.ImportPath)
+	env := map[string]string{"GOTOOLCHAIN": "go" + version}
+	maps.Copy(env, c.Env)
+	build := append([]string{"go", "build"}, c.Flags...)
+	binary := CheckTemp + "/" + file
+	return []CheckStep{
+		{Command: append(build, "-o", binary, program.Package), Env: env, About: about},
+		{Command: append(slices.Clone(scan), "-mode", "binary", binary), Out: file + ".json", About: about},
+	}
+}

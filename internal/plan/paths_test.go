@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What cannot be in one image is refused before anything is built.
+func TestPathsOfAnImage(t *testing.T) {
+	source := fstest.MapFS{
+		"go.mod": {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")}, "main.go": {Data: []byte("package main\n")},
+		"x": {Data: []byte("x")}, "y": {Data: []byte("y")}, "web/a/b": {Data: []byte("b")}, "deleting/.wh.passwd": {},
+	}
+	for name, test := range map[string]struct {
+		config Config
+		want   []string
+	}{
+		"file below file":        {Config{Files: []string{"x:/etc/x", "y:/etc/x/y"}}, []string{"/etc/x is a file, and /etc/x/y of the image would be in it"}},
+		"deep below file":        {Config{Files: []string{"x:/x", "web:/x/web"}}, []string{"/x is a file, and /x/web/a/b of"}},
+		"program below file":     {Config{Files: []string{"x:/app"}}, []string{"/app is a file, and /app/hello of"}},
+		"file below program":     {Config{Files: []string{"x:/app/hello/x"}}, []string{"/app/hello is a file, and /app/hello/x of"}},
+		"file on program":        {Config{Files: []string{"x:/app/hello"}}, []string{"the program itself goes there"}},
+		"directory on program":   {Config{Files: []string{"web:/app/hello"}}, []string{"the program itself goes there"}},
+		"runtime below file":     {Config{Runtime: "scratch", Files: []string{"x:/etc"}}, []string{"/etc is a file, and /etc/passwd of"}},
+		"writable below file":    {Config{Files: []string{"x:/data"}, Writable: []string{"/data/in"}}, []string{"/data of the image is there"}},
+		"writable on file":       {Config{Files: []string{"x:/data"}, Writable: []string{"/data"}}, []string{"/data of the image is there"}},
+		"twice":                  {Config{Files: []string{"x:/x", "y:/x"}}, []string{"/x is placed twice"}},
+		"twice in other words":   {Config{Files: []string{"x:/d/x", "x:/d/"}}, []string{"/d/x is placed twice"}},
+		"mounted":                {Config{Files: []string{"x:/proc/x", "y:/sys/", "web:/dev"}}, []string{"fills /proc/x", "fills /sys/y", "fills /dev:"}},
+		"whiteout":               {Config{Files: []string{"deleting:/etc"}}, []string{"/etc/.wh.passwd would delete a file"}},
+		"zero byte":              {Config{Files: []string{"x:/a\x00b"}}, []string{"zero byte"}},
+		"all of it at once":      {Config{Files: []string{"x:/proc/x", "x:/b", "y:/b/y"}}, []string{"/proc/x", "/b/y"}},
+		"files beside directory": {Config{Files: []string{"x:/web/x", "web:/web"}}, nil},
+		"in place of runtime's":  {Config{Runtime: "scratch", Files: []string{"x:/etc/passwd"}}, nil},
+		"like system's":          {Config{Files: []string{"x:/process/x", "y:/device"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Resolve(t.Context(), source, test.config)
+			if test.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			for _, want := range test.want {
+				require.ErrorContains(t, err, want)
+			}
+			assert.IsType(t, Faults{}, err)
+		})
+	}
+}

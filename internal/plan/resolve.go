@@ -1,0 +1,428 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Resolve decides what building source as config asks does. An error that is [Faults] lists all that is wrong with the
+// request, as far as one fault does not hide another.
+//
+// Images are those of the file [LockFile] in the source, where there is one.
+func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	return scans{}.resolve(ctx, source, config, mode{})
+}
+
+// Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
+// settings name.
+var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile, IgnoreFile}
+
+// ResolveAll is [Resolve] for several images of one source, which is read once. Plans and errors are in the order of configs; a
+// plan without an error is there even if others have one.
+func ResolveAll(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, []error) {
+	return resolveAll(ctx, source, configs, mode{})
+}
+
+// ResolveUnlocked is [ResolveAll] as if there were no [LockFile]: it is for who writes that file.
+func ResolveUnlocked(ctx context.Context, source fs.FS, configs []Config) ([]*Plan, []error) {
+	return resolveAll(ctx, source, configs, mode{unlocked: true})
+}
+
+// ResolveChecks is [Resolve] for who runs the plan's checks and builds nothing: where there are several main packages and none is
+// named, any will do.
+func ResolveChecks(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
+	return scans{}.resolve(ctx, source, config, mode{anyPackage: true})
+}
+
+// mode is what a plan is for.
+type mode struct{ unlocked, anyPackage bool }
+
+func resolveAll(ctx context.Context, source fs.FS, configs []Config, m mode) ([]*Plan, []error) {
+	seen := scans{}
+	plans, errs := make([]*Plan, len(configs)), make([]error, len(configs))
+	for i, config := range configs {
+		plans[i], errs[i] = seen.resolve(ctx, source, config, m)
+	}
+	return plans, errs
+}
+
+// scans are the results of [resolver.scan], by the workset's folder: reading every Go file takes longer than all else.
+type scans map[string]func() scanned
+
+func (s scans) resolve(ctx context.Context, source fs.FS, config Config, m mode) (*Plan, error) {
+	f := &faulty{}
+	r := resolver{config: config, mode: m, settings: config.settings(f), tree: tree{source, f}, scans: s}
+	plan, err := r.plan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+// resolver turns one request into a plan.
+type resolver struct {
+	config Config
+	mode
+	settings
+	tree
+	scans scans
+}
+
+// plan is nil where faults leave nothing to plan.
+func (r resolver) plan(ctx context.Context) (*Plan, error) {
+	work := r.workset()
+	if work == nil {
+		return nil, nil
+	}
+	dependencies := r.dependencyFiles(work)
+	version, from := r.goVersion(work, r.config.Go)
+	if version == "" || len(r.settings.platforms) == 0 {
+		return nil, nil
+	}
+	r.checkGoHas(version)
+	programs, mains, err := r.programs(ctx, work, version)
+	if err != nil || len(programs) == 0 {
+		return nil, err
+	}
+	r.checkModules(work, version, programs)
+	r.checkDebugger(version, programs)
+	ignore := r.readIgnore()
+	files, copies, err := r.sourceFiles(ctx, ignore)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := r.compiledFiles(work)
+	if err != nil {
+		return nil, err
+	}
+
+	name := cmp.Or(r.config.Name, nameOf(programs[0].Name))
+	if name == "" {
+		r.add("name", "", "no image can be called after the program "+programs[0].Name, "give it a name with --name")
+	}
+	names := map[string]any{"Name": name}
+	plan := &Plan{
+		Name:   name,
+		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled, Outputs: r.config.Outputs},
+		Go:     Go{Version: version, From: from},
+		Env: map[string]string{
+			"CGO_ENABLED": "0",
+			"GO111MODULE": "on",
+			"GOENV":       "off", // what go env -w stored on one machine must not change the result
+			"GOFLAGS":     "",
+			"GOTOOLCHAIN": "go" + version,
+			"GOWORK":      "off",
+		},
+		CACerts:      r.caCerts,
+		Dependencies: Dependencies{Files: dependencies},
+		Caches: []Cache{
+			{Name: "go-mod", Env: "GOMODCACHE", Path: "/go/pkg/mod"},
+			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
+		},
+		Programs: programs,
+		Guard:    Guard{Static: r.cgo == cgoStatic || !r.hasGLIBC(), Symbols: r.config.Debug, Runtime: r.runtime},
+	}
+	if r.config.Debug {
+		plan.Debugger = newDebugger()
+	}
+	if r.cgo == cgoDynamic {
+		plan.Guard.GLIBC, plan.Guard.Lacks = knowBase(r.base).glibc, lacks(r.base)
+	}
+	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
+	if r.cgo != "" {
+		plan.Env["CGO_ENABLED"] = "1"
+	}
+	if work.work != nil {
+		plan.Env["GOWORK"] = "" // found by the Go command in its working folder
+	}
+	if r.config.Generate {
+		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
+	}
+	if !work.vendor && work.needsModules() {
+		plan.Dependencies.Download = []string{"go", "mod", "download"}
+		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
+	}
+	for _, p := range r.settings.platforms {
+		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
+	}
+	plan.Image = r.image(programs, files, names)
+	r.addGoSettings(plan)
+	plan.Image.Copies = copies
+	if plan.Source.Excluded, err = r.excluded(ignore, plan); err != nil {
+		return nil, err
+	}
+	plan.Checks = r.checks(work, version, plan.Compile, mains)
+	plan.Notes = r.notes(plan)
+	if !r.unlocked {
+		r.pin(plan, work)
+	}
+	return plan, nil
+}
+
+// notes are what a plan's reader may want to change.
+func (r resolver) notes(plan *Plan) []Note {
+	var notes []Note
+	if text := endedNote(r.base); text != "" {
+		notes = append(notes, Note{"base", text})
+	}
+	if newest := newestPatchOf(plan.Go.Version); newest != "" && r.config.Go == "" {
+		notes = append(notes, Note{"go", fmt.Sprintf("%s says %s, and %s is the newest patch release: --go %s takes it",
+			plan.Go.From, plan.Go.Version, newest, latestPatch)})
+	}
+	return notes
+}
+
+// everything is the patterns of all packages of the main modules.
+func (b *workset) everything() []string {
+	var all []string
+	for _, m := range b.modules {
+		all = append(all, strings.TrimSuffix(local(relative(b.dir, m.dir)), "/")+"/...")
+	}
+	return all
+}
+
+const noModule = "no go.mod in this directory or above it, within the source"
+
+// NoModuleHere is the problem of a source that has no Go module, neither in it nor below.
+const NoModuleHere = "no go.mod here"
+
+// workset finds the module or workspace to build in.
+func (r resolver) workset() *workset {
+	start := "."
+	if len(r.settings.packages) > 0 {
+		start = r.settings.packages[0]
+	}
+	if work := r.findWorkset(start); work != nil || len(r.faults) > 0 {
+		return work
+	}
+	below := r.modulesBelow()
+	switch {
+	case start != "." && !r.exists(start):
+		r.add("package", start, "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+	case start != ".":
+		r.add("package", start, noModule, "run go mod init in it, or name a directory of a module")
+	case len(below) > 0:
+		r.add("source", "", "no go.mod or go.work here, but there are modules below: "+strings.Join(below, ", "),
+			"give slipway one of these folders, or the program with --package")
+	default:
+		r.add("source", "", NoModuleHere, "give slipway the folder of a Go module, or make one with go mod init")
+	}
+	return nil
+}
+
+// modulesBelow are the folders of up to five modules below the source's root.
+func (r resolver) modulesBelow() []string {
+	var dirs []string
+	_ = fs.WalkDir(r, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil, e.IsDir() && name != "." && skipped(e.Name()):
+			return fs.SkipDir // only a hint is made of it
+		case len(dirs) == 5:
+			return fs.SkipAll
+		case path.Base(name) == "go.mod":
+			dirs = append(dirs, "./"+path.Dir(name))
+		}
+		return nil
+	})
+	return dirs
+}
+
+// programs finds the programs to build; it is empty where that is a fault. mains are all programs that could be meant.
+func (r resolver) programs(ctx context.Context, work *workset, version string) (programs, mains []Program, err error) {
+	pkgs := r.newPackages(version, r.settings.platforms[0])
+	dirs := r.settings.packages
+	all := dirs
+	if len(r.config.Packages) == 0 {
+		all, err = pkgs.mains(work)
+		switch mains := all; {
+		case err != nil:
+			return nil, nil, err
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case len(mains) == 0:
+			r.noMain(work, pkgs)
+		case len(mains) > 1 && !r.anyPackage:
+			r.add("package", "", fmt.Sprintf("%d main packages to choose from: %s", len(mains), list(mains)), "choose with --package, like --package "+local(mains[0]))
+			return nil, nil, nil
+		}
+		dirs = all[:min(len(all), 1)]
+	}
+	names := map[string]string{}
+	program := func(dir string) (p Program, ok bool) {
+		p.ImportPath, p.Module, ok = work.importPath(dir)
+		p.Name, p.Package = programName(p.ImportPath), local(relative(work.dir, dir))
+		return p, ok
+	}
+	for _, dir := range all {
+		if p, ok := program(dir); ok {
+			mains = append(mains, p)
+		}
+	}
+	for _, dir := range dirs {
+		found, ok := program(dir)
+		if nearest := r.findWorkset(dir); ok && (nearest == nil || nearest.dir != work.dir) {
+			ok = false
+		}
+		home, unused := r.home(work, dir)
+		name, err := pkgs.name(dir)
+		unbuilt, how := "", ""
+		if name != "main" {
+			unbuilt, how = pkgs.unbuilt(dir)
+		}
+		refused, rename := work.refused(dir)
+		switch {
+		case !r.exists(dir):
+			r.add("package", local(dir), "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+		case home == "":
+			r.add("package", local(dir), noModule, "run go mod init in it, or name a directory of a module")
+		case unused:
+			r.add("package", local(dir), fmt.Sprintf("its module, in %s, is not one that %s uses", local(home), path.Join(work.dir, "go.work")),
+				fmt.Sprintf("add it with go work use %s, or build the module alone: give slipway the directory %s as its source", local(relative(work.dir, home)), local(home)))
+		case !ok:
+			r.add("package", local(dir), "not in the same module or workspace as "+local(dirs[0]), "build them one after the other, or add the module to go.work")
+		case refused != "":
+			r.add("package", local(dir), "it "+refused, rename)
+		case unbuilt != "":
+			r.add("package", local(dir), "it "+unbuilt, how)
+		case err != nil:
+			r.add("package", local(dir), err.Error(), "mend the files; go vet checks them")
+		case name == "":
+			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the directory of a main package, like ./cmd/server")
+		case name != "main":
+			r.add("package", local(dir), "package "+name+" is a library", "name the folder of a package main, like ./cmd/server")
+		case names[found.Name] != "":
+			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", found.Name, names[found.Name]), "build them one after the other")
+		default:
+			names[found.Name] = local(dir)
+			programs = append(programs, found)
+		}
+	}
+	return programs, mains, nil
+}
+
+// local writes a folder as the Go command wants it.
+func local(dir string) string {
+	if dir == "." {
+		return dir
+	}
+	return "./" + dir
+}
+
+func list(dirs []string) string {
+	const most = 10
+	shown := make([]string, 0, most)
+	for _, d := range dirs[:min(len(dirs), most)] {
+		shown = append(shown, local(d))
+	}
+	if len(dirs) > most {
+		shown = append(shown, "…")
+	}
+	return strings.Join(shown, ", ")
+}
+
+func (r resolver) compile(p Platform, work *workset, programs []Program, names map[string]any) Compile {
+	mod := "-mod=readonly"
+	if work.vendor {
+		mod = "-mod=vendor"
+	}
+	flags := []string{mod, "-trimpath", "-buildvcs=false"}
+	if ldflags := r.linkerFlags(p, names); ldflags != "" {
+		flags = append(flags, "-ldflags="+ldflags)
+	}
+	if r.config.Debug {
+		flags = append(flags, "-gcflags=all=-N -l")
+	}
+	if len(r.tags) > 0 {
+		flags = append(flags, "-tags="+strings.Join(r.tags, ","))
+	}
+	c := Compile{Platform: p, Env: p.goEnv(), C: r.c(p), Flags: flags}
+	if c.C != nil {
+		maps.Copy(c.Env, CompilerEnv(c.C.Compiler))
+	}
+	for _, program := range programs {
+		c.Packages = append(c.Packages, program.Package)
+	}
+	return c
+}
+
+// writableDirs are the folders that belong to the image's user. Others of the image's files may not be in them, where the user
+// could put something else in their place.
+func (r resolver) writableDirs(others []File) []File {
+	var dirs []File
+	for _, dir := range r.writable {
+		for _, f := range others {
+			if within(dir, f.Path) || !f.Dir && within(f.Path, dir) {
+				r.add("writable", dir, f.Path+" of the image is there", "choose another folder")
+				break
+			}
+		}
+		dirs = append(dirs, File{Path: dir, Mode: 0o755, Dir: true, Owner: r.user})
+	}
+	return dirs
+}
+
+// fileMode is the mode in the image. Of a file's own mode only the owner's execute bit counts, as in git: the rest is the
+// umask of whoever checked it out.
+func (f file) fileMode(own fs.FileMode) Mode {
+	switch {
+	case f.mode != 0:
+		return f.mode
+	case own&0o100 != 0:
+		return 0o755
+	default:
+		return 0o644
+	}
+}
+
+func (r resolver) image(programs []Program, files []File, names map[string]any) Image {
+	described := map[string]string{"org.opencontainers.image.title": fmt.Sprint(names["Name"])}
+	if r.config.Revision != "" {
+		described["org.opencontainers.image.revision"] = r.config.Revision
+	}
+	labels, annotations := maps.Clone(described), maps.Clone(described)
+	maps.Copy(labels, r.expandMap("label", r.labels, names))
+	maps.Copy(annotations, r.expandMap("annotation", r.annotations, names))
+	if strings.HasPrefix(r.user, "0:") {
+		labels[RootLabel] = "allowed"
+	}
+	image := Image{
+		Runtime: r.runtime, Base: r.base, User: r.user, Packages: r.runtimePackages, Install: apkAdd(r.runtimePackages),
+		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,
+		WorkingDir: appDir, Ports: r.ports, Labels: labels, Annotations: annotations,
+		Created: r.created, Compression: r.compression,
+	}
+	var binaries []File
+	if r.config.Debug {
+		image.Entrypoint = debugged(programs[0].Name)
+		image.Ports = append(slices.Clone(r.ports), debugPort)
+		slices.SortFunc(image.Ports, comparePorts)
+		programs = append(slices.Clone(programs), Program{Name: debuggerName})
+	}
+	for _, p := range programs {
+		binaries = append(binaries, File{Path: appPath(p.Name), Mode: 0o755, Program: p.Name})
+		for _, f := range files {
+			if f.Path == appPath(p.Name) {
+				r.add("file", f.Source+":"+f.Path, "the program itself goes there", "choose another destination")
+			}
+		}
+	}
+	files = append(files, r.writableDirs(slices.Concat(r.runtime.etc(r.user, r.caCerts), files, binaries))...)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	// What changes least comes lowest, so that a registry and a node have most of the image already.
+	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {FilesLayer, files}, {"program", binaries}} {
+		if len(layer.Files) > 0 {
+			image.Layers = append(image.Layers, layer)
+		}
+	}
+	r.checkPaths(image.Layers)
+	return image
+}

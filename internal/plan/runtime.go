@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// Runtime is a kind of image that programs run in.
+type Runtime string
+
+// The runtimes.
+const (
+	// Distroless has root certificates, time zones and a non-root user, and no shell or libc.
+	Distroless Runtime = "distroless"
+	// DistrolessBase adds glibc, for cgo.
+	DistrolessBase Runtime = "distroless-base"
+	// Alpine has a shell and a package manager.
+	Alpine Runtime = "alpine"
+	// Scratch has what Slipway puts there: root certificates, /tmp, a user.
+	Scratch Runtime = "scratch"
+	// Custom is any other base; nothing but the programs is added to it.
+	Custom Runtime = "custom"
+)
+
+// runtimes are the bases and users of the runtimes.
+var runtimes = map[Runtime]struct {
+	base string
+	user string
+	libc bool
+}{
+	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532"},
+	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true},
+	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000"},
+	Scratch:        {user: "1000:1000"},
+	Custom:         {user: "65532:65532", libc: true},
+}
+
+// Runtimes are the names that [Config.Runtime] takes.
+func Runtimes() []string {
+	return []string{string(Distroless), string(DistrolessBase), string(Alpine), string(Scratch)}
+}
+
+// etc are the files that make a runtime complete, of the user with the numeric name "UID:GID", and the certificates that it
+// is to trust besides the public ones. Distroless brings its own of all others.
+func (r Runtime) etc(user, caCerts string) []File {
+	certificates := File{Path: CABundle, Mode: 0o644, Certificates: true, CACerts: caCerts}
+	uid, gid, _ := strings.Cut(user, ":")
+	passwd := fmt.Sprintf("app:x:%s:%s:app:/:/sbin/nologin\n", uid, gid)
+	group := fmt.Sprintf("app:x:%s:\n", gid)
+	switch r {
+	case Alpine:
+		files := []File{certificates}
+		if uid != "0" {
+			files = append(files,
+				File{Path: "/etc/group", Mode: 0o644, Append: group},
+				File{Path: "/etc/passwd", Mode: 0o644, Append: passwd})
+		}
+		return files
+	case Scratch:
+		root := [2]string{"root:x:0:0:root:/:/sbin/nologin\n", "root:x:0:\n"}
+		if uid == "0" {
+			passwd = ""
+		}
+		if gid == "0" {
+			group = ""
+		}
+		return []File{
+			{Path: "/etc/group", Mode: 0o644, Text: root[1] + group},
+			{Path: "/etc/passwd", Mode: 0o644, Text: root[0] + passwd},
+			certificates,
+			{Path: "/tmp", Mode: 0o1777, Dir: true},
+		}
+	default:
+		if caCerts == "" {
+			return nil
+		}
+		return []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
+	}
+}
+
+// RootLabel is the label of images whose program runs as root, for those who look for them. Its value is "allowed".
+const RootLabel = "io.github.slipway-ci.root"
+
+// parseBase checks a base and returns it in full: a registry reference with its registry and repository spelled out.
+func parseBase(s string) (string, error) {
+	for _, scheme := range []string{"oci:", "oci-archive:"} {
+		if rest, ok := strings.CutPrefix(s, scheme); ok {
+			if rest == "" {
+				return "", fmt.Errorf("names no path: write it like %s./base", scheme)
+			}
+			return s, nil
+		}
+	}
+	if slices.Contains(Runtimes(), s) {
+		return "", fmt.Errorf("not an image in one version, but a runtime has this name: use --runtime %s", s)
+	}
+	ref, err := name.ParseReference(s, name.WithDefaultTag(""))
+	if err != nil {
+		return "", fmt.Errorf("not an image reference: write it like registry.example/repository:tag")
+	}
+	// Docker Hub's registry answers at index.docker.io, but everyone, Docker first, writes docker.io.
+	full := strings.Replace(ref.Name(), "index.docker.io/", "docker.io/", 1)
+	tag, ok := ref.(name.Tag)
+	if !ok {
+		// A tag before the digest means nothing to registries, but says to people what the digest is of.
+		before, _, _ := strings.Cut(s, "@")
+		if tag, err := name.NewTag(before, name.WithDefaultTag("")); err == nil && tag.TagStr() != "" {
+			full = strings.Replace(full, "@", ":"+tag.TagStr()+"@", 1)
+		}
+		return full, nil
+	}
+	// A name such as static-debian13:nonroot has its version before the colon.
+	if tag.TagStr() == "" || tag.TagStr() == "latest" || !strings.ContainsAny(path.Base(tag.RepositoryStr())+tag.TagStr(), "0123456789") {
+		return "", fmt.Errorf("what it means changes from day to day: give a version tag or a digest, like %s:1.2.3 or %[1]s@sha256:…",
+			strings.TrimSuffix(strings.TrimSuffix(s, tag.TagStr()), ":"))
+	}
+	return full, nil
+}

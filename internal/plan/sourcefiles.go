@@ -1,0 +1,211 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// Copy is a directory of the source in the image, as it was asked for. Layers have its files one by one.
+type Copy struct {
+	// Source is the directory, relative to the source, and Path where it is in the image.
+	Source string `json:"source"`
+	Path   string `json:"path"`
+	// Mode is that of all files. None: 0755 for those that their owner may execute, else 0644.
+	Mode Mode `json:"mode,omitempty"`
+	// Without are patterns, by the rules of [path.Match] and relative to the directory, of what Slipway itself writes there and leaves
+	// out, with directories that hold nothing else. It leaves out git's own everywhere.
+	Without []string `json:"without,omitempty"`
+}
+
+// FilePatterns are the files and directories of the source that Files puts into an image, as patterns of an [IgnoreFile]: for who
+// brings these only. What is not of the right form is left out, which [Resolve] reports.
+func (c Config) FilePatterns() []string {
+	var patterns []string
+	for _, text := range c.Files {
+		f, err := parseFile(text)
+		switch {
+		case err != nil:
+		case f.src == ".":
+			patterns = append(patterns, "**")
+		default:
+			patterns = append(patterns, literalPattern.Replace(f.src))
+		}
+	}
+	return patterns
+}
+
+// literalPattern writes a name as a pattern of itself alone.
+var literalPattern = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "!", `\!`)
+
+// placer collects what Config.Files puts into the image.
+type placer struct {
+	resolver
+	ignore *ignore
+	files  []File
+	placed map[string]bool
+	copies []Copy
+}
+
+// sourceFiles lists what Config.Files puts into the image: directories file by file, and as copies.
+func (r resolver) sourceFiles(ctx context.Context, ignore *ignore) ([]File, []Copy, error) {
+	p := &placer{resolver: r, ignore: ignore, placed: map[string]bool{}}
+	for _, f := range r.settings.files {
+		if err := p.place(ctx, f); err != nil {
+			return nil, nil, err
+		}
+	}
+	slices.SortFunc(p.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return p.files, p.copies, nil
+}
+
+// place adds what f asks for.
+func (p *placer) place(ctx context.Context, f file) error {
+	if !p.exists(f.src) {
+		// Where the ignored files were not even brought here, they are reported as what they are.
+		if ignored, err := p.ignore.matches(f.src); err != nil || ignored && !slices.Contains(strings.Split(f.src, "/"), gitDir) {
+			p.isIgnored(f)
+			return err
+		}
+		p.add("file", f.text, f.src+" is not in the source", "name a file or directory that is")
+		return nil
+	}
+	if slices.Contains(strings.Split(f.src, "/"), gitDir) {
+		p.add("file", f.text, f.src+" is git's own", "name a file or directory of the source")
+		return nil
+	}
+	before, dir := len(p.files), false
+	without := below(f.src, p.config.Outputs)
+	err := fs.WalkDir(p, f.src, func(name string, e fs.DirEntry, err error) error {
+		if err != nil && e != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		info, err := fs.Stat(p, name) // follows links: an image has no use for one to somewhere else
+		if err != nil {
+			p.badLink(f, name, err)
+			return nil
+		}
+		inner := relative(f.src, name)
+		if name != f.src && p.leftOut(name, inner, without, e) {
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		ignored, err := p.ignore.matches(name)
+		if err != nil {
+			return err
+		}
+		at := path.Join(f.dst, inner)
+		switch {
+		case e.IsDir() && name == f.src:
+			dir = true
+			if !ignored && at == f.dst {
+				p.put(f.text, File{Path: at, Mode: 0o755, Dir: true})
+			}
+		case ignored && e.IsDir() && p.ignore.whole():
+			return fs.SkipDir
+		case ignored:
+		case info.Mode().IsRegular():
+			p.parents(f, inner)
+			p.put(f.text, File{Path: at, Mode: f.fileMode(info.Mode()), Source: name})
+		case info.IsDir() && !e.IsDir():
+			p.add("file", f.text, name+" is a link to a directory", "name the directory by a --file of its own, or leave the link out by "+IgnoreFile)
+		case !e.IsDir():
+			p.add("file", f.text, name+" is "+source.ErrIrregular.Error(), "leave it out")
+		default:
+			p.parents(f, inner)
+			p.put(f.text, File{Path: at, Mode: 0o755, Dir: true})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if ignored, err := p.ignore.matches(f.src); err != nil || ignored && len(p.files) == before {
+		p.isIgnored(f)
+		return err
+	}
+	if dir {
+		p.copies = append(p.copies, Copy{Source: f.src, Path: f.dst, Mode: f.mode, Without: without})
+	}
+	return nil
+}
+
+// isIgnored adds the fault of a file that the [IgnoreFile] leaves out.
+func (p *placer) isIgnored(f file) {
+	p.add("file", f.text, f.src+" is left out by "+IgnoreFile, "take it out of that file, which means here what it means to docker build, or leave --file out")
+}
+
+// put places a file or directory.
+func (p *placer) put(text string, f File) {
+	if err := imagePath(f.Path); err != nil {
+		p.add("file", text, err.Error(), "")
+	}
+	if p.placed[f.Path] {
+		p.add("file", text, f.Path+" is placed twice", "leave one out")
+	}
+	p.placed[f.Path] = true
+	p.files = append(p.files, f)
+}
+
+// parents places the ignored directories of f's that are there after all, since one below is not.
+func (p *placer) parents(f file, inner string) {
+	for dir := path.Dir(inner); dir != "."; dir = path.Dir(dir) {
+		at := path.Join(f.dst, dir)
+		if p.placed[at] {
+			return
+		}
+		p.put(f.text, File{Path: at, Mode: 0o755, Dir: true})
+	}
+}
+
+// badLink adds the fault of a link that leads nowhere, or out of the source.
+func (p *placer) badLink(f file, name string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		p.add("file", f.text, name+" is a link to nothing", "correct it, or leave it out by "+IgnoreFile)
+		return
+	}
+	problem, hint := source.Describe(err)
+	p.add("file", f.text, name+" is "+problem, hint)
+}
+
+// leftOut reports whether an entry of a directory is git's own, or one of Slipway's outputs, or holds nothing but those.
+func (p *placer) leftOut(name, inner string, outputs []string, e fs.DirEntry) bool {
+	if e.Name() == gitDir {
+		return true
+	}
+	above := false
+	for _, pattern := range outputs {
+		if matches, _ := path.Match(pattern, inner); matches {
+			return true
+		}
+		above = above || path.Dir(pattern) != "." && within(inner, path.Dir(pattern))
+	}
+	if !above || !e.IsDir() {
+		return false
+	}
+	entries, err := fs.ReadDir(p, name)
+	return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return !p.leftOut(path.Join(name, e.Name()), path.Join(inner, e.Name()), outputs, e)
+	})
+}
+
+// below are the patterns of what is in dir, relative to it.
+func below(dir string, patterns []string) []string {
+	var inner []string
+	for _, pattern := range patterns {
+		if within(dir, pattern) && pattern != dir {
+			inner = append(inner, relative(dir, pattern))
+		}
+	}
+	return inner
+}

@@ -1,0 +1,124 @@
+package plan
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and its like
+// the fields of Git, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
+// {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
+type Facts struct {
+	// Git is the commit that is built; zero where it is not known.
+	Git Git `json:"git,omitzero"`
+	// Env are variables. They are in no plan and no provenance, but for what templates take from them.
+	Env map[string]string `json:"-"`
+}
+
+// Git is a commit.
+type Git struct {
+	// Commit is the hash of HEAD, ShortCommit its first seven digits.
+	Commit      string `json:"commit"`
+	ShortCommit string `json:"shortCommit"`
+	// Tag is the tag of HEAD, of several the highest version by SemVer; empty if there is none.
+	Tag string `json:"tag,omitempty"`
+	// Describe is what git describe --tags --always --dirty prints; empty where no template names it.
+	Describe string `json:"describe,omitempty"`
+	// Branch is empty where HEAD is on none.
+	Branch string `json:"branch,omitempty"`
+	// Date is that of the commit, as in 2026-01-31T12:00:00Z, Timestamp the same in seconds since 1970.
+	Date      string `json:"date"`
+	Timestamp string `json:"timestamp"`
+	// Dirty says that the work tree differs from the commit.
+	Dirty bool `json:"dirty,omitempty"`
+}
+
+// NeedsGit says whether one of the texts is a template that names something of Git.
+func NeedsGit(texts ...string) bool {
+	for _, text := range texts {
+		if isTemplate(text) && strings.Contains(text, ".Git") {
+			return true
+		}
+	}
+	return false
+}
+
+// Templates are the texts of c that are templates.
+func (c Config) Templates() []string {
+	var all []string
+	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Labels, c.Annotations} {
+		all = append(all, list...)
+	}
+	return all
+}
+
+// Expand fills in a template of the setting field for the image called name. The error is [Faults].
+func (f Facts) Expand(field, name, text string) (string, error) {
+	return f.expand(field, text, map[string]any{"Name": name})
+}
+
+// at is what the error of a template says of where it is wrong: "executing … at <.Git.Tga>: ".
+var at = regexp.MustCompile(`^template: [^ ]*:\d+(:\d+)?: (executing .* at )?`)
+
+func (f Facts) expand(field, text string, names map[string]any) (string, error) {
+	if !isTemplate(text) {
+		return text, nil
+	}
+	names = maps.Clone(names)
+	names["Env"] = f.Env
+	if f.Git != (Git{}) {
+		names["Git"] = map[string]any{
+			"Commit": f.Git.Commit, "ShortCommit": f.Git.ShortCommit, "Tag": f.Git.Tag, "Describe": f.Git.Describe, "Branch": f.Git.Branch,
+			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
+		}
+	}
+	fault := func(err error, remedy string) error {
+		return Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Remedy: remedy}}
+	}
+	parsed, err := template.New(field).Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", fault(err, `write it in the notation of Go's text/template, with {{"{{"}} for braces themselves`)
+	}
+	var b strings.Builder
+	if err := parsed.Execute(&b, names); err != nil {
+		switch {
+		case f.Git == (Git{}) && NeedsGit(text):
+			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Remedy: "build in a git repository, or leave out .Git"}}
+		case strings.Contains(text, ".Env"):
+			return "", fault(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
+		}
+		return "", fault(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
+	}
+	return b.String(), nil
+}
+
+// isTemplate says whether a text has something to fill in.
+func isTemplate(text string) bool { return strings.Contains(text, "{{") }
+
+// expandAll fills in the templates of a list. Those with a fault are left out.
+func (r resolver) expandAll(field string, list []string, names map[string]any) []string {
+	var all []string
+	for _, text := range list {
+		filled, err := r.config.Facts.expand(field, text, names)
+		if err != nil {
+			r.faults = append(r.faults, AsFaults(err)...)
+			continue
+		}
+		all = append(all, filled)
+	}
+	return all
+}
+
+// expandMap fills in the templates among the values of m.
+func (r resolver) expandMap(field string, m map[string]string, names map[string]any) map[string]string {
+	filled := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		for _, value := range r.expandAll(field, []string{m[key]}, names) {
+			filled[key] = value
+		}
+	}
+	return filled
+}

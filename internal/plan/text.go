@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/console"
+)
+
+// WriteText writes the plan for people: what happens, in the order in which it does. Every value is on one line, and harmless
+// to a terminal.
+func (p *Plan) WriteText(w io.Writer) error {
+	var b strings.Builder
+	section := func(title string) { fmt.Fprintf(&b, "\n%s\n", title) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-14s %s\n", name, console.Line(fmt.Sprintf(format, args...)))
+	}
+
+	fmt.Fprintln(&b, console.Line(p.Name+", from "+p.Source.Module))
+	section("Source")
+	for _, program := range p.Programs {
+		row("program", "%s (%s)", program.Package, program.ImportPath)
+	}
+	row("folder", "%s", p.Source.Dir)
+	switch {
+	case p.Source.Workspace:
+		row("modules", "go.work")
+	case p.Source.Vendor:
+		row("modules", "vendor folder")
+	}
+	row("go", "%s, from %s", p.Go.Version, p.Go.From)
+	row("builder", "%s", p.Builder)
+	if p.Prepare != nil {
+		row("install", "%s", shellLine(p.Prepare))
+	}
+
+	if p.CACerts != "" {
+		row("trusts", "%s more", caCerts(p.CACerts))
+	}
+
+	section("Dependencies")
+	if p.Dependencies.Download == nil {
+		row("", "nothing to download")
+	} else {
+		row("from", "%s", strings.Join(p.Dependencies.Files, ", "))
+		row("run", "%s", shellLine(p.Dependencies.Download))
+		row("run", "%s", shellLine(p.Dependencies.Verify))
+	}
+
+	section("Compile")
+	if p.Generate != nil {
+		row("run", "%s", shellLine(p.Generate))
+	}
+	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
+	row("environment", "%s", assignments(p.Env))
+	for _, c := range p.Compile {
+		if c.C != nil && c.C.Install != nil {
+			row("install", "%s", c.C.Install[len(c.C.Install)-1])
+		}
+		row(c.Platform.String(), "%s", assignments(c.Env))
+	}
+	if d := p.Debugger; d != nil {
+		row("debugger", "%s@%s", d.Module, d.Version)
+	}
+	guard := "right platform, stripped"
+	if p.Guard.Symbols {
+		guard = "right platform, with symbols"
+	}
+	if p.Guard.Static {
+		guard += ", linked statically"
+	}
+	if p.Guard.GLIBC != "" {
+		guard += ", for glibc " + p.Guard.GLIBC
+	}
+	row("guard", "%s", guard)
+
+	section("Image")
+	base := p.Image.Base
+	if base == "" {
+		base = "nothing"
+	}
+	row("runtime", "%s, on %s", p.Image.Runtime, base)
+	if p.Image.Install != nil {
+		row("run", "%s", shellLine(p.Image.Install))
+	}
+	for _, layer := range p.Image.Layers {
+		for _, f := range layer.Files {
+			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())
+		}
+	}
+	if p.Image.Compression != (Compression{}) {
+		row("compression", "%s", p.Image.Compression)
+	}
+	row("user", "%s", p.Image.User)
+	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
+	row("folder", "%s", p.Image.WorkingDir)
+	for _, port := range p.Image.Ports {
+		row("port", "%s", port)
+	}
+	for _, env := range p.Image.Env {
+		row("env", "%s", env)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Labels)) {
+		row("label", "%s=%s", k, p.Image.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Annotations)) {
+		row("annotation", "%s=%s", k, p.Image.Annotations[k])
+	}
+
+	if moving := p.moving(); len(moving)+len(p.Notes) > 0 {
+		section("Note")
+		for _, note := range p.Notes {
+			row(note.About, "%s", note.Text)
+		}
+		for _, ref := range moving {
+			row("may move", "%s: slipway pin keeps it", ref)
+		}
+	}
+
+	section("Checks")
+	for _, check := range p.Checks {
+		row(check.Name, "%s", cmp.Or(shellLine(check.Command), "go mod verify"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// origin says where a file's content comes from.
+func (f File) origin() string {
+	switch {
+	case f.Program != "":
+		return "the program"
+	case f.Source != "":
+		return "from " + f.Source
+	case f.Certificates && f.CACerts != "":
+		return "public root certificates, and " + caCerts(f.CACerts) + " more"
+	case f.Certificates:
+		return "public root certificates"
+	case f.CACerts != "":
+		return "the base's, and " + caCerts(f.CACerts) + " more"
+	case f.Append != "":
+		return "the base's, and " + strings.TrimSpace(f.Append)
+	case f.Owner != "":
+		return "a folder of the user's"
+	case f.Dir:
+		return "a folder"
+	default:
+		return "written by Slipway"
+	}
+}
+
+func assignments(env map[string]string) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, k+"="+env[k])
+	}
+	return strings.Join(list, " ")
+}
+
+// shellLine writes a command line for reading; arguments with spaces are quoted.
+func shellLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = a
+		if a == "" || strings.ContainsAny(a, " \t\n'\"$") {
+			quoted[i] = fmt.Sprintf("%q", a)
+		}
+	}
+	return strings.Join(quoted, " ")
+}

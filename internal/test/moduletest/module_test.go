@@ -1,0 +1,170 @@
+// Package moduletest looks at the Dagger module in ci, which the SDK completes with code that it generates: what can be
+// said of it without an engine is said here.
+package moduletest
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway"
+)
+
+const module = "../../../ci"
+
+func sources(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(module + "/*.go")
+	require.NoError(t, err)
+	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, ".gen.go") })
+	require.NotEmpty(t, files)
+	return files
+}
+
+var binding = regexp.MustCompile(`\bdagger\.([A-Z][A-Za-z]*)`)
+
+// The module's calls fit the SDK. Its generated bindings are made by the generator of the public SDK, so the types of that
+// stand in for them.
+func TestModuleCompiles(t *testing.T) {
+	used := map[string]bool{"Client": true}
+	for _, file := range sources(t) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range binding.FindAllStringSubmatch(string(text), -1) {
+			used[match[1]] = true
+		}
+	}
+	delete(used, "Ref")
+	delete(used, "Loadable")
+	bindings := "package dagger\n\nimport sdk \"dagger.io/dagger\"\n\ntype Loadable[T any] = sdk.Loadable[T]\n\n" +
+		"func Ref[T Loadable[T]](c *Client, id ID) T { return sdk.Ref[T](c, id) }\n\n"
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		bindings += fmt.Sprintf("type %s = sdk.%[1]s\n", name)
+	}
+	root, err := filepath.Abs(module)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for at, text := range map[string]string{
+		"internal/dagger/dagger.gen.go": bindings,
+		"dagger.gen.go":                 "package main\n\nimport \"github.com/slipway-ci/slipway/ci/internal/dagger\"\n\nvar dag *dagger.Client\n\nfunc main() {}\n",
+	} {
+		name := filepath.Join(dir, strings.ReplaceAll(at, "/", "-"))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
+		replace[filepath.Join(root, at)] = name
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	name := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(name, overlay, 0o644))
+	cmd := exec.Command("go", "build", "-mod=readonly", "-o", os.DevNull, "-overlay", name, ".")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+// Comments are all the help that a user of the module gets.
+func TestModuleIsDocumented(t *testing.T) {
+	documented := 0
+	for _, file := range sources(t) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		require.NoError(t, err)
+		for _, decl := range parsed.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if !d.Name.IsExported() {
+					continue
+				}
+				documented++
+				assert.NotEmpty(t, d.Doc.Text(), "the function %s", d.Name)
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				for _, p := range d.Type.Params.List {
+					if name := p.Names[0].Name; name != "ctx" && name != "ws" {
+						assert.Regexp(t, `(?m)^\t// [A-Z].*\n(\t//.*\n)*\t$`, before(text, int(p.Pos())-1), "the argument %s of %s", name, d.Name)
+						documented++
+					}
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					if v, ok := spec.(*ast.ValueSpec); ok && v.Names[0].IsExported() {
+						documented++
+						assert.NotEmpty(t, v.Doc.Text(), "the value %s", v.Names[0])
+					}
+				}
+			}
+		}
+	}
+	assert.Greater(t, documented, 40)
+}
+
+// before is the comment and the indentation that stand directly before offset.
+func before(text []byte, offset int) string {
+	lines := strings.Split(string(text[:offset]), "\n")
+	first := len(lines) - 1
+	for first > 0 && strings.HasPrefix(lines[first-1], "\t//") {
+		first--
+	}
+	return strings.Join(lines[first:], "\n")
+}
+
+// What the module needs of the root module is sent along, and what it does not is not.
+func TestIncludesWhatIsImported(t *testing.T) {
+	var config struct{ Include []string }
+	text, err := os.ReadFile("../../../dagger.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &config))
+	want := map[string]bool{"go.mod": true, "go.sum": true, "*.go": true, "!**/*_test.go": true}
+	const root = "github.com/slipway-ci/slipway"
+	imported := map[string]bool{}
+	for _, file := range sources(t) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); strings.HasPrefix(path, root) && !strings.HasPrefix(path, root+"/ci/") {
+				imported[path] = true
+			}
+		}
+	}
+	list := func(packages ...string) string {
+		out, err := exec.Command("go", append([]string{"list", "-deps"}, packages...)...).Output()
+		require.NoError(t, err)
+		for _, path := range strings.Fields(string(out)) {
+			if dir, ok := strings.CutPrefix(path, root+"/"); ok {
+				want[dir+"/*.go"] = true
+			}
+		}
+		return string(out)
+	}
+	out := list(slices.Sorted(maps.Keys(imported))...)
+	// A fresh engine compiles all of it before it can list the module's functions.
+	for _, heavy := range []string{"github.com/google/go-containerregistry/pkg/v1", "github.com/docker/cli", "github.com/klauspost/compress", "encoding/gob"} {
+		assert.NotContains(t, out, heavy)
+	}
+	// The module compiles the command, too, but not to be loaded.
+	list(root + "/cmd/slipway")
+	assert.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(slices.Values(config.Include)))
+}
+
+// What the module carries of the command's source is all of it.
+func TestSourceCompiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "slipway")
+	require.NoError(t, os.CopyFS(dir, slipway.Source))
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(t.TempDir(), "slipway"), "./cmd/slipway")
+	build.Dir = dir
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}

@@ -1,0 +1,57 @@
+package testtool_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/test/testtool"
+)
+
+// outcome records how a test would end.
+type outcome struct {
+	testing.TB
+	skipped, failed bool
+}
+
+func (o *outcome) Skipf(string, ...any)  { o.skipped = true }
+func (o *outcome) Fatalf(string, ...any) { o.failed = true }
+func (o *outcome) Helper()               {}
+
+func TestNeed(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "some-tool"), []byte("#!/bin/sh\n"), 0o755))
+	t.Setenv("PATH", dir)
+	assert.Equal(t, filepath.Join(dir, "some-tool"), testtool.Need(t, "some-tool", "some-package"))
+
+	t.Setenv(testtool.Require, "")
+	absent := &outcome{TB: t}
+	testtool.Need(absent, "no-such-tool", "no-such-package")
+	assert.True(t, absent.skipped && !absent.failed)
+
+	t.Setenv(testtool.Require, "1")
+	required := &outcome{TB: t}
+	testtool.Need(required, "no-such-tool", "no-such-package")
+	assert.True(t, required.failed)
+}
+
+// Programs for administrators, such as runc, are found by those who do not have their folder on the PATH.
+func TestNeedLooksInSbin(t *testing.T) {
+	programs, err := filepath.Glob("/usr/sbin/*")
+	require.NoError(t, err)
+	if len(programs) == 0 {
+		testtool.Skip(t, "a program in /usr/sbin")
+	}
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv(testtool.Require, "1") // a skip would look like success
+	for _, program := range programs {
+		if info, err := os.Stat(program); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0o111 {
+			name := filepath.Base(program)
+			assert.Equal(t, name, filepath.Base(testtool.Need(t, name, "any")))
+			return
+		}
+	}
+}
