@@ -161,7 +161,7 @@ func (l *lab) startRegistry(ctx context.Context) (stop func() error, err error) 
 	return stop, nil
 }
 
-// removeAll removes a folder in which the Go command has made files that cannot be written.
+// removeAll removes a directory in which the Go command has made files that cannot be written.
 func removeAll(dir string) error {
 	err := filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
 		if err == nil && e.IsDir() {
@@ -269,7 +269,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 	return r, save(r)
 }
 
-// once makes the case's edit and runs a tool. cold is a folder for caches of its own, Slipway's too; empty for those that all share.
+// once makes the case's edit and runs a tool. cold is a directory for caches of its own, Slipway's too; empty for those that all share.
 // Processes are counted into the file count; empty for no counting, which takes time.
 func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, count string) (run, error) {
 	if k.edit != "" {

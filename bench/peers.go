@@ -77,7 +77,7 @@ func buildKitCommands(l *lab, p *project) [][]string {
 	}}
 }
 
-// dockerfile is the folder of a project's Dockerfile.
+// dockerfile is the directory of a project's Dockerfile.
 func (l *lab) dockerfile(p *project) string { return filepath.Join(l.dir, "dockerfile", p.name) }
 
 // render writes the project's Dockerfile.

@@ -34,7 +34,7 @@ func (l *lab) report(ctx context.Context, names []string, results []*result, old
 		sections[r.name()] = r.section()
 	}
 	var text strings.Builder
-	fmt.Fprint(&text, "# Results\n\nWritten by `go run .` in this folder; the README beside it says how.\n\n")
+	fmt.Fprint(&text, "# Results\n\nWritten by `go run .` in this directory; the README beside it says how.\n\n")
 	for _, v := range [][]string{{"go", "version"}, {filepath.Join(l.dir, "slipway"), "version"}, {"go", "list", "-m", "github.com/google/ko"}} {
 		out, err := exec.CommandContext(ctx, v[0], v[1:]...).Output()
 		if err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// folders are where in the registry the tools push to.
-var folders = map[string]string{slipway: "slipway", slipwayOnly: "slipway", ko: "ko", koCached: "ko", buildKit: "buildkit"}
+// directories are where in the registry the tools push to.
+var directories = map[string]string{slipway: "slipway", slipwayOnly: "slipway", ko: "ko", koCached: "ko", buildKit: "buildkit"}
 
 // imageSize is the size in bytes of the layers that a tool has pushed for a project, compressed, without those of the base; 0 for one
 // that pushes nothing.
 func (l *lab) imageSize(ctx context.Context, peer peer, p *project) (int64, error) {
-	folder, ok := folders[peer.name]
+	directory, ok := directories[peer.name]
 	if !ok {
 		return 0, nil
 	}
@@ -34,7 +34,7 @@ func (l *lab) imageSize(ctx context.Context, peer peer, p *project) (int64, erro
 	}
 	var total int64
 	for _, r := range repositories {
-		if !strings.HasPrefix(r+"/", folder+"/"+p.name+"/") {
+		if !strings.HasPrefix(r+"/", directory+"/"+p.name+"/") {
 			continue
 		}
 		pushed, err := l.layers(ctx, l.registry+"/"+r+":latest")

@@ -87,7 +87,7 @@ func (m *Slipway) Binary(
 	return programs.File(build.Plan().Programs[0].Name), nil
 }
 
-// Compile all programs for all platforms, each platform in a folder like linux-arm64
+// Compile all programs for all platforms, each platform in a directory like linux-arm64
 func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error) {
 	defer worded(&err)
 	build, one, err := m.open(ctx)

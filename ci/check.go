@@ -66,11 +66,11 @@ func (m *Slipway) Reports(ctx context.Context) (_ *dagger.Directory, err error) 
 		return nil, err
 	}
 	files["summary.md"] = check.Markdown(results)
-	folder := dag.Directory()
+	directory := dag.Directory()
 	for name, content := range files {
-		folder = folder.WithNewFile(name, content)
+		directory = directory.WithNewFile(name, content)
 	}
-	return folder, nil
+	return directory, nil
 }
 
 // checks runs checks side by side and reports everything that they find.
@@ -90,7 +90,7 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 	return err
 }
 
-// results also returns the folder that the checks ran in.
+// results also returns the directory that the checks ran in.
 func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
 	// The source is looked at as the defaults of slipway.yaml say, whichever of its programs are built.
 	all, err := m.images(ctx, func(file *config.Project) ([]config.Image, error) {

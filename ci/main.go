@@ -2,7 +2,7 @@
 //
 // It downloads and verifies a Go module's dependencies, cross-compiles static programs, checks them, puts them on a
 // distroless, Alpine or scratch runtime, and publishes one image for all platforms. Without arguments it ships the
-// program in the folder that it is called from:
+// program in the directory that it is called from:
 //
 //	dagger call build terminal
 //	dagger call publish --repository ghcr.io/me/api --tags v1.2.3
@@ -87,11 +87,11 @@ const (
 func New(
 	ctx context.Context,
 	ws *dagger.Workspace,
-	// Folder of a Go module or workspace. Default: the folder that you call from, without .git and what its .dockerignore
+	// Directory of a Go module or workspace. Default: the directory that you call from, without .git and what its .dockerignore
 	// names.
 	// +optional
 	source *dagger.Directory,
-	// Main packages to build, as folders of the source like ./cmd/server. The first is the image's entrypoint. Default: the
+	// Main packages to build, as directories of the source like ./cmd/server. The first is the image's entrypoint. Default: the
 	// only one there is.
 	// +optional
 	packages []string,
@@ -166,10 +166,10 @@ func New(
 	// Annotations of the manifests, as KEY=VALUE.
 	// +optional
 	annotations []string,
-	// Files and folders of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE.
+	// Files and directories of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE.
 	// +optional
 	files []string,
-	// Folders of the image that the program may write to, like /data. It may write nowhere else but in /tmp.
+	// Directories of the image that the program may write to, like /data. It may write nowhere else but in /tmp.
 	// +optional
 	writable []string,
 	// Compression of the image's layers. Default: GZIP.
@@ -202,7 +202,7 @@ func New(
 	// URL of the database of vulnerabilities. Default: https://vuln.go.dev.
 	// +optional
 	vulndb string,
-	// Folder with a database of vulnerabilities, in place of one on a server.
+	// Directory with a database of vulnerabilities, in place of one on a server.
 	// +optional
 	vulndbFiles *dagger.Directory,
 ) (_ *Slipway, err error) {

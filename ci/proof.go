@@ -39,7 +39,7 @@ func (m *Slipway) Sbom(
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
 	if format == None {
-		return nil, plan.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Remedy: "choose CYCLONEDX or SPDX"}}
+		return nil, plan.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Hint: "choose CYCLONEDX or SPDX"}}
 	}
 	build, compile, err := m.one(ctx, platform)
 	if err != nil {

@@ -107,7 +107,7 @@ func (m *Slipway) PublishAll(
 	defer worded(&err)
 	all, err := m.images(ctx, func(file *config.Project) ([]config.Image, error) {
 		if file == nil {
-			return nil, plan.Faults{{Field: "source", Problem: "it has no " + config.File, Remedy: "list the images there, or call publish"}}
+			return nil, plan.Faults{{Field: "source", Problem: "it has no " + config.File, Hint: "list the images there, or call publish"}}
 		}
 		return file.Images, nil
 	}, plan.ResolveAll)

@@ -113,8 +113,8 @@ func (m *Slipway) choose(file *config.Project) ([]config.Image, error) {
 	if err := json.Unmarshal([]byte(m.Settings), &over); err != nil {
 		return nil, err
 	}
-	fault := func(problem, remedy string) ([]config.Image, error) {
-		return nil, plan.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Remedy: remedy}}
+	fault := func(problem, hint string) ([]config.Image, error) {
+		return nil, plan.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Hint: hint}}
 	}
 	switch {
 	case file == nil && m.Chosen != "":
@@ -153,11 +153,11 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 		return nil, err
 	}
 	if m.GitHost == "" || strings.ContainsAny(m.GitHost, "/@ \t\r\n") {
-		return nil, plan.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Remedy: "write it like git.example.com"}}
+		return nil, plan.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Hint: "write it like git.example.com"}}
 	}
 	token = strings.TrimSpace(token)
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return nil, plan.Faults{{Field: "git-token", Problem: "holds no token", Remedy: "it must be one word, and nothing else"}}
+		return nil, plan.Faults{{Field: "git-token", Problem: "holds no token", Hint: "it must be one word, and nothing else"}}
 	}
 	text := goenv.Login{Host: m.GitHost, User: goenv.TokenUser, Password: token}.Netrc()
 	if m.Netrc != nil {
@@ -216,15 +216,15 @@ func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, 
 			return nil, err
 		}
 	}
-	var folder func(string) *sdk.Directory
+	var directory func(string) *sdk.Directory
 	if m.VulnDB != nil {
 		db, err := public[*sdk.Directory](ctx, client, m.VulnDB)
 		if err != nil {
 			return nil, err
 		}
-		folder = func(string) *sdk.Directory { return db }
+		directory = func(string) *sdk.Directory { return db }
 	}
 	return func(p *plan.Plan) *engine.Build {
-		return engine.New(client, from, p, private).WithFolder(folder)
+		return engine.New(client, from, p, private).WithDirectory(directory)
 	}, nil
 }

@@ -23,7 +23,7 @@ func withModuleAbove(dir string, err error) error {
 		}
 		faults[i] = plan.Fault{
 			Field: fault.Field, Value: dir, Problem: "the directory belongs to the module or workspace in " + above,
-			Remedy: "give that to slipway, and this as the program: --package " + below + " " + above,
+			Hint: "give that to slipway, and this as the program: --package " + below + " " + above,
 		}
 	}
 	if faults == nil {

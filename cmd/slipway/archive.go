@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/publish"
 )
 
-// isArchive says whether what is to be published is an archive, and not a folder.
+// isArchive says whether what is to be published is an archive, and not a directory.
 func isArchive(source string) bool {
 	info, err := os.Stat(source)
 	return err == nil && info.Mode().IsRegular() || err != nil && strings.HasSuffix(source, ".tar")
@@ -68,7 +68,7 @@ func noEffect(set *pflag.FlagSet) error {
 		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
 			faults = append(faults, plan.Fault{
 				Field: f.Name, Value: f.Value.String(), Problem: "an archive is published as it is",
-				Remedy: "leave --" + f.Name + " out, or give it to slipway build",
+				Hint: "leave --" + f.Name + " out, or give it to slipway build",
 			})
 		}
 	})

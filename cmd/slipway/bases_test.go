@@ -110,7 +110,7 @@ func withLogin(user, password string) remote.Option {
 	return remote.WithAuth(&authn.Basic{Username: user, Password: password})
 }
 
-// copyExample copies an example into a folder, without what git does not track.
+// copyExample copies an example into a directory, without what git does not track.
 func copyExample(t *testing.T, example string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), example)

@@ -11,10 +11,10 @@ import (
 func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build [flags] [NAME...] [DIR]",
-		Short: "Build an image into an archive or a folder",
-		Long: `Build the Go module in DIR (default: the current folder) into a container image: download and
+		Short: "Build an image into an archive or a directory",
+		Long: `Build the Go module in DIR (default: the current directory) into a container image: download and
 verify its modules, compile it for every platform, check the programs, and assemble one image.
-With slipway.yaml there, build the images that are named, or all of them: a word is a folder unless
+With slipway.yaml there, build the images that are named, or all of them: a word is a directory unless
 the file has an image of that name. The path of each result goes to standard output.`,
 		Example: `  slipway build                        the only program here, for amd64 and arm64
   slipway build --runtime scratch --port 8080 ./services/api
@@ -35,7 +35,7 @@ the file has an image of that name. The path of each result goes to standard out
 	f.all(&a.options)
 	f.changedSince(&a.options)
 	f.plan(&a.settings)
-	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout folder, which is added to; default: dist/NAME.tar")
+	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout directory, which is added to; default: dist/NAME.tar")
 	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
 	f.work(&a.options)
 	f.json(&a.options, "write the result as JSON")
@@ -46,7 +46,7 @@ func (a *app) publishCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "publish [flags] [NAME...] [DIR|ARCHIVE]",
 		Short: "Build an image and push it to a registry",
-		Long: `Build the Go module in DIR (default: the current folder) as slipway build does, and push the
+		Long: `Build the Go module in DIR (default: the current directory) as slipway build does, and push the
 image; or push what slipway build wrote into ARCHIVE, as it is. Bills of materials and provenance
 are attached to it, and signed with --sign-key. Tags move last, when everything that they lead to is
 there. Credentials are those of docker login. The image's reference by digest goes to standard

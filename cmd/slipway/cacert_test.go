@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// writeModule makes a module of one file in a new folder.
+// writeModule makes a module of one file in a new directory.
 func writeModule(t *testing.T, name, program string) string {
 	t.Helper()
 	dir := t.TempDir()

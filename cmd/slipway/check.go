@@ -28,7 +28,7 @@ func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [flags] [NAME...] [DIR]",
 		Short: "Verify, vet, test and lint the source, and look for known vulnerabilities",
-		Long: `Run checks of the Go module in DIR (default: the current folder), side by side: those that are
+		Long: `Run checks of the Go module in DIR (default: the current directory), side by side: those that are
 named, or all of them.
 
   verify     go.sum is complete, the modules are what it says, go.mod is tidy
@@ -39,7 +39,7 @@ named, or all of them.
              vulnerable function is called; ` + check.VEXFile + ` excuses
 
 All findings are told, and a table of the checks at the end. On GitHub Actions, findings become
-annotations, and the table goes into the job's summary. A folder with the name of a check is
+annotations, and the table goes into the job's summary. A directory with the name of a check is
 written like ./test.`,
 		Example: `  slipway check                        everything
   slipway check vet test ./services/api
@@ -58,14 +58,14 @@ written like ./test.`,
 		},
 	}
 	f := a.flags(c)
-	f.text(&a.Report, "report", "`FOLDER` for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json")
+	f.text(&a.Report, "report", "`DIR` for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json")
 	f.text(&a.config.VulnDB, "vulndb", "`URL` of the database of vulnerabilities, also file:///…; default: https://vuln.go.dev")
 	f.plan(&a.settings)
 	f.work(&a.options)
 	return c
 }
 
-// checkArgs tells names of checks from the folder.
+// checkArgs tells names of checks from the directory.
 func checkArgs(args []string) (names []string, dir string, err error) {
 	dir = "."
 	var dirs []string
@@ -78,7 +78,7 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	}
 	switch {
 	case len(dirs) > 1:
-		return nil, "", requestError{fmt.Errorf("one folder is checked at a time, and %d were given: %s; the checks are %s",
+		return nil, "", requestError{fmt.Errorf("one directory is checked at a time, and %d were given: %s; the checks are %s",
 			len(dirs), strings.Join(dirs, ", "), strings.Join(plan.CheckNames, ", "))}
 	case len(dirs) == 1:
 		dir = dirs[0]
@@ -164,7 +164,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 	return nil
 }
 
-// report writes what the checks found wherever it is wanted. dir is the folder that they ran in.
+// report writes what the checks found wherever it is wanted. dir is the directory that they ran in.
 func (a *app) report(results []check.Result, dir string) (err error) {
 	if err := check.Write(a.stdout, results); err != nil {
 		return err
@@ -217,7 +217,7 @@ func readVEX(dir string, p *plan.Plan) (_ []byte, err error) {
 	text, err := tree.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, plan.Faults{{Field: name, Problem: problem, Remedy: hint}}
+		return nil, plan.Faults{{Field: name, Problem: problem, Hint: hint}}
 	}
 	return text, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// runImage builds the module in the folder source on scratch, and runs the image for amd64. It returns what that printed.
+// runImage builds the module in the directory source on scratch, and runs the image for amd64. It returns what that printed.
 func runImage(t *testing.T, source string, flags ...string) (out string, status int) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "image.tar")

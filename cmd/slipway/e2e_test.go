@@ -313,7 +313,7 @@ func TestReproducible(t *testing.T) {
 	assert.Equal(t, build("alone", "022", alone, source), build("elsewhere", "077", append(alone,
 		"TZ=Asia/Kathmandu", "HOME="+home, "USER=somebody", "LOGNAME=somebody", "LANG=tr_TR.UTF-8", "TMPDIR="+t.TempDir(),
 		"GOCACHE="+filepath.Join(home, "cache"), // so that nothing compiled elsewhere is used
-	), elsewhere), "another folder, home, user, umask, time zone and cache")
+	), elsewhere), "another directory, home, user, umask, time zone and cache")
 
 	git := func(args ...string) {
 		out, err := exec.Command("git", append([]string{"-C", elsewhere, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...).CombinedOutput()

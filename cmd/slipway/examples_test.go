@@ -21,14 +21,14 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// example is a way to build a program of the folder examples, and to see that it runs.
+// example is a way to build a program of the directory examples, and to see that it runs.
 type example struct {
 	name     string
 	runtimes []string
 	flags    []string
 	// arm64 are the arguments for qemu where the image has that platform, too.
 	arm64 []string
-	// env is what the program is told, besides its port and its folder.
+	// env is what the program is told, besides its port and its directory.
 	env   []string
 	ready func(port, said string) bool
 	do    func(t *testing.T, port string)
@@ -196,7 +196,7 @@ func TestGenerateExample(t *testing.T) {
 	generated := filepath.Join(source, "greeter", "greeter.pb.go")
 	require.NoError(t, os.Remove(generated))
 	assert.Equal(t, committed.Digest, build("--generate").Digest)
-	assert.NoFileExists(t, generated, "the user's folder stays as it is")
+	assert.NoFileExists(t, generated, "the user's directory stays as it is")
 
 	bin := t.TempDir()
 	for _, name := range []string{"go", "sh", "gcc"} {

@@ -44,7 +44,7 @@ type options struct {
 	Engine    string   `env:"SLIPWAY_ENGINE"`
 	Progress  string   `env:"SLIPWAY_PROGRESS"`
 	JSON      bool     `env:"SLIPWAY_JSON"`
-	// Report is the folder for what check writes.
+	// Report is the directory for what check writes.
 	Report string `env:"SLIPWAY_REPORT"`
 	// PinCheck says that pin writes nothing.
 	PinCheck bool `env:"SLIPWAY_PIN_CHECK"`
@@ -184,7 +184,7 @@ func (f flags) lines(p *[]string, name, text string) {
 	f.fills(p, name)
 }
 
-// completeImages lets the shell complete the names of slipway.yaml, besides folders.
+// completeImages lets the shell complete the names of slipway.yaml, besides directories.
 func (f flags) completeImages() {
 	f.command.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		file, err := readProject(".")
@@ -209,10 +209,10 @@ func (f flags) complete(name string, choices []string) {
 func (f flags) plan(s *settings) {
 	c := &s.config
 	f.text(&c.Name, "name", "`NAME` of the image; default: that of its first program")
-	f.commas(&c.Packages, "package", "main package to build, a `FOLDER` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
+	f.commas(&c.Packages, "package", "main package to build, a `DIR` of the source like ./cmd/server; repeat for more programs in one image, the first being its entrypoint; default: the only one there is")
 	f.commas(&c.Platforms, "platform", "`PLATFORM` to build for, like linux/arm/v7; several by commas; default: linux/amd64,linux/arm64", "linux/amd64", "linux/arm64", "linux/arm/v7")
 	f.text(&c.Runtime, "runtime", "what the program runs in: "+strings.Join(plan.Runtimes(), ", ")+"; default: distroless", plan.Runtimes()...)
-	f.text(&c.Base, "base", "`IMAGE` to build on instead: a reference with a tag or digest, oci:FOLDER or oci-archive:FILE")
+	f.text(&c.Base, "base", "`IMAGE` to build on instead: a reference with a tag or digest, oci:DIR or oci-archive:FILE")
 	f.text(&c.Go, "go", "`VERSION` of Go to compile with; 1.26 means its newest patch release, latest-patch that of what go.mod says; default: what go.mod says", "latest-patch")
 	f.yes(&c.Generate, "generate", "run go generate ./... before compiling, in a copy of the source")
 	f.commas(&c.BuilderPackages, "builder-package", "`PACKAGE` to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo dynamic; several by commas; nothing is installed on this machine")
@@ -236,8 +236,8 @@ func (f flags) plan(s *settings) {
 	f.yes(&c.AllowRoot, "allow-root", "permit --user 0")
 	f.lines(&c.Labels, "label", "label of the image, as `KEY=VALUE`; a template; repeat for more")
 	f.lines(&c.Annotations, "annotation", "annotation of manifests and index, as `KEY=VALUE`; a template; repeat for more")
-	f.lines(&c.Files, "file", "file or folder of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
-	f.commas(&c.Writable, "writable", "`FOLDER` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
+	f.lines(&c.Files, "file", "file or directory of the source for the image, as `SOURCE:DESTINATION[:MODE]`; repeat for more")
+	f.commas(&c.Writable, "writable", "`DIR` of the image that the program may write to, like /data; several by commas; default: /tmp alone")
 	f.text(&c.Compression, "compression", "`FORMAT[:LEVEL]` of the layers that are made: gzip, up to 9, or zstd, up to 22; default: gzip", plan.Gzip, plan.Zstd)
 	f.text(&c.Revision, "revision", "commit that labels and annotations name: its hash, or auto to ask git; default: none, so that a commit that changes nothing in the program changes nothing in the image")
 }

@@ -19,8 +19,8 @@ import (
 // readGit reads what settings need to know of the commit that the source in dir is at: what the texts name, if one of them names
 // something, and the value of --revision auto.
 func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts plan.Git, revision string, err error) {
-	fault := func(problem, remedy string) error {
-		return plan.Faults{{Field: "git", Problem: problem, Remedy: remedy}}
+	fault := func(problem, hint string) error {
+		return plan.Faults{{Field: "git", Problem: problem, Hint: hint}}
 	}
 	r, err := gitcommand.Open(ctx, dir)
 	switch {

@@ -28,7 +28,7 @@ type job struct {
 	skipped []string
 }
 
-// nameArgs tells names of images from the source's folder. A bare word is a folder unless slipway.yaml, in the folder that is
+// nameArgs tells names of images from the source's directory. A bare word is a directory unless slipway.yaml, in the directory that is
 // named beside it or else in the current one, has an image of that name.
 func nameArgs(args []string) (names []string, dir string, err error) {
 	var dirs, words []string
@@ -51,13 +51,13 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 			return nil, words[0], nil
 		}
 		if p == nil && len(words) > 1 {
-			return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s; several images are built by their names in %s",
+			return nil, "", requestError{fmt.Errorf("one directory is built at a time, and %d were given: %s; several images are built by their names in %s",
 				len(words), strings.Join(words, ", "), config.File)}
 		}
 		return words, ".", nil
 	}
 	if len(dirs) > 1 {
-		return nil, "", requestError{fmt.Errorf("one folder is built at a time, and %d were given: %s", len(dirs), strings.Join(dirs, ", "))}
+		return nil, "", requestError{fmt.Errorf("one directory is built at a time, and %d were given: %s", len(dirs), strings.Join(dirs, ", "))}
 	}
 	return words, dirs[0], nil
 }
@@ -107,7 +107,7 @@ func (a *app) decide(
 		return nil, a.environment
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, plan.Faults{{Field: "source", Value: dir, Problem: "not a folder", Remedy: "give slipway the folder of a Go module"}}
+		return nil, plan.Faults{{Field: "source", Value: dir, Problem: "not a directory", Hint: "give slipway the directory of a Go module"}}
 	}
 	a.source = dir
 	tree, err := source.Open(dir)
@@ -172,8 +172,8 @@ func (a *app) decide(
 // choose finds the images to build; file is nil where there is none.
 func (a *app) choose(file *config.Project, dir string, names []string) ([]config.Image, error) {
 	where := filepath.Join(dir, config.File)
-	fault := func(field, value, problem, remedy string) ([]config.Image, error) {
-		return nil, plan.Faults{{Field: field, Value: value, Problem: problem, Remedy: remedy}}
+	fault := func(field, value, problem, hint string) ([]config.Image, error) {
+		return nil, plan.Faults{{Field: field, Value: value, Problem: problem, Hint: hint}}
 	}
 	switch {
 	case a.All && len(names) > 0:
@@ -181,7 +181,7 @@ func (a *app) choose(file *config.Project, dir string, names []string) ([]config
 	case file == nil && a.All:
 		return fault("all", "", "there is no "+where, "list the images there, or leave --all out")
 	case file == nil && len(names) > 0:
-		return fault("image", names[0], "there is no "+where, "list the images there, or name a folder like ./"+names[0])
+		return fault("image", names[0], "there is no "+where, "list the images there, or name a directory like ./"+names[0])
 	case file == nil:
 		return []config.Image{{}}, nil
 	case a.All:
@@ -215,7 +215,7 @@ func (a *app) choose(file *config.Project, dir string, names []string) ([]config
 	}
 	if unknown := slices.Sorted(maps.Keys(wanted)); len(unknown) > 0 {
 		name := unknown[0]
-		return fault("image", name, "not in "+where, "choose from "+strings.Join(file.Names(), ", ")+", or name a folder like ./"+name)
+		return fault("image", name, "not in "+where, "choose from "+strings.Join(file.Names(), ", ")+", or name a directory like ./"+name)
 	}
 	return chosen, nil
 }
@@ -233,7 +233,7 @@ func sameTarget(jobs []*job) error {
 			if other, ok := names[ref]; ok {
 				faults = append(faults, plan.Fault{
 					Field: "tag", Value: ref, Problem: other + " and " + j.plan.Name + " would both be it",
-					Remedy: "give each a repository or a tag of its own, such as by {{.Name}}",
+					Hint: "give each a repository or a tag of its own, such as by {{.Name}}",
 				})
 			}
 			names[ref] = j.plan.Name

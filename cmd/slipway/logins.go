@@ -24,8 +24,8 @@ type logins struct {
 func (a *app) readLogins() (logins, error) {
 	var l logins
 	var faults plan.Faults
-	fault := func(field, value, problem, remedy string) {
-		faults = append(faults, plan.Fault{Field: field, Value: value, Problem: problem, Remedy: remedy})
+	fault := func(field, value, problem, hint string) {
+		faults = append(faults, plan.Fault{Field: field, Value: value, Problem: problem, Hint: hint})
 	}
 	read := func(field, value, name string) string {
 		content, err := source.ReadFile(name)

@@ -29,11 +29,11 @@ func (a *app) pinCommand() *cobra.Command {
 		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of
 all that ` + plan.LockFile + ` has already, and write them into that file, beside go.work or else
 go.mod. From then on every build takes these images, whatever their tags come to mean. One file
-serves all builds of its folder: name the images of slipway.yaml or give --all, or run slipway pin
+serves all builds of its directory: name the images of slipway.yaml or give --all, or run slipway pin
 once for each build, such as for each runtime.
 To drop what no build needs any more, delete the file first, or its lines.`,
 		Example: `  slipway pin                          for what slipway build does here
-  slipway pin --runtime alpine         for another build of the same folder
+  slipway pin --runtime alpine         for another build of the same directory
   slipway pin --check                  in CI: fail and say which tags have moved`,
 		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), args) },
 	}
@@ -117,11 +117,11 @@ func readLock(tree *source.Tree, file, shown string) (plan.Lock, string, error) 
 	text, err := tree.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, "", plan.Faults{{Field: shown, Problem: problem, Remedy: hint}}
+		return nil, "", plan.Faults{{Field: shown, Problem: problem, Hint: hint}}
 	}
 	lock, err := plan.ParseLock(string(text))
 	if err != nil {
-		return nil, "", plan.Faults{{Field: shown, Problem: err.Error(), Remedy: "mend it, or delete it and run slipway pin"}}
+		return nil, "", plan.Faults{{Field: shown, Problem: err.Error(), Hint: "mend it, or delete it and run slipway pin"}}
 	}
 	return lock, string(text), nil
 }

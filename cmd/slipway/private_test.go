@@ -104,10 +104,10 @@ func spies(t *testing.T, log string, names ...string) (path string) {
 }
 
 // everythingIn is all that an OCI layout holds, with every layer unpacked.
-func everythingIn(t *testing.T, folder string) string {
+func everythingIn(t *testing.T, directory string) string {
 	t.Helper()
 	var all strings.Builder
-	require.NoError(t, filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(directory, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -160,7 +160,7 @@ func TestPrivateModule(t *testing.T) {
 			"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "NO_PROXY=", "no_proxy=", "GIT_CONFIG_NOSYSTEM=1",
 			"PATH=" + spies(t, arguments, "go", "git"),
 		}, env...), append([]string{"build", "--runtime", "scratch", "--platform", "linux/amd64", "--ca-cert", root, "--output", output}, append(flags, source)...)...)
-		t.Cleanup(func() { // its folders are read-only
+		t.Cleanup(func() { // its directories are read-only
 			clean := exec.Command("go", "clean", "-modcache")
 			clean.Env = cmd.Env
 			assert.NoError(t, clean.Run())

@@ -51,15 +51,15 @@ func format(field, value string, more ...string) (sbom.Format, error) {
 	case slices.Contains(more, value):
 		return "", nil
 	case !slices.Contains(sbomFormats(), value):
-		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Remedy: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
+		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
 	}
 	return sbom.Format(value), nil
 }
 
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {
-	fault := func(problem, remedy string) error {
-		return plan.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Remedy: remedy}}
+	fault := func(problem, hint string) error {
+		return plan.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Hint: hint}}
 	}
 	if variable, found := strings.CutPrefix(ref, "env:"); found {
 		value := a.variable(variable)
@@ -102,7 +102,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 		var text []byte
 		if text, err2 = a.readKey("sign-key", a.SignKey); err2 == nil {
 			if p.key, err2 = signing.ParseKey(text, []byte(a.variable(signPassword))); err2 != nil {
-				err2 = plan.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err2.Error(), Remedy: "give the key that signs"}}
+				err2 = plan.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err2.Error(), Hint: "give the key that signs"}}
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (a *app) newProver(dir string) (*prover, error) {
 // readPredicate reads a predicate that somebody else made.
 func readPredicate(file string) (json.RawMessage, error) {
 	fault := func(problem string) error {
-		return plan.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Remedy: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+		return plan.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Hint: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
 	}
 	text, err := source.ReadFile(file)
 	if err != nil {
@@ -172,8 +172,8 @@ func (a *app) provenanceSource(ctx context.Context, dir string, display *progres
 	source, err := a.readSource(ctx, dir)
 	if err != nil && ctx.Err() == nil {
 		a.sourceWarned.Do(func() {
-			problem, remedy := gitcommand.Explain(err, "publish with --provenance=false")
-			display.Warn("the provenance does not say what commit the source is of: " + problem + ": " + remedy)
+			problem, hint := gitcommand.Explain(err, "publish with --provenance=false")
+			display.Warn("the provenance does not say what commit the source is of: " + problem + ": " + hint)
 		})
 	}
 	return source
@@ -261,11 +261,11 @@ func (a *app) verify(ctx context.Context, reference string) error {
 	var verifier *signing.Verifier
 	var keyErr error
 	if a.Key == "" {
-		keyErr = plan.Faults{{Field: "key", Problem: "there is none", Remedy: "name the public key by --key, such as cosign.pub"}}
+		keyErr = plan.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub"}}
 	} else if text, err := a.readKey("key", a.Key); err != nil {
 		keyErr = err
 	} else if verifier, err = signing.ParseVerifier(text); err != nil {
-		keyErr = plan.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Remedy: "give a public key"}}
+		keyErr = plan.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
 	}
 	client, clientErr := a.registry(nil)
 	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
@@ -325,7 +325,7 @@ func (a *app) sbomCommand() *cobra.Command {
 		Use:   "sbom [flags] [NAME] [DIR|ARCHIVE|REFERENCE]",
 		Short: "Write the bill of materials of an image",
 		Long: `Write the bill of materials of an image to standard output: of the one that slipway build makes
-of the Go module in DIR (default: the current folder), of an image of slipway.yaml, of an OCI archive or layout folder, or of a
+of the Go module in DIR (default: the current directory), of an image of slipway.yaml, of an OCI archive or layout directory, or of a
 published image. It says what the programs were built from and what the base consists of, for one
 platform.`,
 		Example: `  slipway sbom --platform linux/amd64 > sbom.cdx.json
@@ -352,7 +352,7 @@ platform.`,
 	return c
 }
 
-// sbom finds out what source is: a folder with Go in it is built, all else has an image in it.
+// sbom finds out what source is: a directory with Go in it is built, all else has an image in it.
 func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	format, err := format("format", a.Format)
 	if err != nil {
@@ -368,7 +368,7 @@ func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	}
 	ref, err := name.ParseReference(source)
 	if err != nil || strings.HasSuffix(source, ".tar") || strings.HasPrefix(source, ".") {
-		return requests(a.environment, fmt.Errorf("source %q: neither a folder, nor an archive, nor a reference: name one of them", source))
+		return requests(a.environment, fmt.Errorf("source %q: neither a directory, nor an archive, nor a reference: name one of them", source))
 	}
 	repository := ref.Context().RepositoryStr()
 	return a.sbomOfImage(ctx, source, repository[strings.LastIndex(repository, "/")+1:], format, o)
@@ -400,7 +400,7 @@ func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, form
 const defaultSBOMPlatform = "linux/amd64"
 
 func severalPlatforms(platforms []string) error {
-	return plan.Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Remedy: "choose one: each has a bill of materials of its own"}}
+	return plan.Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Hint: "choose one: each has a bill of materials of its own"}}
 }
 
 func (a *app) sbomOfImage(ctx context.Context, ref, title string, format sbom.Format, o sbom.Options) error {

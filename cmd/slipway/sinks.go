@@ -27,7 +27,7 @@ func (a *app) writeFrom(dir string) func(*job, int) (deliver, error) {
 	return func(j *job, images int) (deliver, error) { return a.write(dir, j, images) }
 }
 
-// write delivers into a file or folder, and into a container runtime where that is asked for. It is one of several images.
+// write delivers into a file or directory, and into a container runtime where that is asked for. It is one of several images.
 func (a *app) write(dir string, j *job, images int) (deliver, error) {
 	p := j.plan
 	if p == nil {
@@ -37,11 +37,11 @@ func (a *app) write(dir string, j *job, images int) (deliver, error) {
 	form, _, named := strings.Cut(output, ":")
 	switch {
 	case named && slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, form): // as skopeo has it, and --base
-		return nil, plan.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Remedy: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
+		return nil, plan.Faults{{Field: "output", Value: output, Problem: "an output is a path and nothing else", Hint: "leave out " + form + ": at the beginning; what ends in .tar becomes an OCI archive, anything else an OCI layout"}}
 	case output == "":
 		output = filepath.Join(defaultOutput, p.Name+".tar")
 	case images > 1 && strings.HasSuffix(output, ".tar"):
-		return nil, plan.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Remedy: "name a folder, which becomes an OCI layout with all of them, or leave it out"}}
+		return nil, plan.Faults{{Field: "output", Value: output, Problem: "one archive for several images", Hint: "name a directory, which becomes an OCI layout with all of them, or leave it out"}}
 	}
 	if err := a.writable("output", output, filepath.Dir(output), dir); err != nil {
 		return nil, err
@@ -106,11 +106,11 @@ func probe(dir string) error {
 	return temporary.Probe(dir)
 }
 
-// pushFrom delivers to a registry what is built from the folder dir, with its proof.
+// pushFrom delivers to a registry what is built from the directory dir, with its proof.
 func (a *app) pushFrom(dir string) func(*job, int) (deliver, error) {
 	return func(j *job, _ int) (deliver, error) {
 		if a.Predicate != "" {
-			return nil, plan.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Remedy: "give it with an ARCHIVE, or leave it out"}}
+			return nil, plan.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Hint: "give it with an ARCHIVE, or leave it out"}}
 		}
 		target := j.target
 		if j.plan == nil { // why is told by itself, and names that are filled in are not known
@@ -137,7 +137,7 @@ func noteSkipped(display *progress.Display, name string, tags, skipped []string)
 func (a *app) push(dir string, target publish.Target) (deliver, error) {
 	var faults plan.Faults
 	for _, f := range target.Validate() {
-		faults = append(faults, plan.Fault{Field: f.Field, Value: f.Value, Problem: f.Problem, Remedy: f.Remedy})
+		faults = append(faults, plan.Fault{Field: f.Field, Value: f.Value, Problem: f.Problem, Hint: f.Hint})
 	}
 	prover, err := a.newProver(dir)
 	if faults != nil {

@@ -138,7 +138,7 @@ func (a *app) knownEngine() error {
 	if a.Engine == "" || slices.Contains(engines, a.Engine) {
 		return nil
 	}
-	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Remedy: "choose from " + strings.Join(engines, ", ")}})
+	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(engines, ", ")}})
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.
@@ -169,7 +169,7 @@ const cacheLimit = 4 << 30
 func openBases(ctx context.Context, client *registry.Client) (*oci.Bases, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("there is no folder for caches: %w: set HOME or XDG_CACHE_HOME", err)
+		return nil, fmt.Errorf("there is no directory for caches: %w: set HOME or XDG_CACHE_HOME", err)
 	}
 	store, err := oci.OpenStore(filepath.Join(dir, "slipway"))
 	if err != nil {

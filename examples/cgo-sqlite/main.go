@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// run serves the notes in the folder data, /data if it is empty, on port, 8080 if it is empty, until ctx is done.
+// run serves the notes in the directory data, /data if it is empty, on port, 8080 if it is empty, until ctx is done.
 func run(ctx context.Context, log *slog.Logger, data, port string) (err error) {
 	if data == "" {
 		data = "/data"
@@ -52,7 +52,7 @@ func run(ctx context.Context, log *slog.Logger, data, port string) (err error) {
 	}
 	notes, err := open(ctx, filepath.Join(data, "notes.db"))
 	if err != nil {
-		return fmt.Errorf("opening the database: %w: DATA must be a folder that this user may write to", err)
+		return fmt.Errorf("opening the database: %w: DATA must be a directory that this user may write to", err)
 	}
 	defer func() { err = errors.Join(err, notes.db.Close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+port)

@@ -90,9 +90,9 @@ func TestShutdownWaitsForRequests(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	data := t.TempDir()
 	for want, settings := range map[string][2]string{
-		`PORT is "http"`:        {data, "http"},
-		`PORT is "0"`:           {data, "0"},
-		"DATA must be a folder": {filepath.Join(data, "nosuch"), ""},
+		`PORT is "http"`:           {data, "http"},
+		`PORT is "0"`:              {data, "0"},
+		"DATA must be a directory": {filepath.Join(data, "nosuch"), ""},
 	} {
 		err := run(t.Context(), quiet, settings[0], settings[1])
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -14,7 +14,7 @@ type Examples struct{}
 // +cache="never"
 func (m *Examples) Slipway_CheckAndPublish(
 	ctx context.Context,
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 	// Token for ghcr.io.
 	token *dagger.Secret,
@@ -30,7 +30,7 @@ func (m *Examples) Slipway_CheckAndPublish(
 // See what a build would do
 func (m *Examples) SlipwayPlan(
 	ctx context.Context,
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) (string, error) {
 	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Plan(ctx)
@@ -39,7 +39,7 @@ func (m *Examples) SlipwayPlan(
 // Write the Dockerfile that a build stands for
 func (m *Examples) SlipwayDockerfile(
 	ctx context.Context,
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) (string, error) {
 	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Dockerfile(ctx)
@@ -47,7 +47,7 @@ func (m *Examples) SlipwayDockerfile(
 
 // Build an image for the engine's own platform
 func (m *Examples) SlipwayBuild(
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) *dagger.Container {
 	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Build()
@@ -55,7 +55,7 @@ func (m *Examples) SlipwayBuild(
 
 // Build an image with nothing in it but the program and what it needs
 func (m *Examples) SlipwayBuild_Scratch(
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) *dagger.Container {
 	return dag.Slipway(dagger.SlipwayOpts{
@@ -68,7 +68,7 @@ func (m *Examples) SlipwayBuild_Scratch(
 
 // Compile for another platform
 func (m *Examples) SlipwayBinary(
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) *dagger.File {
 	return dag.Slipway(dagger.SlipwayOpts{
@@ -79,7 +79,7 @@ func (m *Examples) SlipwayBinary(
 
 // Build an OCI archive of two programs for two platforms
 func (m *Examples) SlipwayImageArchive(
-	// Folder of a Go module that has ./cmd/server and ./cmd/migrate.
+	// Directory of a Go module that has ./cmd/server and ./cmd/migrate.
 	source *dagger.Directory,
 ) *dagger.File {
 	return dag.Slipway(dagger.SlipwayOpts{
@@ -92,7 +92,7 @@ func (m *Examples) SlipwayImageArchive(
 // Run the program beside a test of it
 func (m *Examples) SlipwayServe(
 	ctx context.Context,
-	// Folder of a Go module whose program serves HTTP on port 8080.
+	// Directory of a Go module whose program serves HTTP on port 8080.
 	source *dagger.Directory,
 ) (string, error) {
 	server := dag.Slipway(dagger.SlipwayOpts{Source: source, Ports: []string{"8080"}}).Serve()
@@ -106,7 +106,7 @@ func (m *Examples) SlipwayServe(
 // +cache="never"
 func (m *Examples) SlipwayPublish(
 	ctx context.Context,
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 	// Token for ghcr.io.
 	token *dagger.Secret,
@@ -123,7 +123,7 @@ func (m *Examples) SlipwayPublish(
 // +cache="never"
 func (m *Examples) SlipwayPublish_LocalLogin(
 	ctx context.Context,
-	// Folder of a Go module.
+	// Directory of a Go module.
 	source *dagger.Directory,
 ) (string, error) {
 	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})

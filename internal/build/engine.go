@@ -1,6 +1,6 @@
 // Package build is what carries plans out.
 //
-// A plan (package pipeline) holds every decision. An engine only does what it says: it downloads and verifies
+// A plan (package plan) holds every decision. An engine only does what it says: it downloads and verifies
 // modules, compiles, guards and assembles. Package enginetest holds the tests that every engine passes.
 package build
 
@@ -16,7 +16,7 @@ import (
 
 // Engine carries plans out.
 type Engine interface {
-	// Build does everything that the plans say, up to finished images, reading the source tree below the folder source, which
+	// Build does everything that the plans say, up to finished images, reading the source tree below the directory source, which
 	// all of them are made for. It never writes to that tree. Plans that compile in the same way are compiled together.
 	// Progress goes to report.
 	//

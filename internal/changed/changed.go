@@ -55,7 +55,7 @@ const Unchanged = "nothing that it is made of changed"
 type List func(ctx context.Context, plan *plan.Plan, c plan.Compile, args ...string) ([]byte, error)
 
 // Since says of each image, in their order, whether it could differ from what the same settings give at the revision rev of the
-// git repository that the folder source is in. The revision is one that images were built at. An error that is
+// git repository that the directory source is in. The revision is one that images were built at. An error that is
 // [plan.Faults] says what is wrong with rev or the repository.
 func Since(ctx context.Context, source, rev string, images []Image, list List) (_ []Verdict, err error) {
 	if source, err = filepath.Abs(source); err != nil {
@@ -143,7 +143,7 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 	}
 	for _, f := range img.Config.Files {
 		from, _, _ := strings.Cut(strings.TrimSpace(f), ":") // in the form that plan.Resolve has found right
-		if different := t.folder(ctx, path.Clean(from)); different != "" {
+		if different := t.directory(ctx, path.Clean(from)); different != "" {
 			return different
 		}
 	}

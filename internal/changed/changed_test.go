@@ -30,7 +30,7 @@ import (
 	"example.com/services/internal/db"
 )
 
-func main() { println(common.Name, db.Schema, db.Folder) }
+func main() { println(common.Name, db.Schema, db.Directory) }
 -- cmd/api/README.md --
 The API.
 -- cmd/web/main.go --
@@ -60,7 +60,7 @@ import "embed"
 var Schema string
 
 //go:embed all:static pages/*.html
-var Folder embed.FS
+var Directory embed.FS
 -- internal/db/schema.sql --
 select 1;
 -- internal/db/static/a/b.txt --
@@ -123,15 +123,15 @@ func TestSince(t *testing.T) {
 		}, out, out},
 		"another package": {func(r *repo) { r.write("internal/unused/unused.go", "package unused\n\nconst x = 1\n") }, out, out},
 		"embedded":        {func(r *repo) { r.write("internal/db/schema.sql", "select 2;") }, "internal/db/schema.sql changed, which example.com/services/internal/db embeds", out},
-		"embedded by a folder": {
+		"embedded by a directory": {
 			func(r *repo) { r.write("internal/db/static/a/b.txt", "c") },
 			"internal/db/static/a/b.txt changed, which example.com/services/internal/db embeds", out,
 		},
-		"new in an embedded folder": {
+		"new in an embedded directory": {
 			func(r *repo) { r.write("internal/db/static/a/.ignored", "c") },
 			"internal/db/static/a/.ignored is not in v1, which example.com/services/internal/db embeds", out,
 		},
-		"gone from an embedded folder": {
+		"gone from an embedded directory": {
 			func(r *repo) { r.rename("internal/db/static/a/b.txt", "internal/db/static/c.txt") },
 			"internal/db/static/c.txt is not in v1, which example.com/services/internal/db embeds", out,
 		},
@@ -145,7 +145,7 @@ func TestSince(t *testing.T) {
 			"internal/db/pages/a.html was removed, which example.com/services/internal/db embeds", out,
 		},
 		"not matched by a pattern": {func(r *repo) { r.remove("internal/db/pages/notes.txt") }, out, out},
-		"a module in an embedded folder": {
+		"a module in an embedded directory": {
 			func(r *repo) {
 				r.write("internal/db/static/m/go.mod", "module m\n")
 				r.write("internal/db/static/m/x.txt", "x")
@@ -171,14 +171,14 @@ func TestSince(t *testing.T) {
 			},
 			"internal/db/go.mod was removed", out,
 		},
-		"the lock":         {func(r *repo) { r.write("slipway.lock", lock) }, "slipway.lock is not in v1", "slipway.lock is not in v1"},
-		"vendor":           {func(r *repo) { r.write("vendor/modules.txt", "") }, "vendor/modules.txt is not in v1", "vendor/modules.txt is not in v1"},
-		".dockerignore":    {func(r *repo) { r.write(".dockerignore", "") }, ".dockerignore is not in v1", ".dockerignore is not in v1"},
-		"a file":           {func(r *repo) { r.write("conf/app.yaml", "a: 2\n") }, out, "conf/app.yaml changed"},
-		"a new file below": {func(r *repo) { r.write("conf/sub/ignored", "") }, out, "conf/sub/ignored is not in v1"},
-		"a file gone":      {func(r *repo) { r.remove("conf/sub/more.yaml") }, out, "conf/sub/more.yaml was removed"},
-		"an empty folder":  {func(r *repo) { require.NoError(r.t, os.Mkdir(r.path("conf/empty"), 0o755)) }, out, "conf/empty is not in v1"},
-		"a mode":           {func(r *repo) { r.chmod("conf/app.yaml", 0o755) }, out, "the mode of conf/app.yaml changed"},
+		"the lock":           {func(r *repo) { r.write("slipway.lock", lock) }, "slipway.lock is not in v1", "slipway.lock is not in v1"},
+		"vendor":             {func(r *repo) { r.write("vendor/modules.txt", "") }, "vendor/modules.txt is not in v1", "vendor/modules.txt is not in v1"},
+		".dockerignore":      {func(r *repo) { r.write(".dockerignore", "") }, ".dockerignore is not in v1", ".dockerignore is not in v1"},
+		"a file":             {func(r *repo) { r.write("conf/app.yaml", "a: 2\n") }, out, "conf/app.yaml changed"},
+		"a new file below":   {func(r *repo) { r.write("conf/sub/ignored", "") }, out, "conf/sub/ignored is not in v1"},
+		"a file gone":        {func(r *repo) { r.remove("conf/sub/more.yaml") }, out, "conf/sub/more.yaml was removed"},
+		"an empty directory": {func(r *repo) { require.NoError(r.t, os.Mkdir(r.path("conf/empty"), 0o755)) }, out, "conf/empty is not in v1"},
+		"a mode":             {func(r *repo) { r.chmod("conf/app.yaml", 0o755) }, out, "the mode of conf/app.yaml changed"},
 		"a mode that does not count": {
 			func(r *repo) { r.chmod("conf/app.yaml", 0o600); r.chmod("cmd/api/main.go", 0o755) }, out, out,
 		},

@@ -45,8 +45,8 @@ func (r *repository) Close() error {
 // open finds the commit that rev names in the repository that dir is in. What is wrong with either is [plan.Faults]. The caller
 // closes the repository.
 func open(ctx context.Context, dir, rev string) (*repository, error) {
-	fault := func(problem, remedy string) error {
-		return plan.Faults{{Field: field, Value: rev, Problem: problem, Remedy: remedy}}
+	fault := func(problem, hint string) error {
+		return plan.Faults{{Field: field, Value: rev, Problem: problem, Hint: hint}}
 	}
 	git, err := gitcommand.Open(ctx, dir)
 	if err != nil {
@@ -63,7 +63,7 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 }
 
 // findCommit is the hash of the commit that rev names.
-func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, fault func(problem, remedy string) error) (string, error) {
+func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, fault func(problem, hint string) error) (string, error) {
 	// What begins with a dash is an option, and with a caret all that is not in a revision.
 	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
 		return "", fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
@@ -138,7 +138,7 @@ const (
 	modeSubmodule  = "160000"
 )
 
-// files are all files of the commit that are in the folder, by their names relative to it. Those of submodules that are checked
+// files are all files of the commit that are in the directory, by their names relative to it. Those of submodules that are checked
 // out are among them; one that is not, or whose commit is not at hand, is an entry itself.
 func (r *repository) files(ctx context.Context) (map[string]entry, error) {
 	out, err := r.Run(ctx, "ls-tree", "-r", "-z", r.commit)

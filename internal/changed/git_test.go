@@ -58,7 +58,7 @@ func TestRevisions(t *testing.T) {
 	for _, rev := range []string{"nowhere", "v1..main", "HEAD:main.go", "v1^{tree}", "0000000000000000000000000000000000000000", "HEAD HEAD", "v1\t", "*"} {
 		f := fault(t, r.dir, rev)
 		assert.Equal(t, "no such revision in this repository", f.Problem, rev)
-		assert.Contains(t, f.Remedy, "git fetch")
+		assert.Contains(t, f.Hint, "git fetch")
 	}
 	for _, rev := range []string{"", "-", "--all", "-h", "--output=/tmp/x", "--git-dir", "^v1", "v1\n", "v1\x00"} {
 		assert.Equal(t, "not a revision", fault(t, r.dir, rev).Problem, rev)
@@ -68,8 +68,8 @@ func TestRevisions(t *testing.T) {
 	r.git("clone", "-q", "--depth=1", "file://"+filepath.ToSlash(r.dir), clone)
 	f := fault(t, clone, "v1")
 	assert.Contains(t, f.Problem, "shallow")
-	assert.Contains(t, f.Remedy, "git fetch --unshallow")
-	assert.Contains(t, f.Remedy, "fetch-depth: 0")
+	assert.Contains(t, f.Hint, "git fetch --unshallow")
+	assert.Contains(t, f.Hint, "fetch-depth: 0")
 }
 
 func TestNoRepository(t *testing.T) {
@@ -80,7 +80,7 @@ func TestNoRepository(t *testing.T) {
 	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(plain))
 	f := fault(t, plain, "v1")
 	assert.Contains(t, f.Problem, "not a git repository")
-	assert.Contains(t, f.Remedy, "work tree of a git repository")
+	assert.Contains(t, f.Hint, "work tree of a git repository")
 
 	r.git("init", "-q", "--bare", "bare")
 	bare := r.path("bare")
@@ -90,12 +90,12 @@ func TestNoRepository(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	f = fault(t, r.dir, "v1")
 	assert.Equal(t, "there is no git command on the PATH", f.Problem)
-	assert.Contains(t, f.Remedy, "install git")
+	assert.Contains(t, f.Hint, "install git")
 }
 
 // Git does not read a repository of somebody else's, and says how to let it.
 func TestOwner(t *testing.T) {
-	testtool.NeedRoot(t, "a folder of another user")
+	testtool.NeedRoot(t, "a directory of another user")
 	r := newRepo(t, hello)
 	require.NoError(t, filepath.Walk(r.dir, func(name string, _ os.FileInfo, err error) error {
 		if err != nil {
@@ -108,7 +108,7 @@ func TestOwner(t *testing.T) {
 	t.Setenv("SUDO_UID", "")
 	f := fault(t, r.dir, "v1")
 	assert.Contains(t, f.Problem, "detected dubious ownership")
-	assert.Equal(t, "git config --global --add safe.directory "+r.dir, f.Remedy)
+	assert.Equal(t, "git config --global --add safe.directory "+r.dir, f.Hint)
 
 	t.Setenv("GIT_CONFIG_COUNT", "1")
 	t.Setenv("GIT_CONFIG_KEY_0", "safe.directory")
@@ -152,7 +152,7 @@ func TestGitsSurroundings(t *testing.T) {
 	assert.Equal(t, map[string]string{"hello": changed.Unchanged}, reasons(t, r.dir, planned(t, r.dir, "hello", plan.Config{})))
 }
 
-// The source may be a folder of the repository, at the end of a symbolic link, in another work tree, or unknown to the revision.
+// The source may be a directory of the repository, at the end of a symbolic link, in another work tree, or unknown to the revision.
 func TestPlaces(t *testing.T) {
 	r := newRepo(t, "\n-- a/b c/go.mod --\nmodule example.com/hello\n\ngo 1.26.8\n-- a/b c/main.go --\npackage main\n\nfunc main() {}\n-- other/x.go --\n")
 	source := r.path("a/b c")

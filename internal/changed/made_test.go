@@ -160,22 +160,22 @@ go 1.26.8
 		config plan.Config
 		want   string
 	}{
-		"links: nothing":            {linked, link, func(*repo) {}, plan.Config{Files: []string{"deep/er/conf:/a", "real/conf.yaml:/b"}}, ""},
-		"links: target":             {linked, link, touch("shared/lib.txt"), plan.Config{}, "shared/lib.txt changed"},
-		"links: beside":             {linked, link, touch("real/lib/more.go"), plan.Config{}, "real/lib/more.go changed"},
-		"links: new":                {linked, link, func(r *repo) { r.write("real/lib/new.go", "package lib") }, plan.Config{}, "real/lib/new.go is not in v1"},
-		"links: gone":               {linked, link, func(r *repo) { r.remove("real/lib/more.go") }, plan.Config{}, "real/lib/more.go was removed"},
-		"links: to elsewhere":       {linked, link, func(r *repo) { r.write("real2/lib/lib.go", "package lib"); r.remove("hop"); r.symlink("real2", "hop") }, plan.Config{}, "hop changed"},
-		"links: to the same":        {linked, link, func(r *repo) { r.remove("link"); r.symlink("real", "link") }, plan.Config{}, "link changed"},
-		"links: now a folder":       {linked, link, func(r *repo) { r.remove("link"); r.remove("hop"); r.rename("real", "link") }, plan.Config{}, "link/lib/lib.go is not in v1"},
-		"links: now a file":         {linked, link, func(r *repo) { r.remove("real/lib/lib.go"); r.write("real/lib/lib.go", "package lib\n") }, plan.Config{}, "real/lib/lib.go changed"},
-		"links: now links":          {linked, link, func(r *repo) { r.rename("main.go", "main.txt"); r.symlink("main.txt", "main.go") }, plan.Config{}, "main.go changed"},
-		"links: settings' file":     {linked, link, touch("shared/conf.yaml"), plan.Config{Files: []string{"real/conf.yaml:/b"}}, "shared/conf.yaml changed"},
-		"links: its mode":           {linked, link, func(r *repo) { r.chmod("shared/conf.yaml", 0o700) }, plan.Config{Files: []string{"real/conf.yaml:/b"}}, "the mode of shared/conf.yaml changed"},
-		"links: settings' folder":   {linked, link, touch("real/conf/b.yaml"), plan.Config{Files: []string{"deep/er/conf:/a"}}, "real/conf/b.yaml changed"},
-		"links: gone from it":       {linked, link, func(r *repo) { r.rename("real/conf/b.yaml", "real/b.yaml"); r.write("real/conf/a/c", "") }, plan.Config{Files: []string{"deep/er/conf:/a"}}, "real/conf/a is not in v1"},
-		"links: unused":             {linked, link, touch("real/conf/b.yaml", "shared/conf.yaml"), plan.Config{}, ""},
-		"links: of folders, unused": {linked, func(r *repo) { r.symlink("real", "x"); link(r) }, func(r *repo) { r.remove("x"); r.symlink("shared", "x") }, plan.Config{}, ""},
+		"links: nothing":                {linked, link, func(*repo) {}, plan.Config{Files: []string{"deep/er/conf:/a", "real/conf.yaml:/b"}}, ""},
+		"links: target":                 {linked, link, touch("shared/lib.txt"), plan.Config{}, "shared/lib.txt changed"},
+		"links: beside":                 {linked, link, touch("real/lib/more.go"), plan.Config{}, "real/lib/more.go changed"},
+		"links: new":                    {linked, link, func(r *repo) { r.write("real/lib/new.go", "package lib") }, plan.Config{}, "real/lib/new.go is not in v1"},
+		"links: gone":                   {linked, link, func(r *repo) { r.remove("real/lib/more.go") }, plan.Config{}, "real/lib/more.go was removed"},
+		"links: to elsewhere":           {linked, link, func(r *repo) { r.write("real2/lib/lib.go", "package lib"); r.remove("hop"); r.symlink("real2", "hop") }, plan.Config{}, "hop changed"},
+		"links: to the same":            {linked, link, func(r *repo) { r.remove("link"); r.symlink("real", "link") }, plan.Config{}, "link changed"},
+		"links: now a directory":        {linked, link, func(r *repo) { r.remove("link"); r.remove("hop"); r.rename("real", "link") }, plan.Config{}, "link/lib/lib.go is not in v1"},
+		"links: now a file":             {linked, link, func(r *repo) { r.remove("real/lib/lib.go"); r.write("real/lib/lib.go", "package lib\n") }, plan.Config{}, "real/lib/lib.go changed"},
+		"links: now links":              {linked, link, func(r *repo) { r.rename("main.go", "main.txt"); r.symlink("main.txt", "main.go") }, plan.Config{}, "main.go changed"},
+		"links: settings' file":         {linked, link, touch("shared/conf.yaml"), plan.Config{Files: []string{"real/conf.yaml:/b"}}, "shared/conf.yaml changed"},
+		"links: its mode":               {linked, link, func(r *repo) { r.chmod("shared/conf.yaml", 0o700) }, plan.Config{Files: []string{"real/conf.yaml:/b"}}, "the mode of shared/conf.yaml changed"},
+		"links: settings' directory":    {linked, link, touch("real/conf/b.yaml"), plan.Config{Files: []string{"deep/er/conf:/a"}}, "real/conf/b.yaml changed"},
+		"links: gone from it":           {linked, link, func(r *repo) { r.rename("real/conf/b.yaml", "real/b.yaml"); r.write("real/conf/a/c", "") }, plan.Config{Files: []string{"deep/er/conf:/a"}}, "real/conf/a is not in v1"},
+		"links: unused":                 {linked, link, touch("real/conf/b.yaml", "shared/conf.yaml"), plan.Config{}, ""},
+		"links: of directories, unused": {linked, func(r *repo) { r.symlink("real", "x"); link(r) }, func(r *repo) { r.remove("x"); r.symlink("shared", "x") }, plan.Config{}, ""},
 		"links: excluded": {
 			linked, func(r *repo) {
 				link(r)
@@ -376,7 +376,7 @@ func TestNoAnswer(t *testing.T) {
 		{"{", nil, "the Go command cannot tell: reading what go list says: unexpected EOF"},
 		{`{"ImportPath":"example.com/hello","Incomplete":true}`, nil, "go list says: example.com/hello cannot be loaded"},
 		{`{"ImportPath":"example.com/hello","Dir":"` + r.dir + `","Deps":["fmt"]}`, nil, "go list does not know fmt"},
-		{`{"ImportPath":"example.com/hello","Dir":"/elsewhere"}`, nil, "the folder of example.com/hello is not in the source"},
+		{`{"ImportPath":"example.com/hello","Dir":"/elsewhere"}`, nil, "the directory of example.com/hello is not in the source"},
 	} {
 		verdicts, err := changed.Since(ctx, r.dir, "v1", images, func(context.Context, *plan.Plan, plan.Compile, ...string) ([]byte, error) {
 			return []byte(test.out), test.err

@@ -85,7 +85,7 @@ func firstLine(text string) string {
 }
 
 // inSource says whether the package is the source's own. Others come from the standard library, or by their version from the
-// module cache, where go.sum says what they are; that cache may be in a folder of the source.
+// module cache, where go.sum says what they are; that cache may be in a directory of the source.
 func (p *goPackage) inSource(vendor bool) bool {
 	module := p.Module
 	if module != nil && module.Replace != nil {
@@ -166,7 +166,7 @@ func (t *tree) judge(ctx context.Context, p *goPackage, c plan.Compile) *judgeme
 	return &judgement{different, p.usesC() || len(p.SFiles) > 0 && t.includesElsewhere(real)}
 }
 
-// packageFiles says how the files in the folder of a package are different, which Go calls dir and which is real.
+// packageFiles says how the files in the directory of a package are different, which Go calls dir and which is real.
 func (t *tree) packageFiles(ctx context.Context, p *goPackage, c plan.Compile, dir, real string) string {
 	for _, name := range p.compiled() {
 		if different := t.file(ctx, path.Join(dir, name)); different != "" {
@@ -206,15 +206,15 @@ func (t *tree) embeddedFiles(ctx context.Context, p *goPackage, dir, real string
 	return ""
 }
 
-// packageDir is the folder of a package, by the name that Go calls it.
+// packageDir is the directory of a package, by the name that Go calls it.
 func (t *tree) packageDir(p *goPackage) (dir, different string) {
 	if dir, ok := t.inSource(p.Dir); ok {
 		return dir, ""
 	}
-	return "", "the folder of " + p.ImportPath + " is not in the source"
+	return "", "the directory of " + p.ImportPath + " is not in the source"
 }
 
-// moduleOf says how the files are different that decide which module a folder belongs to, and which workspace.
+// moduleOf says how the files are different that decide which module a directory belongs to, and which workspace.
 func (t *tree) moduleOf(ctx context.Context, dir string) string {
 	files := moduleFiles
 	for at := dir; ; at = path.Dir(at) {
@@ -230,13 +230,13 @@ func (t *tree) moduleOf(ctx context.Context, dir string) string {
 	}
 }
 
-// moduleFiles make a folder a module or, those of workspaceFiles, a workspace.
+// moduleFiles make a directory a module or, those of workspaceFiles, a workspace.
 var (
 	moduleFiles    = append([]string{"go.mod", "go.sum"}, workspaceFiles...)
 	workspaceFiles = []string{"go.work", "go.work.sum"}
 )
 
-// each says how any of these files in a folder is different. None need be there.
+// each says how any of these files in a directory is different. None need be there.
 func (t *tree) each(ctx context.Context, dir string, files []string) string {
 	for _, name := range files {
 		if different := t.maybe(ctx, path.Join(dir, name)); different != "" {
@@ -273,7 +273,7 @@ func mayCompile(c plan.Compile, base string) bool {
 	return match || err != nil
 }
 
-// embeds says whether go:embed patterns may match a file, relative to the package's folder, or a folder that it is in.
+// embeds says whether go:embed patterns may match a file, relative to the package's directory, or a directory that it is in.
 // Source: https://pkg.go.dev/embed#hdr-Directives
 func embeds(patterns []string, name string) bool {
 	for _, pattern := range patterns {
@@ -290,7 +290,7 @@ func embeds(patterns []string, name string) bool {
 // include finds what assembly includes. The assembler looks beside the file that it reads, and for a name with a slash elsewhere.
 var include = regexp.MustCompile(`include.*"[^"\n]*[/\\][^"\n]*"`)
 
-// includesElsewhere says whether a file of a folder may include one of another.
+// includesElsewhere says whether a file of a directory may include one of another.
 func (t *tree) includesElsewhere(dir string) bool {
 	for _, name := range t.in(dir) {
 		if isGo(name) {

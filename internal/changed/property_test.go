@@ -156,7 +156,7 @@ func (w *world) library(dir string, imports []string, i int) {
 		w.write(dir+"/text.go", embedFile(name, "data.txt", "string"))
 		w.write(dir+"/data.txt", "v1\n")
 	case 2:
-		w.write(dir+"/folder.go", embedFile(name, "static pages/*.html", "embed.FS"))
+		w.write(dir+"/directory.go", embedFile(name, "static pages/*.html", "embed.FS"))
 		w.write(dir+"/static/a.txt", "v1\n")
 		w.write(dir+"/static/sub/b.txt", "v1\n")
 		w.write(dir+"/pages/index.html", "v1\n")
@@ -174,7 +174,7 @@ func (w *world) library(dir string, imports []string, i int) {
 		w.symlink("../../shared/lib4.txt", dir+"/linked.go")
 	case 5:
 		w.write(dir+"/static/a.txt", "v1\n")
-		w.write(dir+"/folder.go", embedFile(name, "all:static", "embed.FS"))
+		w.write(dir+"/directory.go", embedFile(name, "all:static", "embed.FS"))
 	}
 }
 
@@ -255,7 +255,7 @@ var version = regexp.MustCompile(`v[0-9]+`)
 // change changes the version in a file, so that what it stands for changes too.
 func (w *world) change(name string) {
 	if info, err := os.Stat(w.path(name)); err != nil || info.IsDir() {
-		return // a symbolic link, to a folder or to nothing
+		return // a symbolic link, to a directory or to nothing
 	}
 	text := w.read(name)
 	version := fmt.Sprintf("v%d", 2+w.random.IntN(8)) // of the same length: the size is no help
@@ -288,7 +288,7 @@ func (w *world) editOne() {
 		}
 	}
 	all := w.files(any)
-	folder := func(condition func(string) bool) string { return path.Dir(w.pick(w.files(condition))) }
+	directory := func(condition func(string) bool) string { return path.Dir(w.pick(w.files(condition))) }
 	switch n := w.random.IntN(30); n {
 	case 0, 1, 2, 3:
 		name := w.pick(w.files(isGo))
@@ -316,7 +316,7 @@ func (w *world) editOne() {
 		w.note("remove %s", name)
 		w.remove(name)
 	case 11, 12:
-		dir := folder(isGo)
+		dir := directory(isGo)
 		name := dir + "/" + w.pick([]string{"new.go", "new_arm64.go", "new_windows.go", "ignored.go", "new_test.go", "_new.go", "new.txt", "ignored.s", "new_special.go"})
 		w.note("add %s", name)
 		w.write(name, "package "+w.packageName(dir)+"\n\nfunc init() { print(\"v1\") }\n")
@@ -324,7 +324,7 @@ func (w *world) editOne() {
 			w.write(name, "#include \"textflag.h\"\nDATA ·x(SB)/1, $1\nGLOBL ·x(SB), RODATA, $1\n")
 		}
 	case 13, 14, 18:
-		dir := folder(of("static/", "pages/", "data.txt"))
+		dir := directory(of("static/", "pages/", "data.txt"))
 		name := dir + "/" + w.pick([]string{"new.txt", ".hidden", "new/sub/file", "new.html", "ignored.html", "go.mod"})
 		w.note("add %s", name)
 		w.write(name, "v1\n")
@@ -372,7 +372,7 @@ func (w *world) editOne() {
 			w.write(name, map[string]string{"go.mod": "module example.com/other\n", "go.sum": "\n", "go.work": "go 1.26.8\n"}[path.Base(name)])
 		}
 	case 23, 24:
-		dir := folder(of("conf/", "shared/"))
+		dir := directory(of("conf/", "shared/"))
 		name := dir + "/" + w.pick([]string{"new", "ignored", ".hidden", "empty/"})
 		w.note("add %s", name)
 		if strings.HasSuffix(name, "/") {
@@ -422,7 +422,7 @@ func (w *world) editOne() {
 	}
 }
 
-// packageName is what the package in a folder is called.
+// packageName is what the package in a directory is called.
 func (w *world) packageName(dir string) string {
 	if strings.HasPrefix(dir, "cmd/") {
 		return "main"

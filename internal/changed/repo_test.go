@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// repo is a git repository in a folder.
+// repo is a git repository in a directory.
 type repo struct {
 	t   testing.TB
 	dir string

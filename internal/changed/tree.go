@@ -103,15 +103,15 @@ func (t *tree) maybe(ctx context.Context, name string) string {
 	return t.file(ctx, name)
 }
 
-// folder says how the folder that name leads to is different: any file of it, at any depth, or its mode.
-func (t *tree) folder(ctx context.Context, name string) string {
+// directory says how the directory that name leads to is different: any file of it, at any depth, or its mode.
+func (t *tree) directory(ctx context.Context, name string) string {
 	real, different := t.follow(ctx, name)
 	if different != "" {
 		return different
 	}
 	different = t.walk(ctx, real, "", func(name string, e fs.DirEntry) string {
 		if e.IsDir() {
-			if len(t.below(name)) == 0 { // git knows no empty folders
+			if len(t.below(name)) == 0 { // git knows no empty directories
 				return t.isNew(name)
 			}
 			return ""
@@ -153,7 +153,7 @@ func (t *tree) everything(ctx context.Context) string {
 	return different
 }
 
-// walk calls visit for all that is below a folder, or for a file, until it says that something is different. Folders called skip
+// walk calls visit for all that is below a directory, or for a file, until it says that something is different. Directories called skip
 // are left out.
 func (t *tree) walk(ctx context.Context, from, skip string, visit func(name string, e fs.DirEntry) string) (different string) {
 	err := filepath.WalkDir(t.path(from), func(at string, e fs.DirEntry, err error) error {
@@ -183,7 +183,7 @@ func (t *tree) walk(ctx context.Context, from, skip string, visit func(name stri
 
 func isGo(name string) bool { return strings.HasSuffix(name, ".go") }
 
-// below are the names of the commit's files in a folder, at any depth.
+// below are the names of the commit's files in a directory, at any depth.
 func (t *tree) below(dir string) []string {
 	if dir == "." {
 		return t.names
@@ -193,7 +193,7 @@ func (t *tree) below(dir string) []string {
 	return t.names[from:to]
 }
 
-// in are the names of the commit's files right in a folder.
+// in are the names of the commit's files right in a directory.
 func (t *tree) in(dir string) []string {
 	var names []string
 	for _, name := range t.below(dir) {

@@ -35,7 +35,7 @@ type Runner interface {
 
 // Finding is something that a check found. Its texts are harmless to a terminal, and to a CI system that reads a log.
 type Finding struct {
-	// File is relative to the folder that the check ran in; empty where the finding is of no file. Line and Column are 0 where they are
+	// File is relative to the directory that the check ran in; empty where the finding is of no file. Line and Column are 0 where they are
 	// not known.
 	File         string
 	Line, Column int
@@ -83,7 +83,7 @@ func Run(ctx context.Context, runner Runner, p *plan.Plan, names []string, o Opt
 	for i, name := range names {
 		c, ok := p.Check(name)
 		if !ok {
-			return nil, plan.Faults{{Field: "check", Value: name, Problem: "there is no such check", Remedy: "choose from " + strings.Join(plan.CheckNames, ", ")}}
+			return nil, plan.Faults{{Field: "check", Value: name, Problem: "there is no such check", Hint: "choose from " + strings.Join(plan.CheckNames, ", ")}}
 		}
 		checks[i] = c
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// SARIF is all findings in the Static Analysis Results Interchange Format, 2.1.0, which GitHub and GitLab read. dir is the folder
+// SARIF is all findings in the Static Analysis Results Interchange Format, 2.1.0, which GitHub and GitLab read. dir is the directory
 // that the checks ran in, relative to the repository. Source:
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 func SARIF(results []Result, dir string) (string, error) {
@@ -73,7 +73,7 @@ func SARIF(results []Result, dir string) (string, error) {
 	return string(encoded) + "\n", err
 }
 
-// at is the finding's file relative to the repository, whose folder dir is.
+// at is the finding's file relative to the repository, whose directory dir is.
 func (f Finding) at(dir string) string {
 	return path.Join(filepath.ToSlash(dir), filepath.ToSlash(f.File))
 }

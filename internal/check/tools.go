@@ -70,7 +70,7 @@ func (r *Result) readTests(out Output, module string) error {
 			}
 			f := Finding{Rule: "test", Message: test.Name + " failed"}
 			for _, line := range test.Output {
-				// It names the file without its folder, which is known of packages of the main module.
+				// It names the file without its directory, which is known of packages of the main module.
 				if m := failedAt.FindStringSubmatch(line); m != nil && f.File == "" && strings.HasPrefix(p.Name+"/", module+"/") {
 					f.File, f.Line = path.Join(strings.TrimPrefix(strings.TrimPrefix(p.Name, module), "/"), m[1]), number(m[2])
 				}

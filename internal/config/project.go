@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// File is the name of the file, in the source's folder.
+// File is the name of the file, in the source's directory.
 const File = "slipway.yaml"
 
 // Image is an image of the file: its settings, with the file's defaults where it has none of its own.
@@ -114,7 +114,7 @@ func Read(tree fs.FS) (*Project, error) {
 	}
 	if err != nil {
 		problem, hint := source.Describe(err)
-		return nil, plan.Faults{{Field: File, Problem: problem, Remedy: hint}}
+		return nil, plan.Faults{{Field: File, Problem: problem, Hint: hint}}
 	}
 	return Parse(text)
 }
@@ -124,11 +124,11 @@ func Parse(text []byte) (*Project, error) {
 	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, plan.Faults{{Field: File, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Remedy: "mend the YAML"}}
+		return nil, plan.Faults{{Field: File, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "mend the YAML"}}
 	}
 	r := &reader{}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "more than one document", Remedy: "write all images into the list of the first"})
+		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "more than one document", Hint: "write all images into the list of the first"})
 	}
 	p := r.project(&document)
 	if r.faults != nil {
@@ -156,16 +156,16 @@ type settings map[string]setting
 
 type reader struct{ faults plan.Faults }
 
-func (r *reader) fault(at *yaml.Node, value, problem, remedy string) {
-	r.faults = append(r.faults, plan.Fault{Field: File + ":" + strconv.Itoa(at.Line), Value: value, Problem: problem, Remedy: remedy})
+func (r *reader) fault(at *yaml.Node, value, problem, hint string) {
+	r.faults = append(r.faults, plan.Fault{Field: File + ":" + strconv.Itoa(at.Line), Value: value, Problem: problem, Hint: hint})
 }
 
-const remedyForm = "write defaults and a list of images, as in slipway.schema.json"
+const hintForm = "write defaults and a list of images, as in slipway.schema.json"
 
 // entries calls f for each key of a mapping, and says whether it is one.
 func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode {
-		r.fault(n, "", what+" is not a mapping", remedyForm)
+		r.fault(n, "", what+" is not a mapping", hintForm)
 		return false
 	}
 	seen := map[string]bool{}
@@ -176,7 +176,7 @@ func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node
 		}
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			r.fault(key, "", "a key that is no text", remedyForm)
+			r.fault(key, "", "a key that is no text", hintForm)
 		case seen[key.Value]:
 			r.fault(key, key.Value, "set twice", "leave one out")
 		default:
@@ -189,7 +189,7 @@ func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node
 
 func (r *reader) project(document *yaml.Node) *Project {
 	if len(document.Content) == 0 {
-		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "it is empty", Remedy: remedyForm})
+		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "it is empty", Hint: hintForm})
 		return nil
 	}
 	root := document.Content[0]
@@ -206,14 +206,14 @@ func (r *reader) project(document *yaml.Node) *Project {
 		case "images":
 			list = value
 		default:
-			r.fault(key, key.Value, "no such key", remedyForm)
+			r.fault(key, key.Value, "no such key", hintForm)
 		}
 	})
 	switch {
 	case r.faults != nil && list == nil:
 		return nil
 	case list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0:
-		r.fault(root, "images", "not a list of images", remedyForm)
+		r.fault(root, "images", "not a list of images", hintForm)
 		return nil
 	}
 	if defaults == nil {
@@ -449,7 +449,7 @@ func (i Image) Target(name string) (repository string, tags, skipped []string, e
 	if repository = expand("repository", i.Repository); repository == "" && i.Repository != "" && faults == nil {
 		faults = append(faults, i.Locate(plan.Fault{
 			Field: "repository", Value: i.Repository, Problem: "nothing remains when it is filled in",
-			Remedy: `name what to take instead, like {{or .Git.Branch "main"}}`,
+			Hint: `name what to take instead, like {{or .Git.Branch "main"}}`,
 		}))
 	}
 	for _, text := range i.Tags {

@@ -21,12 +21,12 @@ import (
 
 // What a plan may hold and a Dockerfile has no notation for.
 var (
-	ErrArchiveBase error = plan.Sentence("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:FOLDER")
+	ErrArchiveBase error = plan.Sentence("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:DIR")
 	ErrInvisible   error = plan.Sentence("a Dockerfile cannot hold characters that nobody sees, such as control characters: leave them out of the settings and of the names of files")
 	ErrLineBreak   error = plan.Sentence("a Dockerfile cannot hold a value of several lines: leave the line break out of --env, --label and --stamp")
 )
 
-// Folders of the builder stage.
+// Directories of the builder stage.
 const (
 	srcDir = "/src"
 	outDir = "/out"
@@ -143,7 +143,7 @@ func (d *writer) builder(p *plan.Plan) {
 	if p.Dependencies.Download != nil {
 		d.line("")
 		d.line("# The modules alone: no edit of the source repeats this.")
-		for _, group := range byFolder(p.Dependencies.Files) {
+		for _, group := range byDirectory(p.Dependencies.Files) {
 			d.line("COPY " + arguments(path.Join(srcDir, group.dir)+"/", group.files...))
 		}
 		d.line("# Private modules: docker build --secret id=netrc,src=$HOME/.netrc --build-arg GOPRIVATE=git.example.com …")
@@ -315,19 +315,19 @@ func baseStage(plan *plan.Plan) string {
 	return "base"
 }
 
-// folder is a folder of the source and files in it.
-type folder struct {
+// directory is a directory of the source and files in it.
+type directory struct {
 	dir   string
 	files []string
 }
 
-func byFolder(files []string) []folder {
-	var groups []folder
+func byDirectory(files []string) []directory {
+	var groups []directory
 	for _, f := range files {
 		if i := len(groups) - 1; i >= 0 && groups[i].dir == path.Dir(f) {
 			groups[i].files = append(groups[i].files, f)
 		} else {
-			groups = append(groups, folder{path.Dir(f), []string{f}})
+			groups = append(groups, directory{path.Dir(f), []string{f}})
 		}
 	}
 	return groups

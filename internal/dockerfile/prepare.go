@@ -91,7 +91,7 @@ func (p *preparation) onKnown(plan *plan.Plan) {
 			p.script = append(p.script, "cat "+caFile+" >> "+to)
 		}
 	}
-	for _, group := range byFolder(p.extended) {
+	for _, group := range byDirectory(p.extended) {
 		var from []string
 		for _, name := range group.files {
 			from = append(from, path.Join(rootDir, path.Base(name)))

@@ -77,7 +77,7 @@ func (e *Error) Error() string {
 	return line
 }
 
-// advice is the command that git names as the remedy, empty where it names none.
+// advice is the command that git names as the hint, empty where it names none.
 func (e *Error) advice() string {
 	lines := strings.Split(strings.TrimSpace(e.stderr), "\n")
 	if last := strings.TrimSpace(lines[len(lines)-1]); strings.HasPrefix(last, "git config ") {
@@ -88,7 +88,7 @@ func (e *Error) advice() string {
 
 // Explain says what an error of [Open] means, and what to do: git's own advice where it has some, else something that leads to a
 // repository, or the alternative.
-func Explain(err error, alternative string) (problem, remedy string) {
+func Explain(err error, alternative string) (problem, hint string) {
 	failed := (*Error)(nil)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):

@@ -28,10 +28,10 @@ func TestFullDiskNamesItsOwnSetting(t *testing.T) {
 	} {
 		output := "copying " + tmp + "/a to b: write " + filepath.Join(tmp, file) + ": no space left on device\n"
 		err := gocommand.NewError("compiling", output, "", errors.New("exit status 1"))
-		require.Contains(t, err.Remedy, "set "+setting+" to", file)
+		require.Contains(t, err.Hint, "set "+setting+" to", file)
 	}
 	err := gocommand.NewError("compiling", "link: mapping output file failed: no space left on device", "", errors.New("exit status 1"))
-	require.Contains(t, err.Remedy, "TMPDIR and GOCACHE")
+	require.Contains(t, err.Hint, "TMPDIR and GOCACHE")
 	require.Empty(t, gocommand.FullDisk("/elsewhere/x"))
 }
 
@@ -41,6 +41,6 @@ func TestMissingCompilerOfCXX(t *testing.T) {
 		"# example.com/cc\ncgo: exec: \"aarch64-linux-gnu-g++\": executable file not found in %PATH%":         "no compiler aarch64-linux-gnu-g++",
 		"main.go:3: running \"protoc-gen-c++\": exec: \"protoc-gen-c++\": executable file not found in $PATH": "go generate needs the program protoc-gen-c++",
 	} {
-		require.Contains(t, gocommand.NewError("compiling", output, "", errors.New("exit status 1")).Remedy, want)
+		require.Contains(t, gocommand.NewError("compiling", output, "", errors.New("exit status 1")).Hint, want)
 	}
 }

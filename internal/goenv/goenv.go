@@ -110,7 +110,7 @@ func Netrc(environ []string) (string, error) {
 	return string(content), err
 }
 
-// ModuleCache is the folder of the caller's module cache, as the Go command finds it; empty where there is none to find.
+// ModuleCache is the directory of the caller's module cache, as the Go command finds it; empty where there is none to find.
 // Source: https://go.dev/ref/mod#module-cache
 func ModuleCache(environ []string) string {
 	env := Caller(environ)

@@ -27,7 +27,7 @@ func (l Login) Netrc() string {
 }
 
 // WithLogins is environ for a Go command, and the git that it starts, which log in with these accounts, and with those of
-// netrc, the content of a file of logins. Passwords are in files of the folder dir alone, which nobody else may read; environ
+// netrc, the content of a file of logins. Passwords are in files of the directory dir alone, which nobody else may read; environ
 // names the files. The caller's own logins still count for other servers, but where netrc is not empty it takes the place of
 // the caller's netrc file.
 func WithLogins(environ []string, dir, netrc string, logins []Login) ([]string, error) {

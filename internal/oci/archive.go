@@ -22,7 +22,7 @@ import (
 // refName unless that is empty. The same artifact gives the same bytes.
 //
 // The file appears when it is complete. After an error, or the end of ctx, what was there before is still there. The
-// folder that it goes into is made if need be.
+// directory that it goes into is made if need be.
 func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, refName string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

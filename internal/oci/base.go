@@ -37,7 +37,7 @@ type Bases struct {
 // Base is an image to build upon, for one or more platforms.
 type Base struct {
 	// Name is the full reference, such as "docker.io/library/alpine:3.22", without the digest where there is a tag, too; empty
-	// for a base that is a file or folder of this machine, whose path means nothing elsewhere.
+	// for a base that is a file or directory of this machine, whose path means nothing elsewhere.
 	Name string
 	// Digest is that of the index, or of the manifest where there is no index.
 	Digest v1.Hash
@@ -67,7 +67,7 @@ const (
 	archiveScheme = "oci-archive:"
 )
 
-// Resolve finds the base that ref names: "oci:PATH" for an OCI layout folder, "oci-archive:PATH" for a tar file of one,
+// Resolve finds the base that ref names: "oci:PATH" for an OCI layout directory, "oci-archive:PATH" for a tar file of one,
 // both with ":NAME" at the end where there are several images in it, and anything else for an image in a registry, by
 // tag or digest.
 //
@@ -78,7 +78,7 @@ func (b *Bases) Resolve(ctx context.Context, ref string) (*Base, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(ref, layoutScheme):
-		base, err = resolveLayout(ctx, strings.TrimPrefix(ref, layoutScheme), openFolder)
+		base, err = resolveLayout(ctx, strings.TrimPrefix(ref, layoutScheme), openDirectory)
 	case strings.HasPrefix(ref, archiveScheme):
 		base, err = resolveLayout(ctx, strings.TrimPrefix(ref, archiveScheme), openArchive)
 	default:

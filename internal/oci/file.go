@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
-// File is a file, folder or symbolic link in a layer.
+// File is a file, directory or symbolic link in a layer.
 type File struct {
 	// Path in the image: absolute and clean.
 	Path string
@@ -123,12 +123,12 @@ func (f File) check() error {
 	case f.Mode.IsRegular() && f.Open == nil:
 		return fmt.Errorf("the file %s has no content", f.Path)
 	case !f.Mode.IsRegular() && f.Mode.Type() != fs.ModeDir && f.Mode.Type() != fs.ModeSymlink:
-		return fmt.Errorf("%s is neither file, folder nor symbolic link but %s", f.Path, f.Mode)
+		return fmt.Errorf("%s is neither file, directory nor symbolic link but %s", f.Path, f.Mode)
 	}
 	return nil
 }
 
-// tree is what goes into a layer: the files and every folder above them, a folder before what is in it.
+// tree is what goes into a layer: the files and every directory above them, a directory before what is in it.
 func tree(files []File) ([]File, error) {
 	all := make(map[string]File, len(files))
 	for _, f := range files {
@@ -146,7 +146,7 @@ func tree(files []File) ([]File, error) {
 			if !listed {
 				all[dir] = File{Path: dir, Mode: fs.ModeDir | 0o755}
 			} else if !parent.Mode.IsDir() {
-				return nil, fmt.Errorf("%s cannot be below %s, which is not a folder", f.Path, dir)
+				return nil, fmt.Errorf("%s cannot be below %s, which is not a directory", f.Path, dir)
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func rawFile(name, content string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Linkname: content}
 }
 
-func folder(name string) tar.Header {
+func directory(name string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}
 }
 
@@ -34,9 +34,9 @@ func TestReadFile(t *testing.T) {
 			link("/etc/alternatives/editor", "../../usr/editor"), text("/usr/editor", "ed"), link("/dangling", "nowhere"),
 		),
 		rawLayer(t,
-			folder("./"), folder("./etc/"), rawFile("./etc/passwd", "new"), rawFile("gone/.wh.file", ""),
+			directory("./"), directory("./etc/"), rawFile("./etc/passwd", "new"), rawFile("gone/.wh.file", ""),
 			rawFile("opaque/.wh..wh..opq", ""), rawFile("opaque/new", "new"), rawFile("dir", "now a file"),
-			rawFile(".wh.whole", ""), rawFile("whole/added", "added"), folder("replaced/"), rawFile("replaced/file", "inside"),
+			rawFile(".wh.whole", ""), rawFile("whole/added", "added"), directory("replaced/"), rawFile("replaced/file", "inside"),
 			tar.Header{Typeflag: tar.TypeLink, Name: "hard", Linkname: "etc/passwd"},
 		),
 		newLayer(t, text("/etc/other", "top")),

@@ -34,7 +34,7 @@ func openEntry(name string) (*os.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// ReadEntry reads a file of a store's folder. See WriteEntry.
+// ReadEntry reads a file of a store's directory. See WriteEntry.
 func ReadEntry(name string) (content []byte, err error) {
 	f, err := openEntry(name)
 	if err != nil {
@@ -48,7 +48,7 @@ func ReadEntry(name string) (content []byte, err error) {
 	return content, err
 }
 
-// WriteEntry writes a file of a store's folder, which is made if need be, at once. Whatever else is in the place of either is moved
+// WriteEntry writes a file of a store's directory, which is made if need be, at once. Whatever else is in the place of either is moved
 // out of the way.
 func WriteEntry(name string, content []byte) error {
 	if err := MakeDir(filepath.Dir(name)); err != nil {

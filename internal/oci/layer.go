@@ -69,7 +69,7 @@ func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
 	return packed, nil
 }
 
-// NewLayer makes a layer of the files, in any order, and of the folders above them, which are root's with the mode 0755
+// NewLayer makes a layer of the files, in any order, and of the directories above them, which are root's with the mode 0755
 // unless they are listed. Everything in it has the time when, in whole seconds. The layer is kept in store and read from
 // there. A layer that was made there before of files with the same content is found again, and nothing is compressed.
 //
@@ -143,7 +143,7 @@ func makeLayer(ctx context.Context, store *Store, recipe string, files []File, w
 	return made.layer(store), nil
 }
 
-// Files are what [NewLayer] made l of, with the folders above them, in the layer's order; nil for another layer. They can be read as
+// Files are what [NewLayer] made l of, with the directories above them, in the layer's order; nil for another layer. They can be read as
 // long as the files that NewLayer was given.
 func Files(l v1.Layer) []File {
 	if own := own(l); own != nil {

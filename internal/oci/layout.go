@@ -21,12 +21,12 @@ import (
 	"github.com/slipway-ci/slipway/internal/filelock"
 )
 
-// WriteLayout adds an image or index to the OCI layout in the folder dir, which is made if need be. An entry of the
+// WriteLayout adds an image or index to the OCI layout in the directory dir, which is made if need be. An entry of the
 // layout that is named refName is replaced, and all others stay; with an empty refName it is the nameless entry of the
 // same content that is replaced. Blobs that are there are kept.
 //
 // The entry appears when all that it consists of is there. Several processes may write to one layout: they wait for each
-// other. A folder that holds something else is refused and left as it is.
+// other. A directory that holds something else is refused and left as it is.
 func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refName string) (err error) {
 	defer func() {
 		if err != nil {

@@ -204,9 +204,9 @@ func TestWriteLayoutKeepsWhatItDoesNotKnow(t *testing.T) {
 func TestWriteLayoutRefuses(t *testing.T) {
 	img := imageOf(t, amd64, newLayer(t, text("/a", "a")))
 	for name, test := range map[string]struct{ file, content, want string }{
-		"another folder": {"main.go", "package main", "holds something else"},
-		"a new version":  {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version "2.0.0"`},
-		"a broken file":  {"oci-layout", `{`, "oci-layout"},
+		"another directory": {"main.go", "package main", "holds something else"},
+		"a new version":     {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version "2.0.0"`},
+		"a broken file":     {"oci-layout", `{`, "oci-layout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -326,10 +326,10 @@ func TestOtherToolsReadTheOutput(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "program", string(raw))
 
-	folder := filepath.Join(dir, "layout")
-	require.NoError(t, WriteLayout(t.Context(), folder, imageOf(t, amd64, newLayer(t, sampleFiles()...)), "v2"))
-	run(t, "skopeo", "inspect", "oci:"+folder+":v2")
-	run(t, "umoci", "list", "--layout", folder)
+	directory := filepath.Join(dir, "layout")
+	require.NoError(t, WriteLayout(t.Context(), directory, imageOf(t, amd64, newLayer(t, sampleFiles()...)), "v2"))
+	run(t, "skopeo", "inspect", "oci:"+directory+":v2")
+	run(t, "umoci", "list", "--layout", directory)
 
 	docker := filepath.Join(dir, "docker.tar")
 	f, err := os.Create(docker)

@@ -74,12 +74,12 @@ func TestPlaceFollowsLinksAndKeepsParents(t *testing.T) {
 }
 
 func TestPlaceRefusesWhatCannotBe(t *testing.T) {
-	folder := func(path string) File { return File{Path: path, Mode: fs.ModeDir | 0o755} }
+	directory := func(path string) File { return File{Path: path, Mode: fs.ModeDir | 0o755} }
 	for want, files := range map[string][]File{
 		"/etc/passwd is not a directory":           {text("/etc/passwd/x", "")},
 		"too many symbolic links":                  {text("/loop/x", "")},
 		"there is a directory in its place":        {text("/chain", "")},
-		"there is a file in its place":             {folder("/etc/passwd")},
+		"there is a file in its place":             {directory("/etc/passwd")},
 		"are the same file in the image":           {text("/lib/x", ""), text("/usr/lib/x", "")},
 		"is not the path of a file in an image":    {text("relative", "")},
 		"placing /a/b in the image: /a is not a d": {text("/a", ""), text("/a/b", "")},

@@ -21,7 +21,7 @@ import (
 // files opens a file of an OCI layout by its name, with slashes, relative to the layout.
 type files func(name string) (io.ReadSeekCloser, error)
 
-// layoutSource reads an OCI layout, be it a folder or an archive.
+// layoutSource reads an OCI layout, be it a directory or an archive.
 type layoutSource struct{ open files }
 
 // resolveLayout finds a base in a layout. Its reference is a path, with ":" and a name or not.
@@ -112,8 +112,8 @@ func (s layoutSource) blob(_ context.Context, _ v1.Hash, blob v1.Descriptor) (io
 	return f, nil
 }
 
-// openFolder opens an OCI layout that is a folder.
-func openFolder(dir string) (files, error) {
+// openDirectory opens an OCI layout that is a directory.
+func openDirectory(dir string) (files, error) {
 	return func(name string) (io.ReadSeekCloser, error) {
 		return openRegular(filepath.Join(dir, filepath.FromSlash(name)))
 	}, nil

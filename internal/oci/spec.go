@@ -19,7 +19,7 @@ import (
 type Spec struct {
 	// Platform that the image runs on. The base must have an image for it.
 	Platform v1.Platform
-	// Base is what the layers go on top of; nil for nothing. Its environment, labels, ports, volumes, working folder, stop
+	// Base is what the layers go on top of; nil for nothing. Its environment, labels, ports, volumes, working directory, stop
 	// signal and history are kept; its user, entrypoint and command are not, nor what OCI does not know, such as
 	// health checks and triggers.
 	Base *Base

@@ -16,7 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Store is a folder of blobs, each in the file blobs/sha256/DIGEST. Any number of goroutines and processes may share it.
+// Store is a directory of blobs, each in the file blobs/sha256/DIGEST. Any number of goroutines and processes may share it.
 // Blobs appear in it whole or not at all, and one that has been damaged since counts as absent.
 type Store struct {
 	dir string
@@ -28,7 +28,7 @@ type Store struct {
 	known map[string]known
 }
 
-// OpenStore opens the store in the folder dir, which is made if need be.
+// OpenStore opens the store in the directory dir, which is made if need be.
 func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the blob store: %w", err)

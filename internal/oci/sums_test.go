@@ -21,7 +21,7 @@ func settledFile(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "big")
 	if !fingerprint.Supported(filepath.Dir(name)) {
-		testtool.Skip(t, "times of change, which the file system of the tests' folder has not: set TMPDIR to another")
+		testtool.Skip(t, "times of change, which the file system of the tests' directory has not: set TMPDIR to another")
 	}
 	require.NoError(t, os.WriteFile(name, bytes.Repeat([]byte("a"), worthNoting), 0o644))
 	settle(t, name)

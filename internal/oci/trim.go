@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/filelock"
 )
 
-// Folder is a directory of the store for what others keep in it. [Store.Forget] counts it, too.
-func (s *Store) Folder(name string) string { return filepath.Join(s.dir, name) }
+// Directory is a directory of the store for what others keep in it. [Store.Forget] counts it, too.
+func (s *Store) Directory(name string) string { return filepath.Join(s.dir, name) }
 
 // lockSuffix is what the lock file's name of a claimed directory ends with.
 const lockSuffix = ".lock"

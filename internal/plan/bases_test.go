@@ -119,7 +119,7 @@ func TestCgoNeedsGLIBC(t *testing.T) {
 			assert.ErrorContains(t, err, test.refused)
 			config.CGO = "static"
 			_, err = Resolve(t.Context(), sourceWithC, config)
-			assert.NoError(t, err, "the remedy mends it")
+			assert.NoError(t, err, "the hint mends it")
 			continue
 		}
 		require.NoError(t, err, "%+v", test.config)

@@ -44,8 +44,8 @@ type C struct {
 	// own architecture. Best first. Containers have no need of them.
 	Others []string `json:"others,omitempty"`
 	Native []string `json:"native"`
-	// Remedy says what to do where there is none.
-	Remedy string `json:"remedy"`
+	// Hint says what to do where there is none.
+	Hint string `json:"hint"`
 }
 
 // CompilerEnv is the environment of a compilation whose C the compiler cc compiles.
@@ -98,7 +98,7 @@ func (r resolver) c(p Platform) *C {
 				// The package of g++ brings that of gcc.
 				Install: []string{"sh", "-c", fmt.Sprintf("command -v %s-g++ || { %s; }", tools.triplet, aptInstall("g++"+strings.TrimPrefix(tools.compiler, "gcc"), tools.libc))},
 				Native:  []string{"gcc", "cc"},
-				Remedy:  fmt.Sprintf("install %s and %s, as Debian calls them, or use --engine dagger, which brings its own", tools.compiler, tools.libc),
+				Hint:    fmt.Sprintf("install %s and %s, as Debian calls them, or use --engine dagger, which brings its own", tools.compiler, tools.libc),
 			}
 		}
 		r.add("cgo", "", "Debian has no C compiler for "+p.String(), "leave the platform out, or --cgo")
@@ -107,7 +107,7 @@ func (r resolver) c(p Platform) *C {
 			other := tools.other + "-gcc"
 			return &C{
 				Static: true, Compiler: tools.alpine + "-gcc", Others: []string{other}, Native: []string{"musl-gcc"},
-				Remedy: fmt.Sprintf("on a machine of type %s install musl-tools, as Debian calls it; on others a cross compiler called %s; "+
+				Hint: fmt.Sprintf("on a machine of type %s install musl-tools, as Debian calls it; on others a cross compiler called %s; "+
 					"or leave the platform out, or link dynamically: --cgo=dynamic --runtime %s", p.Architecture, other, DistrolessBase),
 			}
 		}

@@ -15,13 +15,13 @@ const (
 // Check is a look at the source that needs the modules, downloaded and verified. Package check reads what its command says.
 type Check struct {
 	Name string `json:"name"`
-	// Command is empty where there is nothing to do but to verify the modules. [CheckOut] in it stands for a folder.
+	// Command is empty where there is nothing to do but to verify the modules. [CheckOut] in it stands for a directory.
 	Command []string `json:"command,omitempty"`
 	// Env is added to the plan's.
 	Env map[string]string `json:"env,omitempty"`
 	// Race says that Command is a go test that can look for data races, where there is a C compiler: see [Check.WithRace].
 	Race bool `json:"race,omitempty"`
-	// Reads is a folder, of the machine that the settings were made on, that Command reads besides the source; empty for none.
+	// Reads is a directory, of the machine that the settings were made on, that Command reads besides the source; empty for none.
 	Reads string `json:"reads,omitempty"`
 	// Online says that Command asks a server whose answer changes with time, so that no earlier result may stand for this one.
 	Online bool `json:"online,omitempty"`
@@ -39,7 +39,7 @@ type CheckStep struct {
 	About string `json:"about,omitempty"`
 }
 
-// CheckOut stands for the folder that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
+// CheckOut stands for the directory that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
 // for what they need themselves. CheckGit are variables, as assignments of env, by which git reads the source's repository without
 // running what that says, or finds none.
 const (

@@ -9,7 +9,7 @@ import "errors"
 type Config struct {
 	// Name is the image's name. Empty: that of its first program.
 	Name string `env:"SLIPWAY_NAME"`
-	// Packages are the main packages to build, as folders ("./cmd/server") relative to the source. The first gives the
+	// Packages are the main packages to build, as directories ("./cmd/server") relative to the source. The first gives the
 	// image its name and its entrypoint. Empty: the only main package that there is.
 	Packages []string `env:"SLIPWAY_PACKAGES"`
 	// Platforms are the platforms to build for, such as "linux/arm/v7". Empty: linux/amd64 and linux/arm64.
@@ -17,7 +17,7 @@ type Config struct {
 	// Runtime is the kind of image that the program runs in: see [Runtimes]. Empty: distroless, or a plain base where
 	// Base is set.
 	Runtime string `env:"SLIPWAY_RUNTIME"`
-	// Base is the image to build upon in place of the runtime's own: a reference with a tag or digest, "oci:FOLDER" for an
+	// Base is the image to build upon in place of the runtime's own: a reference with a tag or digest, "oci:DIR" for an
 	// OCI layout, or "oci-archive:FILE".
 	Base string `env:"SLIPWAY_BASE"`
 	// Go is the version of Go to compile with, such as "1.26.8". A minor version alone means its newest known patch release,
@@ -64,9 +64,9 @@ type Config struct {
 	Labels []string `env:"SLIPWAY_LABELS, delimiter=\n"`
 	// Annotations of the manifests and of the index, as "KEY=VALUE": templates, see [Facts].
 	Annotations []string `env:"SLIPWAY_ANNOTATIONS, delimiter=\n"`
-	// Files are more files and folders of the source for the image, as "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
+	// Files are more files and directories of the source for the image, as "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
 	Files []string `env:"SLIPWAY_FILES, delimiter=\n"`
-	// Writable are folders of the image that the program may write to, such as "/data". It may write nowhere else but in /tmp.
+	// Writable are directories of the image that the program may write to, such as "/data". It may write nowhere else but in /tmp.
 	Writable []string `env:"SLIPWAY_WRITABLE"`
 	// Compression is that of the layers that are made, "gzip" or "zstd", with a level if it says one, such as "zstd:19". Empty: gzip.
 	Compression string `env:"SLIPWAY_COMPRESSION"`

@@ -18,12 +18,12 @@ type Debugger struct {
 	Download []string `json:"download"`
 	// Env is added to the plan's and the platform's when it is compiled.
 	Env map[string]string `json:"env"`
-	// Flags are arguments of go build, and Package is the main package, as a folder of the module.
+	// Flags are arguments of go build, and Package is the main package, as a directory of the module.
 	Flags   []string `json:"flags"`
 	Package string   `json:"package"`
 }
 
-// Command compiles the debugger from the module cache in the folder modules, GOMODCACHE, and leaves it in the folder out,
+// Command compiles the debugger from the module cache in the directory modules, GOMODCACHE, and leaves it in the directory out,
 // which must be absolute.
 func (d *Debugger) Command(modules, out string) []string {
 	source := strings.TrimSuffix(modules, "/") + "/" + d.Module + "@" + d.Version

@@ -11,8 +11,8 @@ type Fault struct {
 	Field string
 	// Value is what was given; empty where nothing was.
 	Value string
-	// Problem says what is wrong, Remedy what mends it.
-	Problem, Remedy string
+	// Problem says what is wrong, Hint what mends it.
+	Problem, Hint string
 }
 
 func (f Fault) Error() string {
@@ -22,8 +22,8 @@ func (f Fault) Error() string {
 		fmt.Fprintf(&b, " %q", f.Value)
 	}
 	b.WriteString(": " + f.Problem)
-	if f.Remedy != "" {
-		b.WriteString(": " + f.Remedy)
+	if f.Hint != "" {
+		b.WriteString(": " + f.Hint)
 	}
 	return b.String()
 }
@@ -72,7 +72,7 @@ func (f Fault) Reword(words func(string) string) string {
 	if flag := words("--" + f.Field); !strings.Contains(f.Field, ":") {
 		f.Field = strings.TrimPrefix(flag, "--")
 	}
-	f.Problem, f.Remedy = words(f.Problem), words(f.Remedy)
+	f.Problem, f.Hint = words(f.Problem), words(f.Hint)
 	return f.Error()
 }
 
@@ -96,8 +96,8 @@ func (s Sentence) Reword(words func(string) string) string { return words(string
 // faulty collects faults while settings are read.
 type faulty struct{ faults Faults }
 
-func (f *faulty) add(field, value, problem, remedy string) {
-	f.faults = append(f.faults, Fault{field, value, problem, remedy})
+func (f *faulty) add(field, value, problem, hint string) {
+	f.faults = append(f.faults, Fault{field, value, problem, hint})
 }
 
 // err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is told once.

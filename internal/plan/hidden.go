@@ -125,13 +125,13 @@ func (r resolver) noMain(work *workset, pkgs packages) {
 			whys, hows = append(whys, local(dir)+" "+why), append(hows, how)
 		}
 	}
-	problem, remedy := "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a directory with package main, such as cmd/server"
+	problem, hint := "no main package in "+work.modules[0].file.Module.Mod.Path, "Slipway ships programs: add a directory with package main, such as cmd/server"
 	if len(work.modules) > 1 {
 		problem = "no main package in the modules of " + path.Join(work.dir, "go.work")
 	}
 	if whys != nil {
 		problem += fmt.Sprintf(" for %s: %s", r.settings.platforms[0], strings.Join(whys, ", "))
-		remedy = strings.Join(slices.Compact(hows), ", or ")
+		hint = strings.Join(slices.Compact(hows), ", or ")
 	}
-	r.add("source", "", problem, remedy)
+	r.add("source", "", problem, hint)
 }

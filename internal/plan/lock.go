@@ -16,7 +16,7 @@ const LockFile = "slipway.lock"
 
 // Lock has the digest of each reference that is pinned: of the index, where there is one, so that all platforms follow.
 //
-// One lock serves all plans of its folder, such as those of several programs or runtimes. So it may have more references than
+// One lock serves all plans of its directory, such as those of several programs or runtimes. So it may have more references than
 // one plan has, but no fewer: [Resolve] faults a plan with a reference that its lock lacks.
 type Lock map[string]string
 

@@ -22,7 +22,7 @@ type gomod struct {
 
 // workset is what the Go command works on: one main module, or a workspace of several.
 type workset struct {
-	dir     string // where commands run: the folder of go.work, else of go.mod
+	dir     string // where commands run: the directory of go.work, else of go.mod
 	work    *modfile.WorkFile
 	modules []gomod // the main modules, in go.work's order
 	vendor  bool
@@ -60,7 +60,7 @@ func (t tree) read(name string) []byte {
 	return data
 }
 
-// findWorkset finds what is in charge of the folder dir: the nearest go.work at or above it within the source, else the
+// findWorkset finds what is in charge of the directory dir: the nearest go.work at or above it within the source, else the
 // nearest go.mod. It is nil where there is neither, or where one has a fault.
 func (t tree) findWorkset(dir string) *workset {
 	if at, ok := t.nearest(dir, "go.work"); ok {
@@ -100,7 +100,7 @@ func (t tree) readWork(dir string) *workset {
 	for _, use := range work.Use {
 		at, ok := inside(dir, use.Path)
 		if !ok {
-			t.add(name, use.Path, "the workspace uses a module outside the source", "give slipway a folder that holds both")
+			t.add(name, use.Path, "the workspace uses a module outside the source", "give slipway a directory that holds both")
 			return nil
 		}
 		mod, ok := t.readMod(at)
@@ -110,7 +110,7 @@ func (t tree) readWork(dir string) *workset {
 		b.modules = append(b.modules, mod)
 	}
 	if len(b.modules) == 0 {
-		t.add(name, "", "the workspace uses no module", "add one with go work use ./FOLDER")
+		t.add(name, "", "the workspace uses no module", "add one with go work use ./DIR")
 		return nil
 	}
 	return t.withVendor(b)

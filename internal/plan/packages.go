@@ -143,7 +143,7 @@ func (b *workset) refused(dir string) (why, how string) {
 	return "", ""
 }
 
-// skipped are the folders that "./..." does not look into. Source: go help packages
+// skipped are the directories that "./..." does not look into. Source: go help packages
 func skipped(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor"
 }

@@ -29,16 +29,16 @@ type Plan struct {
 	// CACerts are root certificates, in PEM, that every command trusts besides those of its machine or container.
 	CACerts      string       `json:"caCerts,omitempty"`
 	Dependencies Dependencies `json:"dependencies"`
-	// Caches are the folders that outlive a build.
+	// Caches are the directories that outlive a build.
 	Caches   []Cache   `json:"caches"`
 	Programs []Program `json:"programs"`
-	// Generate is the command that writes code, in the source's folder, with the modules at hand and for the machine that it runs
+	// Generate is the command that writes code, in the source's directory, with the modules at hand and for the machine that it runs
 	// on, before anything is compiled or checked; nil where none was asked for. What it writes is part of the source from then on,
 	// but never of the user's.
 	Generate []string `json:"generate,omitempty"`
 	// Compile has one step for each platform, in the order of their names.
 	Compile []Compile `json:"compile"`
-	// Debugger is compiled for each platform, too, into the folder of the programs; nil where none was asked for.
+	// Debugger is compiled for each platform, too, into the directory of the programs; nil where none was asked for.
 	Debugger *Debugger `json:"debugger,omitempty"`
 	Guard    Guard     `json:"guard"`
 	Image    Image     `json:"image"`
@@ -59,9 +59,9 @@ type Note struct {
 type Source struct {
 	// Module is the path of the main module; of the first program's module in a workspace.
 	Module string `json:"module"`
-	// Dir is the folder that commands run in, relative to the source: where go.work is, else where go.mod is.
+	// Dir is the directory that commands run in, relative to the source: where go.work is, else where go.mod is.
 	Dir string `json:"dir"`
-	// Workspace says that go.work is in charge, Vendor that the vendor folder is.
+	// Workspace says that go.work is in charge, Vendor that the vendor directory is.
 	Workspace bool `json:"workspace,omitempty"`
 	Vendor    bool `json:"vendor,omitempty"`
 	// Files are patterns, in the manner of .dockerignore, of all that compiling reads of the source. None: all of it.
@@ -85,16 +85,16 @@ type Go struct {
 type Dependencies struct {
 	// Files are all that the commands need of the source, relative to it, so that no other edit repeats them.
 	Files []string `json:"files"`
-	// Download and Verify are the commands. Both are empty where the vendor folder or nothing is needed.
+	// Download and Verify are the commands. Both are empty where the vendor directory or nothing is needed.
 	Download []string `json:"download,omitempty"`
 	Verify   []string `json:"verify,omitempty"`
 }
 
-// Cache is a folder that outlives a build.
+// Cache is a directory that outlives a build.
 type Cache struct {
-	// Name is the same for all builds that may share the folder.
+	// Name is the same for all builds that may share the directory.
 	Name string `json:"name"`
-	// Env is the variable that tells Go of the folder, Path where it is in a builder container.
+	// Env is the variable that tells Go of the directory, Path where it is in a builder container.
 	Env  string `json:"env"`
 	Path string `json:"path"`
 }
@@ -105,7 +105,7 @@ type Program struct {
 	Name string `json:"name"`
 	// ImportPath is the full path of the main package.
 	ImportPath string `json:"importPath"`
-	// Package is the main package as a folder relative to Source.Dir, such as "./cmd/server".
+	// Package is the main package as a directory relative to Source.Dir, such as "./cmd/server".
 	Package string `json:"package"`
 	// Module that the package belongs to.
 	Module string `json:"module"`
@@ -123,7 +123,7 @@ type Compile struct {
 	Packages []string `json:"packages"`
 }
 
-// Command is the command line. It leaves the programs, by their names, in the folder out.
+// Command is the command line. It leaves the programs, by their names, in the directory out.
 func (c Compile) Command(out string) []string {
 	command := append([]string{"go", "build"}, c.Flags...)
 	command = append(command, "-o", strings.TrimSuffix(out, "/")+"/")
@@ -206,7 +206,7 @@ type Layer struct {
 	Files []File `json:"files"`
 }
 
-// File is a file or folder in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts and Dir is set;
+// File is a file or directory in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts and Dir is set;
 // only Certificates and CACerts may be together.
 type File struct {
 	// Path is absolute.
@@ -226,9 +226,9 @@ type File struct {
 	Certificates bool `json:"certificates,omitempty"`
 	// CACerts are certificates, in PEM, to add in the same way. A file that is made has the public ones, too.
 	CACerts string `json:"caCerts,omitempty"`
-	// Dir is an empty folder.
+	// Dir is an empty directory.
 	Dir bool `json:"dir,omitempty"`
-	// Owner is the numeric user and group that a folder belongs to, "UID:GID"; empty for root's. Files are root's.
+	// Owner is the numeric user and group that a directory belongs to, "UID:GID"; empty for root's. Files are root's.
 	Owner string `json:"owner,omitempty"`
 }
 

@@ -19,7 +19,7 @@ func Resolve(ctx context.Context, source fs.FS, config Config) (*Plan, error) {
 	return scans{}.resolve(ctx, source, config, mode{})
 }
 
-// Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and folders that the
+// Reads are patterns, in the manner of .dockerignore, of what [Resolve] reads of a source, besides the files and directories that the
 // settings name.
 var Reads = []string{"**/*.go", "**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/vendor/modules.txt", "**/" + LockFile, IgnoreFile}
 
@@ -52,7 +52,7 @@ func resolveAll(ctx context.Context, source fs.FS, configs []Config, m mode) ([]
 	return plans, errs
 }
 
-// scans are the results of [resolver.scan], by the workset's folder: reading every Go file takes longer than all else.
+// scans are the results of [resolver.scan], by the workset's directory: reading every Go file takes longer than all else.
 type scans map[string]func() scanned
 
 func (s scans) resolve(ctx context.Context, source fs.FS, config Config, m mode) (*Plan, error) {
@@ -142,7 +142,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Env["CGO_ENABLED"] = "1"
 	}
 	if work.work != nil {
-		plan.Env["GOWORK"] = "" // found by the Go command in its working folder
+		plan.Env["GOWORK"] = "" // found by the Go command in its working directory
 	}
 	if r.config.Generate {
 		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
@@ -207,19 +207,19 @@ func (r resolver) workset() *workset {
 	below := r.modulesBelow()
 	switch {
 	case start != "." && !r.exists(start):
-		r.add("package", start, "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+		r.add("package", start, "no such directory in the source", "name the directory of a main package, like ./cmd/server")
 	case start != ".":
 		r.add("package", start, noModule, "run go mod init in it, or name a directory of a module")
 	case len(below) > 0:
 		r.add("source", "", "no go.mod or go.work here, but there are modules below: "+strings.Join(below, ", "),
-			"give slipway one of these folders, or the program with --package")
+			"give slipway one of these directories, or the program with --package")
 	default:
-		r.add("source", "", NoModuleHere, "give slipway the folder of a Go module, or make one with go mod init")
+		r.add("source", "", NoModuleHere, "give slipway the directory of a Go module, or make one with go mod init")
 	}
 	return nil
 }
 
-// modulesBelow are the folders of up to five modules below the source's root.
+// modulesBelow are the directories of up to five modules below the source's root.
 func (r resolver) modulesBelow() []string {
 	var dirs []string
 	_ = fs.WalkDir(r, ".", func(name string, e fs.DirEntry, err error) error {
@@ -281,7 +281,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		refused, rename := work.refused(dir)
 		switch {
 		case !r.exists(dir):
-			r.add("package", local(dir), "no such folder in the source", "name the folder of a main package, like ./cmd/server")
+			r.add("package", local(dir), "no such directory in the source", "name the directory of a main package, like ./cmd/server")
 		case home == "":
 			r.add("package", local(dir), noModule, "run go mod init in it, or name a directory of a module")
 		case unused:
@@ -298,7 +298,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		case name == "":
 			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the directory of a main package, like ./cmd/server")
 		case name != "main":
-			r.add("package", local(dir), "package "+name+" is a library", "name the folder of a package main, like ./cmd/server")
+			r.add("package", local(dir), "package "+name+" is a library", "name the directory of a package main, like ./cmd/server")
 		case names[found.Name] != "":
 			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", found.Name, names[found.Name]), "build them one after the other")
 		default:
@@ -309,7 +309,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 	return programs, mains, nil
 }
 
-// local writes a folder as the Go command wants it.
+// local writes a directory as the Go command wants it.
 func local(dir string) string {
 	if dir == "." {
 		return dir
@@ -354,14 +354,14 @@ func (r resolver) compile(p Platform, work *workset, programs []Program, names m
 	return c
 }
 
-// writableDirs are the folders that belong to the image's user. Others of the image's files may not be in them, where the user
+// writableDirs are the directories that belong to the image's user. Others of the image's files may not be in them, where the user
 // could put something else in their place.
 func (r resolver) writableDirs(others []File) []File {
 	var dirs []File
 	for _, dir := range r.writable {
 		for _, f := range others {
 			if within(dir, f.Path) || !f.Dir && within(f.Path, dir) {
-				r.add("writable", dir, f.Path+" of the image is there", "choose another folder")
+				r.add("writable", dir, f.Path+" of the image is there", "choose another directory")
 				break
 			}
 		}

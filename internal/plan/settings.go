@@ -180,17 +180,17 @@ func (c Config) readRuntime(f *faulty) (Runtime, string) {
 func parsePackage(s string) (string, error) {
 	switch {
 	case s == "":
-		return "", fmt.Errorf("names nothing: write the folder, like ./cmd/server")
+		return "", fmt.Errorf("names nothing: write the directory, like ./cmd/server")
 	case strings.Contains(s, "..."):
-		return "", fmt.Errorf("a pattern: name each main package by its folder, like ./cmd/server")
+		return "", fmt.Errorf("a pattern: name each main package by its directory, like ./cmd/server")
 	case strings.HasSuffix(s, ".go"):
-		return "", fmt.Errorf("a file: name the folder that it is in, like ./cmd/server")
+		return "", fmt.Errorf("a file: name the directory that it is in, like ./cmd/server")
 	case path.IsAbs(s) || strings.Contains(s, `\`):
-		return "", fmt.Errorf("not a folder relative to the source: write it like ./cmd/server")
+		return "", fmt.Errorf("not a directory relative to the source: write it like ./cmd/server")
 	}
 	clean := path.Clean(s)
 	if clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", fmt.Errorf("outside the source: make a folder above both the source")
+		return "", fmt.Errorf("outside the source: make a directory above both the source")
 	}
 	return clean, nil
 }
@@ -348,9 +348,9 @@ func parseFile(s string) (file, error) {
 	return f, nil
 }
 
-// systemFolders are those that every image may have, or gets when it runs. Source:
+// systemDirectories are those that every image may have, or gets when it runs. Source:
 // https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html
-var systemFolders = []string{
+var systemDirectories = []string{
 	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
 	"/sys", "/tmp", "/usr", "/var",
 }
@@ -358,18 +358,18 @@ var systemFolders = []string{
 // mounted are filled by the container's runtime.
 var mounted = []string{"/dev", "/proc", "/sys"}
 
-// parseWritable reads a folder that the user of the image is to own.
+// parseWritable reads a directory that the user of the image is to own.
 func parseWritable(s string) (string, error) {
 	dir := path.Clean(s)
 	switch {
 	case !path.IsAbs(s) || dir == "/" || strings.ContainsRune(s, 0):
-		return "", fmt.Errorf("not an absolute path of a folder in the image: write it like /data")
+		return "", fmt.Errorf("not an absolute path of a directory in the image: write it like /data")
 	case dir == "/tmp":
 		return "", fmt.Errorf("every user may write there: leave it out")
-	case slices.Contains(systemFolders, dir):
-		return "", fmt.Errorf("a folder of the system: name one of the program's own, like %s", path.Join(dir, "data"))
+	case slices.Contains(systemDirectories, dir):
+		return "", fmt.Errorf("a directory of the system: name one of the program's own, like %s", path.Join(dir, "data"))
 	case slices.ContainsFunc(mounted, func(m string) bool { return within(m, dir) }):
-		return "", fmt.Errorf("the container's runtime fills this folder: name another, like /data")
+		return "", fmt.Errorf("the container's runtime fills this directory: name another, like /data")
 	}
 	return dir, nil
 }

@@ -130,7 +130,7 @@ func read(name string) bool {
 	})
 }
 
-// localPackage is the folder that an import path leads to, if its module is within the source.
+// localPackage is the directory that an import path leads to, if its module is within the source.
 func (b *workset) localPackage(importPath string) (dir string, ok bool) {
 	local := b.localModules()
 	longest := ""

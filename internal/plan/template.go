@@ -75,8 +75,8 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
 		}
 	}
-	fault := func(err error, remedy string) error {
-		return Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Remedy: remedy}}
+	fault := func(err error, hint string) error {
+		return Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Hint: hint}}
 	}
 	parsed, err := template.New(field).Option("missingkey=error").Parse(text)
 	if err != nil {
@@ -86,7 +86,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 	if err := parsed.Execute(&b, names); err != nil {
 		switch {
 		case f.Git == (Git{}) && NeedsGit(text):
-			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Remedy: "build in a git repository, or leave out .Git"}}
+			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Hint: "build in a git repository, or leave out .Git"}}
 		case strings.Contains(text, ".Env"):
 			return "", fault(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
 		}

@@ -25,12 +25,12 @@ func (p *Plan) WriteText(w io.Writer) error {
 	for _, program := range p.Programs {
 		row("program", "%s (%s)", program.Package, program.ImportPath)
 	}
-	row("folder", "%s", p.Source.Dir)
+	row("directory", "%s", p.Source.Dir)
 	switch {
 	case p.Source.Workspace:
 		row("modules", "go.work")
 	case p.Source.Vendor:
-		row("modules", "vendor folder")
+		row("modules", "vendor directory")
 	}
 	row("go", "%s, from %s", p.Go.Version, p.Go.From)
 	row("builder", "%s", p.Builder)
@@ -97,7 +97,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	row("user", "%s", p.Image.User)
 	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
-	row("folder", "%s", p.Image.WorkingDir)
+	row("directory", "%s", p.Image.WorkingDir)
 	for _, port := range p.Image.Ports {
 		row("port", "%s", port)
 	}
@@ -145,9 +145,9 @@ func (f File) origin() string {
 	case f.Append != "":
 		return "the base's, and " + strings.TrimSpace(f.Append)
 	case f.Owner != "":
-		return "a folder of the user's"
+		return "a directory of the user's"
 	case f.Dir:
-		return "a folder"
+		return "a directory"
 	default:
 		return "written by Slipway"
 	}

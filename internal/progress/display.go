@@ -91,7 +91,7 @@ func newDisplay(format string, w io.Writer, environ []string, elapsed func() tim
 	case "json":
 		d.sink = jsonLines{w}
 	default:
-		return nil, plan.Faults{{Field: "progress", Value: format, Problem: "no such format", Remedy: "choose from " + strings.Join(Formats, ", ")}}
+		return nil, plan.Faults{{Field: "progress", Value: format, Problem: "no such format", Hint: "choose from " + strings.Join(Formats, ", ")}}
 	}
 	return d, nil
 }

@@ -46,8 +46,8 @@ func credentialFiles() (files []credentialFile, err error) {
 	return files, nil
 }
 
-func unreadable(place, remedy string, err error) error {
-	return &Error{Problem: fmt.Sprintf("the credentials in %s cannot be read: %v", place, err), Remedy: remedy, err: err}
+func unreadable(place, hint string, err error) error {
+	return &Error{Problem: fmt.Sprintf("the credentials in %s cannot be read: %v", place, err), Hint: hint, err: err}
 }
 
 func readCredentialFile(path string) (*configfile.ConfigFile, error) {

@@ -144,7 +144,7 @@ func TestCredentialSources(t *testing.T) {
 			t.Setenv("REGISTRY_AUTH_FILE", home+"/ci.json")
 			write(t, home+"/ci.json", entry)
 		}, "the credential from the file HOME/ci.json", "me"},
-		"podman's runtime folder": {func(t *testing.T, home string) {
+		"podman's runtime directory": {func(t *testing.T, home string) {
 			t.Setenv("XDG_RUNTIME_DIR", home+"/run")
 			write(t, home+"/run/containers/auth.json", entry)
 		}, "the credential from the file HOME/run/containers/auth.json", "me"},

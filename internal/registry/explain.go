@@ -20,23 +20,23 @@ import (
 
 // Error is a failure in the words of its reader. It unwraps to what caused it.
 type Error struct {
-	// Problem says what is wrong, Remedy what mends it; that is empty where nobody can know.
-	Problem, Remedy string
+	// Problem says what is wrong, Hint what mends it; that is empty where nobody can know.
+	Problem, Hint string
 
 	err error
 }
 
 func (e *Error) Error() string {
-	if e.Remedy == "" {
+	if e.Hint == "" {
 		return e.Problem
 	}
-	return e.Problem + ": " + e.Remedy
+	return e.Problem + ": " + e.Hint
 }
 
 func (e *Error) Unwrap() error { return e.err }
 
 // Explain turns an error of using ref into an [Error] that names the registry, its answer, where the credential came
-// from, and the remedy; never a password or token. What is explained already, it returns as it is.
+// from, and the hint; never a password or token. What is explained already, it returns as it is.
 func (c *Client) Explain(ref name.Reference, err error) error {
 	var explained *Error
 	if err == nil || errors.As(err, &explained) {
@@ -46,12 +46,12 @@ func (c *Client) Explain(ref name.Reference, err error) error {
 		err = errNoToken
 	}
 	hideQuery(err)
-	problem, remedy := c.explain(ref, err)
+	problem, hint := c.explain(ref, err)
 	var final *gaveUp
 	if errors.As(err, &final) {
 		problem += ", " + final.effort()
 	}
-	return &Error{Problem: secret.Hide(c.secrets.Known(problem)), Remedy: remedy, err: err}
+	return &Error{Problem: secret.Hide(c.secrets.Known(problem)), Hint: hint, err: err}
 }
 
 // errNoToken stands for an error of go-containerregistry whose text has the token server's whole answer, in which there
@@ -76,22 +76,22 @@ func requestErrors(err error) (failed []*url.Error) {
 	return failed
 }
 
-func (c *Client) explain(ref name.Reference, err error) (problem, remedy string) {
+func (c *Client) explain(ref name.Reference, err error) (problem, hint string) {
 	host := failedHost(ref, err)
 	if errors.Is(err, context.Canceled) {
 		return fmt.Sprintf("%s: stopped before it was done", ref), ""
 	}
 	// Certificates come before answers: go-containerregistry also tries plain http with a registry on this machine, and
 	// then the first error is the one that counts.
-	if problem, remedy := explainCertificate(host, err); problem != "" {
-		return problem, remedy
+	if problem, hint := explainCertificate(host, err); problem != "" {
+		return problem, hint
 	}
 	var answered *transport.Error
 	if errors.As(err, &answered) {
 		return c.explainAnswer(ref, answered)
 	}
-	if problem, remedy := explainConnection(host, err); problem != "" {
-		return problem, remedy
+	if problem, hint := explainConnection(host, err); problem != "" {
+		return problem, hint
 	}
 	if errors.Is(err, errNoToken) {
 		return fmt.Sprintf("%s: %v", ref, err), "log in anew with `docker login " + host + "`"
@@ -99,7 +99,7 @@ func (c *Client) explain(ref name.Reference, err error) (problem, remedy string)
 	return fmt.Sprintf("%s: %v", ref, err), ""
 }
 
-func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (problem, remedy string) {
+func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (problem, hint string) {
 	what, repository := refused(ref, answered)
 	host, answer := hostOf(repository), answerOf(answered)
 	source, user := c.keychain.used(repository)
@@ -175,7 +175,7 @@ func answerOf(answered *transport.Error) string {
 	return answer
 }
 
-func explainCertificate(host string, err error) (problem, remedy string) {
+func explainCertificate(host string, err error) (problem, hint string) {
 	var (
 		unknown x509.UnknownAuthorityError
 		other   *tls.CertificateVerificationError
@@ -191,7 +191,7 @@ func explainCertificate(host string, err error) (problem, remedy string) {
 	return "", ""
 }
 
-func explainConnection(host string, err error) (problem, remedy string) {
+func explainConnection(host string, err error) (problem, hint string) {
 	var (
 		record   tls.RecordHeaderError
 		dns      *net.DNSError

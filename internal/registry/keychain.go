@@ -86,7 +86,7 @@ func lookUp(ctx context.Context, target authn.Resource) (login authn.AuthConfig,
 			if err != nil {
 				return login, "", &Error{
 					Problem: fmt.Sprintf("the login for %s cannot be read from %s: %v", hostOf(target), where, err),
-					Remedy:  "install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
+					Hint:    "install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
 					err:     err,
 				}
 			}

@@ -37,14 +37,14 @@ func TestLinksAreFollowedWithinTheSourceAlone(t *testing.T) {
 	up, err := filepath.Rel(dir, outside)
 	require.NoError(t, err)
 	for name, target := range map[string]string{
-		"inside": "d/b", "folder": "d", "chain": "inside",
+		"inside": "d/b", "directory": "d", "chain": "inside",
 		"absolute": filepath.Join(outside, "secret"), "relative": filepath.Join(up, "secret"), "outside": outside,
 		"step": "relative", "parent": "d/../..", "d/up": "../../" + filepath.Base(outside),
 	} {
 		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
 	}
 	tree := open(t, dir)
-	for name, want := range map[string]string{"a": "a", "inside": "d/b", "folder/b": "d/b", "chain": "d/b"} {
+	for name, want := range map[string]string{"a": "a", "inside": "d/b", "directory/b": "d/b", "chain": "d/b"} {
 		got, err := tree.ReadFile(name)
 		require.NoError(t, err)
 		assert.Equal(t, want, string(got))

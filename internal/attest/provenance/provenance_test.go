@@ -196,7 +196,7 @@ func TestReadSource(t *testing.T) {
 		"https://user:s3cret@example.com/o/r.git?token=x": "https://example.com/o/r.git",
 		"git@example.com:o/r.git":                         "ssh://example.com/o/r.git",
 		"ssh://git@example.com:22/o/r.git":                "ssh://example.com:22/o/r.git",
-		"/a/folder":                                       "",
+		"/a/directory":                                    "",
 		"../beside":                                       "",
 	} {
 		git("config", "remote.origin.url", remote)

@@ -126,8 +126,8 @@ func (m *Modules) readLicence(v gomodule.Version) licence {
 	if err1 != nil || err2 != nil {
 		return licence{}
 	}
-	folder := escapedPath + "@" + escapedVersion
-	entries, err := fs.ReadDir(m.cache, folder)
+	directory := escapedPath + "@" + escapedVersion
+	entries, err := fs.ReadDir(m.cache, directory)
 	if err != nil {
 		return licence{}
 	}
@@ -137,7 +137,7 @@ func (m *Modules) readLicence(v gomodule.Version) licence {
 		if err != nil || !info.Mode().IsRegular() || info.Size() > licenceLimit || !isLicence(e.Name()) {
 			continue
 		}
-		content, err := fs.ReadFile(m.cache, path.Join(folder, e.Name()))
+		content, err := fs.ReadFile(m.cache, path.Join(directory, e.Name()))
 		if err != nil {
 			continue
 		}
@@ -291,7 +291,7 @@ func (m *Modules) direct(main string) (paths []string, known bool) {
 	return paths, known
 }
 
-// identity is the module that was compiled. One that a folder stands in for keeps its own path, since a folder says nothing
+// identity is the module that was compiled. One that a directory stands in for keeps its own path, since a directory says nothing
 // elsewhere, and has no version.
 func (d *dependency) identity() gomodule.Version {
 	if d.local() {
@@ -304,7 +304,7 @@ func (d *dependency) identity() gomodule.Version {
 	return v
 }
 
-// local says whether the module is a folder: of a replace line, or of a workspace.
+// local says whether the module is a directory: of a replace line, or of a workspace.
 func (d *dependency) local() bool { return !released(d.inUse.Version) }
 
 // released says whether a version is one that others can get.

@@ -10,21 +10,21 @@ import (
 	"github.com/package-url/packageurl-go"
 )
 
-// Where databases of packages are. Distroless has one file for each package in a folder; new versions of Alpine keep the
+// Where databases of packages are. Distroless has one file for each package in a directory; new versions of Alpine keep the
 // database below /usr. Sources: https://manpages.debian.org/dpkg-query and
 // https://github.com/GoogleContainerTools/distroless#how-do-i-read-the-package-metadata
 const (
-	dpkgStatus  = "/var/lib/dpkg/status"
-	dpkgFolder  = "/var/lib/dpkg/status.d"
-	apkDatabase = "/lib/apk/db/installed"
-	apkMoved    = "/usr/lib/apk/db/installed"
-	osRelease   = "/etc/os-release"
-	osReleaseIn = "/usr/lib/os-release" // the former is a link to it as a rule
+	dpkgStatus    = "/var/lib/dpkg/status"
+	dpkgDirectory = "/var/lib/dpkg/status.d"
+	apkDatabase   = "/lib/apk/db/installed"
+	apkMoved      = "/usr/lib/apk/db/installed"
+	osRelease     = "/etc/os-release"
+	osReleaseIn   = "/usr/lib/os-release" // the former is a link to it as a rule
 )
 
 func isDatabase(name string) bool {
 	return slices.Contains([]string{dpkgStatus, apkDatabase, apkMoved, osRelease, osReleaseIn}, name) ||
-		path.Dir(name) == dpkgFolder && !strings.HasSuffix(name, ".md5sums")
+		path.Dir(name) == dpkgDirectory && !strings.HasSuffix(name, ".md5sums")
 }
 
 // release is what /etc/os-release says. Source: https://www.freedesktop.org/software/systemd/man/os-release.html
@@ -74,7 +74,7 @@ func (c *contents) packages() []component {
 func (c *contents) debian(release map[string]string) []component {
 	var list []installed
 	for name, text := range c.texts {
-		if name != dpkgStatus && path.Dir(name) != dpkgFolder {
+		if name != dpkgStatus && path.Dir(name) != dpkgDirectory {
 			continue
 		}
 		for _, fields := range stanzas(string(text), ": ") {

@@ -30,7 +30,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 )
 
-// tarFile is a file of a layer; a folder if its name ends in a slash.
+// tarFile is a file of a layer; a directory if its name ends in a slash.
 type tarFile struct {
 	name, content string
 	mode          int64

@@ -95,7 +95,7 @@ func scan(ctx context.Context, img v1.Image, notes Notes) (*contents, error) {
 // scanner goes from the top layer to the lowest.
 type scanner struct {
 	contents
-	// taken are the paths that a layer above has something at; hidden are the folders whose lower content is gone.
+	// taken are the paths that a layer above has something at; hidden are the directories whose lower content is gone.
 	taken, hidden map[string]bool
 }
 
@@ -112,7 +112,7 @@ func (s *scanner) layer(entries []found) {
 		case s.visible(e.Path):
 			taken[e.Path] = true
 			if !e.Dir {
-				hidden[e.Path] = true // a folder of that name below is no more
+				hidden[e.Path] = true // a directory of that name below is no more
 			}
 			if e.SHA256 != "" {
 				s.file(e)

@@ -40,7 +40,7 @@ type Compiler interface {
 }
 
 // Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
-// which may write below the folder dir; it is removed at the end. See [build.Engine].
+// which may write below the directory dir; it is removed at the end. See [build.Engine].
 func Build(
 	ctx context.Context, root string, plans []*plan.Plan, bases *oci.Bases, report build.Reporter,
 	compiler func(plan *plan.Plan, dir string) Compiler, done func(i int, r *build.Result, err error),
@@ -170,7 +170,7 @@ func newGroup(ctx context.Context, s *shared, members plan.Group, compiler Compi
 	return g
 }
 
-// out is the folder of the programs for a platform.
+// out is the directory of the programs for a platform.
 func (g *group) out(p plan.Platform) string {
 	return filepath.Join(g.dir, "out", strings.ReplaceAll(p.String(), "/", "-"))
 }

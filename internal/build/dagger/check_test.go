@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 	})
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
-		WithFolder(func(path string) *sdk.Directory { return client.Host().Directory(path) })
+		WithDirectory(func(path string) *sdk.Directory { return client.Host().Directory(path) })
 	for name, command := range map[string][]string{
 		"verify": {"go", "mod", "tidy", "-diff"},
 		"vet":    {"go", "vet", "./..."},

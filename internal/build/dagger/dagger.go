@@ -1,6 +1,6 @@
 // Package dagger carries plans out on a Dagger engine.
 //
-// A [Build] describes containers and folders, and nothing runs until one of them is asked for: what the engine has in its
+// A [Build] describes containers and directories, and nothing runs until one of them is asked for: what the engine has in its
 // cache is not done again. The engine package of the command and the Dagger module are both thin faces of it.
 package dagger
 
@@ -30,7 +30,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
-// Folders of the builder container.
+// Directories of the builder container.
 const (
 	sourceDir = "/src"
 	outDir    = "/out"
@@ -39,11 +39,11 @@ const (
 
 // Build is a plan on a Dagger engine.
 type Build struct {
-	client  *dagger.Client
-	source  *dagger.Directory
-	plan    *plan.Plan
-	private Private
-	folder  func(string) *dagger.Directory
+	client    *dagger.Client
+	source    *dagger.Directory
+	plan      *plan.Plan
+	private   Private
+	directory func(string) *dagger.Directory
 	// group has compiled the programs together with those of other plans; nil where they are compiled alone.
 	group *Build
 }
@@ -185,7 +185,7 @@ func Share(ctx context.Context, plans []*plan.Plan, describe func(*plan.Plan) *B
 	return builds
 }
 
-// Programs is the folder of the programs for a platform of the plan.
+// Programs is the directory of the programs for a platform of the plan.
 func (b *Build) Programs(c plan.Compile) *dagger.Directory {
 	if b.group != nil {
 		var names []string
@@ -224,13 +224,13 @@ func (b *Build) withSource(c *plan.Compile, source *dagger.Directory) *dagger.Co
 	return ctr
 }
 
-// modules is the folder of the module cache.
+// modules is the directory of the module cache.
 func (b *Build) modules() string {
 	i := slices.IndexFunc(b.plan.Caches, func(c plan.Cache) bool { return c.Env == "GOMODCACHE" })
 	return b.plan.Caches[i].Path
 }
 
-// Export brings the programs for a platform of the plan into the folder out, on this side of the session.
+// Export brings the programs for a platform of the plan into the directory out, on this side of the session.
 func (b *Build) Export(ctx context.Context, c plan.Compile, out string) error {
 	_, err := b.Programs(c).Export(ctx, out)
 	return b.explain("compiling for "+c.Platform.String(), err)
@@ -311,7 +311,7 @@ func (b *Build) resolved(ctx context.Context, name string, platform dagger.Platf
 	return provenance.Image{Name: full, Digest: digest}, nil
 }
 
-// local says whether a base is a file or folder of the source.
+// local says whether a base is a file or directory of the source.
 func local(base string) bool {
 	return strings.HasPrefix(base, "oci:") || strings.HasPrefix(base, "oci-archive:")
 }
@@ -323,8 +323,8 @@ func (b *Build) from(ctr *dagger.Container, base string) (*dagger.Container, err
 	}
 	if local(base) {
 		return nil, plan.Faults{{
-			Field: "base", Value: base, Problem: "a Dagger engine reads no OCI layout folder",
-			Remedy: "put it into an archive with tar, and name that with oci-archive:FILE",
+			Field: "base", Value: base, Problem: "a Dagger engine reads no OCI layout directory",
+			Hint: "put it into an archive with tar, and name that with oci-archive:FILE",
 		}}
 	}
 	return ctr.From(base), nil
@@ -351,10 +351,10 @@ func (b *Build) Guard(ctx context.Context, compiles ...plan.Compile) (err error)
 	return group.Wait()
 }
 
-// WithFolder is b whose checks find folders of the machine that the settings were made on by open.
-func (b *Build) WithFolder(open func(path string) *dagger.Directory) *Build {
+// WithDirectory is b whose checks find directories of the machine that the settings were made on by open.
+func (b *Build) WithDirectory(open func(path string) *dagger.Directory) *Build {
 	with := *b
-	with.folder = open
+	with.directory = open
 	return &with
 }
 
@@ -363,17 +363,17 @@ func (b *Build) Run(ctx context.Context, c plan.Check) (out check.Output, err er
 	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
 		c = c.WithRace()
 	}
-	folders := strings.NewReplacer(plan.CheckOut, outDir, plan.CheckTemp, tempDir, plan.CheckGit, "GIT_DIR=/dev/null")
+	directories := strings.NewReplacer(plan.CheckOut, outDir, plan.CheckTemp, tempDir, plan.CheckGit, "GIT_DIR=/dev/null")
 	filled := func(command []string) []string {
 		args := slices.Clone(command)
 		for i, arg := range args {
-			args[i] = folders.Replace(arg)
+			args[i] = directories.Replace(arg)
 		}
 		return args
 	}
 	ctr := b.withSource(nil, b.source).With(withEnv(c.Env)).WithDirectory(outDir, b.client.Directory())
-	if c.Reads != "" && b.folder != nil {
-		ctr = ctr.WithMountedDirectory(c.Reads, b.folder(c.Reads))
+	if c.Reads != "" && b.directory != nil {
+		ctr = ctr.WithMountedDirectory(c.Reads, b.directory(c.Reads))
 	}
 	if c.Online {
 		ctr = ctr.With(uncached(time.Now()))
@@ -472,7 +472,7 @@ func (b *Build) compression() (dagger.ImageLayerCompression, error) {
 	case c.Level != 0:
 		return "", plan.Faults{{
 			Field: "compression", Value: c.String(), Problem: "the engine compresses at a level of its own",
-			Remedy: "leave the level out: " + c.Format,
+			Hint: "leave the level out: " + c.Format,
 		}}
 	case c.Format == plan.Zstd:
 		return dagger.ImageLayerCompressionZstd, nil
@@ -542,19 +542,19 @@ func (b *Build) explain(what string, err error) error {
 	if failed.Cmd[0] == "slipway" {
 		return commandError(what, failed.Stderr)
 	}
-	remedy, ofGo := "", failed.Cmd[0] == "go"
+	hint, ofGo := "", failed.Cmd[0] == "go"
 	if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.VerifyScript())) {
-		ofGo, what, remedy = true, "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
+		ofGo, what, hint = true, "verifying modules", "The module cache was changed after the download: prune the engine's cache volume go-mod."
 	} else if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.DownloadScript())) {
 		ofGo, what = true, "downloading modules"
 	} else if slices.Equal(failed.Cmd, b.plan.Generate) {
 		what = "generating code"
 	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
-		what, remedy = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
+		what, hint = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
 	}
 	status := fmt.Errorf("exit status %d", failed.ExitCode)
 	if !ofGo {
-		return gocommand.NewOtherError(what, failed.Cmd[0], failed.Stdout+failed.Stderr, remedy, status)
+		return gocommand.NewOtherError(what, failed.Cmd[0], failed.Stdout+failed.Stderr, hint, status)
 	}
-	return gocommand.NewError(what, failed.Stdout+failed.Stderr, remedy, status)
+	return gocommand.NewError(what, failed.Stdout+failed.Stderr, hint, status)
 }

@@ -402,8 +402,8 @@ func onSkeleton(t *testing.T, layer daggertest.Call) daggertest.Chain {
 	return source[at+1:]
 }
 
-// The engine drops the sticky bit of folders that it makes itself.
-func TestStickyFolder(t *testing.T) {
+// The engine drops the sticky bit of directories that it makes itself.
+func TestStickyDirectory(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, plan.Config{Runtime: "scratch"})
 	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
@@ -513,7 +513,7 @@ func httptestRoot(t *testing.T) []byte {
 	return server.Certificate().Raw
 }
 
-// Folders of the user's are the user's, and what is above them and beside them is root's; packages are installed before any
+// Directories of the user's are the user's, and what is above them and beside them is root's; packages are installed before any
 // layer, as root.
 func TestContainerOfSettings(t *testing.T) {
 	dir := program(t)

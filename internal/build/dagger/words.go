@@ -45,7 +45,7 @@ var phrases = strings.NewReplacer(Phrases...)
 
 // Phrases are pairs of what sentences say to the user of the command, and what they say to that of the module.
 var Phrases = []string{
-	"give slipway the folder of a Go module, or make one with go mod init",
+	"give slipway the directory of a Go module, or make one with go mod init",
 	"give --source the directory of a Go module, with --packages for a program below it, or make one with go mod init",
 	"install it on this machine, or build on a Dagger engine and name the package that has it with", "name the package that has it with",
 	"name one with --git-token HOST=env:VARIABLE or --netrc FILE, or put it into ~/.netrc; and put its path into GOPRIVATE",

@@ -38,7 +38,7 @@ func TestWords(t *testing.T) {
 // Only what Slipway itself says is reworded, wherever it stands in an error.
 func TestReword(t *testing.T) {
 	faults := plan.Faults{
-		{Field: "go", Value: "--go", Problem: "unknown", Remedy: "choose another with --go"},
+		{Field: "go", Value: "--go", Problem: "unknown", Hint: "choose another with --go"},
 		{Field: "slipway.yaml:3: tag", Value: "x", Problem: "not a tag"},
 	}
 	failed := gocommand.NewError("compiling", "main.go:1: no --package: certificate signed by unknown authority", "", errors.New("exit status 1"))

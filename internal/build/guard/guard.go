@@ -37,7 +37,7 @@ var machines = map[string]struct {
 	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
 }
 
-// CheckAll checks all programs of plan in the folder dir, where they were compiled for one platform. It returns their size
+// CheckAll checks all programs of plan in the directory dir, where they were compiled for one platform. It returns their size
 // in bytes, of all together.
 func CheckAll(dir string, plan *plan.Plan, compile plan.Compile) (size int64, err error) {
 	var faults []error
@@ -103,11 +103,11 @@ func Check(binary io.ReaderAt, p *plan.Plan, compile plan.Compile, program plan.
 		fault("is not stripped, it has a section %s: leave out what undoes -s -w in --ldflags", section)
 	}
 	if needs := libraries(file); needs != "" && p.Guard.Static {
-		remedy := "leave out --ldflags that link dynamically"
+		hint := "leave out --ldflags that link dynamically"
 		if c := compile.C; c != nil && !c.Static {
-			remedy = "leave out --cgo, link it with --cgo=static"
+			hint = "leave out --cgo, link it with --cgo=static"
 		}
-		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, p.Guard.Runtime, remedy, plan.DistrolessBase)
+		fault("needs %s, which the runtime %s does not have: %s, or choose --runtime %s", needs, p.Guard.Runtime, hint, plan.DistrolessBase)
 	}
 	shared, _ := file.ImportedLibraries() // an error means no dynamic section
 	for _, library := range p.Guard.Lacks {

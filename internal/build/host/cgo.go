@@ -21,5 +21,5 @@ func findCompiler(p plan.Compile) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("there is no C compiler for %s on the PATH, under any of the names %s: %s", p.Platform, strings.Join(names, ", "), p.C.Remedy)
+	return "", fmt.Errorf("there is no C compiler for %s on the PATH, under any of the names %s: %s", p.Platform, strings.Join(names, ", "), p.C.Hint)
 }

@@ -24,7 +24,7 @@ func TestFindCompiler(t *testing.T) {
 		t.Setenv("PATH", bin)
 		cc, err := findCompiler(plan.Compile{
 			Platform: plan.Platform{OS: "linux", Architecture: arch},
-			C:        &plan.C{Compiler: "triplet-gcc", Others: []string{"other-gcc"}, Native: []string{"gcc", "cc"}, Remedy: "install it"},
+			C:        &plan.C{Compiler: "triplet-gcc", Others: []string{"other-gcc"}, Native: []string{"gcc", "cc"}, Hint: "install it"},
 		})
 		if err != nil {
 			assert.ErrorContains(t, err, "install it")

@@ -28,7 +28,7 @@ type Checks struct{ compiler *compiler }
 
 var _ check.Runner = (*Checks)(nil)
 
-// Checks returns what runs the plan's checks of the source tree below the folder source, and what removes the files that it
+// Checks returns what runs the plan's checks of the source tree below the directory source, and what removes the files that it
 // needs.
 func (e *Engine) Checks(source string, plan *plan.Plan, report build.Reporter) (*Checks, func() error, error) {
 	if _, err := exec.LookPath("go"); err != nil {
@@ -69,12 +69,12 @@ func (k *Checks) Run(ctx context.Context, c plan.Check) (out check.Output, err e
 		}
 		replaced = append(replaced, plan.CheckGit, assignments(vars))
 	}
-	folders := strings.NewReplacer(replaced...)
+	directories := strings.NewReplacer(replaced...)
 	var stdout, stderr bytes.Buffer
 	run := func(args []string, env map[string]string, stdout io.Writer) error {
 		args = slices.Clone(args)
 		for i, arg := range args {
-			args[i] = folders.Replace(arg)
+			args[i] = directories.Replace(arg)
 		}
 		cmd := command{dir: filepath.Join(k.compiler.source, k.compiler.plan.Source.Dir), args: args, what: c.Name, stdout: stdout}
 		return k.compiler.goCommand(ctx, into{&stderr}, cmd, env)

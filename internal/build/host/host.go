@@ -71,7 +71,7 @@ func (e *Engine) Build(
 		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), store: e.bases.Store}
 		c.verifier = verifier{modules: modules, now: time.Now}
 		if e.bases.Store != nil {
-			c.verifier.kept = e.bases.Store.Folder("verified")
+			c.verifier.kept = e.bases.Store.Directory("verified")
 			c.looks = newLooks(source, plan, modules)
 		}
 		return c
@@ -87,7 +87,7 @@ func installs(p *plan.Plan) error {
 	return plan.Faults{{
 		Field: "runtime-package", Value: strings.Join(p.Image.Packages, ","),
 		Problem: "the host engine places files in an image and runs nothing there",
-		Remedy:  "use --engine dagger, or name an image that has the packages with --base",
+		Hint:    "use --engine dagger, or name an image that has the packages with --base",
 	}}
 }
 
@@ -100,7 +100,7 @@ type compiler struct {
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
 	bundle string
-	// store keeps the programs of earlier builds, in a folder of its own; nil for none.
+	// store keeps the programs of earlier builds, in a directory of its own; nil for none.
 	store *oci.Store
 	// verifier remembers what was verified; its zero value is for none that does.
 	verifier verifier
@@ -291,13 +291,13 @@ func (c *compiler) verify(ctx context.Context, step build.Step, copies, want str
 	}
 	cmd := command{
 		dir: filepath.Join(copies, c.plan.Source.Dir), args: c.plan.Dependencies.Verify, what: "verifying modules",
-		remedy: poisoned,
+		hint: poisoned,
 	}
 	if err := c.goCommand(ctx, step, cmd, nil); err != nil {
 		return err
 	}
 	if altered != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd.what, altered, cmd.remedy)
+		return fmt.Errorf("%s: %w\n%s", cmd.what, altered, cmd.hint)
 	}
 	return nil
 }

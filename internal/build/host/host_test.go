@@ -179,7 +179,7 @@ func TestCACertsForModules(t *testing.T) {
 	dir := writeTree(t, needsErrors)
 	build := func(certs string) error {
 		cache := t.TempDir()
-		t.Cleanup(func() { // its folders are read-only
+		t.Cleanup(func() { // its directories are read-only
 			cmd := exec.Command("go", "clean", "-modcache")
 			cmd.Env = append(os.Environ(), "GOMODCACHE="+cache)
 			assert.NoError(t, cmd.Run())
@@ -213,7 +213,7 @@ func TestNoGoCommand(t *testing.T) {
 func TestAlteredModuleCache(t *testing.T) {
 	dir := writeTree(t, needsErrors)
 	cache := t.TempDir()
-	t.Cleanup(func() { // its folders are read-only
+	t.Cleanup(func() { // its directories are read-only
 		cmd := exec.Command("go", "clean", "-modcache")
 		cmd.Env = append(os.Environ(), "GOMODCACHE="+cache)
 		assert.NoError(t, cmd.Run())
@@ -332,7 +332,7 @@ func TestModulesAreRemembered(t *testing.T) {
 	assert.Equal(t, whole, build(), "of an empty cache")
 }
 
-// makeRemovable gives the folders of a module cache back to their owner.
+// makeRemovable gives the directories of a module cache back to their owner.
 func makeRemovable(t *testing.T, cache string) {
 	t.Helper()
 	assert.NoError(t, filepath.WalkDir(cache, func(name string, e fs.DirEntry, err error) error {

@@ -89,7 +89,7 @@ var most = 50_000
 
 var errTooMany = errors.New("the source has too many files")
 
-// counting says what counts of a source. The folder .git never does, nor what a link leads to: but for folders, which the Go command
+// counting says what counts of a source. The directory .git never does, nor what a link leads to: but for directories, which the Go command
 // may enter, and which are not sound.
 func counting(everything bool, seen *int) fingerprint.Counts {
 	return func(dir string, e fs.DirEntry) bool {

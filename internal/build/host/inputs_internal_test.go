@@ -58,7 +58,7 @@ func TestInputs(t *testing.T) {
 		"flag":         func(g *given) { g.p.Flags = []string{"-race"} },
 		"its variable": func(g *given) { g.p.Env = map[string]string{"GOAMD64": "v3"} },
 		"variable":     func(g *given) { g.c.plan.Env["GOEXPERIMENT"] = "x" },
-		"folder":       func(g *given) { g.c.plan.Source.Dir = "sub" },
+		"directory":    func(g *given) { g.c.plan.Source.Dir = "sub" },
 		"modules":      func(g *given) { g.c.verified = "others" },
 		"module cache": func(g *given) { g.c.verifier.modules = "another" },
 		"toolchain":    func(g *given) { g.toolchain.Sum = "x" },

@@ -53,7 +53,7 @@ func newSite(t *testing.T, files map[string]string) site {
 	dir := filepath.Join(t.TempDir(), "source")
 	s := site{newBuilder(t), dir, plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}}}
 	if !fingerprint.Supported(filepath.Dir(dir)) {
-		testtool.Skip(t, "times of change, which the file system of the tests' folder has not: set TMPDIR to another")
+		testtool.Skip(t, "times of change, which the file system of the tests' directory has not: set TMPDIR to another")
 	}
 	for name, content := range files {
 		s.write(t, name, content)
@@ -126,7 +126,7 @@ func TestUnchanged(t *testing.T) {
 		"an embedded file": {files: map[string]string{"main.go": embeds, "data.txt": "one"}, change: func(t *testing.T, s *site) {
 			rewrite(t, filepath.Join(s.dir, "data.txt"), "two")
 		}},
-		"a link to a folder": {change: func(t *testing.T, s *site) {
+		"a link to a directory": {change: func(t *testing.T, s *site) {
 			require.NoError(t, os.Symlink(t.TempDir(), filepath.Join(s.dir, "linked")))
 		}},
 		"a program damaged": {change: func(t *testing.T, s *site) {
@@ -171,7 +171,7 @@ func TestUnchanged(t *testing.T) {
 			clean := site{newBuilder(t), s.dir, s.config}
 			want, _ := clean.make(t)
 			assert.Equal(t, want, got)
-			if name == "a link to a folder" { // which the Go command may enter, so that nobody else can say
+			if name == "a link to a directory" { // which the Go command may enter, so that nobody else can say
 				_, unchanged = s.make(t)
 				assert.False(t, unchanged)
 				return

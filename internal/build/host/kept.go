@@ -73,13 +73,13 @@ func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile,
 }
 
 // keepable says whether the Go command can tell a program that is up to date. It does not look at C libraries that were linked
-// in, and flags may put something else in the place of the build ID. After go generate the source is in another folder each time.
+// in, and flags may put something else in the place of the build ID. After go generate the source is in another directory each time.
 func keepable(plan *plan.Plan, p plan.Compile) bool {
 	says := func(text string) bool { return strings.Contains(text, "buildid") }
 	return plan.Generate == nil && p.C == nil && !slices.ContainsFunc(p.Flags, says) && !says(plan.Env["GOFLAGS"]) && !says(p.Env["GOFLAGS"])
 }
 
-// shelf is a folder of programs that stay from build to build. It belongs to one build at a time, until that is closed.
+// shelf is a directory of programs that stay from build to build. It belongs to one build at a time, until that is closed.
 type shelf struct {
 	dir string
 	key string // of its note

@@ -71,7 +71,7 @@ func (b builder) build(dir string, config plan.Config) (digest string, size int6
 // damage changes a file of the cache at random, and says how.
 func (b builder) damage(t *testing.T, random *rand.Rand) string {
 	t.Helper()
-	kinds := map[string][]string{} // files by their folder's name and their extension: of some there is one, of others many
+	kinds := map[string][]string{} // files by their directory's name and their extension: of some there is one, of others many
 	require.NoError(t, filepath.WalkDir(b.cache, func(name string, e fs.DirEntry, err error) error {
 		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(name, ".lock") {
 			relative, err := filepath.Rel(b.cache, name)

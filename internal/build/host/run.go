@@ -24,8 +24,8 @@ type command struct {
 	what string // for the error: "compiling for linux/arm64"
 	// stdout gets the standard output; nil: it goes where the standard error goes.
 	stdout io.Writer
-	// remedy is what mends most failures of this command, where the output does not tell of another.
-	remedy string
+	// hint is what mends most failures of this command, where the output does not tell of another.
+	hint string
 }
 
 // run runs c to its end. What it prints goes to step; the end of it is in the error too, with what mends it where that is
@@ -46,7 +46,7 @@ func (c command) run(ctx context.Context, step build.Step) error {
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 		return fmt.Errorf("%s: %w", c.what, err)
 	}
-	return gocommand.NewError(c.what, out.String(), c.remedy, err)
+	return gocommand.NewError(c.what, out.String(), c.hint, err)
 }
 
 // tail passes everything on and remembers the end.

@@ -48,7 +48,7 @@ func TestCancelEndsTheWholeGroup(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond, "the grandchild lives on")
 }
 
-func TestFailureShowsTheTailAndTheRemedy(t *testing.T) {
+func TestFailureShowsTheTailAndTheHint(t *testing.T) {
 	script := `i=0; while [ $i -lt 5000 ]; do echo "line $i"; i=$((i+1)); done; echo "missing go.sum entry for x" >&2; exit 3`
 	var out recorder
 	err := command{dir: ".", env: os.Environ(), args: []string{"sh", "-c", script}, what: "compiling"}.run(t.Context(), &out)

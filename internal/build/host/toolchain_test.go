@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// distribution makes a Go distribution of a version in the folder root.
+// distribution makes a Go distribution of a version in the directory root.
 func distribution(t *testing.T, root, version string) {
 	t.Helper()
 	for name, content := range map[string]string{

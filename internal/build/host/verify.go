@@ -25,13 +25,13 @@ import (
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
-// verifier does what go mod verify does, without reading again what it read in an earlier build. A module's zip file and folder
+// verifier does what go mod verify does, without reading again what it read in an earlier build. A module's zip file and directory
 // have to have the hash that go.sum says. Once they had it, their fingerprint is kept. While files are what their fingerprint
 // says, nobody has written to them.
 type verifier struct {
 	// modules is GOMODCACHE.
 	modules string
-	// kept is the folder of fingerprints; empty for none.
+	// kept is the directory of fingerprints; empty for none.
 	kept string
 	now  func() time.Time
 }
@@ -60,7 +60,7 @@ func parseSums(text string) []pinned {
 	return all
 }
 
-// files are the module's zip file and folder in the cache, of which either may be missing.
+// files are the module's zip file and directory in the cache, of which either may be missing.
 func (v verifier) files(m pinned) (zip, dir string, err error) {
 	escaped, err1 := module.EscapePath(m.Path)
 	version, err2 := module.EscapeVersion(m.Version.Version)
@@ -70,7 +70,7 @@ func (v verifier) files(m pinned) (zip, dir string, err error) {
 	download := filepath.Join(v.modules, "cache", "download", filepath.FromSlash(escaped), "@v", version)
 	dir = filepath.Join(v.modules, filepath.FromSlash(escaped)+"@"+version)
 	if exists(download + ".partial") {
-		dir += ".partial" // which is never there: the Go command ignores the folder and makes it anew from the zip file
+		dir += ".partial" // which is never there: the Go command ignores the directory and makes it anew from the zip file
 	}
 	return download + ".zip", dir, nil
 }

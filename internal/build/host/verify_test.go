@@ -52,7 +52,7 @@ func newModuleCache(t *testing.T) moduleCache {
 	c.module.sum, err = dirhash.HashDir(c.dir, "example.com/Big@v1.0.0-Rc", dirhash.Hash1)
 	require.NoError(t, err)
 	if !fingerprint.Supported(modules) {
-		require.NotEqual(t, "linux", runtime.GOOS, "the tests' folder is on a file system without times of change: set TMPDIR to another")
+		require.NotEqual(t, "linux", runtime.GOOS, "the tests' directory is on a file system without times of change: set TMPDIR to another")
 		t.Skip("no times of change here: go mod verify runs in each build")
 	}
 	return c
@@ -237,7 +237,7 @@ func TestVerifyTrustsNoLinks(t *testing.T) {
 	assert.ErrorContains(t, err, dirAlters)
 }
 
-// The Go command ignores a folder that it has not finished, and so does go mod verify.
+// The Go command ignores a directory that it has not finished, and so does go mod verify.
 func TestVerifyUnfinished(t *testing.T) {
 	c := newModuleCache(t)
 	require.NoError(t, os.Remove(filepath.Join(c.dir, "a.go")))
@@ -250,7 +250,7 @@ func TestVerifyUnfinished(t *testing.T) {
 	assert.ErrorContains(t, err, dirAlters)
 }
 
-// A folder without any of the modules is not the module cache, or the Go command knows better.
+// A directory without any of the modules is not the module cache, or the Go command knows better.
 func TestVerifyNothing(t *testing.T) {
 	c := newModuleCache(t)
 	c.modules = t.TempDir()

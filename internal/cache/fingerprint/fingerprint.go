@@ -11,13 +11,13 @@ import (
 
 // Fingerprint describes files.
 type Fingerprint struct {
-	// Sum differs when a file has been written to, added, removed, renamed or put in another's place, or its mode is another. Folders
+	// Sum differs when a file has been written to, added, removed, renamed or put in another's place, or its mode is another. Directories
 	// matter for their files alone.
 	Sum string
-	// Any says whether there is a file or folder at all.
+	// Any says whether there is a file or directory at all.
 	Any bool
 	// Sound says that nobody can do any of this later and leave the Sum as it is. Two changes may have the same time if one
-	// follows the other at once, so nothing that has just been changed is sound; nor is what is neither file nor folder, since a
+	// follows the other at once, so nothing that has just been changed is sound; nor is what is neither file nor directory, since a
 	// link's target changes without it, and what is on a file system that is not [Supported].
 	Sound bool
 }
@@ -39,7 +39,7 @@ func settled(changed, now int64) bool {
 	return changed < now-int64(age)
 }
 
-// Counts chooses entries of the folder dir; those that it does not choose may change as they like, with all below them.
+// Counts chooses entries of the directory dir; those that it does not choose may change as they like, with all below them.
 type Counts func(dir string, e fs.DirEntry) bool
 
 // All counts everything.

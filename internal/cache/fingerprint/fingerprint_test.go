@@ -17,12 +17,12 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// tree is a folder with a few files.
+// tree is a directory with a few files.
 func tree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if !fingerprint.Supported(dir) {
-		testtool.Skip(t, "times of change, which the file system of the tests' folder has not: set TMPDIR to another")
+		testtool.Skip(t, "times of change, which the file system of the tests' directory has not: set TMPDIR to another")
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub", "empty"), 0o755))
 	for _, name := range []string{"a.go", "b.txt", "sub/c.go"} {
@@ -63,7 +63,7 @@ func TestLookSeesChanges(t *testing.T) {
 		"one level up": func(t *testing.T, dir string) {
 			require.NoError(t, os.Rename(filepath.Join(dir, "sub/c.go"), filepath.Join(dir, "c.go")))
 		},
-		"a folder for a file": func(t *testing.T, dir string) {
+		"a directory for a file": func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, "a.go")))
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "a.go"), 0o755))
 		},
@@ -81,7 +81,7 @@ func TestLookSeesChanges(t *testing.T) {
 	}
 }
 
-// Folders change when something that does not count is put into them.
+// Directories change when something that does not count is put into them.
 func TestLookCounts(t *testing.T) {
 	dir := tree(t)
 	code := func(_ string, e fs.DirEntry) bool {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Look takes the fingerprint, at the time now, of the files called names, and of all that counts below the folders among them. Some
+// Look takes the fingerprint, at the time now, of the files called names, and of all that counts below the directories among them. Some
 // may not be there. There may be tens of thousands of files, so nothing is done here that can be left out.
 func Look(now time.Time, counts Counts, names ...string) (Fingerprint, error) {
 	l := looker{sum: sha256.New(), now: now.UnixNano(), counts: counts, Fingerprint: Fingerprint{Sound: true}}
@@ -48,7 +48,7 @@ type looker struct {
 	text   []byte // of an entry, kept for the next one
 }
 
-// note adds what is no folder to the sum.
+// note adds what is no directory to the sum.
 func (l *looker) note(path string, stat *unix.Stat_t) {
 	l.text = binary.AppendUvarint(l.text[:0], uint64(len(path)))
 	l.text = append(l.text, path...)
@@ -74,10 +74,10 @@ func (l *looker) entry(path string, stat *unix.Stat_t) error {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	dir := os.NewFile(uintptr(fd), path)
-	return errors.Join(l.folder(path, dir, fd), dir.Close())
+	return errors.Join(l.directory(path, dir, fd), dir.Close())
 }
 
-func (l *looker) folder(path string, dir *os.File, fd int) error {
+func (l *looker) directory(path string, dir *os.File, fd int) error {
 	entries, err := dir.ReadDir(-1)
 	if err != nil {
 		return err

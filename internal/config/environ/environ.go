@@ -1,4 +1,4 @@
-// Package environ reads settings from environment variables. It stands beside package pipeline, and not in it, because the
+// Package environ reads settings from environment variables. It stands beside package plan, and not in it, because the
 // Dagger module gets its settings another way and should not load what reads these.
 package environ
 
@@ -30,7 +30,7 @@ func Read(ctx context.Context, environ []string, target any) error {
 		name := Name(field)
 		value, set := values.Lookup(name)
 		if set && field.Type.Kind() == reflect.Bool && !isBool(value) {
-			faults = append(faults, plan.Fault{Field: name, Value: value, Problem: "neither true nor false", Remedy: "write true or false"})
+			faults = append(faults, plan.Fault{Field: name, Value: value, Problem: "neither true nor false", Hint: "write true or false"})
 		}
 	}
 	if faults == nil {
@@ -77,7 +77,7 @@ func Unknown(environ []string, structs ...any) error {
 	var faults plan.Faults
 	for name := range nonEmpty(environ) {
 		if strings.HasPrefix(name, "SLIPWAY_") && !slices.Contains(known, name) {
-			faults = append(faults, plan.Fault{Field: name, Problem: "no such setting", Remedy: "slipway build --help lists the variables"})
+			faults = append(faults, plan.Fault{Field: name, Problem: "no such setting", Hint: "slipway build --help lists the variables"})
 		}
 	}
 	if faults == nil {

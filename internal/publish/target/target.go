@@ -23,12 +23,12 @@ type Fault struct {
 	Field string
 	// Value is what was given; empty where nothing was.
 	Value string
-	// Problem says what is wrong, Remedy what mends it.
-	Problem, Remedy string
+	// Problem says what is wrong, Hint what mends it.
+	Problem, Hint string
 }
 
 func (f Fault) Error() string {
-	return fmt.Sprintf("%s %q: %s: %s", f.Field, f.Value, f.Problem, f.Remedy)
+	return fmt.Sprintf("%s %q: %s: %s", f.Field, f.Value, f.Problem, f.Hint)
 }
 
 // The grammars of the OCI distribution specification, section "Pulling manifests".
@@ -48,15 +48,15 @@ func (t Target) Validate() []Fault {
 		if !tag.MatchString(value) {
 			faults = append(faults, Fault{
 				"tag", value,
-				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagRemedy(value),
+				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagHint(value),
 			})
 		}
 	}
 	return faults
 }
 
-// tagRemedy suggests the closest tag: the + of a version with build metadata, say, becomes a -.
-func tagRemedy(value string) string {
+// tagHint suggests the closest tag: the + of a version with build metadata, say, becomes a -.
+func tagHint(value string) string {
 	closest := strings.TrimLeft(notInTag.ReplaceAllString(value, "-"), ".-")
 	closest = closest[:min(len(closest), 128)]
 	if closest == "" {
@@ -81,8 +81,8 @@ func cutLogin(value string) (without string, found bool) {
 }
 
 func validateRepository(value string) (faults []Fault) {
-	add := func(problem, remedy string, arguments ...any) {
-		faults = append(faults, Fault{"repository", value, problem, fmt.Sprintf(remedy, arguments...)})
+	add := func(problem, hint string, arguments ...any) {
+		faults = append(faults, Fault{"repository", value, problem, fmt.Sprintf(hint, arguments...)})
 	}
 	if value == "" {
 		add("there is none", "write HOST/OWNER/NAME, such as ghcr.io/owner/app")

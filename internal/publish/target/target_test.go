@@ -52,7 +52,7 @@ func TestRepositoryFaults(t *testing.T) {
 }
 
 func TestTagFaults(t *testing.T) {
-	for tag, remedy := range map[string]string{
+	for tag, hint := range map[string]string{
 		"":                       "use one such as v1.2.3",
 		"+":                      "use one such as v1.2.3",
 		"v1.2.3+build.5":         `use "v1.2.3-build.5"`,
@@ -63,7 +63,7 @@ func TestTagFaults(t *testing.T) {
 		faults := target.Target{Repository: "ghcr.io/owner/app", Tags: []string{"ok", tag}}.Validate()
 		require.Len(t, faults, 1, tag)
 		require.Equal(t, "tag", faults[0].Field)
-		require.Equal(t, remedy, faults[0].Remedy)
+		require.Equal(t, hint, faults[0].Hint)
 	}
 	require.Len(t, target.Target{Repository: "App", Tags: []string{"a b", "c d"}}.Validate(), 3, "all at once")
 }
@@ -78,7 +78,7 @@ func TestValidTargetsParse(t *testing.T) {
 		faulty := map[string]bool{}
 		for _, fault := range destination.Validate() {
 			faulty[fault.Field] = true
-			if suggested, ok := strings.CutPrefix(fault.Remedy, `use "`); ok && fault.Field == "tag" {
+			if suggested, ok := strings.CutPrefix(fault.Hint, `use "`); ok && fault.Field == "tag" {
 				require.Empty(t, target.Target{Repository: "a/b", Tags: []string{strings.TrimSuffix(suggested, `"`)}}.Validate())
 			}
 		}

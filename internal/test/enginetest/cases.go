@@ -455,7 +455,7 @@ func main() {
 }
 `
 
-// cancel: a build that is given up ends soon, says so, and leaves nothing in the temporary folder.
+// cancel: a build that is given up ends soon, says so, and leaves nothing in the temporary directory.
 func (s suite) cancel(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)

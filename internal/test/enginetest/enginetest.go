@@ -110,7 +110,7 @@ import "rsc.io/quote"
 func main() { println(quote.Hello()) }
 `
 
-// extract writes a tree, in txtar's notation, into a new folder.
+// extract writes a tree, in txtar's notation, into a new directory.
 func extract(t *testing.T, tree string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -214,7 +214,7 @@ func assertPrograms(t *testing.T, plan *plan.Plan, compile plan.Compile, img v1.
 	}
 }
 
-// File is a file or folder of an image.
+// File is a file or directory of an image.
 type File struct {
 	Mode     fs.FileMode
 	UID, GID int
@@ -328,7 +328,7 @@ func AssertSame(t *testing.T, want, got v1.Image, except ...string) {
 	}
 }
 
-// snapshot is every file of a folder, with its content's digest, and every link with what it leads to.
+// snapshot is every file of a directory, with its content's digest, and every link with what it leads to.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -27,10 +27,10 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
 )
 
-// These tests call the module as its users do: by the dagger command, from another repository's folder, on whatever engine
+// These tests call the module as its users do: by the dagger command, from another repository's directory, on whatever engine
 // it reaches. With SLIPWAY_E2E_REPOSITORY, a repository that the engine can push to, they publish there.
 
-// user is a folder of a user: a copy of an example, in a repository of its own.
+// user is a directory of a user: a copy of an example, in a repository of its own.
 func user(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,7 +39,7 @@ func user(t *testing.T) string {
 	return dir
 }
 
-// command calls the module from the folder dir.
+// command calls the module from the directory dir.
 func command(ctx context.Context, t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
@@ -180,13 +180,13 @@ func TestServe(t *testing.T) {
 func TestFaults(t *testing.T) {
 	dir := user(t)
 	for want, args := range map[string][]string{
-		`platforms "linux/sparc": unknown architecture "sparc": choose from`:             {"--platforms", "linux/sparc", "build"},
-		`user "0": the program would run as root: choose a user like 1000:1000`:          {"--user", "0", "plan"},
-		`base "golang:latest": what it means changes from day to day`:                    {"--base", "golang:latest", "plan"},
-		`repository "Example.com/Team": repository names are lower case`:                 {"publish", "--repository", "Example.com/Team"},
-		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:        {"build", "--platform", "linux/s390x"},
-		`username and password: one without the other: give both or neither`:             {"publish", "--repository", "a.example/b", "--username", "me"},
-		`packages "./nosuch": no such folder in the source: name the folder of a main p`: {"--packages", "./nosuch", "build"},
+		`platforms "linux/sparc": unknown architecture "sparc": choose from`:                   {"--platforms", "linux/sparc", "build"},
+		`user "0": the program would run as root: choose a user like 1000:1000`:                {"--user", "0", "plan"},
+		`base "golang:latest": what it means changes from day to day`:                          {"--base", "golang:latest", "plan"},
+		`repository "Example.com/Team": repository names are lower case`:                       {"publish", "--repository", "Example.com/Team"},
+		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:              {"build", "--platform", "linux/s390x"},
+		`username and password: one without the other: give both or neither`:                   {"publish", "--repository", "a.example/b", "--username", "me"},
+		`packages "./nosuch": no such directory in the source: name the directory of a main p`: {"--packages", "./nosuch", "build"},
 	} {
 		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
 		require.Error(t, err, args)

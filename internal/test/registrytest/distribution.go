@@ -26,7 +26,7 @@ const (
 const passwordHash = "$2a$04$4luuDSvpCyINwF0VMAXGaO/u3dH5J57nr3IKx5XTHpgUGAtx74AmK"
 
 // StartDistribution starts the distribution project's registry (Debian's package docker-registry) on a loopback port,
-// with its files in the test's folder, until the test ends; with authentication, it wants [User] and [Password]. It
+// with its files in the test's directory, until the test ends; with authentication, it wants [User] and [Password]. It
 // returns the address. Where the program is not installed, the test is skipped.
 func StartDistribution(t testing.TB, authentication bool) (host string) {
 	t.Helper()
@@ -37,23 +37,23 @@ func StartDistribution(t testing.TB, authentication bool) (host string) {
 func StartDistributionAt(t testing.TB, ip string, authentication bool) (host string) {
 	t.Helper()
 	program := testtool.Need(t, "docker-registry", "docker-registry")
-	folder := t.TempDir()
+	directory := t.TempDir()
 	host = freeAddress(t, ip)
 	config := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n",
-		filepath.Join(folder, "content"), host)
+		filepath.Join(directory, "content"), host)
 	if authentication {
-		users := filepath.Join(folder, "htpasswd")
+		users := filepath.Join(directory, "htpasswd")
 		require.NoError(t, os.WriteFile(users, []byte(User+":"+passwordHash+"\n"), 0o600))
 		config += fmt.Sprintf("auth: {htpasswd: {realm: test, path: %q}}\n", users)
 	}
-	file := filepath.Join(folder, "config.yml")
+	file := filepath.Join(directory, "config.yml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 
 	var output bytes.Buffer
 	cmd := exec.Command(program, "serve", file)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	// The settings in the file are the only ones.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "OTEL_TRACES_EXPORTER=none"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory, "OTEL_TRACES_EXPORTER=none"}
 	require.NoError(t, cmd.Start())
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()

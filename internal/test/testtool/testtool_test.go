@@ -38,7 +38,7 @@ func TestNeed(t *testing.T) {
 	assert.True(t, required.failed)
 }
 
-// Programs for administrators, such as runc, are found by those who do not have their folder on the PATH.
+// Programs for administrators, such as runc, are found by those who do not have their directory on the PATH.
 func TestNeedLooksInSbin(t *testing.T) {
 	programs, err := filepath.Glob("/usr/sbin/*")
 	require.NoError(t, err)

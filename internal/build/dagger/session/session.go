@@ -76,7 +76,7 @@ func excluded(p *plan.Plan) error {
 	for _, name := range p.Source.Excluded {
 		faults = append(faults, plan.Fault{
 			Field: plan.IgnoreFile, Value: name, Problem: "the build needs it, and it is left out of what the engine gets",
-			Remedy: "add the line !" + name + ", or use --engine host",
+			Hint: "add the line !" + name + ", or use --engine host",
 		})
 	}
 	if faults == nil {
@@ -85,7 +85,7 @@ func excluded(p *plan.Plan) error {
 	return faults
 }
 
-// Checks returns what runs the plan's checks of the source tree below the folder source, which is sent to the engine.
+// Checks returns what runs the plan's checks of the source tree below the directory source, which is sent to the engine.
 func (e *Engine) Checks(ctx context.Context, source string, plan *plan.Plan, report build.Reporter) (check.Runner, error) {
 	source, err := filepath.Abs(source)
 	if err == nil {
@@ -120,11 +120,11 @@ func (e *Engine) compiler(ctx context.Context, source string, outputs plan.Outpu
 	if err != nil {
 		return nil, fmt.Errorf("sending the source to the engine: %w", err)
 	}
-	folder := func(path string) *sdk.Directory {
+	directory := func(path string) *sdk.Directory {
 		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
 	}
 	return func(plan *plan.Plan) *compiler {
-		return &compiler{dagger.New(e.client, tree, plan, private).WithFolder(folder), report}
+		return &compiler{dagger.New(e.client, tree, plan, private).WithDirectory(directory), report}
 	}, nil
 }
 
