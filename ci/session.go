@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -83,8 +82,7 @@ func (m *Slipway) images(ctx context.Context, choose func(*config.Project) ([]co
 	if err != nil {
 		return nil, err
 	}
-	fields := config.Fields()
-	given := func(key string) bool { return !reflect.ValueOf(over).FieldByIndex(fields[key].Index).IsZero() }
+	given := func(key string) bool { return !config.Lookup(key).In(&over).IsZero() }
 	var configs []plan.Config
 	var more []string
 	for _, one := range chosen {

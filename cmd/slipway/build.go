@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -32,13 +30,14 @@ the file has an image of that name. The path of each result goes to standard out
 		},
 	}
 	f := a.flags(c)
-	f.all(&a.options)
-	f.changedSince(&a.options)
-	f.plan(&a.settings)
-	f.text(&a.Output, "output", "`PATH` of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout directory, which is added to; default: dist/NAME.tar")
-	f.yes(&a.Load, "load", "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest")
-	f.work(&a.options)
-	f.json(&a.options, "write the result as JSON")
+	f.completeImages()
+	f.options("all")
+	f.options("changed-since")
+	f.plan()
+	f.options("output")
+	f.options("load")
+	f.work()
+	f.options("json")
 	return c
 }
 
@@ -71,16 +70,17 @@ output.`,
 		},
 	}
 	f := a.flags(c)
-	f.all(&a.options)
-	f.changedSince(&a.options)
-	f.text(&a.Repository, "repository", "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api; a template, like ghcr.io/me/{{.Name}}")
-	f.commas(&a.Tags, "tag", "`TAG` to move to the image, like {{.Git.Tag}}; a template; several by commas; default: none, the image is found by its digest")
-	f.text(&a.SBOM, "sbom", "`FORMAT` of the bills of materials that are attached: "+strings.Join(append(sbomFormats(), noSBOM), ", ")+"; default: cyclonedx", append(sbomFormats(), noSBOM)...)
-	f.yes(&a.Provenance, "provenance", "attach where the image comes from: source, settings, builder, time")
-	f.text(&a.Predicate, "predicate", "`FILE` with the provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON")
-	f.text(&a.SignKey, "sign-key", "private `KEY` to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it")
-	f.plan(&a.settings)
-	f.work(&a.options)
-	f.json(&a.options, "write the result as JSON")
+	f.completeImages()
+	f.options("all")
+	f.options("changed-since")
+	f.options("repository")
+	f.options("tag")
+	f.options("sbom")
+	f.options("provenance")
+	f.options("predicate")
+	f.options("sign-key")
+	f.plan()
+	f.work()
+	f.options("json")
 	return c
 }

@@ -58,10 +58,10 @@ written like ./test.`,
 		},
 	}
 	f := a.flags(c)
-	f.text(&a.Report, "report", "`DIR` for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json")
-	f.text(&a.config.VulnDB, "vulndb", "`URL` of the database of vulnerabilities, also file:///…; default: https://vuln.go.dev")
-	f.plan(&a.settings)
-	f.work(&a.options)
+	f.options("report")
+	f.checks()
+	f.plan()
+	f.work()
 	return c
 }
 

@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/config/environ"
+	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// Every setting has a flag whose help names its variable, and both stand in the README.
+// Every setting has a flag whose help names its variable, and both stand in the page of settings.
 func TestEverySettingIsDocumented(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/settings.md")
 	require.NoError(t, err)
 	root := quietRoot()
 	usage := map[string]string{}
@@ -28,17 +29,17 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	for name, text := range usage {
 		all += text
 		if name != "help" {
-			assert.True(t, strings.Contains(string(readme), "`--"+name), "the README has no --%s", name)
+			assert.True(t, strings.Contains(string(page), "`--"+name), "the page has no --%s", name)
 			assert.NotEmpty(t, text)
 		}
 	}
-	for _, s := range []any{plan.Config{}, options{}} {
+	for _, s := range []any{plan.Config{}, options.Options{}} {
 		for field := range reflect.TypeOf(s).Fields() {
 			name := environ.Name(field)
 			if field.Name == "Facts" || field.Name == "Outputs" {
 				continue // no setting
 			}
-			assert.True(t, strings.Contains(string(readme), "`"+name+"`"), "the README has no %s", name)
+			assert.True(t, strings.Contains(string(page), "`"+name+"`"), "the page has no %s", name)
 			if name != "SOURCE_DATE_EPOCH" {
 				assert.True(t, strings.Contains(all, "("+name+")"), "no flag's help has %s", name)
 			}
@@ -52,11 +53,11 @@ func TestFlagsWin(t *testing.T) {
 	require.NoError(t, s.read(t.Context(), []string{"SLIPWAY_PLATFORMS=linux/386", "SLIPWAY_LABELS=a=1\nb=2", "SLIPWAY_RUNTIME=alpine", "SLIPWAY_CGO=true"}))
 	c := &cobra.Command{}
 	f := s.flags(c)
-	f.plan(s)
-	f.work(&s.options)
+	f.plan()
+	f.work()
 	require.NoError(t, c.ParseFlags([]string{"--platform", "linux/amd64,linux/arm64", "--platform", "linux/arm", "--label", "c=3,4", "--runtime", "scratch", "--cgo=false"}))
-	assert.Equal(t, []string{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)
-	assert.Equal(t, []string{"c=3,4"}, s.config.Labels)
+	assert.Equal(t, plan.List{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)
+	assert.Equal(t, plan.Pairs{"c=3,4"}, s.config.Labels)
 	assert.Equal(t, "scratch", s.config.Runtime)
 	assert.Equal(t, "false", s.config.CGO)
 }

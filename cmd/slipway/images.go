@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/config"
-	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -74,7 +73,7 @@ func readProject(dir string) (_ *config.Project, err error) {
 
 // given says whether a setting of [config.Image], by its key, was given by a flag or a variable.
 func (a *app) given(key string) bool {
-	variable := environ.Name(config.Fields()[key])
+	variable := config.Lookup(key).Variable
 	for _, flag := range a.flagsOf[variable] {
 		if flag.Changed {
 			return true

@@ -38,11 +38,12 @@ To drop what no build needs any more, delete the file first, or its lines.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), args) },
 	}
 	f := a.flags(c)
-	f.all(&a.options)
-	f.yes(&a.PinCheck, "check", "write nothing; fail if a tag has moved since, or an image of the build is not in the file")
-	f.plan(&a.settings)
-	f.mirrors(&a.options)
-	f.progress(&a.options)
+	f.completeImages()
+	f.options("all")
+	f.options("check")
+	f.plan()
+	f.options("mirror")
+	f.options("progress")
 	return c
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -31,18 +32,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// noSBOM is the value of --sbom that turns bills of materials off.
-const noSBOM = "none"
-
-// sbomFormats are the values of --format.
-func sbomFormats() []string {
-	var names []string
-	for _, f := range sbom.Formats {
-		names = append(names, string(f))
-	}
-	return names
-}
-
 // format reads a flag for a format; empty is the default.
 func format(field, value string, more ...string) (sbom.Format, error) {
 	switch {
@@ -50,8 +39,8 @@ func format(field, value string, more ...string) (sbom.Format, error) {
 		return sbom.Formats[0], nil
 	case slices.Contains(more, value):
 		return "", nil
-	case !slices.Contains(sbomFormats(), value):
-		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(append(sbomFormats(), more...), ", ")}}
+	case !slices.Contains(options.SBOMFormats(), value):
+		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(append(options.SBOMFormats(), more...), ", ")}}
 	}
 	return sbom.Format(value), nil
 }
@@ -94,7 +83,7 @@ type prover struct {
 func (a *app) newProver(dir string) (*prover, error) {
 	p := &prover{app: a, dir: dir, begun: time.Now()}
 	var err1, err2, err3 error
-	p.format, err1 = format("sbom", a.SBOM, noSBOM)
+	p.format, err1 = format("sbom", a.SBOM, options.NoSBOM)
 	if a.Predicate != "" {
 		p.predicate, err3 = readPredicate(a.Predicate)
 	}
@@ -251,8 +240,8 @@ verified goes to standard output.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args[0]) },
 	}
 	f := a.flags(c)
-	f.text(&a.Key, "key", "public `KEY` that belongs to the one that signed: a file, or env:VARIABLE")
-	f.json(&a.options, "write what was verified as JSON")
+	f.options("key")
+	f.options("json")
 	return c
 }
 
@@ -346,9 +335,9 @@ platform.`,
 		},
 	}
 	f := a.flags(c)
-	f.text(&a.Format, "format", "`FORMAT` of the bill of materials: "+strings.Join(sbomFormats(), " or ")+"; default: cyclonedx", sbomFormats()...)
-	f.plan(&a.settings)
-	f.work(&a.options)
+	f.options("format")
+	f.plan()
+	f.work()
 	return c
 }
 

@@ -85,8 +85,8 @@ func (a *app) planCommand() *cobra.Command {
 	}
 	f := a.flags(c)
 	f.completeImages()
-	f.plan(&a.settings)
-	f.json(&a.options, "write the plan as JSON")
+	f.plan()
+	f.options("json")
 	return c
 }
 
@@ -115,7 +115,7 @@ cross-compiles. Slipway itself does not use it.`,
 	}
 	f := a.flags(c)
 	f.completeImages()
-	f.plan(&a.settings)
+	f.plan()
 	return c
 }
 

@@ -17,15 +17,13 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
-
-// engines are the values of --engine.
-var engines = []string{"auto", "host", "dagger"}
 
 // deliveries bounds how many images are written or pushed at a time.
 const deliveries = 4
@@ -135,10 +133,10 @@ func (a *app) noteIgnored(display *progress.Display, plan *plan.Plan) {
 }
 
 func (a *app) knownEngine() error {
-	if a.Engine == "" || slices.Contains(engines, a.Engine) {
+	if a.Engine == "" || slices.Contains(options.Engines, a.Engine) {
 		return nil
 	}
-	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(engines, ", ")}})
+	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(options.Engines, ", ")}})
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.

@@ -1,6 +1,6 @@
 // Package config reads slipway.yaml, which lists the images of a source and how each is built.
 //
-//go:generate go run ./schema ../.. ../../docs/slipway.schema.json
+//go:generate go run ./generate ../..
 package config
 
 import (
@@ -25,13 +25,11 @@ import (
 // File is the name of the file, in the source's directory.
 const File = "slipway.yaml"
 
-// Image is an image of the file: its settings, with the file's defaults where it has none of its own.
+// Image is an image of the file: its settings, which [Settings] documents, with the file's defaults where it has none of its own.
 type Image struct {
 	plan.Config
-	// Repository is where the image is pushed to, with its registry, such as "ghcr.io/me/api": a template, see [plan.Facts].
-	Repository string `env:"SLIPWAY_REPOSITORY"`
-	// Tags are moved to the image in the repository: templates, see [plan.Facts]. Empty: it is found by its digest.
-	Tags []string `env:"SLIPWAY_TAGS"`
+	Repository string    `env:"SLIPWAY_REPOSITORY"`
+	Tags       plan.List `env:"SLIPWAY_TAGS"`
 
 	settings settings
 }
@@ -78,29 +76,43 @@ func (p *Project) Names() []string {
 	return names
 }
 
-// Key is how a field of [Image] is called in the file, by its variable: SLIPWAY_BUILD_TAGS is build-tags. It is empty for what has
-// no place there.
-func Key(field reflect.StructField) string {
-	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-	if name == "SLIPWAY_VULNDB" {
-		return "" // of checks, not of images
-	}
-	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "SLIPWAY_"), "_", "-"))
+// Settings are all settings that an image of the file can have. The list is shared: nobody changes it.
+var Settings = sync.OnceValue(func() []plan.Setting {
+	ofImages := slices.DeleteFunc(slices.Clone(plan.Settings()), func(s plan.Setting) bool { return s.ForChecks })
+	return append(ofImages, Target()...)
+})
+
+// Target are the settings that say where an image goes.
+func Target() []plan.Setting {
+	return plan.Declare[Image](
+		plan.Setting{
+			Field: "Repository", Flag: "repository", Template: true,
+			Help: "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api or ghcr.io/me/{{.Name}}",
+		},
+		plan.Setting{
+			Field: "Tags", Flag: "tag", Template: true,
+			Help: "`TAG` to move to the image, like {{.Git.Tag}}", Default: "none, the image is found by its digest",
+		},
+	)
 }
 
-// Fields are the settings of an image by their keys. The map is shared: nobody changes it.
-var Fields = sync.OnceValue(func() map[string]reflect.StructField {
-	all := map[string]reflect.StructField{}
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Image]()) {
-		if key := Key(field); key != "" {
-			all[key] = field
-		}
+// byKey are the settings by their keys.
+var byKey = sync.OnceValue(func() map[string]plan.Setting {
+	all := map[string]plan.Setting{}
+	for _, s := range Settings() {
+		all[s.Key()] = s
 	}
 	return all
 })
 
-// Pairs are the keys of settings that are pairs of a key and a value.
-var Pairs = []string{"annotations", "env", "labels", "stamps"}
+// Lookup is the setting of that key.
+func Lookup(key string) plan.Setting { return byKey()[key] }
+
+// isPairs reports whether the setting of that key has pairs.
+func isPairs(key string) bool {
+	_, is := byKey()[key].In(&Image{}).Interface().(plan.Pairs)
+	return is
+}
 
 // one is the key that may stand in the place of packages where there is one.
 const one = "package"
@@ -251,13 +263,12 @@ func (r *reader) project(document *yaml.Node) *Project {
 // settings reads those of an image or of the defaults; nil if they have no form.
 func (r *reader) settings(n *yaml.Node, what string) settings {
 	s := settings{}
-	fields := Fields()
 	ok := r.entries(n, what, func(key, value *yaml.Node) {
 		name := key.Value
 		if name == one {
 			name = "packages"
 		}
-		field, known := fields[name]
+		setting, known := byKey()[name]
 		if !known {
 			r.fault(key, key.Value, "no such setting", "the settings are those of slipway.schema.json, such as package, platforms and ports")
 			return
@@ -266,7 +277,7 @@ func (r *reader) settings(n *yaml.Node, what string) settings {
 			r.fault(key, key.Value, "package and packages", "leave one out")
 			return
 		}
-		if read, ok := r.setting(field, name, value); ok {
+		if read, ok := r.setting(setting, value); ok {
 			read.line = key.Line
 			s[name] = read
 		}
@@ -277,9 +288,10 @@ func (r *reader) settings(n *yaml.Node, what string) settings {
 	return s
 }
 
-// setting reads a value of the field.
-func (r *reader) setting(field reflect.StructField, key string, n *yaml.Node) (setting, bool) {
+// setting reads a value.
+func (r *reader) setting(of plan.Setting, n *yaml.Node) (setting, bool) {
 	var s setting
+	key := of.Key()
 	scalar := func(n *yaml.Node, prefix string) bool {
 		if n.Kind == yaml.AliasNode {
 			n = n.Alias
@@ -291,22 +303,22 @@ func (r *reader) setting(field reflect.StructField, key string, n *yaml.Node) (s
 		return true
 	}
 	wrong := func(n *yaml.Node, want string) (setting, bool) {
-		r.fault(n, key, "not "+want, "write "+example(field, key))
+		r.fault(n, key, "not "+want, "write "+example(of))
 		return s, false
 	}
-	switch {
-	case field.Type.Kind() == reflect.Bool:
+	switch of.In(&Image{}).Interface().(type) {
+	case bool:
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || !scalar(n, "") {
 			return wrong(n, "true or false")
 		}
-	case field.Type.Kind() == reflect.String:
+	case string:
 		if !scalar(n, "") {
 			return wrong(n, "a text")
 		}
-	case slices.Contains(Pairs, key):
+	case plan.Pairs:
 		ok := n.Kind == yaml.MappingNode && r.entries(n, key, func(name, value *yaml.Node) {
 			if !scalar(value, name.Value+"=") {
-				r.fault(value, name.Value, "not a text", "write "+example(field, key))
+				r.fault(value, name.Value, "not a text", "write "+example(of))
 			}
 		})
 		if !ok {
@@ -329,16 +341,16 @@ func (r *reader) setting(field reflect.StructField, key string, n *yaml.Node) (s
 }
 
 // example shows what a setting looks like.
-func example(field reflect.StructField, key string) string {
-	switch {
-	case field.Type.Kind() == reflect.Bool:
-		return key + ": true"
-	case field.Type.Kind() == reflect.String:
-		return key + ": TEXT"
-	case slices.Contains(Pairs, key):
-		return key + ": {KEY: VALUE}"
+func example(s plan.Setting) string {
+	switch s.In(&Image{}).Interface().(type) {
+	case bool:
+		return s.Key() + ": true"
+	case string:
+		return s.Key() + ": TEXT"
+	case plan.Pairs:
+		return s.Key() + ": {KEY: VALUE}"
 	}
-	return key + ": [ONE, ANOTHER]"
+	return s.Key() + ": [ONE, ANOTHER]"
 }
 
 // mostValues is how many values all images have together. A small file may mean a lot more, by its aliases and defaults.
@@ -359,7 +371,7 @@ func under(own, others settings) settings {
 		all[key] = s
 	}
 	for key, s := range own {
-		if slices.Contains(Pairs, key) {
+		if isPairs(key) {
 			s = s.over(all[key])
 		}
 		all[key] = s
@@ -395,19 +407,14 @@ func keys(pairs []string) map[string]bool {
 
 func newImage(s settings) Image {
 	image := Image{settings: s}
-	v := reflect.ValueOf(&image).Elem()
-	for key, field := range Fields() {
-		read, ok := s[key]
-		if !ok {
-			continue
-		}
-		switch at := v.FieldByIndex(field.Index); at.Kind() {
+	for key, read := range s {
+		switch at := byKey()[key].In(&image); at.Kind() {
 		case reflect.Bool:
 			at.SetBool(strings.EqualFold(read.values[0], "true"))
 		case reflect.String:
 			at.SetString(read.values[0])
 		default:
-			at.Set(reflect.ValueOf(slices.Clone(read.values)))
+			at.Set(reflect.ValueOf(slices.Clone(read.values)).Convert(at.Type()))
 		}
 	}
 	return image
@@ -417,20 +424,18 @@ func newImage(s settings) Image {
 // one, all else as a whole.
 func (i Image) Over(other Image, given func(key string) bool) Image {
 	all := i
-	to, from := reflect.ValueOf(&all).Elem(), reflect.ValueOf(&other).Elem()
-	for key, field := range Fields() {
+	for key, setting := range byKey() {
 		if !given(key) {
 			continue
 		}
-		value := from.FieldByIndex(field.Index)
-		if slices.Contains(Pairs, key) {
-			base := to.FieldByIndex(field.Index).Interface().([]string)
-			own := value.Interface().([]string)
+		value := setting.In(&other)
+		if own, is := value.Interface().(plan.Pairs); is {
 			taken := keys(own)
+			base := setting.In(&all).Interface().(plan.Pairs)
 			rest := slices.DeleteFunc(slices.Clone(base), func(pair string) bool { return taken[pairKey(pair)] })
 			value = reflect.ValueOf(slices.Concat(rest, own))
 		}
-		to.FieldByIndex(field.Index).Set(value)
+		setting.In(&all).Set(value)
 	}
 	return all
 }

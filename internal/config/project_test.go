@@ -51,14 +51,14 @@ func TestParse(t *testing.T) {
 		Labels: []string{"team=shop", "tier=edge", "on=true"}, Env: []string{"LOG_LEVEL=info"},
 	}, api.Config)
 	assert.Equal(t, "ghcr.io/example/{{.Name}}", api.Repository)
-	assert.Equal(t, []string{"{{.Git.Tag}}", "latest"}, api.Tags)
+	assert.Equal(t, plan.List{"{{.Git.Tag}}", "latest"}, api.Tags)
 
 	assert.Equal(t, plan.Config{
 		Name: "tools", Packages: []string{"./cmd/migrate", "cmd/backup"}, Platforms: []string{"linux/amd64"}, Go: "1.26", AllowRoot: true,
 		Labels: []string{"team=shop", "tier=backend"}, Env: []string{"ZONE=eu", "LOG_LEVEL=debug"},
 		Files: []string{"config.yaml:/etc/app/config.yaml:0644"},
 	}, p.Images[1].Config)
-	assert.Equal(t, []string{"LOG_LEVEL=info"}, p.Images[2].Env)
+	assert.Equal(t, plan.Pairs{"LOG_LEVEL=info"}, p.Images[2].Env)
 	assert.Equal(t, plan.Config{
 		Platforms: both, Go: "1.26", Labels: []string{"team=shop", "tier=backend"}, Env: []string{"LOG_LEVEL=info"},
 	}, p.Defaults.Config)
@@ -132,27 +132,29 @@ func TestOver(t *testing.T) {
 	flags := config.Image{Tags: []string{"edge"}}
 	flags.Platforms, flags.Labels, flags.Debug, flags.Runtime = []string{"linux/arm/v7"}, []string{"tier=x", "new=y"}, false, "scratch"
 	got := p.Images[0].Over(flags, func(key string) bool { return slices.Contains([]string{"platforms", "labels", "tags", "ports"}, key) })
-	assert.Equal(t, []string{"linux/arm/v7"}, got.Platforms)
-	assert.Equal(t, []string{"team=shop", "on=true", "tier=x", "new=y"}, got.Labels)
-	assert.Equal(t, []string{"edge"}, got.Tags)
+	assert.Equal(t, plan.List{"linux/arm/v7"}, got.Platforms)
+	assert.Equal(t, plan.Pairs{"team=shop", "on=true", "tier=x", "new=y"}, got.Labels)
+	assert.Equal(t, plan.List{"edge"}, got.Tags)
 	assert.Empty(t, got.Ports, "given, and empty")
 	assert.Empty(t, got.Runtime, "not given")
-	assert.Equal(t, []string{"team=shop", "tier=edge", "on=true"}, p.Images[0].Labels, "the file's stay as they are")
+	assert.Equal(t, plan.Pairs{"team=shop", "tier=edge", "on=true"}, p.Images[0].Labels, "the file's stay as they are")
 }
 
 // Every setting of an image has a place in the file.
 func TestEveryFieldHasAKey(t *testing.T) {
+	fields := map[string]bool{}
 	keys := map[string]bool{}
-	for key := range config.Fields() {
-		assert.Regexp(t, `^[a-z]+(-[a-z]+)*$`, key)
-		keys[key] = true
+	for _, s := range config.Settings() {
+		assert.Regexp(t, `^[a-z]+(-[a-z]+)*$`, s.Key())
+		assert.False(t, keys[s.Key()], s.Key())
+		fields[s.Field], keys[s.Key()] = true, true
 	}
 	for field := range reflect.TypeFor[plan.Config]().Fields() {
 		if field.Name != "Facts" && field.Name != "Outputs" && field.Name != "VulnDB" {
-			assert.True(t, keys[config.Key(field)], field.Name)
+			assert.True(t, fields[field.Name], field.Name)
 		}
 	}
-	for _, key := range config.Pairs {
+	for _, key := range []string{"annotations", "env", "labels", "stamps"} {
 		assert.True(t, keys[key], key)
 	}
 }

@@ -68,6 +68,12 @@ func ParseCACerts(text string) (string, error) {
 	return all.String(), nil
 }
 
+var caCertsSetting = Setting{
+	Flag: "ca-cert", Content: true, Value: "FILE", Help: "root certificates, in PEM, that the image and the build trust besides the public ones",
+	Field: "CACerts",
+	read:  func(c Config, s *settings, f *faulty) { s.caCerts = c.readCACerts(f) },
+}
+
 func (c Config) readCACerts(f *faulty) string {
 	if strings.TrimSpace(c.CACerts) == "" {
 		return ""

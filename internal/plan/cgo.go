@@ -13,6 +13,25 @@ const (
 	cgoStatic  = "static"
 )
 
+var cgoSetting = Setting{
+	Flag: "cgo", Enum: true, Alone: cgoDynamic, Value: "LINKING", Help: "compile with cgo, and how to link C",
+	More:    "dynamic, which is what --cgo alone means, needs a runtime with glibc, such as distroless-base; static links all of C into the program, for any runtime",
+	Default: "without",
+	Choices: []Choice{
+		{cgoDynamic, "The C library is that of the runtime, which must have glibc, such as DISTROLESS_BASE."},
+		{cgoStatic, "The C library, which is musl, is linked into the program, so that it runs on any runtime."},
+	},
+	Field: "CGO",
+	read: func(c Config, s *settings, f *faulty) {
+		s.cgo = c.readCGO(f)
+		s.checkLibc(f, c)
+		if s.cgo == cgoStatic {
+			// Without these, net and os/user ask a C library that is not at hand where the program runs.
+			s.tags = append(s.tags, "netgo", "osusergo")
+		}
+	},
+}
+
 // readCGO is "" for no cgo.
 func (c Config) readCGO(f *faulty) string {
 	value := strings.TrimSpace(c.CGO)

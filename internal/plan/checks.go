@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -48,6 +49,7 @@ const (
 	CheckGit  = "{git}"
 )
 
+// VULN
 // CheckNames are the checks that every plan has, in their order.
 var CheckNames = []string{"verify", "vet", "test", "lint", "vulncheck"}
 
@@ -69,6 +71,17 @@ func (c Check) WithRace() Check {
 	}
 	c.Env = env
 	return c
+}
+
+var vulnDBSetting = Setting{
+	Flag: "vulndb", ForChecks: true, Value: "URL", Help: "database of vulnerabilities, by its URL",
+	More: "also file:///DIR", Default: "https://vuln.go.dev",
+	Field: "VulnDB",
+	read: func(c Config, _ *settings, f *faulty) {
+		if db, err := url.Parse(c.VulnDB); c.VulnDB != "" && (err != nil || !slices.Contains([]string{"http", "https", "file"}, db.Scheme)) {
+			f.add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
+		}
+	},
 }
 
 // checks are all checks. programs are those that are looked into.

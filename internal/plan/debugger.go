@@ -31,6 +31,11 @@ func (d *Debugger) Command(modules, out string) []string {
 	return append(command, "-o", strings.TrimSuffix(out, "/")+"/"+d.Name, d.Package)
 }
 
+var debugSetting = Setting{
+	Flag: "debug", Argument: "debugger", Help: "make an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under Delve, which listens on port 40000",
+	Field: "Debug",
+}
+
 // debugPort is where the debugger listens.
 const debugPort = "40000/tcp"
 
@@ -71,7 +76,7 @@ func (r resolver) checkDebugger(goVersion string, programs []Program) {
 			r.add("debug", "", name+" does not run on "+p.String(), "choose from "+strings.Join(debuggerArchitectures, ", ")+" with --platform, or leave out --debug")
 		}
 	}
-	if slices.Contains(r.ports, debugPort) {
+	if slices.Contains(r.settings.image.Ports, debugPort) {
 		r.add("port", debugPort, "the debugger listens there", "choose another port, or leave out --debug")
 	}
 	for _, p := range programs {

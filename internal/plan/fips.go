@@ -13,10 +13,8 @@ import (
 // Source: https://go.dev/doc/security/fips140
 const defaultFIPS = "v1.0.0"
 
-// FIPSVersions are what [Config.FIPS] takes besides true, false and other versions.
-func FIPSVersions() []string {
-	return []string{defaultFIPS, "v1.26.0", "certified", "inprocess", "latest", "off"}
-}
+// fipsVersions are what [Config.FIPS] takes besides true, false and other versions.
+var fipsVersions = []string{defaultFIPS, "v1.26.0", "certified", "inprocess", "latest", "off"}
 
 // The labels of what changes the programs in ways that the image's users may have to know.
 const (
@@ -27,6 +25,14 @@ const (
 // fipsVersion is a version of the module, which is called after the release of Go that it was frozen from, but for the first one.
 var fipsVersion = regexp.MustCompile(`^v1\.([0-9]+)\.[0-9]+$`)
 
+var fipsSetting = Setting{
+	Flag: "fips", Alone: "true", Value: "VERSION", Help: "version of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; true is v1.0.0, which has a certificate",
+	More:     "--fips alone is true",
+	Examples: fipsVersions,
+	Field:    "FIPS",
+	read:     func(c Config, s *settings, f *faulty) { s.fips = c.readFIPS(f) },
+}
+
 // readFIPS is the value of GOFIPS140; empty for none.
 func (c Config) readFIPS(f *faulty) string {
 	value := strings.TrimSpace(c.FIPS)
@@ -36,11 +42,19 @@ func (c Config) readFIPS(f *faulty) string {
 	switch {
 	case value == "" || value == "off":
 		return ""
-	case !fipsVersion.MatchString(value) && !slices.Contains(FIPSVersions(), value):
-		f.add("fips", c.FIPS, "no version of the Go Cryptographic Module", "choose from "+strings.Join(FIPSVersions(), ", ")+"; --fips alone is "+defaultFIPS)
+	case !fipsVersion.MatchString(value) && !slices.Contains(fipsVersions, value):
+		f.add("fips", c.FIPS, "no version of the Go Cryptographic Module", "choose from "+strings.Join(fipsVersions, ", ")+"; --fips alone is "+defaultFIPS)
 		return ""
 	}
 	return value
+}
+
+var goExperimentsSetting = Setting{
+	Flag: "go-experiment", Value: "EXPERIMENT", Help: "experiment of the Go toolchain, like jsonv2, as GOEXPERIMENT takes it",
+	Field: "GoExperiments",
+	read: func(c Config, s *settings, f *faulty) {
+		s.experiments = sorted(each(f, "go-experiment", c.GoExperiments, parseExperiment))
+	},
 }
 
 var experiment = regexp.MustCompile(`^[a-z][a-z0-9]*$`)

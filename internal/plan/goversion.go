@@ -9,6 +9,12 @@ import (
 
 //go:generate go run ../goversions goversions.go
 
+var goSetting = Setting{
+	Flag: "go", Argument: "goVersion", Value: "VERSION", Help: "version of Go to compile with; 1.26 is its newest patch release, latest-patch that of what go.mod says",
+	Default: "what go.mod says", Examples: []string{latestPatch},
+	Field: "Go",
+}
+
 // oldestGo is the first version that can be picked by GOTOOLCHAIN. Source: https://go.dev/doc/toolchain
 const oldestGo = "go1.21"
 

@@ -394,16 +394,14 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 	if strings.HasPrefix(r.user, "0:") {
 		labels[RootLabel] = "allowed"
 	}
-	image := Image{
-		Runtime: r.runtime, Base: r.base, User: r.user, Packages: r.runtimePackages, Install: apkAdd(r.runtimePackages),
-		Entrypoint: []string{appPath(programs[0].Name)}, Args: r.config.Args, Env: r.env,
-		WorkingDir: appDir, Ports: r.ports, Labels: labels, Annotations: annotations,
-		Created: r.created, Compression: r.compression,
-	}
+	image := r.settings.image
+	image.Runtime, image.Base, image.User, image.Packages, image.Install = r.runtime, r.base, r.user, r.runtimePackages, apkAdd(r.runtimePackages)
+	image.Entrypoint, image.WorkingDir = []string{appPath(programs[0].Name)}, appDir
+	image.Labels, image.Annotations = labels, annotations
 	var binaries []File
 	if r.config.Debug {
 		image.Entrypoint = debugged(programs[0].Name)
-		image.Ports = append(slices.Clone(r.ports), debugPort)
+		image.Ports = append(slices.Clone(image.Ports), debugPort)
 		slices.SortFunc(image.Ports, comparePorts)
 		programs = append(slices.Clone(programs), Program{Name: debuggerName})
 	}

@@ -26,17 +26,78 @@ const (
 	Custom Runtime = "custom"
 )
 
-// runtimes are the bases and users of the runtimes.
+// runtimes are the bases and users of the runtimes, and what they are for.
 var runtimes = map[Runtime]struct {
 	base string
 	user string
 	libc bool
+	help string
 }{
-	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532"},
-	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true},
-	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000"},
-	Scratch:        {user: "1000:1000"},
+	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532", help: "Root certificates, time zones and a non-root user; no shell, no libc. The production default."},
+	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true, help: "Distroless with glibc, for cgo."},
+	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000", help: "A shell and a package manager, for debugging."},
+	Scratch:        {user: "1000:1000", help: "What Slipway puts there and nothing more: root certificates, /tmp and a user."},
 	Custom:         {user: "65532:65532", libc: true},
+}
+
+var baseSetting = Setting{
+	Flag: "base", Value: "IMAGE", Help: "image to build on instead of the runtime's own, with a tag or digest; or oci-archive:FILE, an OCI archive",
+	More:  "or oci:DIR, an OCI layout",
+	Field: "Base",
+}
+
+var runtimeSetting = Setting{
+	Flag: "runtime", Value: "RUNTIME", Help: "what the program runs in", Default: string(Distroless),
+	Choices: runtimeChoices(), Enum: true,
+	Field: "Runtime",
+	read:  func(c Config, s *settings, f *faulty) { s.runtime, s.base = c.readRuntime(f) },
+}
+
+func runtimeChoices() []Choice {
+	var choices []Choice
+	for _, name := range Runtimes() {
+		choices = append(choices, Choice{name, runtimes[Runtime(name)].help})
+	}
+	return choices
+}
+
+func (c Config) readRuntime(f *faulty) (Runtime, string) {
+	var base string
+	if c.Base != "" {
+		var err error
+		if base, err = parseBase(c.Base); err != nil {
+			f.add("base", c.Base, err.Error(), "")
+		}
+	}
+	switch {
+	case c.Runtime == "" && c.Base != "":
+		return Custom, base
+	case c.Runtime == "":
+		return Distroless, runtimes[Distroless].base
+	case !slices.Contains(Runtimes(), c.Runtime):
+		f.add("runtime", c.Runtime, "no such runtime", "choose from "+strings.Join(Runtimes(), ", ")+", or name an image with --base")
+		return Custom, base
+	case c.Runtime == string(Scratch) && c.Base != "":
+		f.add("base", c.Base, "the runtime scratch has no base", "leave out one of the two")
+		return Scratch, ""
+	case c.Base != "":
+		return Runtime(c.Runtime), base
+	default:
+		return Runtime(c.Runtime), runtimes[Runtime(c.Runtime)].base
+	}
+}
+
+var runtimePackagesSetting = Setting{
+	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Alpine to install in the image, with --runtime alpine",
+	More:  "needs a Dagger engine",
+	Field: "RuntimePackages",
+	read: func(c Config, s *settings, f *faulty) {
+		s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
+		if len(c.RuntimePackages) > 0 && s.runtime != Alpine {
+			f.add("runtime-package", strings.Join(c.RuntimePackages, ","), "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
+				"add --runtime alpine, also to an Alpine image of your own in --base")
+		}
+	},
 }
 
 // Runtimes are the names that [Config.Runtime] takes.

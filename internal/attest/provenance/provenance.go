@@ -185,28 +185,26 @@ func moment(t time.Time) *time.Time {
 }
 
 // withoutSecrets is a setting without what has the form of a secret, such as a login in a URL: a statement is for everybody.
-func withoutSecrets(setting any) any {
-	switch value := setting.(type) {
-	case string:
-		return secret.Hide(value)
-	case []string:
-		hidden := make([]string, len(value))
-		for i, text := range value {
-			hidden[i] = secret.Hide(text)
+func withoutSecrets(setting reflect.Value) any {
+	switch setting.Kind() {
+	case reflect.String:
+		return secret.Hide(setting.String())
+	case reflect.Slice:
+		hidden := make([]string, setting.Len())
+		for i := range hidden {
+			hidden[i] = secret.Hide(setting.Index(i).String())
 		}
 		return hidden
 	}
-	return setting
+	return setting.Interface()
 }
 
-// parameters are the settings that the user made, by the names of their variables. A field without one is no setting.
+// parameters are the settings that the user made, by the names of their variables.
 func parameters(config plan.Config) map[string]any {
 	made := map[string]any{}
-	v := reflect.ValueOf(config)
-	for i := range v.NumField() {
-		variable, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("env"), ",")
-		if variable != "" && !v.Field(i).IsZero() {
-			made[variable] = withoutSecrets(v.Field(i).Interface())
+	for _, s := range plan.Settings() {
+		if value := s.In(&config); !value.IsZero() {
+			made[s.Variable] = withoutSecrets(value)
 		}
 	}
 	return made

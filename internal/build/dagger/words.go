@@ -3,6 +3,8 @@ package dagger
 import (
 	"regexp"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // Words writes a sentence that names flags of the command in terms of the Dagger module: its arguments, and their values.
@@ -24,21 +26,28 @@ func Words(sentence string) string {
 // flag is a flag of the command, and a word after it that may be its value.
 var flag = regexp.MustCompile(`--([a-z][a-z-]*)(?:(=| )([a-z][a-z-]*))?`)
 
-// arguments are those of the module that are called otherwise than the command's flags.
-var arguments = map[string]string{
-	"package": "packages", "platform": "platforms", "go": "go-version", "stamp": "stamps", "builder-package": "builder-packages",
-	"runtime-package": "runtime-packages", "go-experiment": "go-experiments", "debug": "debugger", "ca-cert": "ca-certs", "port": "ports", "env": "environment", "arg": "args",
-	"label": "labels", "annotation": "annotations", "file": "files", "tag": "tags",
-}
-
-// enums are the arguments whose values are spelled as constants, and values are those that sentences name.
-var (
-	enums  = map[string]bool{"runtime": true, "cgo": true, "compression": true, "sbom": true}
-	values = map[string]bool{
-		"distroless": true, "distroless-base": true, "alpine": true, "scratch": true, "dynamic": true, "static": true,
-		"gzip": true, "zstd": true, "none": true, "cyclonedx": true, "spdx": true,
+// arguments are those of the module that are called otherwise than the command's flags; enums are those whose values are spelled as
+// constants, and values are these.
+var arguments, enums, values = func() (map[string]string, map[string]bool, map[string]bool) {
+	arguments := map[string]string{"tag": "tags"}
+	enums := map[string]bool{"sbom": true}
+	values := map[string]bool{"none": true, "cyclonedx": true, "spdx": true}
+	for _, s := range plan.Settings() {
+		if name := Kebab(s.ArgumentName()); name != s.Flag {
+			arguments[s.Flag] = name
+		}
+		for _, choice := range s.Choices {
+			enums[s.Flag], values[choice.Value] = true, true
+		}
 	}
-)
+	return arguments, enums, values
+}()
+
+// capital is a letter that begins a word of a name.
+var capital = regexp.MustCompile(`[A-Z]`)
+
+// Kebab is the name of an argument as the Dagger CLI spells it.
+func Kebab(name string) string { return strings.ToLower(capital.ReplaceAllString(name, "-$0")) }
 
 // phrases are what the module does in another way than the command.
 var phrases = strings.NewReplacer(Phrases...)

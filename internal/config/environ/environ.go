@@ -14,49 +14,30 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// Read fills target, a pointer to a struct whose fields have env tags, from environ, a list of KEY=VALUE. A value that
-// its field cannot hold is reported as [plan.Faults].
+// Read fills target, a pointer to a struct whose fields have env tags, from environ, a list of KEY=VALUE. Fields without a variable
+// stay as they are. Values that their fields cannot hold are reported, all at once, as [plan.Faults].
 func Read(ctx context.Context, environ []string, target any) error {
-	values := envconfig.MapLookuper(nonEmpty(environ))
-	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: values})
-	if err == nil {
-		splitLists(values, reflect.ValueOf(target).Elem())
-		dropEmpty(reflect.ValueOf(target).Elem())
-		return nil
-	}
-	// The library stops at the first value and does not say what to write instead, so look for all of them.
+	values := nonEmpty(environ)
 	var faults plan.Faults
 	for field := range reflect.TypeOf(target).Elem().Fields() {
 		name := Name(field)
-		value, set := values.Lookup(name)
-		if set && field.Type.Kind() == reflect.Bool && !isBool(value) {
+		value, set := values[name]
+		if !set {
+			continue
+		}
+		// One by one, since the library stops at the first that is wrong.
+		one := envconfig.MapLookuper(map[string]string{name: value})
+		if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: one, DefaultOverwrite: true}); err != nil {
+			if field.Type.Kind() != reflect.Bool {
+				return fmt.Errorf("reading the variable %s: %w", name, err)
+			}
 			faults = append(faults, plan.Fault{Field: name, Value: value, Problem: "neither true nor false", Hint: "write true or false"})
 		}
 	}
 	if faults == nil {
-		return fmt.Errorf("reading the environment: %w", err)
+		return nil // and not an empty list, which is an error
 	}
 	return faults
-}
-
-// splitLists splits the lists whose values commas separate once more: the library knows no templates.
-func splitLists(values envconfig.Lookuper, target reflect.Value) {
-	for i := range target.NumField() {
-		field := target.Type().Field(i)
-		_, isList := target.Field(i).Interface().([]string)
-		if value, set := values.Lookup(Name(field)); set && isList && !strings.Contains(field.Tag.Get("env"), "delimiter=") {
-			target.Field(i).Set(reflect.ValueOf(Split(value)))
-		}
-	}
-}
-
-// dropEmpty takes empty values out of lists: a block of lines in YAML ends in a newline.
-func dropEmpty(target reflect.Value) {
-	for i := range target.NumField() {
-		if list, ok := target.Field(i).Interface().([]string); ok {
-			target.Field(i).Set(reflect.ValueOf(slices.DeleteFunc(list, func(v string) bool { return strings.TrimSpace(v) == "" })))
-		}
-	}
 }
 
 // Name is the variable that fills a struct's field, or "".
@@ -96,8 +77,4 @@ func nonEmpty(environ []string) map[string]string {
 		}
 	}
 	return vars
-}
-
-func isBool(value string) bool {
-	return slices.Contains([]string{"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"}, value)
 }

@@ -28,8 +28,8 @@ func TestReadTakesAnEmptyVariableForNone(t *testing.T) {
 func TestReadLeavesOutBlankLines(t *testing.T) {
 	var c plan.Config
 	require.NoError(t, environ.Read(t.Context(), []string{"SLIPWAY_LABELS=a=1\n\nb=2\n", "SLIPWAY_PORTS=80,"}, &c))
-	assert.Equal(t, []string{"a=1", "b=2"}, c.Labels)
-	assert.Equal(t, []string{"80"}, c.Ports)
+	assert.Equal(t, plan.Pairs{"a=1", "b=2"}, c.Labels)
+	assert.Equal(t, plan.List{"80"}, c.Ports)
 }
 
 func TestUnknown(t *testing.T) {
@@ -46,4 +46,14 @@ func TestEveryFieldHasAVariable(t *testing.T) {
 		}
 		assert.Regexp(t, `^(SLIPWAY_[A-Z_]+|SOURCE_DATE_EPOCH)$`, environ.Name(field), field.Name)
 	}
+}
+
+func TestReadSplits(t *testing.T) {
+	var c struct {
+		Tags   plan.List  `env:"SLIPWAY_TAGS"`
+		Labels plan.Lines `env:"SLIPWAY_LABELS"`
+	}
+	require.NoError(t, environ.Read(t.Context(), []string{`SLIPWAY_TAGS={{printf "a,b"}}, v1`, "SLIPWAY_LABELS=a=b,c"}, &c))
+	assert.Equal(t, plan.List{`{{printf "a,b"}}`, "v1"}, c.Tags)
+	assert.Equal(t, plan.Lines{"a=b,c"}, c.Labels)
 }

@@ -29,7 +29,7 @@ func sources(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(module + "/*.go")
 	require.NoError(t, err)
-	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, ".gen.go") })
+	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "dagger.gen.go") })
 	require.NotEmpty(t, files)
 	return files
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/config/options"
+	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // sentences are the packages whose errors reach the user of the command and of the module.
@@ -52,23 +54,8 @@ func literals(t *testing.T, dir string, visit func(text, at string)) {
 func commandFlags(t *testing.T) map[string]bool {
 	t.Helper()
 	flags := map[string]bool{}
-	files, err := filepath.Glob("../../../cmd/slipway/*.go")
-	require.NoError(t, err)
-	for _, file := range files {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-		require.NoError(t, err)
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 2 {
-				return true
-			}
-			if of, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"text", "yes", "commas", "lines", "fills"}, of.Sel.Name) {
-				if name, ok := call.Args[1].(*ast.BasicLit); ok {
-					flags[strings.Trim(name.Value, `"`)] = true
-				}
-			}
-			return true
-		})
+	for _, s := range append(slices.Clone(plan.Settings()), options.Settings()...) {
+		flags[s.Flag] = true
 	}
 	require.Greater(t, len(flags), 30)
 	return flags

@@ -1,9 +1,9 @@
-package environ
+package plan
 
 import "strings"
 
-// Split is a list of values that commas separate. Those in templates belong to a value: {{printf "%s,%s" .Name "x"}} is one.
-func Split(list string) []string {
+// SplitList is a list of values that commas separate. Those in templates belong to a value: {{printf "%s,%s" .Name "x"}} is one.
+func SplitList(list string) []string {
 	var values []string
 	for rest := list; rest != ""; {
 		end := valueEnd(rest)

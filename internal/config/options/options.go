@@ -1,0 +1,95 @@
+// Package options has the settings that say where results go and how the command works, and not what an image is.
+package options
+
+import (
+	"sync"
+
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/progress"
+)
+
+// Options are the values of [Settings].
+type Options struct {
+	All          bool      `env:"SLIPWAY_ALL"`
+	ChangedSince string    `env:"SLIPWAY_CHANGED_SINCE"`
+	Output       string    `env:"SLIPWAY_OUTPUT"`
+	Load         bool      `env:"SLIPWAY_LOAD"`
+	Repository   string    `env:"SLIPWAY_REPOSITORY"`
+	Tags         plan.List `env:"SLIPWAY_TAGS"`
+	SBOM         string    `env:"SLIPWAY_SBOM"`
+	Provenance   bool      `env:"SLIPWAY_PROVENANCE"`
+	Predicate    string    `env:"SLIPWAY_PREDICATE"`
+	SignKey      string    `env:"SLIPWAY_SIGN_KEY"`
+	Key          string    `env:"SLIPWAY_KEY"`
+	Format       string    `env:"SLIPWAY_FORMAT"`
+	Mirrors      plan.List `env:"SLIPWAY_MIRRORS"`
+	Netrc        string    `env:"SLIPWAY_NETRC"`
+	GitTokens    plan.List `env:"SLIPWAY_GIT_TOKENS"`
+	Engine       string    `env:"SLIPWAY_ENGINE"`
+	Progress     string    `env:"SLIPWAY_PROGRESS"`
+	JSON         bool      `env:"SLIPWAY_JSON"`
+	Report       string    `env:"SLIPWAY_REPORT"`
+	PinCheck     bool      `env:"SLIPWAY_PIN_CHECK"`
+}
+
+// Defaults are the options of a call without flags and variables.
+func Defaults() Options { return Options{Provenance: true} }
+
+// Engines are what builds.
+var Engines = []string{"auto", "host", "dagger"}
+
+// SBOMFormats are the formats of a bill of materials, the default first.
+func SBOMFormats() []string {
+	var names []string
+	for _, f := range sbom.Formats {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// NoSBOM is the format that asks for no bill of materials.
+const NoSBOM = "none"
+
+// Settings are the settings of [Options]. The list is shared: nobody changes it.
+var Settings = sync.OnceValue(func() []plan.Setting {
+	return append(plan.Declare[Options](
+		plan.Setting{Field: "All", Flag: "all", Help: "all images of slipway.yaml"},
+		plan.Setting{
+			Field: "ChangedSince", Flag: "changed-since", Value: "REVISION",
+			Help: "leave out images that no change since a revision of git, like origin/main, concerns, and say why each is in or out",
+		},
+		plan.Setting{
+			Field: "Output", Flag: "output", Value: "PATH", Default: "dist/NAME.tar",
+			Help: "path of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout directory, which is added to",
+		},
+		plan.Setting{Field: "Load", Flag: "load", Help: "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest"},
+		plan.Setting{
+			Field: "SBOM", Flag: "sbom", Value: "FORMAT", Default: SBOMFormats()[0], Choices: plan.Choices(append(SBOMFormats(), NoSBOM)...),
+			Help: "format of the bills of materials that are attached",
+		},
+		plan.Setting{Field: "Provenance", Flag: "provenance", Help: "attach where the image comes from: source, settings, builder, time"},
+		plan.Setting{
+			Field: "Predicate", Flag: "predicate", Value: "FILE",
+			Help: "provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON",
+		},
+		plan.Setting{
+			Field: "SignKey", Flag: "sign-key", Value: "KEY",
+			Help: "private key to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
+		},
+		plan.Setting{Field: "Key", Flag: "key", Value: "KEY", Help: "public key that belongs to the one that signed: a file, or env:VARIABLE"},
+		plan.Setting{Field: "Format", Flag: "format", Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
+		plan.Setting{Field: "Mirrors", Flag: "mirror", Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
+		plan.Setting{Field: "Netrc", Flag: "netrc", Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, in place of that"},
+		plan.Setting{Field: "GitTokens", Flag: "git-token", Value: "[USER@]HOST=TOKEN", Help: "token for private modules of a host, as [USER@]HOST=env:VARIABLE or HOST=file:PATH"},
+		plan.Setting{
+			Field: "Engine", Flag: "engine", Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
+			Help: "what builds: host is this machine's Go, dagger a Dagger engine",
+		},
+		plan.Setting{Field: "Progress", Flag: "progress", Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
+		plan.Setting{Field: "JSON", Flag: "json", Help: "write the result as JSON"},
+		plan.Setting{Field: "Report", Flag: "report", Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
+		plan.Setting{Field: "PinCheck", Flag: "check", Help: "write nothing; fail if a tag has moved since, or an image of the build is not in the file"},
+	), config.Target()...)
+})

@@ -1,0 +1,272 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var portsSetting = Setting{
+	Flag: "port", Value: "PORT", Help: "port that the program listens on, like 8080 or 53/udp",
+	Field: "Ports",
+	read: func(c Config, s *settings, f *faulty) {
+		ports := each(f, "port", c.Ports, parsePort)
+		slices.SortFunc(ports, comparePorts)
+		s.image.Ports = slices.Compact(ports)
+	},
+}
+
+func parsePort(s string) (string, error) {
+	number, protocol, ok := strings.Cut(s, "/")
+	if !ok {
+		protocol = "tcp"
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != number || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
+		return "", fmt.Errorf("not a port: write a number from 1 to 65535, with /udp or /sctp where it is not TCP")
+	}
+	return number + "/" + protocol, nil
+}
+
+func comparePorts(a, b string) int {
+	if d := len(strings.Split(a, "/")[0]) - len(strings.Split(b, "/")[0]); d != 0 {
+		return d // decimal numbers without leading zeros: the longer is the larger
+	}
+	return strings.Compare(a, b)
+}
+
+var envSetting = Setting{
+	Flag: "env", Argument: "environment", Value: "KEY=VALUE", Help: "environment variable of the image",
+	Field: "Env",
+	read:  func(c Config, s *settings, f *faulty) { s.image.Env = each(f, "env", c.Env, parseEnv) },
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+func parseEnv(s string) (string, error) {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || !envName.MatchString(name) || strings.ContainsRune(value, 0) {
+		return "", fmt.Errorf("not of the form KEY=VALUE: write it like LOG_LEVEL=info")
+	}
+	return s, nil
+}
+
+var argsSetting = Setting{
+	Flag: "arg", Value: "ARGUMENT", Help: "default argument of the program",
+	Field: "Args",
+	read:  func(c Config, s *settings, _ *faulty) { s.image.Args = c.Args },
+}
+
+var allowRootSetting = Setting{
+	Flag: "allow-root", Help: "permit --user 0",
+	Field: "AllowRoot",
+}
+
+var userSetting = Setting{
+	Flag: "user", Value: "UID[:GID]", Help: "numeric user to run as, UID or UID:GID", Default: "65532:65532, and 1000:1000 on alpine and scratch",
+	Field: "User",
+	read:  func(c Config, s *settings, f *faulty) { s.user = c.readUser(f, s.runtime) },
+}
+
+// readUser reads "UID" or "UID:GID". Names are refused: Kubernetes can check runAsNonRoot on a number only.
+// Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
+func (c Config) readUser(f *faulty, runtime Runtime) string {
+	user := strings.TrimSpace(c.User)
+	if user == "" {
+		return runtimes[runtime].user
+	}
+	if user == "root" || user == "root:root" {
+		user = "0:0"
+	}
+	ids := strings.Split(user, ":")
+	if len(ids) == 1 {
+		ids = append(ids, ids[0])
+	}
+	for i, id := range ids {
+		n, err := strconv.ParseUint(id, 10, 31)
+		if err != nil || len(ids) > 2 {
+			f.add("user", c.User, "not a numeric user", "write UID or UID:GID, like 1000:1000")
+			return ""
+		}
+		ids[i] = strconv.FormatUint(n, 10)
+	}
+	if ids[0] == "0" && !c.AllowRoot {
+		f.add("user", c.User, "the program would run as root", "choose a user like 1000:1000, or add --allow-root if it must be")
+	}
+	return strings.Join(ids, ":")
+}
+
+var labelsSetting = Setting{
+	Flag: "label", Value: "KEY=VALUE", Help: "label of the image", Template: true,
+	Field: "Labels",
+	read:  func(c Config, s *settings, f *faulty) { s.labels = readMap(f, "label", c.Labels) },
+}
+
+var annotationsSetting = Setting{
+	Flag: "annotation", Value: "KEY=VALUE", Help: "annotation of manifests and index", Template: true,
+	Field: "Annotations",
+	read:  func(c Config, s *settings, f *faulty) { s.annotations = readMap(f, "annotation", c.Annotations) },
+}
+
+// readMap reads KEY=VALUE settings, of which each key may stand once.
+func readMap(f *faulty, field string, values []string) map[string]string {
+	m := map[string]string{}
+	for _, v := range values {
+		key, value, ok := strings.Cut(v, "=")
+		key = strings.TrimSpace(key)
+		if !ok || key == "" {
+			f.add(field, v, "not of the form KEY=VALUE", "write it like org.opencontainers.image.vendor=Example")
+			continue
+		}
+		if _, twice := m[key]; twice {
+			f.add(field, v, "set twice", "leave one out")
+		}
+		m[key] = value
+	}
+	return m
+}
+
+var filesSetting = Setting{
+	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE",
+	Field: "Files",
+	read:  func(c Config, s *settings, f *faulty) { s.files = each(f, "file", c.Files, parseFile) },
+}
+
+// file is a value of Config.Files.
+type file struct {
+	text, src, dst string
+	mode           Mode // 0: the source's own
+}
+
+// parseFile reads "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
+func parseFile(s string) (file, error) {
+	parts := strings.Split(s, ":")
+	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return file{}, fmt.Errorf("not of the form SOURCE:DESTINATION[:MODE]: write it like config.yaml:/etc/app/config.yaml:0644")
+	}
+	f := file{text: s, src: path.Clean(parts[0]), dst: path.Clean(parts[1])}
+	if path.IsAbs(f.src) || f.src == ".." || strings.HasPrefix(f.src, "../") {
+		return file{}, fmt.Errorf("%s is outside the source: name a file relative to the source, in it", parts[0])
+	}
+	if !path.IsAbs(f.dst) || f.dst == "/" {
+		return file{}, fmt.Errorf("%s is not an absolute path in the image: write it like /etc/app/config.yaml", parts[1])
+	}
+	if strings.HasSuffix(parts[1], "/") {
+		f.dst = path.Join(f.dst, path.Base(f.src))
+	}
+	if len(parts) == 3 {
+		if err := f.mode.UnmarshalText([]byte(parts[2])); err != nil || f.mode == 0 {
+			return file{}, fmt.Errorf("%s is not a file mode: write it in octal, like 0644", parts[2])
+		}
+	}
+	return f, nil
+}
+
+var writableSetting = Setting{
+	Flag: "writable", Value: "DIR", Help: "directory of the image that the program may write to, like /data", Default: "/tmp alone",
+	Field: "Writable",
+	read: func(c Config, s *settings, f *faulty) {
+		s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
+	},
+}
+
+// systemDirectories are those that every image may have, or gets when it runs. Source:
+// https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html
+var systemDirectories = []string{
+	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
+	"/sys", "/tmp", "/usr", "/var",
+}
+
+// mounted are filled by the container's runtime.
+var mounted = []string{"/dev", "/proc", "/sys"}
+
+// parseWritable reads a directory that the user of the image is to own.
+func parseWritable(s string) (string, error) {
+	dir := path.Clean(s)
+	switch {
+	case !path.IsAbs(s) || dir == "/" || strings.ContainsRune(s, 0):
+		return "", fmt.Errorf("not an absolute path of a directory in the image: write it like /data")
+	case dir == "/tmp":
+		return "", fmt.Errorf("every user may write there: leave it out")
+	case slices.Contains(systemDirectories, dir):
+		return "", fmt.Errorf("a directory of the system: name one of the program's own, like %s", path.Join(dir, "data"))
+	case slices.ContainsFunc(mounted, func(m string) bool { return within(m, dir) }):
+		return "", fmt.Errorf("the container's runtime fills this directory: name another, like /data")
+	}
+	return dir, nil
+}
+
+var compressionSetting = Setting{
+	Flag: "compression", Value: "FORMAT[:LEVEL]", Help: "compression of the layers that are made",
+	More: "a level is up to 9 for gzip, and up to 22 for zstd", Default: "gzip",
+	Choices: []Choice{{Gzip, "What every registry and runtime takes."}, {Zstd, "Smaller and faster to unpack, but not every registry and runtime takes it."}},
+	Field:   "Compression",
+	read:    func(c Config, s *settings, f *faulty) { s.image.Compression = c.readCompression(f) },
+}
+
+// levels are the highest of the formats of compression. Sources: gzip(1), zstd(1)
+var levels = map[string]int{Gzip: 9, Zstd: 22}
+
+// readCompression gives what is asked for by default one form, so that it is the same plan.
+func (c Config) readCompression(f *faulty) Compression {
+	format, text, leveled := strings.Cut(strings.TrimSpace(c.Compression), ":")
+	if format == "" && !leveled || format == Gzip && !leveled {
+		return Compression{}
+	}
+	level, err := 0, error(nil)
+	if leveled {
+		level, err = strconv.Atoi(text)
+	}
+	switch highest, known := levels[format]; {
+	case !known:
+		f.add("compression", c.Compression, "no such compression", "choose gzip or zstd, with a level if you like, as in zstd:19")
+	case err != nil || leveled && (level < 1 || level > highest):
+		f.add("compression", c.Compression, "no level of "+format, fmt.Sprintf("choose one from 1 to %d, or leave it out", highest))
+	default:
+		return Compression{format, level}
+	}
+	return Compression{}
+}
+
+var revisionSetting = Setting{
+	Flag: "revision", Value: "COMMIT", Help: "commit that labels, annotations and provenance name, by its hash",
+	More:    "auto asks git",
+	Default: "none, so that a commit that changes nothing in the program changes nothing in the image",
+	Field:   "Revision",
+	read: func(c Config, _ *settings, f *faulty) {
+		if c.Revision != "" && !revision.MatchString(c.Revision) {
+			f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
+		}
+	},
+}
+
+// revision is a commit's hash, with what git describe calls it when the work tree differs.
+var revision = regexp.MustCompile(`^[0-9a-f]{7,64}(-dirty)?$`)
+
+// Source: https://reproducible-builds.org/specs/source-date-epoch/
+var epochSetting = Setting{
+	Number: true, Help: "time of everything in the image, in seconds since 1970", Default: "0",
+	Field: "SourceDateEpoch",
+	read:  func(c Config, s *settings, f *faulty) { s.image.Created = c.readEpoch(f) },
+}
+
+// lastEpoch is the last second that the tar format and RFC 3339 both can hold.
+var lastEpoch = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
+
+func (c Config) readEpoch(f *faulty) int64 {
+	text := strings.TrimSpace(c.SourceDateEpoch)
+	if text == "" {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 || seconds > lastEpoch {
+		f.add("SOURCE_DATE_EPOCH", c.SourceDateEpoch, "not a time in whole seconds since 1970",
+			"set it like SOURCE_DATE_EPOCH=$(git log -1 --format=%ct), or unset it")
+		return 0
+	}
+	return seconds
+}
