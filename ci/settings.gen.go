@@ -115,12 +115,18 @@ func New(
 	// Default argument of the program.
 	// +optional
 	args []string,
+	// Directory of the image that the program starts in, which is made if it is missing. Default: /app.
+	// +optional
+	workdir string,
 	// Permit --user 0.
 	// +optional
 	allowRoot bool,
 	// Numeric user to run as, UID or UID:GID. Default: 65532:65532, and 1000:1000 on alpine and scratch.
 	// +optional
 	user string,
+	// Signal that asks the program to end, like SIGINT or 2. Default: that of the base, or SIGTERM.
+	// +optional
+	stopSignal string,
 	// Label of the image, as KEY=VALUE. A template.
 	// +optional
 	labels []string,
@@ -133,6 +139,9 @@ func New(
 	// Directory of the image that the program may write to, like /data. Default: /tmp alone.
 	// +optional
 	writable []string,
+	// Directory of the image that a volume is mounted at, like /data, which --writable gives to the user.
+	// +optional
+	volumes []string,
 	// Compression of the layers that are made. Default: GZIP.
 	// +optional
 	compression Compression,
@@ -189,12 +198,15 @@ func New(
 		Ports:           ports,
 		Env:             environment,
 		Args:            args,
+		Workdir:         workdir,
 		AllowRoot:       allowRoot,
 		User:            user,
+		StopSignal:      stopSignal,
 		Labels:          labels,
 		Annotations:     annotations,
 		Files:           files,
 		Writable:        writable,
+		Volumes:         volumes,
 		Compression:     setting(compression),
 		Revision:        revision,
 		SourceDateEpoch: number(sourceDateEpoch),

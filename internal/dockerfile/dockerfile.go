@@ -244,8 +244,14 @@ func (d *writer) runtime(decided *plan.Plan) {
 		k, v, _ := strings.Cut(kv, "=")
 		d.line("ENV " + k + "=" + quote(v))
 	}
-	d.line("WORKDIR " + image.WorkingDir)
+	d.line("WORKDIR " + word(image.WorkingDir))
 	d.line("USER " + image.User)
+	if image.StopSignal != "" {
+		d.line("STOPSIGNAL " + image.StopSignal)
+	}
+	if len(image.Volumes) > 0 {
+		d.line("VOLUME " + execForm(image.Volumes))
+	}
 	for _, p := range image.Ports {
 		d.line("EXPOSE " + p)
 	}

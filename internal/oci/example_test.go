@@ -28,11 +28,10 @@ func Example() {
 	}, created, oci.Compression{})
 	check(err)
 	img, err := oci.New(oci.Spec{
-		Platform:   v1.Platform{OS: "linux", Architecture: "amd64"},
-		Layers:     []oci.Layer{{Layer: layer, CreatedBy: "an example"}},
-		User:       "65532:65532",
-		Entrypoint: []string{"/app/hello"},
-		Created:    created,
+		Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
+		Layers:   []oci.Layer{{Layer: layer, CreatedBy: "an example"}},
+		Config:   v1.Config{User: "65532:65532", Entrypoint: []string{"/app/hello"}},
+		Created:  created,
 	})
 	check(err)
 	check(oci.WriteArchive(ctx, filepath.Join(dir, "hello.tar"), img, "v1"))

@@ -93,7 +93,7 @@ func rawLayer(t testing.TB, headers ...tar.Header) v1.Layer {
 // imageOf is an image of these layers, lowest first.
 func imageOf(t testing.TB, platform v1.Platform, layers ...v1.Layer) v1.Image {
 	t.Helper()
-	spec := Spec{Platform: platform, Created: epoch, Env: []string{"PATH=/bin", "A=base"}, Labels: map[string]string{"from": "base"}, Cmd: []string{"sh"}}
+	spec := Spec{Platform: platform, Created: epoch, Config: v1.Config{Env: []string{"PATH=/bin", "A=base"}, Labels: map[string]string{"from": "base"}, Cmd: []string{"sh"}}}
 	for _, l := range layers {
 		spec.Layers = append(spec.Layers, Layer{l, "a test"})
 	}

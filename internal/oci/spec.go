@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,17 +27,10 @@ type Spec struct {
 	// Layers are added to those of the base, lowest first.
 	Layers []Layer
 
-	// User is who runs the program, as "UID:GID" or any other form that runtimes know.
-	User string
-	// Entrypoint and Cmd are the command line, in exec form.
-	Entrypoint, Cmd []string
-	// Env is a list of KEY=VALUE. A key that the base has gets the new value in its old place.
-	Env []string
-	// WorkingDir is the base's if it is empty.
-	WorkingDir string
-	// Ports that the program listens on, such as "8080/tcp", and Labels are added to those of the base.
-	Ports  []string
-	Labels map[string]string
+	// Config is the image's configuration: user, entrypoint, command and, where they are set, working directory and stop signal. A
+	// variable of the environment that the base has gets the new value in its old place. Labels, ports and volumes are added to
+	// those of the base.
+	Config v1.Config
 	// Annotations of the manifest. The name and digest of the base are added to them, unless they are there.
 	Annotations map[string]string
 	// Created is the time that the image and the history of its layers bear.
@@ -134,24 +128,18 @@ func NewIndex(images []v1.Image, annotations map[string]string) (v1.ImageIndex, 
 // configOver is the configuration that the spec makes of the base's. Only fields that OCI knows are kept. Source:
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties
 func (s Spec) configOver(base v1.Config) v1.Config {
-	config := v1.Config{
-		User:         s.User,
-		Entrypoint:   s.Entrypoint,
-		Cmd:          s.Cmd,
-		WorkingDir:   s.WorkingDir,
-		Env:          mergeEnv(base.Env, s.Env),
-		Labels:       merge(base.Labels, s.Labels),
-		ExposedPorts: maps.Clone(base.ExposedPorts),
-		Volumes:      base.Volumes,
-		StopSignal:   base.StopSignal,
+	own := s.Config
+	return v1.Config{
+		User:         own.User,
+		Entrypoint:   own.Entrypoint,
+		Cmd:          own.Cmd,
+		WorkingDir:   cmp.Or(own.WorkingDir, base.WorkingDir),
+		Env:          mergeEnv(base.Env, own.Env),
+		Labels:       merge(base.Labels, own.Labels),
+		ExposedPorts: merge(base.ExposedPorts, own.ExposedPorts),
+		Volumes:      merge(base.Volumes, own.Volumes),
+		StopSignal:   cmp.Or(own.StopSignal, base.StopSignal),
 	}
-	if config.WorkingDir == "" {
-		config.WorkingDir = base.WorkingDir
-	}
-	for _, port := range s.Ports {
-		config.ExposedPorts = merge(config.ExposedPorts, map[string]struct{}{port: {}})
-	}
-	return config
 }
 
 // baseHistory is the base's history, made anew if it does not tell of each layer: tools that pair the two would fail.

@@ -18,8 +18,10 @@ func sampleSpec(t testing.TB, base *Base) Spec {
 	return Spec{
 		Platform: v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}, Base: base,
 		Layers: []Layer{{newLayer(t, text("/etc/a", "a")), "files"}, {newLayer(t, FromBytes("/app/x", 0o755, nil)), "program"}},
-		User:   "65532:65532", Entrypoint: []string{"/app/x"}, Env: []string{"A=spec", "B=1", "B=2"}, WorkingDir: "/app",
-		Ports: []string{"8080/tcp", "53/udp"}, Labels: map[string]string{"changed": "yes", "new": "1"},
+		Config: v1.Config{
+			User: "65532:65532", Entrypoint: []string{"/app/x"}, Env: []string{"A=spec", "B=1", "B=2"}, WorkingDir: "/app",
+			ExposedPorts: map[string]struct{}{"8080/tcp": {}, "53/udp": {}}, Labels: map[string]string{"changed": "yes", "new": "1"},
+		},
 		Annotations: map[string]string{"z": "1", "a": "2"}, Created: epoch.In(time.FixedZone("x", 7200)),
 	}
 }
@@ -98,13 +100,15 @@ func TestNewOnABase(t *testing.T) {
 	}, manifest.Annotations)
 
 	spec := sampleSpec(t, base)
-	spec.WorkingDir = ""
+	spec.Config.WorkingDir, spec.Config.StopSignal, spec.Config.Volumes = "", "SIGQUIT", map[string]struct{}{"/more": {}}
 	spec.Annotations = map[string]string{oci.AnnotationBaseImageName: "example.com/own:1"}
 	img, err = New(spec)
 	require.NoError(t, err)
 	file, err := img.ConfigFile()
 	require.NoError(t, err)
 	assert.Equal(t, "/base", file.Config.WorkingDir)
+	assert.Equal(t, "SIGQUIT", file.Config.StopSignal)
+	assert.Equal(t, map[string]struct{}{"/data": {}, "/more": {}}, file.Config.Volumes)
 	manifest, err = img.Manifest()
 	require.NoError(t, err)
 	assert.Equal(t, "example.com/own:1", manifest.Annotations[oci.AnnotationBaseImageName])

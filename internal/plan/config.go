@@ -1,6 +1,9 @@
 package plan
 
-import "errors"
+import (
+	"errors"
+	"sync"
+)
 
 // Config is what a user asks for. The zero value asks for the defaults. Each field that has a variable is a setting: [Settings] says
 // what it means.
@@ -27,11 +30,14 @@ type Config struct {
 	Env             Pairs  `env:"SLIPWAY_ENV"`
 	Args            Lines  `env:"SLIPWAY_ARGS"`
 	User            string `env:"SLIPWAY_USER"`
+	Workdir         string `env:"SLIPWAY_WORKDIR"`
 	AllowRoot       bool   `env:"SLIPWAY_ALLOW_ROOT"`
+	StopSignal      string `env:"SLIPWAY_STOP_SIGNAL"`
 	Labels          Pairs  `env:"SLIPWAY_LABELS"`
 	Annotations     Pairs  `env:"SLIPWAY_ANNOTATIONS"`
 	Files           Lines  `env:"SLIPWAY_FILES"`
 	Writable        List   `env:"SLIPWAY_WRITABLE"`
+	Volumes         List   `env:"SLIPWAY_VOLUMES"`
 	Compression     string `env:"SLIPWAY_COMPRESSION"`
 	Revision        string `env:"SLIPWAY_REVISION"`
 	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
@@ -42,6 +48,18 @@ type Config struct {
 	// Outputs are what Slipway writes into the source.
 	Outputs Outputs `json:"-"`
 }
+
+// Settings are all settings of an image, in the order of their documentation. The list is shared: nobody changes it.
+var Settings = sync.OnceValue(func() []Setting {
+	return Declare[Config](
+		nameSetting, packagesSetting, platformsSetting,
+		baseSetting, runtimeSetting, runtimePackagesSetting,
+		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
+		debugSetting, caCertsSetting, portsSetting, envSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
+		labelsSetting, annotationsSetting, filesSetting, writableSetting, volumesSetting, compressionSetting, revisionSetting, epochSetting,
+		vulnDBSetting,
+	)
+})
 
 // AsFaults returns the faults in err, or nil.
 func AsFaults(err error) Faults {

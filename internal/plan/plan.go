@@ -164,6 +164,8 @@ type Image struct {
 	Args       []string          `json:"args,omitempty"`
 	Env        []string          `json:"env,omitempty"`
 	WorkingDir string            `json:"workingDir"`
+	StopSignal string            `json:"stopSignal,omitempty"`
+	Volumes    []string          `json:"volumes,omitempty"`
 	Ports      []string          `json:"ports,omitempty"`
 	Labels     map[string]string `json:"labels"`
 	// Annotations are those of each manifest and of the index. Each manifest gets its base's name and digest too.

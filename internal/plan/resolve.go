@@ -396,7 +396,7 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 	}
 	image := r.settings.image
 	image.Runtime, image.Base, image.User, image.Packages, image.Install = r.runtime, r.base, r.user, r.runtimePackages, apkAdd(r.runtimePackages)
-	image.Entrypoint, image.WorkingDir = []string{appPath(programs[0].Name)}, appDir
+	image.Entrypoint, image.WorkingDir = []string{appPath(programs[0].Name)}, cmp.Or(image.WorkingDir, appDir)
 	image.Labels, image.Annotations = labels, annotations
 	var binaries []File
 	if r.config.Debug {
@@ -414,6 +414,9 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 		}
 	}
 	files = append(files, r.writableDirs(slices.Concat(r.runtime.etc(r.user, r.caCerts), files, binaries))...)
+	if image.WorkingDir != appDir && image.WorkingDir != "/" && !slices.ContainsFunc(files, func(f File) bool { return f.Path == image.WorkingDir }) {
+		files = append(files, File{Path: image.WorkingDir, Mode: 0o755, Dir: true})
+	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	// What changes least comes lowest, so that a registry and a node have most of the image already.
 	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {FilesLayer, files}, {"program", binaries}} {

@@ -3,7 +3,6 @@ package plan
 import (
 	"reflect"
 	"strings"
-	"sync"
 )
 
 // Setting is what a user can decide about an image. It is declared once, in [Settings], and is from there a flag of the command,
@@ -169,15 +168,3 @@ func splitLines(text string) []string {
 	}
 	return values
 }
-
-// Settings are all settings of an image, in the order of their documentation. The list is shared: nobody changes it.
-var Settings = sync.OnceValue(func() []Setting {
-	return Declare[Config](
-		nameSetting, packagesSetting, platformsSetting,
-		baseSetting, runtimeSetting, runtimePackagesSetting,
-		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
-		debugSetting, caCertsSetting, portsSetting, envSetting, argsSetting, allowRootSetting, userSetting,
-		labelsSetting, annotationsSetting, filesSetting, writableSetting, compressionSetting, revisionSetting, epochSetting,
-		vulnDBSetting,
-	)
-})

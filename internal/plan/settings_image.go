@@ -61,6 +61,46 @@ var argsSetting = Setting{
 	read:  func(c Config, s *settings, _ *faulty) { s.image.Args = c.Args },
 }
 
+var workdirSetting = Setting{
+	Flag: "workdir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir,
+	Field: "Workdir",
+	read: func(c Config, s *settings, f *faulty) {
+		switch dir := path.Clean(c.Workdir); {
+		case c.Workdir == "":
+		case !path.IsAbs(dir) || strings.ContainsRune(dir, 0):
+			f.add("workdir", c.Workdir, "not an absolute path of the image", "write it like /srv")
+		default:
+			s.image.WorkingDir = dir
+		}
+	},
+}
+
+var stopSignalSetting = Setting{
+	Flag: "stop-signal", Value: "SIGNAL", Help: "signal that asks the program to end, like SIGINT or 2", Default: "that of the base, or SIGTERM",
+	Examples: []string{"SIGTERM", "SIGINT", "SIGQUIT"},
+	Field:    "StopSignal",
+	read: func(c Config, s *settings, f *faulty) {
+		if c.StopSignal == "" {
+			return
+		}
+		name := strings.ToUpper(c.StopSignal)
+		if number, err := strconv.Atoi(name); err == nil {
+			if number < 1 || number > lastSignal || strconv.Itoa(number) != name {
+				f.add("stop-signal", c.StopSignal, "no signal of Linux", fmt.Sprintf("write a number from 1 to %d, or a name like SIGINT", lastSignal))
+			}
+		} else if name = "SIG" + strings.TrimPrefix(name, "SIG"); !signalName.MatchString(name) {
+			f.add("stop-signal", c.StopSignal, "no signal of Linux", "write its name, like SIGINT, or its number")
+		}
+		s.image.StopSignal = name
+	},
+}
+
+// lastSignal is the highest number of a signal, and signalName its name. Source: signal(7) of Linux
+const lastSignal = 64
+
+var signalName = regexp.MustCompile(`^SIG(HUP|INT|QUIT|ILL|TRAP|ABRT|IOT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|CHLD|CLD|CONT|STOP|TSTP|TTIN|TTOU|` +
+	`URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|POLL|PWR|SYS|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?)$`)
+
 var allowRootSetting = Setting{
 	Flag: "allow-root", Help: "permit --user 0",
 	Field: "AllowRoot",
@@ -171,6 +211,20 @@ var writableSetting = Setting{
 	Field: "Writable",
 	read: func(c Config, s *settings, f *faulty) {
 		s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
+	},
+}
+
+var volumesSetting = Setting{
+	Flag: "volume", Value: "DIR", Help: "directory of the image that a volume is mounted at, like /data, which --writable gives to the user",
+	Field: "Volumes",
+	read: func(c Config, s *settings, f *faulty) {
+		s.image.Volumes = sorted(each(f, "volume", c.Volumes, func(text string) (string, error) {
+			dir := path.Clean(text)
+			if !path.IsAbs(dir) || dir == "/" || strings.ContainsRune(dir, 0) {
+				return "", fmt.Errorf("not an absolute path of a directory in the image: write it like /data")
+			}
+			return dir, nil
+		}))
 	},
 }
 

@@ -98,6 +98,12 @@ func (p *Plan) WriteText(w io.Writer) error {
 	row("user", "%s", p.Image.User)
 	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
 	row("directory", "%s", p.Image.WorkingDir)
+	if p.Image.StopSignal != "" {
+		row("stop signal", "%s", p.Image.StopSignal)
+	}
+	for _, volume := range p.Image.Volumes {
+		row("volume", "%s", volume)
+	}
 	for _, port := range p.Image.Ports {
 		row("port", "%s", port)
 	}

@@ -451,20 +451,26 @@ func (b *execution) assemble(ctx context.Context, platform plan.Platform, conten
 	}
 	plan := b.plan.Image
 	spec := oci.Spec{
-		Platform:    ociPlatform(platform),
-		Base:        b.base,
-		Layers:      all.layers,
-		User:        plan.User,
-		Entrypoint:  plan.Entrypoint,
-		Cmd:         plan.Args,
-		Env:         plan.Env,
-		WorkingDir:  plan.WorkingDir,
-		Ports:       plan.Ports,
-		Labels:      plan.Labels,
+		Platform: ociPlatform(platform),
+		Base:     b.base,
+		Layers:   all.layers,
+		Config: v1.Config{
+			User: plan.User, Entrypoint: plan.Entrypoint, Cmd: plan.Args, Env: plan.Env, WorkingDir: plan.WorkingDir,
+			ExposedPorts: set(plan.Ports), Volumes: set(plan.Volumes), Labels: plan.Labels, StopSignal: plan.StopSignal,
+		},
 		Annotations: plan.Annotations,
 		Created:     b.created(),
 	}
 	return oci.New(spec)
+}
+
+// set is a list as a configuration has it.
+func set(list []string) map[string]struct{} {
+	all := map[string]struct{}{}
+	for _, value := range list {
+		all[value] = struct{}{}
+	}
+	return all
 }
 
 func (b *execution) created() time.Time { return time.Unix(b.plan.Image.Created, 0).UTC() }

@@ -175,6 +175,12 @@ func assertConfig(t *testing.T, p *plan.Plan, platform plan.Platform, img v1.Ima
 	assert.Equal(t, p.Image.Entrypoint, file.Config.Entrypoint)
 	assert.Equal(t, p.Image.Args, file.Config.Cmd)
 	assert.Equal(t, p.Image.WorkingDir, file.Config.WorkingDir)
+	if p.Image.StopSignal != "" {
+		assert.Equal(t, p.Image.StopSignal, file.Config.StopSignal)
+	}
+	for _, volume := range p.Image.Volumes {
+		assert.Contains(t, file.Config.Volumes, volume)
+	}
 	for k, v := range p.Image.Labels {
 		assert.Equal(t, v, file.Config.Labels[k], k)
 	}
