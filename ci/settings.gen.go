@@ -117,7 +117,7 @@ func New(
 	args []string,
 	// Directory of the image that the program starts in, which is made if it is missing. Default: /app.
 	// +optional
-	workdir string,
+	workingDir string,
 	// Permit --user 0.
 	// +optional
 	allowRoot bool,
@@ -198,7 +198,7 @@ func New(
 		Ports:           ports,
 		Env:             environment,
 		Args:            args,
-		Workdir:         workdir,
+		Workdir:         workingDir,
 		AllowRoot:       allowRoot,
 		User:            user,
 		StopSignal:      stopSignal,

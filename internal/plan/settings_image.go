@@ -62,7 +62,7 @@ var argsSetting = Setting{
 }
 
 var workdirSetting = Setting{
-	Flag: "workdir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir,
+	Flag: "workdir", Argument: "workingDir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir,
 	Field: "Workdir",
 	read: func(c Config, s *settings, f *faulty) {
 		switch dir := path.Clean(c.Workdir); {
