@@ -13,39 +13,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "render the Dockerfiles of docs/patterns.md anew")
+var update = flag.Bool("update", false, "render the Dockerfiles in docs again")
 
 // rendered is a Dockerfile in a text, with the command that renders it.
 var rendered = regexp.MustCompile("(?s)<!-- slipway (dockerfile [^>]*) -->\n```dockerfile\n(.*?)```\n")
 
 // The Dockerfiles in the documentation are those that the command renders.
 func TestDocumentedDockerfiles(t *testing.T) {
-	page := absolute(t, "../../docs/patterns.md")
 	t.Chdir("../..")
-	text, err := os.ReadFile(page)
+	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	found := 0
-	now := rendered.ReplaceAllStringFunc(string(text), func(block string) string {
-		found++
-		parts := rendered.FindStringSubmatch(block)
-		var out, said bytes.Buffer
-		require.Zero(t, run(t.Context(), strings.Fields(parts[1]), nil, &out, &said), "%s: %s", parts[1], &said)
-		if !*update {
-			assert.Equal(t, parts[2], out.String(), parts[1])
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		now := rendered.ReplaceAllStringFunc(string(text), func(block string) string {
+			found++
+			parts := rendered.FindStringSubmatch(block)
+			var out, said bytes.Buffer
+			require.Zero(t, run(t.Context(), strings.Fields(parts[1]), nil, &out, &said), "%s: %s: %s", page, parts[1], &said)
+			if !*update {
+				assert.Equal(t, parts[2], out.String(), "%s: %s", page, parts[1])
+			}
+			return "<!-- slipway " + parts[1] + " -->\n```dockerfile\n" + out.String() + "```\n"
+		})
+		if *update {
+			require.NoError(t, os.WriteFile(page, []byte(now), 0o644))
 		}
-		return "<!-- slipway " + parts[1] + " -->\n```dockerfile\n" + out.String() + "```\n"
-	})
-	assert.Equal(t, 8, found)
-	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(now), 0o644))
 	}
-}
-
-func absolute(t *testing.T, name string) string {
-	t.Helper()
-	abs, err := filepath.Abs(name)
-	require.NoError(t, err)
-	return abs
+	assert.Equal(t, 8, found)
 }
 
 // called is a command line in an sh block, or between backticks.

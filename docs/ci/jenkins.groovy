@@ -1,5 +1,5 @@
-// Jenkins: a Jenkinsfile. Replace VERSION by a release of Slipway, and the repository by yours.
-// DOCKER_AUTH_CONFIG is the credential "registry-login", a secret text in the form of ~/.docker/config.json.
+// Jenkins: a Jenkinsfile. Replace VERSION with a release of Slipway, and the repository with yours.
+// DOCKER_AUTH_CONFIG is the credential "registry-login", a secret text in the format of ~/.docker/config.json.
 pipeline {
     agent { docker { image 'golang:1.26.11' } }
     stages {

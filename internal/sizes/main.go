@@ -1,7 +1,7 @@
-// Command sizes builds the examples on the runtimes and writes how big they are into the README's table. The programs, and so
+// Command sizes builds the examples on the runtimes and writes how big they are into the table of docs/runtimes.md. The programs, and so
 // the numbers, are the same on every machine; those with C in them depend on the C compiler a little.
 //
-//	go run ./internal/sizes README.md
+//	go run ./internal/sizes docs/runtimes.md
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: go run ./internal/sizes README.md")
+		log.Fatal("usage: go run ./internal/sizes docs/runtimes.md")
 	}
 	if err := run(context.Background(), os.Args[1]); err != nil {
 		log.Fatal(err)
@@ -39,7 +39,7 @@ func run(ctx context.Context, file string) error {
 	}
 	var rows []row
 	for _, b := range builds {
-		r, err := measure(ctx, filepath.Join(filepath.Dir(file), "examples"), b)
+		r, err := measure(ctx, filepath.Join(filepath.Dir(file), "..", "examples"), b)
 		if err != nil {
 			return fmt.Errorf("%s on %s: %w", b.example, b.config.Runtime, err)
 		}
@@ -212,7 +212,7 @@ func writeStandIn(ctx context.Context, dir, storeDir string) (sizes, error) {
 
 // Marks around the table.
 const (
-	begin = "<!-- sizes: made by go run ./internal/sizes README.md -->\n"
+	begin = "<!-- sizes: made by go run ./internal/sizes docs/runtimes.md -->\n"
 	end   = "<!-- end of sizes -->\n"
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,12 +14,12 @@ import (
 
 const root = "../../"
 
-// cells is the README's table, without its head.
+// cells is the table of docs/runtimes.md, without its head.
 func cells(t *testing.T) (rows [][]string, text string) {
 	t.Helper()
-	readme, err := os.ReadFile(root + "README.md")
+	page, err := os.ReadFile(root + "docs/runtimes.md")
 	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(readme), begin)
+	_, rest, ok := strings.Cut(string(page), begin)
 	require.True(t, ok)
 	text, _, ok = strings.Cut(rest, end)
 	require.True(t, ok)
@@ -45,7 +46,7 @@ func numbers(t *testing.T, cell string) []float64 {
 
 // Images are no bigger than is usual for such a program, nor than is usual for such a runtime. Stripping takes off about a
 // third.
-func TestReadmeKeepsTheBounds(t *testing.T) {
+func TestTableKeepsTheBounds(t *testing.T) {
 	rows, _ := cells(t)
 	require.Len(t, rows, len(builds))
 	for i, b := range builds {
@@ -72,7 +73,7 @@ func TestReadmeKeepsTheBounds(t *testing.T) {
 }
 
 // Whoever measures again gets the same numbers.
-func TestReadmeIsWhatIsMeasured(t *testing.T) {
+func TestTableIsWhatIsMeasured(t *testing.T) {
 	_, text := cells(t)
 	for _, b := range builds[:3] {
 		require.Equal(t, "http-server", b.example)
@@ -83,20 +84,25 @@ func TestReadmeIsWhatIsMeasured(t *testing.T) {
 }
 
 // The documentation says nothing else than the table.
-func TestPatternsAreOfTheTable(t *testing.T) {
+func TestPagesAreOfTheTable(t *testing.T) {
 	rows, _ := cells(t)
 	measured := map[string]bool{}
 	for _, row := range rows {
 		amd64, _, _ := strings.Cut(row[5], " ")
 		measured[amd64] = true
 	}
-	page, err := os.ReadFile(root + "docs/patterns.md")
+	pages, err := filepath.Glob(root + "docs/*.md")
 	require.NoError(t, err)
-	said := regexp.MustCompile(`([0-9.]+) MB\s+unpacked`).FindAllStringSubmatch(string(page), -1)
-	assert.Len(t, said, 5)
-	for _, match := range said {
-		assert.True(t, measured[match[1]], match[0])
+	found := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile(`([0-9.]+) MB\s+unpacked`).FindAllStringSubmatch(string(text), -1) {
+			found++
+			assert.True(t, measured[match[1]], "%s: %s", page, match[0])
+		}
 	}
+	assert.Equal(t, 5, found)
 }
 
 func TestBetween(t *testing.T) {

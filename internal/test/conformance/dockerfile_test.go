@@ -38,18 +38,25 @@ func TestBuildKitFindsNothing(t *testing.T) {
 
 // Those of the documentation are built from the examples.
 func TestBuildKitFindsNothingInTheDocumentation(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/patterns.md")
+	pages, err := filepath.Glob("../../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```dockerfile\n(.*?)```\n").FindAllSubmatch(page, -1)
-	if len(blocks) == 0 {
-		t.Fatal("no Dockerfiles")
-	}
-	for i, block := range blocks {
-		if findings := warnings(t, block[1]); len(findings) > 0 {
-			t.Errorf("the Dockerfile number %d: %+v", i+1, findings)
+	found := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for i, block := range regexp.MustCompile("(?s)```dockerfile\n(.*?)```\n").FindAllSubmatch(text, -1) {
+			found++
+			if findings := warnings(t, block[1]); len(findings) > 0 {
+				t.Errorf("%s: the Dockerfile number %d: %+v", page, i+1, findings)
+			}
+		}
+	}
+	if found < 9 {
+		t.Errorf("only %d Dockerfiles", found)
 	}
 }
 

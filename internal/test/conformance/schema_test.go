@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -18,13 +19,7 @@ import (
 func TestSchemaOfProjects(t *testing.T) {
 	schema, err := jsonschema.Compile("../../../docs/slipway.schema.json")
 	require.NoError(t, err)
-	readme, err := os.ReadFile("../../../README.md")
-	require.NoError(t, err)
-	documented := regexp.MustCompile("(?s)```yaml\n(# yaml-language-server.*?)```").FindSubmatch(readme)
-	require.NotNil(t, documented, "the README's slipway.yaml")
-
-	for text, want := range map[string]bool{
-		string(documented[1]):                                    true,
+	texts := map[string]bool{
 		"images: [{name: a, package: ./a}]":                      true,
 		"images: [{name: a, packages: ./a, go: 1.26, ports: 8}]": true,
 		"images: [{name: a, env: {A: 1}, debug: true}]":          true,
@@ -39,7 +34,21 @@ func TestSchemaOfProjects(t *testing.T) {
 		"images: [{name: a, base: [b]}]":           false,
 		"defaults: {name: a}\nimages: [{name: a}]": false,
 		"images: [{name: a}]\nmore: 1":             false,
-	} {
+	}
+	pages, err := filepath.Glob("../../../docs/*.md")
+	require.NoError(t, err)
+	documented := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(# (?:yaml-language-server|slipway.yaml\n).*?)```").FindAllSubmatch(text, -1) {
+			documented++
+			texts[string(block[1])] = true
+		}
+	}
+	assert.GreaterOrEqual(t, documented, 4, "files in the documentation")
+
+	for text, want := range texts {
 		_, err := config.Parse([]byte(text))
 		assert.Equal(t, want, err == nil, "%s: %v", text, err)
 

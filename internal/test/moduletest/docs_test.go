@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,13 +108,15 @@ func wrong(words []string, all map[string]function, values map[string][]string) 
 	return ""
 }
 
-var slipCall = regexp.MustCompile("(?m)^slip call ([^\x60#\n|&]+)")
+var slipCall = regexp.MustCompile("(?m)^(?:slip|dagger -m github.com/slipway-ci/slipway) call ([^\x60#\n|&]+)")
 
 // Every call in the documentation names functions, flags and values that the module has.
 func TestDocumentedCalls(t *testing.T) {
 	all, values := functions(t)
 	calls := 0
-	for _, page := range []string{"../../../docs/patterns.md", "../../../README.md"} {
+	pages, err := filepath.Glob("../../../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../../../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range slipCall.FindAllStringSubmatch(string(text), -1) {
