@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -42,6 +43,28 @@ func TestDocumentedDockerfiles(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 8, found)
+}
+
+// The digests of the session in the README are those of a build today.
+func TestReadmeSession(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	const command = "build --runtime scratch --port 8080 examples/http-server"
+	require.Contains(t, string(text), "$ slipway "+command+"\n")
+	t.Chdir("../..")
+	var out, said bytes.Buffer
+	args := append(strings.Fields(command), "--json", "--engine", "host", "--output", filepath.Join(t.TempDir(), "image.tar"))
+	require.Zero(t, run(t.Context(), args, os.Environ(), &out, &said), "%s", &said)
+	var built struct {
+		Digest    string
+		Platforms []struct{ Platform, Digest string }
+	}
+	require.NoError(t, json.Unmarshal(out.Bytes(), &built))
+	assert.Contains(t, string(text), "@"+built.Digest+"\n")
+	require.Len(t, built.Platforms, 2)
+	for _, p := range built.Platforms {
+		assert.Regexp(t, "(?m)^  "+p.Platform+" .* "+p.Digest[:len("sha256:")+12]+"$", string(text))
+	}
 }
 
 // called is a command line in an sh block, or between backticks.
