@@ -1,6 +1,6 @@
-// Package docs has tests of the documentation. Those of its commands, Dockerfiles and settings are in cmd/slipway and
-// internal/test.
-package docs
+// Package manual tests the README and docs: length, links, and figures. cmd/slipway and internal/test/conformance test their commands,
+// Dockerfiles and slipway.yaml files.
+package manual
 
 import (
 	"io/fs"
@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+const root = "../../../"
 
 func TestReadmeIsShort(t *testing.T) {
 	assert.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 150)
@@ -35,7 +37,7 @@ func TestLinks(t *testing.T) {
 			if file != "" {
 				target = path.Join(path.Dir(page), file)
 			}
-			if _, err := os.Stat("../" + target); !assert.NoError(t, err, "%s: %s", page, link) || fragment == "" {
+			if _, err := os.Stat(root + target); !assert.NoError(t, err, "%s: %s", page, link) || fragment == "" {
 				continue
 			}
 			assert.Contains(t, anchors(read(t, target)), fragment, "%s: %s", page, link)
@@ -120,7 +122,7 @@ func row(line string) []string {
 // pages are the Markdown files of the repository, from its root.
 func pages(t *testing.T) (all []string) {
 	t.Helper()
-	require.NoError(t, fs.WalkDir(os.DirFS(".."), ".", func(name string, entry fs.DirEntry, err error) error {
+	require.NoError(t, fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -137,7 +139,7 @@ func pages(t *testing.T) (all []string) {
 
 func read(t *testing.T, page string) string {
 	t.Helper()
-	text, err := os.ReadFile("../" + page)
+	text, err := os.ReadFile(root + page)
 	require.NoError(t, err)
 	return string(text)
 }
