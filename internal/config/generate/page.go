@@ -17,12 +17,9 @@ func page() ([]byte, error) {
 
 # Settings
 
-Every flag of the command has a variable; a flag wins over its variable, and a variable over slipway.yaml. An empty variable counts
-as not set, as CI systems define inputs that nobody filled in. A variable that is a list separates its values by commas, or by lines
-where the flag is repeated for more. In slipway.yaml a list is a list, and what has the form KEY=VALUE a mapping. The Dagger module
-takes its settings as arguments of its constructor: ` + "`dagger call --platforms linux/arm64 build`" + `.
-
-Templates are those of Go's [text/template](https://pkg.go.dev/text/template). They know ` + "`.Name`, `.Env.NAME`, and of git `.Git.Tag`, `.Git.Commit`, `.Git.ShortCommit`, `.Git.Branch`, `.Git.Describe`, `.Git.Date`, `.Git.Timestamp` and `.Git.Dirty`; flags of the linker and stamps also `.Platform`, `.OS` and `.Arch`" + `.
+Every flag of the command, with its variable, its key in slipway.yaml and the argument of the Dagger module.
+[Getting started](getting-started.md#flags-variables-slipwayyaml) says how they combine and how lists are written, [Templates](many-images.md#templates)
+what templates know. ` + "`slipway COMMAND --help`" + ` lists the flags of one command.
 
 ## What the image is
 
