@@ -115,7 +115,7 @@ func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachme
 	listed, byRegistry := s.referrers(ctx, subject)
 	missing := slices.DeleteFunc(slices.Clone(list), func(a Attachment) bool { return has(listed, a) })
 	if len(missing) > 0 && len(listed) == 0 {
-		if index, err := s.fallbackIndex(ctx, subject); err == nil {
+		if index, _, err := s.fallbackIndex(ctx, subject); err == nil {
 			missing = slices.DeleteFunc(missing, func(a Attachment) bool { return has(index.referrers(), a) })
 		}
 	}

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
@@ -138,29 +140,131 @@ func TestAttachRejected(t *testing.T) {
 func TestRewrite(t *testing.T) {
 	registrytest.NoLogin(t)
 	server, client := registrytest.Start(t), newClient(t)
-	session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
+	session, tag := signatures(t, client, server.Host)
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
+	got, err := publish.Layers(t.Context(), client, tag)
 	require.NoError(t, err)
-	layer := func(text string) publish.Layer {
-		return publish.Layer{MediaType: "application/vnd.test", Annotations: map[string]string{"a": text}, Content: []byte(text)}
-	}
-	add := func(text string) func([]publish.Layer) ([]publish.Layer, error) {
-		return func(old []publish.Layer) ([]publish.Layer, error) { return append(slices.Clone(old), layer(text)), nil }
-	}
-	tag := publish.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig")
-	require.NoError(t, session.Rewrite(t.Context(), tag, add("one")))
-	require.NoError(t, session.Rewrite(t.Context(), tag, add("two")))
-	ref, err := name.NewTag(server.Host + "/owner/app:" + tag)
-	require.NoError(t, err)
-	got, err := publish.Layers(t.Context(), client, ref)
-	require.NoError(t, err)
-	assert.Equal(t, []publish.Layer{layer("one"), layer("two")}, got)
+	assert.Equal(t, []publish.Layer{document("one"), document("two")}, got)
 
 	server.Forget()
-	require.NoError(t, session.Rewrite(t.Context(), tag, func(old []publish.Layer) ([]publish.Layer, error) { return old, nil }))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) { return old, nil }))
 	for _, r := range server.Requests() {
 		assert.Equal(t, http.MethodGet, r.Method, "nothing is pushed, nor looked for, where nothing changes")
 	}
-	none, err := publish.Layers(t.Context(), client, ref.Context().Tag("none"))
+	none, err := publish.Layers(t.Context(), client, tag.Context().Tag("none"))
 	require.NoError(t, err)
 	assert.Empty(t, none)
+}
+
+// signatures is a session with a repository and a tag that documents are kept under, as signatures are.
+func signatures(t *testing.T, client *registry.Client, host string) (session *publish.Session, tag name.Tag) {
+	t.Helper()
+	session, err := publish.Begin(client, publish.Target{Repository: host + "/owner/app"})
+	require.NoError(t, err)
+	tag, err = name.NewTag(host + "/owner/app:" + publish.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig"))
+	require.NoError(t, err)
+	return session, tag
+}
+
+func document(text string) publish.Layer {
+	return publish.Layer{MediaType: "application/vnd.test", Annotations: map[string]string{"a": text}, Content: []byte(text)}
+}
+
+// with adds a document.
+func with(text string) func([]publish.Layer) ([]publish.Layer, error) {
+	return func(old []publish.Layer) ([]publish.Layer, error) {
+		return append(slices.Clone(old), document(text)), nil
+	}
+}
+
+// What another writes between reading and writing stays, even if the other was done long before.
+func TestRewriteAfterOther(t *testing.T) {
+	registrytest.NoLogin(t)
+	server, client := registrytest.Start(t), newClient(t)
+	session, tag := signatures(t, client, server.Host)
+	others := []string{"one", "two", "three"}
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) {
+		if len(others) > 0 {
+			other, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
+			require.NoError(t, err)
+			require.NoError(t, other.Rewrite(t.Context(), tag.TagStr(), with(others[0])))
+			others = others[1:]
+		}
+		return with("last")(old)
+	}))
+	got, err := publish.Layers(t.Context(), client, tag)
+	require.NoError(t, err)
+	assert.Equal(t, []publish.Layer{document("one"), document("two"), document("three"), document("last")}, got)
+}
+
+// Whoever is overtaken each time gives up, and takes nothing away.
+func TestRewriteOvertaken(t *testing.T) {
+	registrytest.NoLogin(t)
+	server, client := registrytest.Start(t), newClient(t)
+	session, tag := signatures(t, client, server.Host)
+	count := 0
+	err := session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) {
+		count++
+		require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with(strconv.Itoa(count))))
+		return with("last")(old)
+	})
+	require.ErrorContains(t, err, tag.String()+": others keep changing it at the same time: publish again when they are done")
+	got, err := publish.Layers(t.Context(), client, tag)
+	require.NoError(t, err)
+	assert.Len(t, got, count)
+	assert.NotContains(t, got, document("last"))
+}
+
+// What is listed under a fallback tag while another writes there stays, too. The registry holds the second writer between reading
+// the list and reading it again before it is written.
+func TestAttachAfterOther(t *testing.T) {
+	registrytest.NoLogin(t)
+	server, client, index := registrytest.Start(t), newClient(t), twoPlatforms(t)
+	target := publish.Target{Repository: server.Host + "/owner/app"}
+	session, err := publish.Begin(client, target)
+	require.NoError(t, err)
+	_, err = session.Content(t.Context(), index, nil)
+	require.NoError(t, err)
+	subject, err := partial.Descriptor(index)
+	require.NoError(t, err)
+	about := func(note string) []publish.Attachment {
+		return []publish.Attachment{{Subject: *subject, MediaType: "a/b", Content: []byte(note), Annotations: map[string]string{"note": note}}}
+	}
+	reads := 0
+	server.Break(registrytest.Fault{
+		When: func(r *http.Request) bool {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/"+publish.TagFor(subject.Digest, "")) {
+				reads++ // what is there already; the list; the list just before it is written
+				return reads == 3
+			}
+			return false
+		},
+		Before: func(http.ResponseWriter, *http.Request) {
+			other, err := publish.Begin(client, target)
+			if assert.NoError(t, err) {
+				assert.NoError(t, other.Attach(t.Context(), about("first")))
+			}
+		},
+	})
+	require.NoError(t, session.Attach(t.Context(), about("second")))
+	require.Greater(t, reads, 3)
+	assert.Equal(t, []string{"a/b first", "a/b second"}, referrers(t, target.Repository, subject.Digest))
+}
+
+// A mirror that lags behind says nothing of what is in the registry.
+func TestRewriteBesideMirror(t *testing.T) {
+	registrytest.NoLogin(t)
+	mirror, server := registrytest.Start(t), registrytest.Start(t)
+	client, err := registry.New(registry.Options{Bounds: quick, Mirrors: []string{server.Host + "=http://" + mirror.Host}})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	stale, tag := signatures(t, newClient(t), mirror.Host)
+	require.NoError(t, stale.Rewrite(t.Context(), tag.TagStr(), with("stale")))
+	session, tag := signatures(t, client, server.Host)
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
+	got, err := publish.Layers(t.Context(), newClient(t), tag)
+	require.NoError(t, err)
+	assert.Equal(t, []publish.Layer{document("one"), document("two")}, got)
 }

@@ -44,19 +44,27 @@ const (
 // Layers reads the image of documents under ref. The error is one of [registry.Client.Explain]; where there is no such
 // image, there are no layers and no error.
 func Layers(ctx context.Context, client Getter, ref name.Reference) ([]Layer, error) {
-	desc, err := client.Get(ctx, ref)
+	layers, _, err := layersUnder(ctx, client.Get, ref)
+	return layers, err
+}
+
+// layersUnder is [Layers], with the digest of the image; the zero one where there is none.
+func layersUnder(
+	ctx context.Context, get func(context.Context, name.Reference) (*remote.Descriptor, error), ref name.Reference,
+) ([]Layer, v1.Hash, error) {
+	desc, err := get(ctx, ref)
 	if err != nil {
 		var answered *transport.Error
 		if errors.As(err, &answered) && answered.StatusCode == http.StatusNotFound {
-			return nil, nil
+			return nil, v1.Hash{}, nil
 		}
-		return nil, err
+		return nil, v1.Hash{}, err
 	}
 	layers, err := readLayers(desc)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
+		return nil, v1.Hash{}, fmt.Errorf("reading %s: %w", ref, err)
 	}
-	return layers, nil
+	return layers, desc.Digest, nil
 }
 
 // Getter is the part of a registry client that reads.
@@ -110,59 +118,65 @@ func readLayer(layer v1.Layer) (content []byte, err error) {
 // refuses to move the tag: whatever change leaves as it is, is good.
 func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
 	ref := s.repository.Tag(tag)
-	return s.update(ctx, ref, func() (*manifest, error) {
-		old, err := Layers(ctx, s.client, ref)
+	return s.update(ctx, ref, func() (*manifest, v1.Hash, error) {
+		old, was, err := layersUnder(ctx, s.client.GetUpstream, ref)
 		if err != nil {
-			return nil, err
+			return nil, was, err
 		}
 		layers, err := change(old)
 		if err != nil || slices.EqualFunc(old, layers, Layer.Same) {
-			return nil, err
+			return nil, was, err
 		}
 		img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 		for _, l := range layers {
 			if img, err = mutate.Append(img, mutate.Addendum{
 				Layer: static.NewLayer(l.Content, types.MediaType(l.MediaType)), MediaType: types.MediaType(l.MediaType), Annotations: l.Annotations,
 			}); err != nil {
-				return nil, err
+				return nil, was, err
 			}
 		}
 		content, err := collect(img)
 		if err != nil {
-			return nil, err
+			return nil, was, err
 		}
-		return &content.manifest, s.client.Explain(ref, s.blobs(ctx, content.blobs, nil))
+		return &content.manifest, was, s.client.Explain(ref, s.blobs(ctx, content.blobs, nil))
 	})
 }
 
 // updates is how often a tag is written that others write at the same time.
 const updates = 8
 
-// update moves a tag to what next makes of what is there, nil if that is good as it is. Registries know no way to write a
-// tag only if nobody else has, so it is read once more when whoever had read it before it was written has written, too.
-func (s *Session) update(ctx context.Context, tag name.Tag, next func() (*manifest, error)) error {
+// errOvertaken says that a tag was not moved, since somebody else has moved it since it was read.
+var errOvertaken = errors.New("others keep changing it at the same time: publish again when they are done")
+
+// update moves a tag to what next makes of what is there, nil if that is good as it is; next also returns the digest of what it
+// read. Registries cannot write a tag on the condition that nobody else has. So the tag is read again just before it is written, and
+// once more after a pause, in which whoever read it before that has written, too.
+func (s *Session) update(ctx context.Context, tag name.Tag, next func() (*manifest, v1.Hash, error)) error {
 	var failure error
 	for range updates {
 		began := time.Now()
-		m, err := next()
+		m, was, err := next()
 		if err != nil || m == nil {
 			return err
 		}
 		if isRefusal(failure) {
 			return failure
 		}
-		failure = s.move(ctx, tag, *m)
+		failure = s.move(ctx, tag, *m, &was)
 		took := time.Since(began)
-		var overtaken *notStoredError
+		var notStored *notStoredError
 		switch {
-		case failure == nil, errors.As(failure, &overtaken):
+		case errors.Is(failure, errOvertaken):
+			continue
+		case failure == nil, errors.As(failure, &notStored):
 		case isRefusal(failure):
 			failure = s.client.Explain(tag, failure)
 			continue
 		default:
 			return s.client.Explain(tag, failure)
 		}
-		if err := pause(ctx, took+rand.N(took/2+1)); err != nil { // others take about as long as this did
+		if err := pause(ctx, took+rand.N(took/2+1)); err != nil { // many times what others take from reading to writing
 			return err
 		}
 		if there, err := s.leadsTo(ctx, tag, *m); err != nil || there {
@@ -170,7 +184,7 @@ func (s *Session) update(ctx context.Context, tag name.Tag, next func() (*manife
 		}
 	}
 	if failure == nil {
-		failure = errors.New("others keep changing it at the same time: publish again when they are done")
+		failure = errOvertaken
 	}
 	return s.client.Explain(tag, failure)
 }

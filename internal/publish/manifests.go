@@ -63,12 +63,24 @@ func (s *Session) push(ctx context.Context, m manifest) error {
 	})
 }
 
-// move makes a tag lead to m, and reads it back.
-func (s *Session) move(ctx context.Context, tag name.Tag, m manifest) error {
+// move makes a tag lead to m, and reads it back. Unless from is nil, the tag has to lead there until then, the zero digest standing for
+// nothing; the error is errOvertaken if it does not.
+func (s *Session) move(ctx context.Context, tag name.Tag, m manifest, from *v1.Hash) error {
 	return s.client.Retry(ctx, func() error {
-		there, err := s.leadsTo(ctx, tag, m)
-		if err != nil || there {
+		content, err := s.read(ctx, tag)
+		if err != nil && !isForbidden(err) || err == nil && bytes.Equal(content, m.raw) {
 			return err
+		}
+		if from != nil && err == nil {
+			var is manifest
+			if content != nil {
+				if is, err = newManifest(content, ""); err != nil {
+					return err
+				}
+			}
+			if is.digest != *from {
+				return errOvertaken
+			}
 		}
 		_, err = s.put(ctx, tag, m)
 		return err
@@ -93,15 +105,19 @@ func (s *Session) has(ctx context.Context, ref name.Digest, m manifest) (bool, e
 	return s.leadsTo(ctx, ref, m)
 }
 
-// leadsTo reads what ref leads to and reports whether that is m. Registries that show a login nothing before it has pushed
-// answer 403, and some whatever else; to them the push is what counts.
+// leadsTo reads what ref leads to and reports whether that is m.
 func (s *Session) leadsTo(ctx context.Context, ref name.Reference, m manifest) (bool, error) {
 	content, err := s.read(ctx, ref)
-	var answered *transport.Error
-	if errors.As(err, &answered) && answered.StatusCode == http.StatusForbidden {
+	if isForbidden(err) {
 		return false, nil
 	}
 	return err == nil && bytes.Equal(content, m.raw), err
+}
+
+// isForbidden knows the answer of registries that show a login nothing before it has pushed; to them the push is what counts.
+func isForbidden(err error) bool {
+	var answered *transport.Error
+	return errors.As(err, &answered) && answered.StatusCode == http.StatusForbidden
 }
 
 // The headers that answers to a push of a manifest have. Source:

@@ -97,7 +97,7 @@ func (s *Session) Content(ctx context.Context, artifact remote.Taggable, progres
 // Tag moves the target's tags, in their order, to what [Session.Content] pushed, and reads each back.
 func (s *Session) Tag(ctx context.Context) error {
 	for i, tag := range s.target.Tags {
-		if err := s.move(ctx, s.repository.Tag(tag), s.root); err != nil {
+		if err := s.move(ctx, s.repository.Tag(tag), s.root, nil); err != nil {
 			err = s.client.Explain(s.repository.Tag(tag), err)
 			if i > 0 {
 				err = fmt.Errorf("%w (already moved: %s)", err, strings.Join(s.target.Tags[:i], ", "))

@@ -153,38 +153,39 @@ func (i *index) with(add []v1.Descriptor) (*manifest, error) {
 	return &m, err
 }
 
-// fallbackIndex is the list under a subject's fallback tag, empty if there is none.
-func (s *Session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, error) {
+// fallbackIndex is the list under a subject's fallback tag, with its digest; empty if there is none.
+func (s *Session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
 	tag := s.repository.Tag(TagFor(subject, ""))
 	content, err := s.read(ctx, tag)
 	switch {
 	case err != nil:
-		return nil, s.client.Explain(tag, err)
+		return nil, v1.Hash{}, s.client.Explain(tag, err)
 	case content == nil:
-		return &index{}, nil
+		return &index{}, v1.Hash{}, nil
 	}
 	m, err := newManifest(content, "")
 	if err != nil {
-		return nil, err
+		return nil, v1.Hash{}, err
 	}
 	if m.digest == subject { // GitLab's takes the tag for the digest
-		return nil, &notIndexError{fmt.Sprintf("the tag %s leads to the image itself", tag.TagStr())}
+		return nil, v1.Hash{}, &notIndexError{fmt.Sprintf("the tag %s leads to the image itself", tag.TagStr())}
 	}
 	list, err := parseIndex(content)
 	if err != nil {
-		return nil, fmt.Errorf("the tag %s leads to something else: %w", tag.TagStr(), err)
+		return nil, v1.Hash{}, fmt.Errorf("the tag %s leads to something else: %w", tag.TagStr(), err)
 	}
-	return list, nil
+	return list, m.digest, nil
 }
 
 // list writes what is attached to a subject into the list under its fallback tag. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (s *Session) list(ctx context.Context, subject v1.Hash, attached []v1.Descriptor) error {
-	return s.update(ctx, s.repository.Tag(TagFor(subject, "")), func() (*manifest, error) {
-		list, err := s.fallbackIndex(ctx, subject)
+	return s.update(ctx, s.repository.Tag(TagFor(subject, "")), func() (*manifest, v1.Hash, error) {
+		list, was, err := s.fallbackIndex(ctx, subject)
 		if err != nil {
-			return nil, err
+			return nil, was, err
 		}
-		return list.with(attached)
+		m, err := list.with(attached)
+		return m, was, err
 	})
 }

@@ -102,6 +102,12 @@ func (c *Client) Get(ctx context.Context, ref name.Reference) (*remote.Descripto
 	return nil, errors.Join(failures...)
 }
 
+// GetUpstream is [Client.Get] past all mirrors, for what is to be changed in the registry.
+func (c *Client) GetUpstream(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
+	desc, err := c.get(ctx, ref)
+	return desc, c.Explain(ref, err)
+}
+
 func (c *Client) get(ctx context.Context, ref name.Reference) (desc *remote.Descriptor, err error) {
 	err = c.Retry(ctx, func() error {
 		desc, err = c.puller.Get(ctx, ref)
