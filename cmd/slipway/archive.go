@@ -55,7 +55,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	if err != nil {
 		return fmt.Errorf("%w: give publish an archive that slipway build wrote", err)
 	}
-	d := &delivery{built: built, client: client, display: display, notes: bases.Store, result: result{Name: name}}
+	d := &delivery{built: built, client: client, display: display, cache: bases.Cache, result: result{Name: name}}
 	d.run(c.Context(), deliver)
 	moveTags(c.Context(), []*delivery{d})
 	return a.finish(display, []*delivery{d}, false)

@@ -45,7 +45,7 @@ type delivery struct {
 	built   *build.Result
 	client  *registry.Client
 	display *progress.Display
-	notes   sbom.Notes
+	cache   sbom.Cache
 	lane    string // what its steps are told under
 	result
 	// tag moves the tags of what has been pushed, when all images of the run are up; nil where none are moved.

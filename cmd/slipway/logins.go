@@ -6,11 +6,11 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // logins are the accounts for private modules that the settings name.

@@ -123,7 +123,7 @@ func (p *prover) documents(ctx context.Context, d *delivery, repository string) 
 	if o.SBOM == "" && o.Provenance == nil {
 		return nil, nil
 	}
-	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan()), Notes: d.notes}
+	o.Inventory = sbom.Options{Name: d.Name, Version: versionText(), Modules: p.app.modules(p.dir, d.plan()), Cache: d.cache}
 	err = d.step("attest", func(io.Writer) (err error) {
 		documents, err = attest.Documents(ctx, d.built.Artifact, o)
 		return err
@@ -379,7 +379,7 @@ func (a *app) sbomOfSource(ctx context.Context, dir string, names []string, form
 	jobs, err := a.jobs(ctx, dir, names, plan.ResolveAll)
 	return a.work(ctx, dir, false, jobs, err, func(*job, int) (deliver, error) {
 		return func(ctx context.Context, d *delivery) (string, error) {
-			o.Name, o.Modules, o.Notes = d.Name, a.modules(dir, d.job.plan), d.notes
+			o.Name, o.Modules, o.Cache = d.Name, a.modules(dir, d.job.plan), d.cache
 			return encodeSBOM(ctx, d.built.Images[0].Image, format, o)
 		}, nil
 	})

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/goenv"
@@ -99,7 +98,7 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	all := make([]*delivery, len(jobs))
 	for i, j := range jobs {
 		plans[i] = j.plan
-		all[i] = &delivery{job: j, client: client, display: display, notes: bases.Store, result: result{Name: j.plan.Name}}
+		all[i] = &delivery{job: j, client: client, display: display, cache: bases.Cache, result: result{Name: j.plan.Name}}
 		if list {
 			all[i].lane = j.plan.Name
 		}
@@ -160,21 +159,11 @@ func connect(ctx context.Context) (*sdk.Client, error) {
 	return client, nil
 }
 
-// cacheLimit is the size in bytes that the cache is brought back to when a command begins.
-const cacheLimit = 4 << 30
-
 // openBases opens the cache: of base images, and of what builds keep for the next one.
 func openBases(ctx context.Context, client *registry.Client) (*oci.Bases, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return nil, fmt.Errorf("there is no directory for caches: %w: set HOME or XDG_CACHE_HOME", err)
-	}
-	store, err := oci.OpenStore(filepath.Join(dir, "slipway"))
+	c, err := cache.OpenUser()
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Forget(cacheLimit); err != nil {
-		return nil, fmt.Errorf("making room in the cache %s: %w", filepath.Join(dir, "slipway"), err)
-	}
-	return &oci.Bases{Store: store, Remote: client, Context: ctx}, nil
+	return &oci.Bases{Cache: c, Remote: client, Context: ctx}, nil
 }

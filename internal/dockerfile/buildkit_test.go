@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -88,9 +89,9 @@ func newHost(t *testing.T) build.Engine {
 	client, err := registry.New(registry.Options{Mirrors: mirrors})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	return host.New(&oci.Bases{Store: store, Remote: client}, os.Environ())
+	return host.New(&oci.Bases{Cache: store, Remote: client}, os.Environ())
 }
 
 // assertBuildsTheSame has both build a source. layout is the directory of the base, if it is an OCI layout.

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-ci/slipway/internal/temporary"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 // ErrNoRepository is the error for a directory that is in no repository.

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 // WriteArchive writes an image or index as an OCI archive: a tar file of an OCI layout with this one entry, named
@@ -29,7 +31,7 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 		return fmt.Errorf("writing the archive %s: %w", path, err)
 	}
 	err := again(func() error {
-		return writeFile(path, func(w io.Writer) error {
+		return temporary.WriteFile(path, func(w io.Writer) error {
 			parts, entry, err := blobs(artifact)
 			if err != nil {
 				return err

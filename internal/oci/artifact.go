@@ -17,7 +17,7 @@ func (b *Bases) OpenArchive(ctx context.Context, path string) (remote.Taggable, 
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive %s: %w", path, err)
 	}
-	base.notes = b.Store
+	base.cache = b.Cache
 	artifact, err := base.artifact(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive %s: %w", path, err)

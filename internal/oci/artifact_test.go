@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -100,7 +101,7 @@ func (f forged) Size() (int64, error) { return int64(len(f.manifest)), nil }
 
 // What an archive says of itself is not believed: it would be published.
 func TestForgedArchive(t *testing.T) {
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
 	layer, err := oci.NewLayer(t.Context(), store, []oci.File{oci.FromBytes("/a", 0o644, []byte("a"))}, time.Unix(0, 0), oci.Compression{})
 	require.NoError(t, err)
@@ -129,7 +130,7 @@ func TestForgedArchive(t *testing.T) {
 			f := forged{Image: honest, config: bytes.ReplaceAll(config, []byte(test.old), []byte(test.with))}
 			f.manifest = bytes.ReplaceAll(bytes.ReplaceAll(manifest, []byte(test.old), []byte(test.with)), []byte(was), []byte(sha(f.config)))
 			require.False(t, bytes.Equal(f.manifest, manifest), "nothing was forged")
-			_, err = (&oci.Bases{Store: store}).OpenArchive(t.Context(), archiveOf(t, f))
+			_, err = (&oci.Bases{Cache: store}).OpenArchive(t.Context(), archiveOf(t, f))
 			require.ErrorContains(t, err, test.want)
 		})
 	}

@@ -16,6 +16,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // Remote fetches from registries.
@@ -26,9 +28,9 @@ type Remote interface {
 
 // Bases finds the images to build upon.
 type Bases struct {
-	// Store keeps what came from registries.
-	Store *Store
-	// Remote fetches what Store lacks.
+	// Cache keeps what came from registries.
+	Cache *cache.Cache
+	// Remote fetches what Cache lacks.
 	Remote Remote
 	// Context ends all fetching, that for images of bases as well, which know no contexts; nil for none.
 	Context context.Context
@@ -45,7 +47,7 @@ type Base struct {
 	// given is the reference in the words of the caller, for errors.
 	given     string
 	source    source
-	notes     *Store // nil for none
+	cache     *cache.Cache // nil for none
 	manifests []v1.Descriptor
 
 	mu     sync.Mutex
@@ -87,7 +89,7 @@ func (b *Bases) Resolve(ctx context.Context, ref string) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the base %s: %w", ref, err)
 	}
-	base.given, base.notes, base.images = ref, b.Store, map[string]func() (v1.Image, error){}
+	base.given, base.cache, base.images = ref, b.Cache, map[string]func() (v1.Image, error){}
 	return base, nil
 }
 
@@ -215,7 +217,7 @@ func (b *Base) open(ctx context.Context, d v1.Descriptor) (*content, error) {
 		img.layers = append(img.layers, b.source.place(&layer{
 			descriptor: blob,
 			diffID:     file.RootFS.DiffIDs[i],
-			notes:      b.notes,
+			cache:      b.cache,
 			open:       func(ctx context.Context) (io.ReadCloser, error) { return b.source.blob(ctx, d.Digest, blob) },
 		}))
 	}

@@ -24,11 +24,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 func newBases(t testing.TB) *Bases {
 	t.Helper()
-	return &Bases{Store: newStore(t), Remote: plainRemote{}}
+	return &Bases{Cache: newCache(t), Remote: plainRemote{}}
 }
 
 func resolve(t testing.TB, bases *Bases, ref string) *Base {
@@ -121,7 +123,7 @@ func TestDamagedBlobIsPulledAgain(t *testing.T) {
 	s.push(t, "base:1", dockerIndex(t, amd64))
 	bases := newBases(t)
 	require.NoError(t, validate.Image(baseImage(t, resolve(t, bases, s.host+"/base:1"), amd64)))
-	files, err := filepath.Glob(filepath.Join(bases.Store.dir, "blobs", "sha256", "*"))
+	files, err := filepath.Glob(filepath.Join(dirOf(bases.Cache), "blobs", "sha256", "*"))
 	require.NoError(t, err)
 	require.Len(t, files, 4)
 	for _, file := range files {
@@ -184,7 +186,7 @@ func TestBrokenDownload(t *testing.T) {
 	_, err = base.Image(amd64)
 	require.Error(t, err)
 	require.ErrorContains(t, err, s.host+"/base:1")
-	assert.Empty(t, leftovers(t, bases.Store.dir))
+	assert.Empty(t, leftovers(t, dirOf(bases.Cache)))
 }
 
 func TestCancelEndsAPull(t *testing.T) {
@@ -206,7 +208,7 @@ func TestCancelEndsAPull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "image.tar")
 	require.ErrorIs(t, WriteArchive(ctx, path, img, ""), context.Canceled)
 	assert.NoFileExists(t, path)
-	assert.Empty(t, leftovers(t, bases.Store.dir))
+	assert.Empty(t, leftovers(t, dirOf(bases.Cache)))
 	_, err := bases.Resolve(ctx, s.host+"/base:1")
 	require.ErrorIs(t, err, context.Canceled)
 }
@@ -329,7 +331,7 @@ func TestLayoutBases(t *testing.T) {
 	blob := filepath.Join(plain, "blobs", "sha256", mustDigest(t, layers[0]).Hex)
 	require.NoError(t, os.WriteFile(blob, []byte("x"), 0o644))
 	_, err = layers[0].Uncompressed()
-	require.ErrorIs(t, err, errDamaged)
+	require.ErrorIs(t, err, cache.ErrDamaged)
 	require.NoError(t, os.Remove(blob))
 	_, err = layers[0].Compressed()
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -353,21 +355,21 @@ func TestPathWithColon(t *testing.T) {
 }
 
 // brokenIndex has one member, whose manifest is made of config and layers as they are.
-func brokenIndex(t testing.TB, store *Store, member string) *Base {
+func brokenIndex(t testing.TB, c *cache.Cache, member string) *Base {
 	t.Helper()
-	digest, err := put(store, v1.Hash{}, member)
+	digest, err := put(c, member)
 	require.NoError(t, err)
-	base, err := newBase(&registrySource{ctx: t.Context(), store: store, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
+	base, err := newBase(&registrySource{ctx: t.Context(), cache: c, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
 	require.NoError(t, err)
 	base.given, base.images = "broken", map[string]func() (v1.Image, error){}
 	return base
 }
 
 func TestBrokenMembers(t *testing.T) {
-	store := newStore(t)
-	config, err := put(store, v1.Hash{}, `{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[]}}`)
+	c := newCache(t)
+	config, err := put(c, `{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[]}}`)
 	require.NoError(t, err)
-	notJSON, err := put(store, v1.Hash{}, `{`)
+	notJSON, err := put(c, `{`)
 	require.NoError(t, err)
 	sizes := map[v1.Hash]int{config: 62, notJSON: 1}
 	image := func(mediaType types.MediaType, config v1.Hash, layers string) string {
@@ -385,7 +387,7 @@ func TestBrokenMembers(t *testing.T) {
 		image(types.OCIConfigJSON, v1.Hash{Algorithm: "sha512", Hex: strings.Repeat("a", 128)}, ""):     "SHA-256",
 		`{"schemaVersion":2,"config":{"digest":"` + config.String() + `"},"layers":null,"manifests":1}`: "cannot unmarshal",
 	} {
-		_, err := brokenIndex(t, store, member).Image(amd64)
+		_, err := brokenIndex(t, c, member).Image(amd64)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "reading the base broken")
 	}
@@ -435,7 +437,7 @@ func TestBlobsMustHaveTheirSize(t *testing.T) {
 	require.NoError(t, err)
 	for name, source := range map[string]source{
 		"layout":   layoutSource{func(name string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(dir, name)) }},
-		"registry": &registrySource{ctx: t.Context(), store: newStore(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
+		"registry": &registrySource{ctx: t.Context(), cache: newCache(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
 	} {
 		manifest, err := parseManifest(raw)
 		require.NoError(t, err)

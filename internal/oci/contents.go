@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // Limits on what is read of an image, so that none takes any amount of time or memory: bytes that a layer unpacks to, entries of all
@@ -144,9 +145,9 @@ func (c *contents) entries() ([]entry, error) {
 	return all, nil
 }
 
-// verifiedContents is contentsOf for a layer of which all bytes are read: what is noted of its digest says nothing of a damaged copy.
+// verifiedContents is contentsOf for a layer of which all bytes are read: what is cached by its digest says nothing of a damaged copy.
 func verifiedContents(ctx context.Context, l v1.Layer) (*contents, error) {
-	if own := own(l); own != nil && own.notes != nil && own.notes.Recall(contentsKey(own.descriptor.Digest), &contents{}) {
+	if own := own(l); own != nil && own.cache != nil && own.cache.Get(contentsKey(own.descriptor.Digest), &contents{}) {
 		content, err := own.open(ctx) // which compares the digest
 		if err != nil {
 			return nil, err
@@ -159,7 +160,7 @@ func verifiedContents(ctx context.Context, l v1.Layer) (*contents, error) {
 	return contentsOf(ctx, l)
 }
 
-// contentsOf reads all of a layer, unless its notes say what it holds. A layer that does not unpack to what its image says
+// contentsOf reads all of a layer, unless the cache says what it holds. A layer that does not unpack to what its image says
 // is an error.
 func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {
 	digest, err1 := l.Digest()
@@ -168,21 +169,21 @@ func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	var notes *Store
+	var known *cache.Cache
 	if own := own(l); own != nil {
-		notes = own.notes
+		known = own.cache
 	}
 	key := contentsKey(digest)
 	found := &contents{}
-	if notes == nil || !notes.Recall(key, found) {
+	if known == nil || !known.Get(key, found) {
 		var err error
 		if found, err = readContents(ctx, l); err != nil {
 			return nil, fmt.Errorf("reading the layer %s: %w", digest, err)
 		}
 		found.Size = size // what reads it has compared that
-		if notes != nil {
-			if err := notes.Remember(key, found); err != nil {
-				return nil, fmt.Errorf("noting what the layer %s holds: %w", digest, err)
+		if known != nil {
+			if err := known.Put(key, found); err != nil {
+				return nil, fmt.Errorf("caching what the layer %s holds: %w", digest, err)
 			}
 		}
 	}
@@ -197,8 +198,8 @@ func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {
 
 func contentsKey(digest v1.Hash) string { return "contents 1 of the layer " + digest.String() }
 
-// noteContents notes what a layer of these files holds, so that it is not read when it comes back in an archive.
-func (s *Store) noteContents(made madeLayer, files []File, when time.Time) error {
+// putContents keeps what a layer of these files holds, so that it is not read when it comes back in an archive.
+func putContents(c *cache.Cache, made madeLayer, files []File, when time.Time) error {
 	found := contents{Size: made.Size, DiffID: made.DiffID, Unpacked: made.Unpacked, MediaType: made.MediaType}
 	for _, f := range files {
 		if f.Time.IsZero() {
@@ -206,7 +207,7 @@ func (s *Store) noteContents(made madeLayer, files []File, when time.Time) error
 		}
 		found.Listing = append(found.Listing, f.entry().line()...)
 	}
-	return s.Remember(contentsKey(made.Digest), found)
+	return c.Put(contentsKey(made.Digest), found)
 }
 
 func readContents(ctx context.Context, l v1.Layer) (found *contents, err error) {
@@ -219,10 +220,10 @@ func readContents(ctx context.Context, l v1.Layer) (found *contents, err error) 
 		return nil, errors.Join(err, packed.Close())
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	sum := &summed{Writer: io.Discard, hash: sha256.New()}
+	digester := cache.NewDigester(io.Discard)
 	// One byte more than the limit says that there is more.
 	limited := &io.LimitedReader{R: contextReader{ctx, content}, N: unpackedLimit + 1}
-	stream := io.TeeReader(limited, sum)
+	stream := io.TeeReader(limited, digester)
 	var listing []byte
 	archive := tar.NewReader(stream)
 	for count := 0; ; count++ {
@@ -249,5 +250,5 @@ func readContents(ctx context.Context, l v1.Layer) (found *contents, err error) 
 	if limited.N <= 0 {
 		return nil, errTooMany
 	}
-	return &contents{DiffID: sum.digest(), Unpacked: sum.size, MediaType: content.mediaType, Listing: listing}, nil
+	return &contents{DiffID: hashOf(digester.Digest()), Unpacked: digester.Size, MediaType: content.mediaType, Listing: listing}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/oci/roots"
 )
@@ -20,7 +21,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	ctx, created := context.Background(), time.Unix(0, 0)
 
-	store, err := oci.OpenStore(filepath.Join(dir, "layers"))
+	store, err := cache.Open(filepath.Join(dir, "layers"))
 	check(err)
 	layer, err := oci.NewLayer(ctx, store, []oci.File{
 		oci.FromBytes("/app/hello", 0o755, []byte("a program")),

@@ -9,14 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/slipway-ci/slipway/internal/temporary"
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // File is a file, directory or symbolic link in a layer.
@@ -48,14 +47,9 @@ func FromBytes(path string, mode fs.FileMode, content []byte) File {
 	}}
 }
 
-// FromDisk is a regular file of root's with the content of the file name of this machine, which must not change until
-// the layer is made. A symbolic link stands for what it points to.
-func FromDisk(path string, mode fs.FileMode, name string) (File, error) {
-	return (*Store)(nil).FromDisk(path, mode, name)
-}
-
-// FromDisk is as the function of that name, and does not read what [Store.FileSum] knows.
-func (s *Store) FromDisk(path string, mode fs.FileMode, name string) (File, error) {
+// FromDisk is a regular file of root's with the content of the file name of this machine, which must not change until the layer is
+// made. A symbolic link stands for what it points to. A cache, unless nil, may know the file's digest, so that it need not be read now.
+func FromDisk(c *cache.Cache, path string, mode fs.FileMode, name string) (File, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return File{}, err
@@ -63,7 +57,7 @@ func (s *Store) FromDisk(path string, mode fs.FileMode, name string) (File, erro
 	if !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("%s is not a regular file: it cannot become %s of the image", name, path)
 	}
-	id, err := s.FileSum(name)
+	id, err := c.FileDigest(name)
 	if err != nil {
 		return File{}, err
 	}
@@ -89,24 +83,6 @@ func FromFS(path string, mode fs.FileMode, fsys fs.FS, name string) (_ File, err
 		return File{}, err
 	}
 	return File{Path: path, Mode: mode, Size: info.Size(), ID: digest.Hex, Open: func() (io.ReadCloser, error) { return fsys.Open(name) }}, nil
-}
-
-// FileSum is the SHA-256 of a file of this machine in hexadecimal digits.
-func FileSum(name string) (sum string, err error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a regular file", name) // reading a pipe would wait for ever
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	digest, _, err := v1.SHA256(f)
-	return digest.Hex, err
 }
 
 // check says what keeps a file from being part of a layer.
@@ -156,27 +132,6 @@ func tree(files []File) ([]File, error) {
 	}
 	slices.SortFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return sorted, nil
-}
-
-// writePart makes a file with what fill writes, which is to be renamed to one in dir. Nothing stays of it after an error.
-func writePart(dir string, fill func(io.Writer) error) (*temporary.Part, error) {
-	part, err := temporary.NewPart(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := fill(part); err != nil {
-		return nil, errors.Join(err, part.Discard())
-	}
-	return part, nil
-}
-
-// writeFile makes a file that is there whole or not at all.
-func writeFile(name string, fill func(io.Writer) error) error {
-	part, err := writePart(filepath.Dir(name), fill)
-	if err != nil {
-		return err
-	}
-	return part.Commit(name)
 }
 
 // copyBuffer is the size of what is held of a blob or file while it is copied.

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // Names that delete files of lower layers. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
@@ -40,9 +42,9 @@ type node struct {
 	entry
 	children map[string]*node
 	open     func(context.Context) (io.ReadCloser, error)
-	// content names what open gives, for notes; empty if it takes no time to read.
+	// content names what open gives, for the cache; empty if it takes no time to read.
 	content string
-	notes   *Store
+	cache   *cache.Cache
 	own     *byte
 }
 
@@ -52,8 +54,7 @@ func newDir(name string) *node {
 
 func (n *node) isDir() bool { return n.kind == tar.TypeDir }
 
-// NewFileSystem reads the file system of img, or an empty one for nil. Layers whose contents are in the notes of their store are not
-// read.
+// NewFileSystem reads the file system of img, or an empty one for nil. Layers whose contents are in the cache are not read.
 func NewFileSystem(ctx context.Context, img v1.Image) (*FileSystem, error) {
 	f := &FileSystem{root: newDir("/"), own: new(byte)}
 	if img == nil {
@@ -153,7 +154,7 @@ func (n *node) from(l v1.Layer, number int) error {
 		return err
 	}
 	if own := own(l); own != nil {
-		n.notes = own.notes
+		n.cache = own.cache
 	}
 	n.content = digest.String() + " " + strconv.Itoa(number)
 	n.open = func(ctx context.Context) (io.ReadCloser, error) {
@@ -311,7 +312,7 @@ func (f *FileSystem) ReadFile(ctx context.Context, name string) (data []byte, er
 		return nil, fmt.Errorf("it has %d bytes, more than the %d that are read", found.size, readLimit)
 	}
 	key := "content of the entry " + found.content
-	if found.notes != nil && found.content != "" && found.notes.Recall(key, &data) {
+	if found.cache != nil && found.content != "" && found.cache.Get(key, &data) {
 		return data, nil
 	}
 	content, err := found.open(ctx)
@@ -322,8 +323,8 @@ func (f *FileSystem) ReadFile(ctx context.Context, name string) (data []byte, er
 	if err := errors.Join(err, content.Close()); err != nil {
 		return nil, err
 	}
-	if found.notes != nil && found.content != "" {
-		err = found.notes.Remember(key, data)
+	if found.cache != nil && found.content != "" {
+		err = found.cache.Put(key, data)
 	}
 	return data, err
 }

@@ -14,6 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 func rawFile(name, content string) tar.Header {
@@ -89,9 +91,9 @@ func TestFileSystemReadsALayerOnce(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, WriteLayout(t.Context(), filepath.Join(dir, "base"), imageOf(t, amd64, newLayer(t, text("/etc/passwd", "root"), link("/lib", "usr/lib"))), ""))
 	for first := range 2 {
-		store, err := OpenStore(filepath.Join(dir, "store"))
+		store, err := cache.Open(filepath.Join(dir, "store"))
 		require.NoError(t, err)
-		base, err := (&Bases{Store: store}).Resolve(t.Context(), "oci:"+filepath.Join(dir, "base"))
+		base, err := (&Bases{Cache: store}).Resolve(t.Context(), "oci:"+filepath.Join(dir, "base"))
 		require.NoError(t, err)
 		img, err := base.Image(amd64)
 		require.NoError(t, err)
@@ -130,7 +132,7 @@ func TestFileSystemRefusesWhatIsFalse(t *testing.T) {
 
 // However big a layer unpacks, and whatever is in its headers, it takes little memory.
 func TestFileSystemOfABombNeedsLittleMemory(t *testing.T) {
-	store := newStore(t)
+	store := newCache(t)
 	bomb := File{Path: "/zeros", Mode: 0o644, Size: 512 << 20, ID: "", Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(io.LimitReader(zeros{}, 512<<20)), nil
 	}}

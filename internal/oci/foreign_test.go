@@ -12,6 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // foreign are ways to put something else in the place of an entry.
@@ -82,15 +84,15 @@ func TestLayoutIsMended(t *testing.T) {
 	}
 }
 
-// The same of a store's blobs, notes and directories.
-func TestStoreIsMended(t *testing.T) {
+// The same of a cache's blobs, notes and directories.
+func TestCacheIsMended(t *testing.T) {
 	for name, put := range foreign {
 		for _, what := range []string{"blobs/sha256/*", "notes/*"} {
 			t.Run(name+" for "+what, func(t *testing.T) {
-				store := newStore(t)
+				store := newCache(t)
 				first, err := NewLayer(t.Context(), store, sampleFiles(), epoch, Compression{})
 				require.NoError(t, err)
-				found, err := filepath.Glob(filepath.Join(store.dir, filepath.FromSlash(what)))
+				found, err := filepath.Glob(filepath.Join(dirOf(store), filepath.FromSlash(what)))
 				require.NoError(t, err)
 				require.NotEmpty(t, found)
 				for _, name := range found {
@@ -104,35 +106,22 @@ func TestStoreIsMended(t *testing.T) {
 				_, err = io.Copy(io.Discard, content)
 				require.NoError(t, errors.Join(err, content.Close()))
 				var note string
-				require.NoError(t, store.Remember("key", "what"))
-				require.True(t, store.Recall("key", &note))
+				require.NoError(t, store.Put("key", "what"))
+				require.True(t, store.Get("key", &note))
 			})
 		}
 	}
 	for _, dir := range []string{"blobs", "blobs/sha256", "notes"} {
-		store := newStore(t)
-		require.NoError(t, store.Remember("key", "what"))
-		require.NoError(t, os.RemoveAll(filepath.Join(store.dir, dir)))
-		require.NoError(t, os.WriteFile(filepath.Join(store.dir, dir), nil, 0o644))
-		store, err := OpenStore(store.dir)
+		store := newCache(t)
+		require.NoError(t, store.Put("key", "what"))
+		require.NoError(t, os.RemoveAll(filepath.Join(dirOf(store), dir)))
+		require.NoError(t, os.WriteFile(filepath.Join(dirOf(store), dir), nil, 0o644))
+		store, err := cache.Open(dirOf(store))
 		require.NoError(t, err)
-		require.NoError(t, store.Remember("key", "what"))
+		require.NoError(t, store.Put("key", "what"))
 		_, err = NewLayer(t.Context(), store, sampleFiles(), epoch, Compression{})
 		require.NoError(t, err)
 	}
-}
-
-// Somebody's directory is moved aside with what is in it.
-func TestMoveAsideKeepsDirectories(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "entry")
-	require.NoError(t, os.MkdirAll(filepath.Join(name, "in"), 0o755))
-	require.NoError(t, WriteEntry(name, []byte("content")))
-	got, err := ReadEntry(name)
-	require.NoError(t, err)
-	assert.Equal(t, "content", string(got))
-	kept, err := filepath.Glob(filepath.Join(filepath.Dir(name), ".foreign-*", "entry", "in"))
-	require.NoError(t, err)
-	assert.Len(t, kept, 1)
 }
 
 // A disk may change what it holds and nothing tells: not the time, not the size. What is written is digested, and what is damaged is
@@ -151,18 +140,17 @@ func TestSilentDamageIsMended(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newStore(t)
+			store := newCache(t)
 			l, err := NewLayer(t.Context(), store, []File{text("/a", "content")}, epoch, Compression{})
 			require.NoError(t, err)
-			blob, err := store.name(mustDigest(t, l))
-			require.NoError(t, err)
+			blob := blobFile(store, mustDigest(t, l))
 			require.NoError(t, foreign["damage of the same size"](blob))
-			require.NoError(t, store.Know(blob, mustDigest(t, l).Hex)) // as a note of its state would say
+			require.NoError(t, store.AssumeFileDigest(blob, mustDigest(t, l).Hex)) // as its state would say
 			source := write(t, imageOf(t, amd64, l))
 			got, err := fileSystem(t, baseImage(t, resolve(t, newBases(t), source), amd64)).ReadFile(t.Context(), "/a")
 			require.NoError(t, err)
 			assert.Equal(t, "content", string(got))
-			content, err := store.open(mustDigest(t, l))
+			content, err := getBlob(store, mustDigest(t, l))
 			require.NoError(t, err)
 			require.NoError(t, content.Close())
 		})

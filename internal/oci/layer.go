@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // Compression says how a layer is compressed. Another one gives a layer another digest. The zero value is gzip.
@@ -70,29 +71,29 @@ func (c Compression) writer(w io.Writer) (io.WriteCloser, error) {
 }
 
 // NewLayer makes a layer of the files, in any order, and of the directories above them, which are root's with the mode 0755
-// unless they are listed. Everything in it has the time when, in whole seconds. The layer is kept in store and read from
-// there. A layer that was made there before of files with the same content is found again, and nothing is compressed.
+// unless they are listed. Everything in it has the time when, in whole seconds. The layer is cached and read from there. A layer that was
+// made before of files with the same content is found again, and nothing is compressed.
 //
 // A path that is there twice, and a file with more or fewer bytes than its Size, are errors. The content of files is
 // streamed: little memory is used, however big they are.
-func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c Compression) (v1.Layer, error) {
+func NewLayer(ctx context.Context, c *cache.Cache, files []File, when time.Time, compression Compression) (v1.Layer, error) {
 	files, err := tree(files)
 	if err != nil {
 		return nil, err
 	}
-	recipe := recipeOf(files, when, c)
+	recipe := recipeOf(files, when, compression)
 	if recipe != "" {
 		// Of several who make the same, one does.
-		unlock, err := store.lock(ctx, v1.Hash{Algorithm: "recipe", Hex: recipe})
+		unlock, err := c.Lock(ctx, recipe)
 		if err != nil {
 			return nil, err
 		}
 		defer unlock()
 	}
-	made := store.recall(recipe)
+	made := cachedLayer(c, recipe)
 	if made == nil {
 		var err error
-		if made, err = makeLayer(ctx, store, recipe, files, when, c); err != nil {
+		if made, err = makeLayer(ctx, c, recipe, files, when, compression); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +104,7 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 		if !errors.Is(err, fs.ErrNotExist) {
 			return content, err
 		}
-		if _, err := makeLayer(ctx, store, recipe, files, when, c); err != nil {
+		if _, err := makeLayer(ctx, c, recipe, files, when, compression); err != nil {
 			return nil, fmt.Errorf("making a layer again that is gone from the cache: %w", err)
 		}
 		return cached(ctx)
@@ -111,11 +112,11 @@ func NewLayer(ctx context.Context, store *Store, files []File, when time.Time, c
 	return made, nil
 }
 
-// makeLayer packs and notes a layer.
-func makeLayer(ctx context.Context, store *Store, recipe string, files []File, when time.Time, c Compression) (*layer, error) {
-	diffID := &summed{Writer: io.Discard, hash: sha256.New()}
-	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error {
-		packed, err := c.writer(w)
+// makeLayer packs and caches a layer.
+func makeLayer(ctx context.Context, c *cache.Cache, recipe string, files []File, when time.Time, compression Compression) (*layer, error) {
+	diffID := cache.NewDigester(io.Discard)
+	digest, size, err := c.PutBlob("", func(w io.Writer) error {
+		packed, err := compression.writer(w)
 		if err != nil {
 			return err
 		}
@@ -130,17 +131,17 @@ func makeLayer(ctx context.Context, store *Store, recipe string, files []File, w
 	if err != nil {
 		return nil, err
 	}
-	made := madeLayer{MediaType: c.mediaType(), Digest: digest, Size: size, DiffID: diffID.digest(), Unpacked: diffID.size}
+	made := madeLayer{MediaType: compression.mediaType(), Digest: hashOf(digest), Size: size, DiffID: hashOf(diffID.Digest()), Unpacked: diffID.Size}
 	if recipe != "" {
-		err := store.Remember(recipe, made)
+		err := c.Put(recipe, made)
 		if err == nil {
-			err = store.noteContents(made, files, when)
+			err = putContents(c, made, files, when)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("noting a layer for the next build: %w", err)
+			return nil, fmt.Errorf("caching a layer: %w", err)
 		}
 	}
-	return made.layer(store), nil
+	return made.layer(c), nil
 }
 
 // Files are what [NewLayer] made l of, with the directories above them, in the layer's order; nil for another layer. They can be read as
@@ -168,8 +169,8 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	sum := &summed{Writer: archive, hash: sha256.New()}
-	n, err := copyAll(ctx, sum, io.LimitReader(content, f.Size))
+	digester := cache.NewDigester(archive)
+	n, err := copyAll(ctx, digester, io.LimitReader(content, f.Size))
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 	var more [1]byte
 	switch _, err := io.ReadFull(content, more[:]); err {
 	case io.EOF:
-		if f.ID != "" && sum.digest().Hex != f.ID {
+		if f.ID != "" && digester.Digest() != f.ID {
 			return ErrAltered
 		}
 		return nil
@@ -240,9 +241,9 @@ type layer struct {
 	descriptor v1.Descriptor
 	diffID     v1.Hash
 	open       func(context.Context) (io.ReadCloser, error)
-	// unpacked is the size in bytes of what is compressed; 0 if it is not known. notes, unless nil, is for it then.
+	// unpacked is the size in bytes of what is compressed; 0 if it is not known. cache, unless nil, is for it then.
 	unpacked int64
-	notes    *Store
+	cache    *cache.Cache
 	// files are what it was made of; nil if that is not known.
 	files []File
 }

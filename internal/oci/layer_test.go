@@ -26,6 +26,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 func sampleFiles() []File {
@@ -103,7 +105,7 @@ func TestLayerIsDeterministic(t *testing.T) {
 	assert.Equal(t, "sha256:a147a8ee84b8357bb64612c9ffa2f79a817f6d050fecc0c576a53db1fef95db3", diffID.String())
 	rapid.Check(t, func(r *rapid.T) {
 		files := rapid.Permutation(sampleFiles()).Draw(r, "files")
-		store, err := OpenStore(t.TempDir())
+		store, err := cache.Open(t.TempDir())
 		require.NoError(r, err)
 		l, err := NewLayer(t.Context(), store, files, epoch.In(time.FixedZone("elsewhere", 3600)).Add(time.Millisecond), Compression{})
 		require.NoError(r, err)
@@ -115,7 +117,7 @@ func TestLayerIsDeterministic(t *testing.T) {
 func TestCompression(t *testing.T) {
 	plain := newLayer(t, sampleFiles()...)
 	diffID := must(plain.DiffID())
-	store := newStore(t) // one for all: another compression must not find this one's layers
+	store := newCache(t) // one for all: another compression must not find this one's layers
 	seen := map[string]string{}
 	for name, test := range map[string]struct {
 		c         Compression
@@ -141,7 +143,7 @@ func TestCompression(t *testing.T) {
 		require.NoError(t, errors.Join(packed.Close(), plain.Close()))
 		assert.Equal(t, diffID, must(l.DiffID()), name)
 		assert.Equal(t, test.mediaType, must(l.MediaType()), name)
-		again, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, test.c)
+		again, err := NewLayer(t.Context(), newCache(t), sampleFiles(), epoch, test.c)
 		require.NoError(t, err, name)
 		assert.Equal(t, mustDigest(t, l), mustDigest(t, again), name)
 		recalled, err := NewLayer(t.Context(), store, sampleFiles(), epoch, test.c)
@@ -192,10 +194,10 @@ func TestLayerRefusesWhatIsWrong(t *testing.T) {
 		"negative identity": {[]File{{Path: "/a", Mode: fs.ModeDir, UID: -1}}, "/a has the owner -1:0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newStore(t)
+			store := newCache(t)
 			_, err := NewLayer(t.Context(), store, test.files, epoch, Compression{})
 			require.ErrorContains(t, err, test.want)
-			entries, err := os.ReadDir(filepath.Join(store.dir, "blobs", "sha256"))
+			entries, err := os.ReadDir(filepath.Join(dirOf(store), "blobs", "sha256"))
 			require.NoError(t, err)
 			assert.Empty(t, entries)
 		})
@@ -204,12 +206,12 @@ func TestLayerRefusesWhatIsWrong(t *testing.T) {
 
 func TestLayerStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	store := newStore(t)
+	store := newCache(t)
 	_, err := NewLayer(ctx, store, []File{{Path: "/endless", Mode: 0o644, Size: 1 << 40, Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(readerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })), nil
 	}}}, epoch, Compression{})
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Empty(t, leftovers(t, store.dir))
+	assert.Empty(t, leftovers(t, dirOf(store)))
 }
 
 type readerFunc func([]byte) (int, error)
@@ -217,10 +219,10 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestLayerFailsWhenItsBlobIsGone(t *testing.T) {
-	store := newStore(t)
+	store := newCache(t)
 	l, err := NewLayer(t.Context(), store, sampleFiles(), epoch, Compression{})
 	require.NoError(t, err)
-	require.NoError(t, os.RemoveAll(store.dir))
+	require.NoError(t, os.RemoveAll(dirOf(store)))
 	_, err = l.Compressed()
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = l.Uncompressed()
@@ -268,12 +270,12 @@ func TestSizes(t *testing.T) {
 func TestFromDisk(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(name, []byte("on disk"), 0o600))
-	f, err := FromDisk("/a", 0o755, name)
+	f, err := FromDisk(nil, "/a", 0o755, name)
 	require.NoError(t, err)
 	assert.Equal(t, mustDigest(t, newLayer(t, FromBytes("/a", 0o755, []byte("on disk")))), mustDigest(t, newLayer(t, f)))
-	_, err = FromDisk("/a", 0o755, filepath.Dir(name))
+	_, err = FromDisk(nil, "/a", 0o755, filepath.Dir(name))
 	require.ErrorContains(t, err, "not a regular file")
-	_, err = FromDisk("/a", 0o755, name+"x")
+	_, err = FromDisk(nil, "/a", 0o755, name+"x")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
@@ -301,7 +303,7 @@ func TestLayerNeedsLittleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("64 MB take their time")
 	}
-	store, file := newStore(t), bigFile()
+	store, file := newCache(t), bigFile()
 	allocated := func(f func()) uint64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -325,7 +327,7 @@ func TestLayerNeedsLittleMemory(t *testing.T) {
 }
 
 func BenchmarkNewLayer(b *testing.B) {
-	store, file := newStore(b), bigFile()
+	store, file := newCache(b), bigFile()
 	b.ReportAllocs()
 	b.SetBytes(bigSize)
 	for b.Loop() {

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -18,7 +18,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-ci/slipway/internal/filelock"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filelock"
+	"github.com/slipway-ci/slipway/internal/cache/ownfile"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 // WriteLayout adds an image or index to the OCI layout in the directory dir, which is made if need be. An entry of the
@@ -45,12 +48,13 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 	if err := mark(filepath.Join(dir, "oci-layout")); err != nil {
 		return err
 	}
-	store, err := OpenStore(dir)
-	if err != nil {
-		return err
+	for _, blobs := range []string{"blobs", "blobs/sha256"} {
+		if err := ownfile.MakeDir(filepath.Join(dir, filepath.FromSlash(blobs))); err != nil {
+			return err
+		}
 	}
 	for _, b := range parts {
-		if err := again(func() error { return store.add(ctx, b) }); err != nil {
+		if err := again(func() error { return b.writeTo(ctx, dir) }); err != nil {
 			return err
 		}
 	}
@@ -60,44 +64,47 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 // again tries once more what a cached blob failed that turned out to be damaged: the cache has got rid of it.
 func again(try func() error) error {
 	err := try()
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, cache.ErrDamaged) {
 		err = try()
 	}
 	return err
 }
 
-// add writes a blob, unless it is there as it has to be.
-func (s *Store) add(ctx context.Context, b blob) error {
-	name, err := s.name(b.digest)
+// writeTo writes a blob to a layout, unless it is there as it has to be.
+func (b blob) writeTo(ctx context.Context, layout string) error {
+	name, err := blobName(b.digest)
 	if err != nil {
 		return err
 	}
+	name = filepath.Join(layout, filepath.FromSlash(name))
 	if sound, err := isSound(ctx, name, b); sound || err != nil {
 		return err
 	}
-	_, _, err = s.write(b.digest, func(w io.Writer) error { return b.copyTo(ctx, w) })
+	err = ownfile.Write(name, func(w io.Writer) error { return b.copyTo(ctx, w) })
+	if err != nil && runtime.GOOS == "windows" { // which keeps a file that somebody reads from being replaced
+		if sound, failure := isSound(ctx, name, b); sound && failure == nil {
+			return nil
+		}
+	}
 	return err
 }
 
 // isSound reads all of a file.
 func isSound(ctx context.Context, name string, b blob) (bool, error) {
-	f, err := openEntry(name)
+	f, err := ownfile.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	is := &summed{Writer: io.Discard, hash: sha256.New()}
+	is := cache.NewDigester(io.Discard)
 	info, err := f.Stat()
 	if err == nil && info.Size() == b.size {
 		_, err = copyAll(ctx, is, f)
 	}
-	return is.size == b.size && is.digest() == b.digest, errors.Join(err, f.Close())
+	return is.Size == b.size && hashOf(is.Digest()) == b.digest, errors.Join(err, f.Close())
 }
-
-// unfinished is what the names begin with of what is in a layout or store only while it is written.
-const unfinished = ".slipway"
 
 // lockLayout waits until no other process writes to the layout.
 func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
@@ -113,12 +120,12 @@ func lockLayout(ctx context.Context, dir string) (*filelock.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), unfinished) })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), temporary.Unfinished) })
 	isMarker := func(e fs.DirEntry) bool { return e.Name() == "oci-layout" }
 	if len(entries) > 0 && !slices.ContainsFunc(entries, isMarker) {
 		return nil, errors.New("the directory holds something else: choose a new or empty directory, or one with an OCI layout")
 	}
-	lock, err := filelock.Wait(ctx, filepath.Join(dir, unfinished+".lock"))
+	lock, err := filelock.Wait(ctx, filepath.Join(dir, temporary.Unfinished+".lock"))
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("waiting for another process that writes to it: %w", err)
 	}
@@ -139,9 +146,9 @@ func refuseLink(name string) error {
 
 // mark writes the file oci-layout if there is none, and else checks its version.
 func mark(name string) error {
-	raw, err := ReadEntry(name)
+	raw, err := ownfile.Read(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
-		return writeFile(name, func(w io.Writer) error {
+		return temporary.WriteFile(name, func(w io.Writer) error {
 			_, err := io.WriteString(w, layoutMarker)
 			return err
 		})
@@ -166,7 +173,7 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 	if index["mediaType"], err = json.Marshal(types.OCIImageIndex); err != nil {
 		return err
 	}
-	raw, err := ReadEntry(name)
+	raw, err := ownfile.Read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -201,5 +208,5 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 	if index["manifests"], err = json.Marshal(slices.Insert(entries, at, added)); err != nil {
 		return err
 	}
-	return writeEntry(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
+	return ownfile.Write(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
 }

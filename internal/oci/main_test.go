@@ -27,6 +27,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 func TestMain(m *testing.M) {
@@ -45,16 +48,37 @@ var (
 	arm64 = v1.Platform{OS: "linux", Architecture: "arm64"}
 )
 
-func newStore(t testing.TB) *Store {
+// directories are those of the tests' caches.
+var directories sync.Map
+
+func newCache(t testing.TB) *cache.Cache {
 	t.Helper()
-	store, err := OpenStore(t.TempDir())
+	dir := t.TempDir()
+	c, err := cache.Open(dir)
 	require.NoError(t, err)
-	return store
+	directories.Store(c, dir)
+	return c
+}
+
+func dirOf(c *cache.Cache) string {
+	dir, _ := directories.Load(c)
+	return dir.(string)
+}
+
+// blobFile is the file of a cached blob.
+func blobFile(c *cache.Cache, digest v1.Hash) string {
+	return filepath.Join(dirOf(c), "blobs", "sha256", digest.Hex)
+}
+
+// put caches content.
+func put(c *cache.Cache, content string) (v1.Hash, error) {
+	digest := sha256Of([]byte(content))
+	return digest, putBlob(c, digest, func(w io.Writer) error { _, err := io.WriteString(w, content); return err })
 }
 
 func newLayer(t testing.TB, files ...File) v1.Layer {
 	t.Helper()
-	l, err := NewLayer(t.Context(), newStore(t), files, epoch, Compression{})
+	l, err := NewLayer(t.Context(), newCache(t), files, epoch, Compression{})
 	require.NoError(t, err)
 	return l
 }
@@ -66,7 +90,7 @@ func link(path, target string) File { return File{Path: path, Mode: fs.ModeSymli
 // rawLayer is a layer with any names, such as whiteouts.
 func rawLayer(t testing.TB, headers ...tar.Header) v1.Layer {
 	t.Helper()
-	store := newStore(t)
+	c := newCache(t)
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, h := range headers {
@@ -81,12 +105,12 @@ func rawLayer(t testing.TB, headers ...tar.Header) v1.Layer {
 		}
 	}
 	require.NoError(t, w.Close())
-	digest, size, err := store.write(v1.Hash{}, func(w io.Writer) error { _, err := w.Write(buf.Bytes()); return err })
+	digest, err := put(c, buf.String())
 	require.NoError(t, err)
 	return &layer{
-		descriptor: v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: digest, Size: size},
+		descriptor: v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: digest, Size: int64(buf.Len())},
 		diffID:     digest,
-		open:       func(context.Context) (io.ReadCloser, error) { return store.open(digest) },
+		open:       func(context.Context) (io.ReadCloser, error) { return getBlob(c, digest) },
 	}
 }
 
@@ -207,7 +231,7 @@ func (plainRemote) Get(ctx context.Context, ref name.Reference) (*remote.Descrip
 func leftovers(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if strings.HasPrefix(filepath.Base(path), unfinished) {
+		if strings.HasPrefix(filepath.Base(path), temporary.Unfinished) {
 			found = append(found, path)
 		}
 		return err

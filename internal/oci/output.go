@@ -3,7 +3,6 @@ package oci
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // layoutMarker is the content of the file oci-layout.
@@ -32,12 +33,12 @@ func (b blob) copyTo(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	sum := &summed{Writer: w, hash: sha256.New()}
-	if _, err := copyAll(ctx, sum, content); err != nil {
+	digester := cache.NewDigester(w)
+	if _, err := copyAll(ctx, digester, content); err != nil {
 		return fmt.Errorf("writing the blob %s: %w", b.digest, err)
 	}
-	if sum.size != b.size || sum.digest() != b.digest {
-		return fmt.Errorf("the blob %s has %d bytes with the digest %s: %w", b.digest, sum.size, sum.digest(), errDamaged)
+	if is := hashOf(digester.Digest()); digester.Size != b.size || is != b.digest {
+		return fmt.Errorf("the blob %s has %d bytes with the digest %s: %w", b.digest, digester.Size, is, cache.ErrDamaged)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
@@ -103,7 +104,7 @@ func TestWriteArchiveLeavesTheOldFile(t *testing.T) {
 		want error
 	}{
 		"content breaks off": {func(func()) error { return broken }, broken},
-		"content is damaged": {func(func()) error { return io.EOF }, errDamaged},
+		"content is damaged": {func(func()) error { return io.EOF }, cache.ErrDamaged},
 		"cancelled":          {func(cancel func()) error { cancel(); return nil }, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,7 +341,7 @@ func TestOtherToolsReadTheOutput(t *testing.T) {
 	run(t, "skopeo", "--insecure-policy", "copy", "docker-archive:"+docker+":example.com/server:dev", "oci:"+copied+":docker")
 	run(t, "skopeo", "inspect", "oci-archive:"+docker)
 
-	packed, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, Compression{Zstd: true, Level: 9})
+	packed, err := NewLayer(t.Context(), newCache(t), sampleFiles(), epoch, Compression{Zstd: true, Level: 9})
 	require.NoError(t, err)
 	zipped := imageOf(t, amd64, newLayer(t, text("/first", "1")), packed)
 	archive = filepath.Join(dir, "zstd.tar")
@@ -355,7 +356,7 @@ func TestOtherToolsReadTheOutput(t *testing.T) {
 
 // docker load knows gzip alone.
 func TestWriteDockerDecompressesZstd(t *testing.T) {
-	packed, err := NewLayer(t.Context(), newStore(t), sampleFiles(), epoch, Compression{Zstd: true})
+	packed, err := NewLayer(t.Context(), newCache(t), sampleFiles(), epoch, Compression{Zstd: true})
 	require.NoError(t, err)
 	first := newLayer(t, text("/first", "1"))
 	img := imageOf(t, amd64, first, packed)

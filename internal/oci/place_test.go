@@ -67,7 +67,7 @@ func TestPlaceFollowsLinksAndKeepsParents(t *testing.T) {
 					assert.Equal(t, 65532, parent.UID)
 				}
 			}
-			_, err = NewLayer(t.Context(), newStore(t), placed, epoch, Compression{})
+			_, err = NewLayer(t.Context(), newCache(t), placed, epoch, Compression{})
 			require.NoError(t, err)
 		})
 	}

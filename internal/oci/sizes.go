@@ -34,7 +34,7 @@ func Sizes(img v1.Image) (compressed, unpacked int64, err error) {
 func unpackedSize(l v1.Layer) (size int64, err error) {
 	own := own(l)
 	switch {
-	case own == nil || own.unpacked == 0 && own.notes == nil:
+	case own == nil || own.unpacked == 0 && own.cache == nil:
 		return countUnpacked(l)
 	case own.unpacked > 0:
 		return own.unpacked, nil

@@ -13,13 +13,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
-// registrySource takes from a registry what the store lacks.
+// registrySource takes from a registry what the cache lacks.
 type registrySource struct {
 	// ctx ends all that is fetched.
 	ctx    context.Context
-	store  *Store
+	cache  *cache.Cache
 	remote Remote
 	ref    name.Reference
 
@@ -33,7 +35,7 @@ func (b *Bases) resolveRegistry(ctx context.Context, given string) (*Base, error
 	if err != nil {
 		return nil, fmt.Errorf("it is no image reference: %w", err)
 	}
-	s := &registrySource{ctx: cmp.Or(b.Context, context.Background()), store: b.Store, remote: b.Remote, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}}
+	s := &registrySource{ctx: cmp.Or(b.Context, context.Background()), cache: b.Cache, remote: b.Remote, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}}
 	var digest v1.Hash
 	var raw []byte
 	if _, ok := ref.(name.Digest); ok {
@@ -78,7 +80,7 @@ func (s *registrySource) place(l *layer) v1.Layer {
 }
 
 func (s *registrySource) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	content, err := s.store.open(digest)
+	content, err := getBlob(s.cache, digest)
 	if err == nil {
 		return readDocument(content)
 	}
@@ -116,7 +118,7 @@ func (s *registrySource) fetch(ctx context.Context, ref name.Reference) (*remote
 	}
 	// Manifests of Docker's schema 1 are signed within, and so have no digest of their own.
 	if !got.MediaType.IsSchema1() {
-		if _, _, err := s.store.write(want, func(w io.Writer) error { _, err := w.Write(got.Manifest); return err }); err != nil {
+		if err := putBlob(s.cache, want, func(w io.Writer) error { _, err := w.Write(got.Manifest); return err }); err != nil {
 			return nil, fmt.Errorf("keeping the manifest of %s: %w", ref, err)
 		}
 	}
@@ -130,24 +132,24 @@ func (s *registrySource) blob(ctx context.Context, manifest v1.Hash, blob v1.Des
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	unlock, err := s.store.lock(ctx, blob.Digest)
+	unlock, err := s.cache.Lock(ctx, blob.Digest.String())
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	content, err := s.store.read(blob.Digest)
+	content, err := getBlob(s.cache, blob.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.pull(ctx, manifest, blob); err != nil {
 			return nil, fmt.Errorf("pulling %s from %s: %w", blob.Digest, s.ref.Context(), err)
 		}
-		content, err = s.store.read(blob.Digest)
+		content, err = getBlob(s.cache, blob.Digest)
 	}
 	if err != nil {
 		return nil, err
 	}
-	info, err := content.file.Stat()
-	if err == nil && info.Size() != blob.Size {
-		err = sizeError(blob.Digest, info.Size(), blob.Size)
+	size, err := content.Size()
+	if err == nil && size != blob.Size {
+		err = sizeError(blob.Digest, size, blob.Size)
 	}
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
@@ -184,7 +186,7 @@ func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Des
 		}
 		// The request has another context than ctx; that the body is closed ends it.
 		stop := context.AfterFunc(ctx, func() { body.Close() })
-		_, _, err = s.store.write(blob.Digest, func(w io.Writer) error {
+		err = putBlob(s.cache, blob.Digest, func(w io.Writer) error {
 			// A byte more than there should be is enough to see that it is something else.
 			_, err := copyAll(ctx, w, io.LimitReader(body, blob.Size+1))
 			return err

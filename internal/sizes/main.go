@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -177,7 +178,7 @@ func carryOut(ctx context.Context, builder build.Engine, source string, plan *pl
 
 // writeStandIn writes a base with nothing but the files that the plan of Alpine adds lines to, and returns how big it is.
 func writeStandIn(ctx context.Context, dir, storeDir string) (sizes, error) {
-	store, err := oci.OpenStore(storeDir)
+	store, err := cache.Open(storeDir)
 	if err != nil {
 		return sizes{}, err
 	}

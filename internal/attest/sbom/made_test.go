@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -25,11 +26,11 @@ func TestLayerThatWasMade(t *testing.T) {
 		{Path: "/app/link", Mode: fs.ModeSymlink, Link: "program"},
 		{Path: "/data", Mode: fs.ModeDir | 0o700},
 	}
-	program, err := oci.FromDisk("/app/program", 0o755, path)
+	program, err := oci.FromDisk(nil, "/app/program", 0o755, path)
 	require.NoError(t, err)
 	files = append(files, program)
 	dir := t.TempDir()
-	store, err := oci.OpenStore(dir)
+	store, err := cache.Open(dir)
 	require.NoError(t, err)
 	make := func() v1.Layer {
 		t.Helper()
@@ -65,7 +66,7 @@ func TestDocumentIsWrittenOnce(t *testing.T) {
 	kept := notes{}
 	goMod := []byte("module github.com/slipway-ci/slipway\n")
 	options := func(change func(*sbom.Options)) sbom.Options {
-		o := sbom.Options{Name: "x", Version: "v1", Modules: sbom.NewModules(nil, goMod), Notes: kept}
+		o := sbom.Options{Name: "x", Version: "v1", Modules: sbom.NewModules(nil, goMod), Cache: kept}
 		change(&o)
 		return o
 	}
@@ -77,14 +78,14 @@ func TestDocumentIsWrittenOnce(t *testing.T) {
 	}
 	same := func(*sbom.Options) {}
 	first := write(img, options(same), sbom.CycloneDX)
-	assert.Equal(t, first, write(img, options(func(o *sbom.Options) { o.Notes = nil }), sbom.CycloneDX))
+	assert.Equal(t, first, write(img, options(func(o *sbom.Options) { o.Cache = nil }), sbom.CycloneDX))
 	have := len(kept)
 	assert.Equal(t, first, write(img, options(same), sbom.CycloneDX))
 	assert.Len(t, kept, have)
 	// A note that says something else is believed: nothing is read.
 	for key := range kept {
 		if strings.Contains(key, "document") {
-			require.NoError(t, kept.Remember(key, []byte("kept")))
+			require.NoError(t, kept.Put(key, []byte("kept")))
 		}
 	}
 	assert.Equal(t, "kept", write(img, options(same), sbom.CycloneDX))

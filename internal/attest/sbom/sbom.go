@@ -51,9 +51,9 @@ type Options struct {
 	Version string
 	// Modules looks up licences and requirements; nil for neither.
 	Modules *Modules
-	// Notes say what is in layers that were read before, by their digests: nobody may give an image whose layers do not have
+	// Cache says what is in layers that were read before, by their digests: nobody may give an image whose layers do not have
 	// the digests that it says. Nil: all are read.
-	Notes Notes
+	Cache Cache
 }
 
 // Inventory is what an image consists of.
@@ -76,7 +76,7 @@ func (i *Inventory) Encode(format Format) ([]byte, error) {
 	}
 }
 
-// Document takes the inventory of an image and writes it down. Where Options.Notes has what was written of this image with these
+// Document takes the inventory of an image and writes it down. Where Options.Cache has what was written of this image with these
 // options before, that is it: the licences of modules are those that were found then.
 func Document(ctx context.Context, img v1.Image, o Options, format Format) (document []byte, err error) {
 	make := func() ([]byte, error) {
@@ -86,21 +86,21 @@ func Document(ctx context.Context, img v1.Image, o Options, format Format) (docu
 		}
 		return inventory.Encode(format)
 	}
-	if o.Notes == nil {
+	if o.Cache == nil {
 		return make()
 	}
 	digest, err := img.Digest()
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%sdocument %q", noteVersion, []string{digest.String(), string(format), o.Name, o.Version, o.Modules.key()})
-	if o.Notes.Recall(key, &document) {
+	key := fmt.Sprintf("%sdocument %q", cacheVersion, []string{digest.String(), string(format), o.Name, o.Version, o.Modules.key()})
+	if o.Cache.Get(key, &document) {
 		return document, nil
 	}
 	if document, err = make(); err != nil {
 		return nil, err
 	}
-	return document, o.Notes.Remember(key, document)
+	return document, o.Cache.Put(key, document)
 }
 
 // kind says what a component is.
@@ -132,7 +132,7 @@ type component struct {
 
 type property struct{ name, value string }
 
-// Read takes the inventory of an image. It reads all layers that Options.Notes does not know, those of the base too. Of a layer that
+// Read takes the inventory of an image. It reads all layers that Options.Cache does not know, those of the base too. Of a layer that
 // the package image made, it reads the files.
 func Read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	inventory, err := read(ctx, img, o)
@@ -149,7 +149,7 @@ func read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	found, err := scan(ctx, img, o.Notes)
+	found, err := scan(ctx, img, o.Cache)
 	if err != nil {
 		return nil, err
 	}

@@ -88,15 +88,15 @@ func goCommand(t testing.TB, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// notes are kept as JSON, as an oci.Store does.
+// notes are kept as JSON, as a cache.Cache does.
 type notes map[string][]byte
 
-func (n notes) Recall(key string, into any) bool {
+func (n notes) Get(key string, into any) bool {
 	text, ok := n[key]
 	return ok && json.Unmarshal(text, into) == nil
 }
 
-func (n notes) Remember(key string, what any) (err error) {
+func (n notes) Put(key string, what any) (err error) {
 	n[key], err = json.Marshal(what)
 	return err
 }
@@ -119,8 +119,8 @@ func encode(t testing.TB, img v1.Image, o sbom.Options, format sbom.Format) []by
 	t.Helper()
 	var documents [][]byte
 	kept := notes{}
-	for _, memory := range []sbom.Notes{nil, nil, kept, kept} {
-		o.Notes = memory
+	for _, memory := range []sbom.Cache{nil, nil, kept, kept} {
+		o.Cache = memory
 		inventory, err := sbom.Read(t.Context(), img, o)
 		require.NoError(t, err)
 		document, err := inventory.Encode(format)
@@ -368,14 +368,14 @@ func TestLayersAreReadOnce(t *testing.T) {
 	counted := counting{inner, &opened}
 	kept := notes{}
 	for range 2 {
-		_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Notes: kept})
+		_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Cache: kept})
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 1, opened)
-	_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Notes: notes{}})
+	_, err := sbom.Read(t.Context(), imageOf(t, counted), sbom.Options{Cache: notes{}})
 	require.NoError(t, err)
 	assert.Equal(t, 2, opened)
-	_, err = sbom.Read(t.Context(), imageOf(t, layer(t, tarFile{"a", "c", 0})), sbom.Options{Notes: kept})
+	_, err = sbom.Read(t.Context(), imageOf(t, layer(t, tarFile{"a", "c", 0})), sbom.Options{Cache: kept})
 	require.NoError(t, err)
 	assert.Len(t, kept, 2, "another layer")
 }

@@ -19,8 +19,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/oci"
-	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // contents is what the file system of an image holds.
@@ -50,14 +50,14 @@ const (
 	opaque   = ".wh..wh..opq"
 )
 
-// Notes keep what was found in layers for the next time. An oci.Store is such.
-type Notes interface {
-	// Recall reads what Remember kept under the key; false if there is nothing.
-	Recall(key string, into any) bool
-	Remember(key string, what any) error
+// Cache keeps what was found in layers for the next time.
+type Cache interface {
+	// Get reads what was put under the key; false if there is nothing.
+	Get(key string, value any) bool
+	Put(key string, value any) error
 }
 
-// found is an entry of a layer, as it is noted.
+// found is an entry of a layer, as it is cached.
 type found struct {
 	// Path is absolute and clean.
 	Path string `json:"path"`
@@ -71,19 +71,19 @@ type found struct {
 	Program *buildinfo.BuildInfo `json:"program,omitempty"`
 }
 
-// noteVersion is part of every key. It has to change when other things are to be found.
-const noteVersion = "sbom 1: "
+// cacheVersion is part of every key. It has to change when other things are to be found.
+const cacheVersion = "sbom 1: "
 
-// scan reads all regular files that can be seen in the image. Hard links to them are not listed on their own. notes, unless
+// scan reads all regular files that can be seen in the image. Hard links to them are not listed on their own. cache, unless
 // nil, has the layers that need not be read.
-func scan(ctx context.Context, img v1.Image, notes Notes) (*contents, error) {
+func scan(ctx context.Context, img v1.Image, cache Cache) (*contents, error) {
 	layers, err := img.Layers()
 	if err != nil {
 		return nil, err
 	}
 	s := scanner{contents: contents{texts: map[string][]byte{}}, taken: map[string]bool{}, hidden: map[string]bool{}}
 	for i := len(layers) - 1; i >= 0; i-- {
-		entries, err := entriesOf(ctx, layers[i], notes)
+		entries, err := entriesOf(ctx, layers[i], cache)
 		if err != nil {
 			return nil, fmt.Errorf("reading layer %d of %d: %w", i+1, len(layers), err)
 		}
@@ -151,23 +151,23 @@ func (s *scanner) file(e found) {
 }
 
 // entriesOf are the entries of a layer, in their order.
-func entriesOf(ctx context.Context, l v1.Layer, notes Notes) ([]found, error) {
-	if notes == nil {
+func entriesOf(ctx context.Context, l v1.Layer, cache Cache) ([]found, error) {
+	if cache == nil {
 		return readEntries(ctx, l)
 	}
 	digest, err := l.Digest()
 	if err != nil {
 		return nil, err
 	}
-	key := noteVersion + digest.String()
+	key := cacheVersion + digest.String()
 	var entries []found
-	if notes.Recall(key, &entries) {
+	if cache.Get(key, &entries) {
 		return entries, nil
 	}
 	if entries, err = readEntries(ctx, l); err != nil {
 		return nil, err
 	}
-	return entries, notes.Remember(key, entries)
+	return entries, cache.Put(key, entries)
 }
 
 // readEntries reads the files that a layer was made of, where it knows them, and else what it consists of.

@@ -21,10 +21,11 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/guard"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
-	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // Compiler is what engines differ in: it compiles for a group of plans. Its methods report their steps themselves.
@@ -55,9 +56,9 @@ func Build(
 		all(fmt.Errorf("making a directory for the build: %w", err))
 		return
 	}
-	store := bases.Store
-	if store == nil {
-		if store, err = oci.OpenStore(filepath.Join(dir.Path, "layers")); err != nil {
+	layers := bases.Cache
+	if layers == nil {
+		if layers, err = cache.Open(filepath.Join(dir.Path, "layers")); err != nil {
 			all(errors.Join(err, dir.Remove()))
 			return
 		}
@@ -68,7 +69,7 @@ func Build(
 		return
 	}
 	s := &shared{
-		source: tree, dir: dir, store: store, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
+		source: tree, dir: dir, cache: layers, bases: newBases(ctx, bases, report), report: report, lanes: len(plans) > 1,
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	s.open.Store(int64(len(plans)))
@@ -108,7 +109,7 @@ type shared struct {
 	source *source.Tree
 	dir    *temporary.Dir // everything that the builds write; removed when the last is closed
 	open   atomic.Int64
-	store  *oci.Store
+	cache  *cache.Cache
 	bases  *baseImages
 	report build.Reporter
 	lanes  bool // whether lanes need the name of an image
@@ -416,7 +417,7 @@ func (b *execution) altered(err error, programs compiled) bool {
 	}
 	for _, p := range b.plan.Programs {
 		noted := programs.digests[p.Name]
-		if is, err := oci.FileSum(filepath.Join(programs.dir, p.Name)); noted != "" && (err != nil || is != noted) {
+		if is, err := cache.ReadFileDigest(filepath.Join(programs.dir, p.Name)); noted != "" && (err != nil || is != noted) {
 			return true
 		}
 	}

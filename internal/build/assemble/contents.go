@@ -70,7 +70,7 @@ func (c *contents) layer(ctx context.Context, layer plan.Layer, programs *compil
 		return err
 	}
 	plan := c.execution.plan.Image
-	made, err := oci.NewLayer(ctx, c.execution.store, placed, c.execution.created(), compression(plan.Compression))
+	made, err := oci.NewLayer(ctx, c.execution.cache, placed, c.execution.created(), compression(plan.Compression))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *contents) resolve(ctx context.Context, f plan.File, programs *compiled)
 
 // program is a program that is what was noted of it.
 func (c *contents) program(f plan.File, programs *compiled) (oci.File, error) {
-	file, err := c.execution.store.FromDisk(f.Path, f.Mode.FileMode(), filepath.Join(programs.dir, f.Program))
+	file, err := oci.FromDisk(c.execution.cache, f.Path, f.Mode.FileMode(), filepath.Join(programs.dir, f.Program))
 	if err != nil {
 		return file, err
 	}

@@ -23,11 +23,11 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/build/guard"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/check"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/publish/target"
-	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // Directories of the builder container.

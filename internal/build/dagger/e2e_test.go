@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
@@ -29,9 +30,9 @@ func TestEngine(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	newEngine := func(t *testing.T) build.Engine {
-		store, err := oci.OpenStore(t.TempDir())
+		store, err := cache.Open(t.TempDir())
 		require.NoError(t, err)
-		return session.New(client, &oci.Bases{Store: store}, os.Environ())
+		return session.New(client, &oci.Bases{Cache: store}, os.Environ())
 	}
 	enginetest.Run(t, newEngine)
 	enginetest.RunCgo(t, newEngine)
@@ -42,9 +43,9 @@ func TestContainerPlacesTheSame(t *testing.T) {
 	client, err := sdk.Connect(t.Context(), sdk.WithLogOutput(io.Discard))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	bases := &oci.Bases{Store: store}
+	bases := &oci.Bases{Cache: store}
 	layout, err := bases.Resolve(t.Context(), "oci:"+enginetest.PlacementBase(t))
 	require.NoError(t, err)
 	base, err := layout.Image(v1.Platform{OS: "linux", Architecture: "amd64"})

@@ -100,7 +100,7 @@ func TestForeignThingsInTheCache(t *testing.T) {
 		"pipe":                 func() error { return syscall.Mkfifo(program, 0o644) },
 		"file for a directory": func() error { return os.WriteFile(filepath.Dir(program), nil, 0o644) },
 		"file for all":         func() error { return os.WriteFile(filepath.Dir(filepath.Dir(program)), nil, 0o644) },
-		"verified":             func() error { return os.WriteFile(filepath.Join(b.cache, "verified"), nil, 0o644) },
+		"notes":                func() error { return os.WriteFile(filepath.Join(b.cache, "notes"), nil, 0o644) },
 	} {
 		gone := program
 		switch name {
@@ -108,8 +108,8 @@ func TestForeignThingsInTheCache(t *testing.T) {
 			gone = filepath.Dir(program)
 		case "file for all":
 			gone = filepath.Dir(filepath.Dir(program))
-		case "verified":
-			gone = filepath.Join(b.cache, "verified")
+		case "notes":
+			gone = filepath.Join(b.cache, "notes")
 		}
 		require.NoError(t, os.RemoveAll(gone))
 		require.NoError(t, put(), name)

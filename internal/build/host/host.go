@@ -20,6 +20,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/assemble"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/oci"
@@ -68,11 +69,10 @@ func (e *Engine) Build(
 	}
 	compiler := func(plan *plan.Plan, dir string) assemble.Compiler {
 		modules := goenv.ModuleCache(e.environ)
-		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), store: e.bases.Store}
-		c.verifier = verifier{modules: modules, now: time.Now}
-		if e.bases.Store != nil {
-			c.verifier.kept = e.bases.Store.Directory("verified")
-			c.looks = newLooks(source, plan, modules)
+		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), cache: e.bases.Cache}
+		c.verifier = verifier{modules: modules, cache: e.bases.Cache, now: time.Now}
+		if e.bases.Cache != nil {
+			c.states = newStates(source, plan, modules)
 		}
 		return c
 	}
@@ -100,9 +100,9 @@ type compiler struct {
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
 	bundle string
-	// store keeps the programs of earlier builds, in a directory of its own; nil for none.
-	store *oci.Store
-	// verifier remembers what was verified; its zero value is for none that does.
+	// cache has the programs of earlier builds; nil for none.
+	cache *cache.Cache
+	// verifier has what was verified; its zero value is for none that does.
 	verifier verifier
 	// verified names the modules that are what go.sum says, once they have been found to be; empty where that is not known.
 	verified string
@@ -115,8 +115,8 @@ type compiler struct {
 	// modules is GOMODCACHE, once the debugger is in it.
 	modules string
 
-	// looks are nil without a store.
-	looks *looks
+	// states are nil without a cache.
+	states *states
 
 	mu      sync.Mutex
 	closers []func() error // what Close does, from the last to the first
@@ -124,8 +124,8 @@ type compiler struct {
 
 // Modules downloads, verifies and generates.
 func (c *compiler) Modules(ctx context.Context) error {
-	if c.looks != nil {
-		go func() { _, _ = c.looks.toolchain() }() // while the modules are looked at
+	if c.states != nil {
+		go func() { _, _ = c.states.toolchain() }() // while the modules are verified
 	}
 	if err := errors.Join(c.download(ctx), c.overlay()); err != nil || c.plan.Generate == nil {
 		return err
@@ -180,14 +180,14 @@ func (c *compiler) download(ctx context.Context) error {
 		if replace {
 			completed[workSum] = text
 		}
-		if known, ok := c.verifier.remembers(ctx, want, sums(completed)); ok {
+		if known, ok := c.verifier.unchanged(ctx, want, sums(completed)); ok {
 			c.verified = want
 			if replace {
 				if err := c.replaceWorkSum(text); err != nil {
 					return err
 				}
 			}
-			return build.Do(c.report, "", "verify", func(step build.Step) error { return tell(step, 0, known) })
+			return build.Do(c.report, "", "verify", func(step build.Step) error { return report(step, 0, known) })
 		}
 	}
 	copies := filepath.Join(c.dir, "modules")
@@ -242,7 +242,7 @@ func (c *compiler) download(ctx context.Context) error {
 		if err := c.verify(ctx, step, copies, want, sums(completed)); err != nil || c.verified == "" || completed[workSum] == files[workSum] {
 			return err
 		}
-		return c.verifier.keepCompleted(want, completed[workSum])
+		return c.verifier.putCompleted(want, completed[workSum])
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
@@ -35,9 +36,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newEngine makes an engine in the caller's environment, changed by env. Its bases come from layouts alone.
 func newEngine(t *testing.T, env ...string) build.Engine {
 	t.Helper()
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	return host.New(&oci.Bases{Store: store}, append(os.Environ(), env...))
+	return host.New(&oci.Bases{Cache: store}, append(os.Environ(), env...))
 }
 
 func TestEngine(t *testing.T) {

@@ -2,8 +2,6 @@ package host
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -17,59 +15,59 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // inputs is all that go build makes programs of.
 type inputs struct {
-	// Sum is the same while nothing of it changes; empty where that cannot be said.
-	Sum string `json:"sum"`
-	// Everything says that all files of the source count, and not only those of the kinds that Go reads: some are embedded, or
+	// Digest is the same while nothing of it changes; empty where that cannot be said.
+	Digest string `json:"digest"`
+	// Everything reports that all files of the source count, and not only those of the kinds that Go reads: some are embedded, or
 	// included by assembly.
 	Everything bool `json:"everything"`
 }
 
-// looks are fingerprints of what go build reads, each taken once for all platforms: an edit that one of them does not see yet is
-// seen by the next build.
-type looks struct {
-	toolchain  func() (fingerprint.Fingerprint, error)
-	source     func() (fingerprint.Fingerprint, error)
-	everything func() (fingerprint.Fingerprint, error) // of the source, with the files of all kinds
+// states are those of what go build reads, each read once for all platforms: an edit that one of them does not see yet is seen by the next
+// build.
+type states struct {
+	toolchain  func() (filestate.State, error)
+	source     func() (filestate.State, error)
+	everything func() (filestate.State, error) // of the source, with the files of all kinds
 }
 
-// newLooks are the looks at a source, and at the Go distribution of the plan, which may be in the directory modules, GOMODCACHE.
-func newLooks(source string, plan *plan.Plan, modules string) *looks {
-	return &looks{
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtToolchain(plan.Go.Version, modules) }),
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, false) }),
-		sync.OnceValues(func() (fingerprint.Fingerprint, error) { return lookAtSource(source, plan.Source.Outputs, true) }),
+// newStates are the states of a source, and of the Go distribution of the plan, which may be in the directory modules, GOMODCACHE.
+func newStates(source string, plan *plan.Plan, modules string) *states {
+	return &states{
+		sync.OnceValues(func() (filestate.State, error) { return toolchainState(plan.Go.Version, modules) }),
+		sync.OnceValues(func() (filestate.State, error) { return sourceState(source, plan.Source.Outputs, false) }),
+		sync.OnceValues(func() (filestate.State, error) { return sourceState(source, plan.Source.Outputs, true) }),
 	}
 }
 
-// inputs looks at all that go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
+// inputs finds out what go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
 // go.sum says, since they have been verified.
 func (c *compiler) inputs(p plan.Compile, everything bool) inputs {
 	unknown := inputs{Everything: everything}
 	if c.plan.Dependencies.Download != nil && c.verified == "" {
 		return unknown
 	}
-	look := c.looks.source
+	read := c.states.source
 	if everything {
-		look = c.looks.everything
+		read = c.states.everything
 	}
-	source, err1 := look()
-	toolchain, err2 := c.looks.toolchain()
-	if err1 != nil || err2 != nil || !source.Sound || !toolchain.Sound {
+	source, err1 := read()
+	toolchain, err2 := c.states.toolchain()
+	if err1 != nil || err2 != nil || !source.Settled || !toolchain.Settled {
 		return unknown
 	}
-	text, err := json.Marshal([]any{p, c.plan.Env, c.plan.Source, c.verified, c.verifier.modules, toolchain.Sum, source.Sum})
+	text, err := json.Marshal([]any{p, c.plan.Env, c.plan.Source, c.verified, c.verifier.modules, toolchain.Digest, source.Digest})
 	if err != nil {
 		return unknown
 	}
-	sum := sha256.Sum256(text)
-	return inputs{hex.EncodeToString(sum[:]), everything}
+	return inputs{cache.DigestOf(text), everything}
 }
 
 // kinds are the files of a source that Go reads, by their extensions, and others by their names. Source: go help packages;
@@ -83,15 +81,15 @@ var (
 	assembly = []string{".s", ".S", ".sx"}
 )
 
-// most is how many entries a source may have to be looked at: more take longer than the Go command, which knows what it needs. Tests
+// most is how many entries a source may have to be inspected: more take longer than the Go command, which knows what it needs. Tests
 // make it less.
 var most = 50_000
 
 var errTooMany = errors.New("the source has too many files")
 
-// counting says what counts of a source. The directory .git never does, nor what a link leads to: but for directories, which the Go command
-// may enter, and which are not sound.
-func counting(everything bool, seen *int) fingerprint.Counts {
+// included chooses what of a source Go reads. The directory .git is not among it, nor what a link leads to: but for directories, which the Go
+// command may enter, and which are never settled.
+func included(everything bool, seen *int) filestate.Include {
 	return func(dir string, e fs.DirEntry) bool {
 		if *seen++; *seen > most {
 			return false
@@ -109,26 +107,26 @@ func counting(everything bool, seen *int) fingerprint.Counts {
 	}
 }
 
-func lookAtSource(dir string, outputs plan.Outputs, everything bool) (fingerprint.Fingerprint, error) {
+func sourceState(dir string, outputs plan.Outputs, everything bool) (filestate.State, error) {
 	seen := 0
-	counts := counting(everything, &seen)
+	include := included(everything, &seen)
 	root := filepath.Clean(dir)
-	found, err := fingerprint.Look(time.Now(), func(dir string, e fs.DirEntry) bool {
+	state, err := filestate.Read(time.Now(), func(dir string, e fs.DirEntry) bool {
 		if len(outputs) > 0 {
 			inSource := filepath.ToSlash(strings.TrimPrefix(filepath.Join(dir, e.Name()), root))
 			if outputs.Has(strings.TrimPrefix(inSource, "/")) {
 				return false
 			}
 		}
-		return counts(dir, e)
+		return include(dir, e)
 	}, root)
 	if err == nil && seen > most {
 		err = errTooMany
 	}
-	return found, err
+	return state, err
 }
 
-// needsEverything says whether Go reads files of any kind in the source: where one embeds files, or assembly includes some. In doubt
+// needsEverything reports whether Go reads files of any kind in the source: where one embeds files, or assembly includes some. In doubt
 // it does.
 func (c *compiler) needsEverything() bool {
 	tree, err := source.Open(c.source)
@@ -137,7 +135,7 @@ func (c *compiler) needsEverything() bool {
 	}
 	defer tree.Close()
 	seen := 0
-	counts := counting(false, &seen)
+	include := included(false, &seen)
 	errFound := errors.New("there is such a file")
 	err = fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
@@ -145,7 +143,7 @@ func (c *compiler) needsEverything() bool {
 			return err
 		case name == ".":
 			return nil
-		case !counts(filepath.Join(c.source, path.Dir(name)), e):
+		case !include(filepath.Join(c.source, path.Dir(name)), e):
 			if e.IsDir() {
 				return fs.SkipDir
 			}
@@ -164,21 +162,21 @@ func (c *compiler) needsEverything() bool {
 	return err != nil || seen > most
 }
 
-// lookAtToolchain takes the fingerprint of the Go distribution that compiles, as far as it is for compiling programs.
-func lookAtToolchain(version, modules string) (fingerprint.Fingerprint, error) {
+// toolchainState is the state of the Go distribution that compiles, as far as it is for compiling programs.
+func toolchainState(version, modules string) (filestate.State, error) {
 	root, err := findToolchain(version, modules)
 	if err != nil {
-		return fingerprint.Fingerprint{}, err
+		return filestate.State{}, err
 	}
 	src := filepath.Join(root, "src")
-	counts := func(dir string, e fs.DirEntry) bool {
+	include := func(dir string, e fs.DirEntry) bool {
 		return e.Name() != "testdata" && !strings.HasSuffix(e.Name(), "_test.go") && !(dir == src && e.Name() == "cmd")
 	}
 	var parts []string
 	for _, part := range []string{"VERSION", "go.env", "bin", "pkg", "src"} {
 		parts = append(parts, filepath.Join(root, part))
 	}
-	return fingerprint.Look(time.Now(), counts, parts...)
+	return filestate.Read(time.Now(), include, parts...)
 }
 
 // findToolchain finds the Go distribution of the version: the one of the go command on the PATH, or else the one that it would take,

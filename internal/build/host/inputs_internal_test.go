@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
-	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -21,7 +21,7 @@ func TestInputs(t *testing.T) {
 	type given struct {
 		c                             compiler
 		p                             plan.Compile
-		toolchain, source, everything fingerprint.Fingerprint
+		toolchain, source, everything filestate.State
 		err                           error
 		all                           bool
 	}
@@ -32,23 +32,23 @@ func TestInputs(t *testing.T) {
 				verified: "modules", verifier: verifier{modules: "cache"},
 			},
 			p:         plan.Compile{Platform: plan.Platform{OS: "linux", Architecture: "amd64"}},
-			toolchain: fingerprint.Fingerprint{Sum: "toolchain", Sound: true},
-			source:    fingerprint.Fingerprint{Sum: "source", Sound: true}, everything: fingerprint.Fingerprint{Sum: "everything", Sound: true},
+			toolchain: filestate.State{Digest: "toolchain", Settled: true},
+			source:    filestate.State{Digest: "source", Settled: true}, everything: filestate.State{Digest: "everything", Settled: true},
 		}
 		change(&g)
-		g.c.looks = &looks{
-			func() (fingerprint.Fingerprint, error) { return g.toolchain, nil },
-			func() (fingerprint.Fingerprint, error) { return g.source, g.err },
-			func() (fingerprint.Fingerprint, error) { return g.everything, nil },
+		g.c.states = &states{
+			func() (filestate.State, error) { return g.toolchain, nil },
+			func() (filestate.State, error) { return g.source, g.err },
+			func() (filestate.State, error) { return g.everything, nil },
 		}
 		return g.c.inputs(g.p, g.all)
 	}
 	first := look(func(*given) {})
-	assert.NotEmpty(t, first.Sum)
+	assert.NotEmpty(t, first.Digest)
 	for name, change := range map[string]func(*given){
 		"nothing":                 func(*given) {},
-		"a file of no use to Go":  func(g *given) { g.everything.Sum = "x" },
-		"such a file, just now":   func(g *given) { g.everything.Sound = false },
+		"a file of no use to Go":  func(g *given) { g.everything.Digest = "x" },
+		"such a file, just now":   func(g *given) { g.everything.Settled = false },
 		"verifying is not needed": func(g *given) { g.c.plan.Dependencies.Download = nil },
 	} {
 		assert.Equal(t, first, look(change), name)
@@ -61,24 +61,24 @@ func TestInputs(t *testing.T) {
 		"directory":    func(g *given) { g.c.plan.Source.Dir = "sub" },
 		"modules":      func(g *given) { g.c.verified = "others" },
 		"module cache": func(g *given) { g.c.verifier.modules = "another" },
-		"toolchain":    func(g *given) { g.toolchain.Sum = "x" },
-		"source":       func(g *given) { g.source.Sum = "x" },
+		"toolchain":    func(g *given) { g.toolchain.Digest = "x" },
+		"source":       func(g *given) { g.source.Digest = "x" },
 		"all files":    func(g *given) { g.all = true },
 	} {
 		changed := look(change)
-		assert.NotEmpty(t, changed.Sum, name)
-		assert.NotEqual(t, first.Sum, changed.Sum, name)
+		assert.NotEmpty(t, changed.Digest, name)
+		assert.NotEqual(t, first.Digest, changed.Digest, name)
 	}
 	for name, change := range map[string]func(*given){
 		"unverified modules":       func(g *given) { g.c.verified = "" },
-		"a file written just now":  func(g *given) { g.source.Sound = false },
-		"any file, just now":       func(g *given) { g.all, g.everything.Sound = true, false },
-		"a toolchain just put in":  func(g *given) { g.toolchain.Sound = false },
+		"a file written just now":  func(g *given) { g.source.Settled = false },
+		"any file, just now":       func(g *given) { g.all, g.everything.Settled = true, false },
+		"a toolchain just put in":  func(g *given) { g.toolchain.Settled = false },
 		"a source not to be read":  func(g *given) { g.err = errors.New("permission denied") },
 		"one that has many files":  func(g *given) { g.err = errTooMany },
-		"no toolchain to be found": func(g *given) { g.toolchain.Sum, g.toolchain.Sound = "", false },
+		"no toolchain to be found": func(g *given) { g.toolchain.Digest, g.toolchain.Settled = "", false },
 	} {
-		assert.Empty(t, look(change).Sum, name)
+		assert.Empty(t, look(change).Digest, name)
 	}
 }
 
@@ -98,12 +98,12 @@ func TestTooManyFiles(t *testing.T) {
 	}
 	c := compiler{source: dir}
 	assert.True(t, c.needsEverything())
-	_, err := lookAtSource(dir, nil, false)
+	_, err := sourceState(dir, nil, false)
 	require.ErrorIs(t, err, errTooMany)
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "0")))
 	assert.False(t, c.needsEverything())
-	_, err = lookAtSource(dir, nil, false)
+	_, err = sourceState(dir, nil, false)
 	assert.NoError(t, err)
 }
 
@@ -133,9 +133,9 @@ func TestNeedsEverything(t *testing.T) {
 // After go build, what it has left as it was is not read again, if that was known to be sound.
 func TestLookAtPrograms(t *testing.T) {
 	const name = "program"
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	c, s, programs := compiler{store: store}, &shelf{dir: t.TempDir()}, []plan.Program{{Name: name}}
+	c, s, programs := compiler{cache: store}, &binaryCache{dir: t.TempDir()}, []plan.Program{{Name: name}}
 	self, err := os.Executable()
 	require.NoError(t, err)
 	ours, id := filepath.Join(s.dir, name), buildID(self)
@@ -157,25 +157,25 @@ func TestLookAtPrograms(t *testing.T) {
 		content, err := os.ReadFile(test.file)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(ours, content, 0o755))
-		was := shelved{Programs: map[string]shelvedProgram{}}
+		was := cachedPrograms{Programs: map[string]cachedProgram{}}
 		if test.sum != "" {
-			was.Programs[name] = shelvedProgram{test.id, test.sum}
+			was.Programs[name] = cachedProgram{test.id, test.sum}
 		}
-		is, damaged, err := c.look(s, was, map[string]bool{name: test.unread}, programs)
+		is, damaged, err := c.inspect(s, was, map[string]bool{name: test.unread}, programs)
 		require.NoError(t, err)
 		assert.Equal(t, test.damaged, len(damaged) > 0, test)
 		want := test.sum
 		if test.read {
-			want, err = oci.FileSum(ours)
+			want, err = cache.ReadFileDigest(ours)
 			require.NoError(t, err)
 		}
-		assert.Equal(t, want, is.Programs[name].Sum, test)
+		assert.Equal(t, want, is.Programs[name].Digest, test)
 	}
 }
 
-// Programs are kept only where the Go command can tell whether they are up to date.
-func TestKeepable(t *testing.T) {
-	assert.True(t, keepable(&plan.Plan{}, plan.Compile{Flags: []string{"-trimpath"}}))
+// Programs are cached only where the Go command can tell whether they are up to date.
+func TestCacheable(t *testing.T) {
+	assert.True(t, cacheable(&plan.Plan{}, plan.Compile{Flags: []string{"-trimpath"}}))
 	for name, not := range map[string]struct {
 		plan plan.Plan
 		p    plan.Compile
@@ -186,6 +186,6 @@ func TestKeepable(t *testing.T) {
 		"by a variable":    {plan: plan.Plan{Env: map[string]string{"GOFLAGS": "-ldflags=-buildid="}}},
 		"by a platform's":  {p: plan.Compile{Env: map[string]string{"GOFLAGS": "-ldflags=-buildid="}}},
 	} {
-		assert.False(t, keepable(&not.plan, not.p), name)
+		assert.False(t, cacheable(&not.plan, not.p), name)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/build"
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -52,7 +52,7 @@ func newSite(t *testing.T, files map[string]string) site {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
 	s := site{newBuilder(t), dir, plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}}}
-	if !fingerprint.Supported(filepath.Dir(dir)) {
+	if !filestate.Supported(filepath.Dir(dir)) {
 		testtool.Skip(t, "times of change, which the file system of the tests' directory has not: set TMPDIR to another")
 	}
 	for name, content := range files {

@@ -10,9 +10,9 @@ import (
 	"slices"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/temporary"
 )
 
 // List runs go list with args for the packages of p, in the environment and with the flags that they are compiled with, and

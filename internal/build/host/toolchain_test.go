@@ -58,10 +58,10 @@ func TestLookAtToolchain(t *testing.T) {
 	t.Setenv("PATH", filepath.Join(root, "bin"))
 	look := func() string {
 		t.Helper()
-		f, err := lookAtToolchain("9.9.9", t.TempDir())
+		f, err := toolchainState("9.9.9", t.TempDir())
 		require.NoError(t, err)
-		assert.True(t, f.Any)
-		return f.Sum
+		assert.True(t, f.Exists)
+		return f.Digest
 	}
 	before := look()
 	for name, counts := range map[string]bool{

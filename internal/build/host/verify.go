@@ -2,8 +2,6 @@ package host
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,23 +19,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
-	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 )
 
 // verifier does what go mod verify does, without reading again what it read in an earlier build. A module's zip file and directory
-// have to have the hash that go.sum says. Once they had it, their fingerprint is kept. While files are what their fingerprint
-// says, nobody has written to them.
+// have to have the hash that go.sum says. Once they had it, their state is cached. While files have that state, nobody has written to
+// them.
 type verifier struct {
 	// modules is GOMODCACHE.
 	modules string
-	// kept is the directory of fingerprints; empty for none.
-	kept string
-	now  func() time.Time
+	cache   *cache.Cache // nil for none
+	now     func() time.Time
 }
 
-// usable says whether the verifier can do its work here.
-func (v verifier) usable() bool { return v.kept != "" && fingerprint.Supported(v.modules) }
+// usable reports whether the verifier can do its work here.
+func (v verifier) usable() bool { return v.cache != nil && filestate.Supported(v.modules) }
 
 // pinned is a module of a go.sum.
 type pinned struct {
@@ -60,7 +57,7 @@ func parseSums(text string) []pinned {
 	return all
 }
 
-// files are the module's zip file and directory in the cache, of which either may be missing.
+// files are the module's zip file and directory in the module cache, of which either may be missing.
 func (v verifier) files(m pinned) (zip, dir string, err error) {
 	escaped, err1 := module.EscapePath(m.Path)
 	version, err2 := module.EscapeVersion(m.Version.Version)
@@ -78,7 +75,7 @@ func (v verifier) files(m pinned) (zip, dir string, err error) {
 // state is what there is of a module.
 type state struct {
 	zip, dir string
-	fingerprint.Fingerprint
+	filestate.State
 	// known says that it was verified as it is.
 	known bool
 }
@@ -87,16 +84,16 @@ func (v verifier) state(m pinned) (s state, err error) {
 	if s.zip, s.dir, err = v.files(m); err != nil {
 		return s, err
 	}
-	s.Fingerprint, err = fingerprint.Look(v.now(), fingerprint.All, s.zip, s.dir)
-	s.known = err == nil && s.Sound && v.has(v.note(m), s.Sum)
+	s.State, err = filestate.Read(v.now(), filestate.All, s.zip, s.dir)
+	s.known = err == nil && s.Settled && v.has(v.moduleKey(m), s.Digest)
 	return s, err
 }
 
 // errAltered says that modules are not what go.sum says.
 var errAltered = errors.New("modules were altered")
 
-// verify verifies all modules and tells step how it went, in the words of go mod verify. There is nothing that it could say if
-// found is false: none of the modules is in the cache. want stands for what was to be downloaded, and has been, for remembers.
+// verify verifies all modules and reports to step how it went, in the words of go mod verify. There is nothing that it could say if
+// found is false: none of the modules is in the module cache. want stands for what was to be downloaded, and has been, for unchanged.
 func (v verifier) verify(ctx context.Context, step build.Step, want string, modules []pinned) (found bool, err error) {
 	states, faults := make([]state, len(modules)), make([]error, len(modules))
 	err = each(ctx, modules, func(ctx context.Context, i int, m pinned) { states[i], faults[i] = v.module(ctx, m) })
@@ -108,7 +105,7 @@ func (v verifier) verify(ctx context.Context, step build.Step, want string, modu
 	}
 	present, known := 0, 0
 	for _, s := range states {
-		if s.Any {
+		if s.Exists {
 			present++
 		}
 		if s.known {
@@ -118,18 +115,18 @@ func (v verifier) verify(ctx context.Context, step build.Step, want string, modu
 	if present == 0 && len(modules) > 0 {
 		return false, nil
 	}
-	return true, errors.Join(v.keep(v.whole(want), presence(states)), tell(step, present-known, known))
+	return true, errors.Join(v.cache.Put(v.wholeKey(want), presence(states)), report(step, present-known, known))
 }
 
-func tell(step build.Step, read, known int) error {
+func report(step build.Step, read, known int) error {
 	_, err := fmt.Fprintf(step, "all modules verified: %d now, %d unchanged since an earlier build\n", read, known)
 	return err
 }
 
-// remembers says whether want was downloaded, and whether all of it is there as it was verified; known is how many modules that
-// are.
-func (v verifier) remembers(ctx context.Context, want string, modules []pinned) (known int, ok bool) {
-	if _, err := os.Stat(v.whole(want)); err != nil {
+// unchanged reports whether want was downloaded, and whether all of it is there as it was verified; known is how many modules that are.
+func (v verifier) unchanged(ctx context.Context, want string, modules []pinned) (known int, ok bool) {
+	var were string
+	if !v.cache.Get(v.wholeKey(want), &were) {
 		return 0, false
 	}
 	states, faults := make([]state, len(modules)), make([]error, len(modules))
@@ -137,27 +134,24 @@ func (v verifier) remembers(ctx context.Context, want string, modules []pinned) 
 		return 0, false
 	}
 	for _, s := range states {
-		if s.Any && !s.known {
+		if s.Exists && !s.known {
 			return 0, false
 		}
 		if s.known {
 			known++
 		}
 	}
-	return known, v.has(v.whole(want), presence(states))
+	return known, presence(states) == were
 }
 
-// keepCompleted keeps the go.work.sum that a download of want completed, and completed finds it again.
-func (v verifier) keepCompleted(want, text string) error {
-	return v.keep(v.file("completed", want), text)
+// putCompleted keeps the go.work.sum that a download of want completed, and completed finds it again.
+func (v verifier) putCompleted(want, text string) error {
+	return v.cache.Put(v.key("completed", want), text)
 }
 
 func (v verifier) completed(want string) (text string, ok bool) {
-	content, err := os.ReadFile(v.file("completed", want))
-	if err == nil {
-		oci.Touch(v.file("completed", want))
-	}
-	return string(content), err == nil
+	ok = v.cache.Get(v.key("completed", want), &text)
+	return text, ok
 }
 
 // each calls f for all modules, several at a time. The error is that of a ctx that is over.
@@ -173,11 +167,11 @@ func each(ctx context.Context, modules []pinned, f func(context.Context, int, pi
 	return group.Wait()
 }
 
-// presence says which modules are in the cache.
+// presence lists which modules are in the module cache.
 func presence(states []state) string {
 	var text strings.Builder
 	for _, s := range states {
-		fmt.Fprintln(&text, s.Any)
+		fmt.Fprintln(&text, s.Exists)
 	}
 	return text.String()
 }
@@ -189,23 +183,23 @@ func (v verifier) module(ctx context.Context, m pinned) (state, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", m, err)
 		}
-		if s.known || !s.Any {
+		if s.known || !s.Exists {
 			return s, nil
 		}
 		if altered := v.hash(ctx, m, s.zip, s.dir); altered != nil {
-			if now, err := v.state(m); err == nil && now.Sum != s.Sum {
+			if now, err := v.state(m); err == nil && now.Digest != s.Digest {
 				continue // another Go command is at work on it
 			}
 			return s, fmt.Errorf("%s: %w", m, altered)
 		}
-		if s.Sound {
-			err = v.keep(v.note(m), s.Sum)
+		if s.Settled {
+			err = v.cache.Put(v.moduleKey(m), s.Digest)
 		}
 		return s, err
 	}
 }
 
-// all reads all modules that are in the cache, and compares.
+// all reads all modules that are in the module cache, and compares.
 func (v verifier) all(ctx context.Context, modules []pinned) error {
 	faults := make([]error, len(modules))
 	err := each(ctx, modules, func(ctx context.Context, i int, m pinned) {
@@ -220,30 +214,24 @@ func (v verifier) all(ctx context.Context, modules []pinned) error {
 	return errors.Join(append(faults, err)...)
 }
 
-// keep writes a note.
-func (v verifier) keep(note, text string) error { return oci.WriteEntry(note, []byte(text)) }
-
-func (v verifier) has(note, text string) bool {
-	was, err := oci.ReadEntry(note)
-	if err != nil || string(was) != text {
-		return false
-	}
-	oci.Touch(note)
-	return true
+func (v verifier) has(key, text string) bool {
+	var was string
+	return v.cache.Get(key, &was) && was == text
 }
 
 // String is the module as go mod verify writes it.
 func (m pinned) String() string { return m.Path + " " + m.Version.Version }
 
-// note is the file of a module's fingerprint.
-func (v verifier) note(m pinned) string { return v.file("module", m.Path, m.Version.Version, m.sum) }
+// moduleKey is what the state of a module is cached under.
+func (v verifier) moduleKey(m pinned) string {
+	return v.key("module", m.Path, m.Version.Version, m.sum)
+}
 
-// whole is the file that says which modules were there when want had been downloaded.
-func (v verifier) whole(want string) string { return v.file("whole", want) }
+// wholeKey is what is cached under which modules were there when want had been downloaded.
+func (v verifier) wholeKey(want string) string { return v.key("whole", want) }
 
-func (v verifier) file(about ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(append(about, v.modules), "\n")))
-	return filepath.Join(v.kept, hex.EncodeToString(sum[:16]))
+func (v verifier) key(about ...string) string {
+	return "verified 1: " + strings.Join(append(about, v.modules), "\n")
 }
 
 // hash reads all of a module and compares.

@@ -16,21 +16,26 @@ import (
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/dirhash"
 
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 )
 
 // moduleCache is a module cache with one module, in which nothing has been changed for an hour.
 type moduleCache struct {
 	verifier
+	kept     string // the directory of the cache
 	module   pinned
 	zip, dir string
 }
 
 func newModuleCache(t *testing.T) moduleCache {
 	t.Helper()
-	modules := t.TempDir()
+	modules, kept := t.TempDir(), t.TempDir()
+	opened, err := cache.Open(kept)
+	require.NoError(t, err)
 	c := moduleCache{
-		verifier: verifier{modules: modules, kept: filepath.Join(t.TempDir(), "verified"), now: func() time.Time { return time.Now().Add(time.Hour) }},
+		kept:     kept,
+		verifier: verifier{modules: modules, cache: opened, now: func() time.Time { return time.Now().Add(time.Hour) }},
 		module:   pinned{Version: module.Version{Path: "example.com/Big", Version: "v1.0.0-Rc"}},
 		zip:      filepath.Join(modules, "cache/download/example.com/!big/@v/v1.0.0-!rc.zip"),
 		dir:      filepath.Join(modules, "example.com/!big@v1.0.0-!rc"),
@@ -51,7 +56,7 @@ func newModuleCache(t *testing.T) moduleCache {
 	require.NoError(t, f.Close())
 	c.module.sum, err = dirhash.HashDir(c.dir, "example.com/Big@v1.0.0-Rc", dirhash.Hash1)
 	require.NoError(t, err)
-	if !fingerprint.Supported(modules) {
+	if !filestate.Supported(modules) {
 		require.NotEqual(t, "linux", runtime.GOOS, "the tests' directory is on a file system without times of change: set TMPDIR to another")
 		t.Skip("no times of change here: go mod verify runs in each build")
 	}
@@ -72,6 +77,11 @@ const (
 	dirAlters = "example.com/Big v1.0.0-Rc: dir has been modified ("
 	zipAlters = "example.com/Big v1.0.0-Rc: zip has been modified ("
 )
+
+// noteOf is the file of what is cached under a key.
+func (c moduleCache) noteOf(key string) string {
+	return filepath.Join(c.kept, "notes", cache.DigestOf([]byte(key)))
+}
 
 func (c moduleCache) wants(t *testing.T, want string) {
 	t.Helper()
@@ -153,7 +163,7 @@ func TestVerifyReadsAgain(t *testing.T) {
 	c := newModuleCache(t)
 	note := func() string {
 		t.Helper()
-		return c.note(c.module)
+		return c.noteOf(c.moduleKey(c.module))
 	}
 	for name, alter := range map[string]func(){
 		"touched": func() { require.NoError(t, os.Chtimes(filepath.Join(c.dir, "a.go"), time.Now(), time.Now())) },
@@ -161,11 +171,11 @@ func TestVerifyReadsAgain(t *testing.T) {
 			rewrite(t, filepath.Join(c.dir, "a.go"), upper)
 			rewrite(t, filepath.Join(c.dir, "a.go"), bytes.ToLower)
 		},
-		"no zip":                   func() { require.NoError(t, os.Remove(c.zip)) },
-		"a damaged fingerprint":    func() { rewrite(t, note(), bytes.ToUpper) },
-		"half a fingerprint":       func() { rewrite(t, note(), func(b []byte) []byte { return b[:len(b)/2] }) },
-		"a fingerprint gone":       func() { require.NoError(t, os.Remove(note())) },
-		"a fingerprint of nothing": func() { require.NoError(t, os.WriteFile(note(), nil, 0o644)) },
+		"no zip":             func() { require.NoError(t, os.Remove(c.zip)) },
+		"a damaged state":    func() { rewrite(t, note(), bytes.ToUpper) },
+		"half a state":       func() { rewrite(t, note(), func(b []byte) []byte { return b[:len(b)/2] }) },
+		"a state gone":       func() { require.NoError(t, os.Remove(note())) },
+		"a state of nothing": func() { require.NoError(t, os.WriteFile(note(), nil, 0o644)) },
 	} {
 		_, _, err := c.verify(t)
 		require.NoError(t, err)
@@ -196,10 +206,10 @@ func TestVerifyTrustsNothingRecent(t *testing.T) {
 	c.wants(t, readNow)
 }
 
-// Two module caches do not make each other's fingerprints void.
+// Two module caches do not make each other's states void.
 func TestVerifyTwoCaches(t *testing.T) {
 	c, other := newModuleCache(t), newModuleCache(t)
-	other.kept = c.kept
+	other.cache = c.cache
 	c.wants(t, readNow)
 	other.wants(t, readNow)
 	c.wants(t, readOnce)
@@ -260,14 +270,14 @@ func TestVerifyNothing(t *testing.T) {
 	assert.Empty(t, said)
 }
 
-// What was downloaded and verified is remembered as a whole, while nothing changes.
-func TestVerifyRemembers(t *testing.T) {
+// What was downloaded and verified is known as a whole, while nothing changes.
+func TestVerifyUnchanged(t *testing.T) {
 	c := newModuleCache(t)
 	another := pinned{Version: module.Version{Path: "example.com/another", Version: "v1.0.0"}, sum: "h1:x"}
 	modules := []pinned{c.module, another}
-	remembers := func(want string) bool {
+	unchanged := func(want string) bool {
 		t.Helper()
-		known, ok := c.remembers(t.Context(), want, modules)
+		known, ok := c.unchanged(t.Context(), want, modules)
 		assert.True(t, !ok || known == 1, known)
 		return ok
 	}
@@ -276,18 +286,18 @@ func TestVerifyRemembers(t *testing.T) {
 		_, err := c.verifier.verify(t.Context(), into{io.Discard}, "a go.mod", modules)
 		require.NoError(t, err)
 	}
-	assert.False(t, remembers("a go.mod"))
+	assert.False(t, unchanged("a go.mod"))
 	verify()
-	assert.True(t, remembers("a go.mod"))
-	assert.True(t, remembers("a go.mod"))
-	assert.False(t, remembers("another go.mod"))
+	assert.True(t, unchanged("a go.mod"))
+	assert.True(t, unchanged("a go.mod"))
+	assert.False(t, unchanged("another go.mod"))
 
 	alter := map[string]func(){
 		"content":      func() { rewrite(t, filepath.Join(c.dir, "a.go"), bytes.ToUpper) },
 		"content back": func() { rewrite(t, filepath.Join(c.dir, "a.go"), bytes.ToLower) },
 		"no zip":       func() { require.NoError(t, os.Remove(c.zip)) },
-		"damaged":      func() { rewrite(t, c.whole("a go.mod"), bytes.ToUpper) },
-		"no note":      func() { require.NoError(t, os.Remove(c.note(c.module))) },
+		"damaged":      func() { rewrite(t, c.noteOf(c.wholeKey("a go.mod")), bytes.ToUpper) },
+		"no note":      func() { require.NoError(t, os.Remove(c.noteOf(c.moduleKey(c.module)))) },
 		"nothing there": func() {
 			require.NoError(t, os.RemoveAll(c.dir))
 			require.NoError(t, os.RemoveAll(c.zip))
@@ -295,10 +305,10 @@ func TestVerifyRemembers(t *testing.T) {
 	}
 	for _, name := range []string{"content", "content back", "damaged", "no note", "no zip", "nothing there"} {
 		alter[name]()
-		assert.False(t, remembers("a go.mod"), name)
+		assert.False(t, unchanged("a go.mod"), name)
 		if name != "content" && name != "nothing there" {
 			verify()
-			assert.True(t, remembers("a go.mod"), name)
+			assert.True(t, unchanged("a go.mod"), name)
 		}
 	}
 
@@ -306,15 +316,15 @@ func TestVerifyRemembers(t *testing.T) {
 	verify()
 	_, other, err := c.files(another)
 	require.NoError(t, err)
-	assert.True(t, remembers("a go.mod"))
+	assert.True(t, unchanged("a go.mod"))
 	require.NoError(t, os.MkdirAll(other, 0o755))
-	assert.False(t, remembers("a go.mod"), "of a module that was not there")
+	assert.False(t, unchanged("a go.mod"), "of a module that was not there")
 
 	c = newModuleCache(t)
 	c.now = time.Now
 	verify()
 	c.now = func() time.Time { return time.Now().Add(time.Hour) }
-	assert.False(t, remembers("a go.mod"), "of what was new")
+	assert.False(t, unchanged("a go.mod"), "of what was new")
 }
 
 func TestParseSums(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
@@ -103,9 +104,9 @@ func TestPublish(t *testing.T) {
 	client, err := registry.New(registry.Options{})
 	require.NoError(t, err)
 	defer client.Close()
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	bases := &oci.Bases{Store: store, Remote: client}
+	bases := &oci.Bases{Cache: store, Remote: client}
 	pulled, err := bases.Resolve(t.Context(), ref)
 	require.NoError(t, err)
 	for _, tag := range []string{"v1", "v2"} {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/host"
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
@@ -34,9 +35,9 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 	client, err := registry.New(registry.Options{Mirrors: mirrors})
 	require.NoError(t, err)
 	defer client.Close()
-	store, err := oci.OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	hosts := host.New(&oci.Bases{Store: store, Remote: client}, os.Environ())
+	hosts := host.New(&oci.Bases{Cache: store, Remote: client}, os.Environ())
 
 	root := filepath.Join(t.TempDir(), "root.pem")
 	certificate := rootCertificate(t)

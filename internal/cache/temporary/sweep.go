@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slipway-ci/slipway/internal/filelock"
+	"github.com/slipway-ci/slipway/internal/cache/filelock"
 )
 
 // sweepLimit bounds how long a process clears up after others. What it does not get to, the next one does.

@@ -1,4 +1,4 @@
-package oci
+package cache
 
 import (
 	"io"
@@ -9,24 +9,25 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 // What was used least recently goes first, and what is in use stays.
-func TestForget(t *testing.T) {
-	store, err := OpenStore(t.TempDir())
-	require.NoError(t, err)
+func TestTrim(t *testing.T) {
+	c := newCache(t)
 	add := func(name string, age time.Duration) string {
-		name = filepath.Join(store.dir, "blobs", "sha256", name)
+		name = filepath.Join(c.dir, "blobs", "sha256", name)
 		require.NoError(t, os.WriteFile(name, make([]byte, 100), 0o644))
 		then := time.Now().Add(-age)
 		require.NoError(t, os.Chtimes(name, then, then))
 		return name
 	}
 	old, older, used := add("old", 2*time.Hour), add("older", 3*time.Hour), add("used", 0)
-	require.NoError(t, store.Forget(200))
+	require.NoError(t, c.trim(200))
 	assert.NoFileExists(t, older)
 	assert.FileExists(t, old)
-	require.NoError(t, store.Forget(0))
+	require.NoError(t, c.trim(0))
 	assert.NoFileExists(t, old)
 	assert.FileExists(t, used)
 }
@@ -43,10 +44,10 @@ func setUsed(t *testing.T, dir string, age time.Duration) {
 }
 
 // A claimed directory stays however old it is, with its lock file: else two would have it.
-func TestForgetLeavesWhatIsClaimed(t *testing.T) {
-	store := newStore(t)
+func TestTrimLeavesWhatIsClaimed(t *testing.T) {
+	c := newCache(t)
 	claim := func(key string) (string, func() error) {
-		dir, release, err := store.Claim("programs", key)
+		dir, release, err := c.Claim("programs", key)
 		require.NoError(t, err)
 		return dir, release
 	}
@@ -59,7 +60,7 @@ func TestForgetLeavesWhatIsClaimed(t *testing.T) {
 	setUsed(t, mine, 3*time.Hour)
 	setUsed(t, free, 2*time.Hour)
 
-	require.NoError(t, store.Forget(0))
+	require.NoError(t, c.trim(0))
 	assert.FileExists(t, filepath.Join(mine, "program"))
 	_, other := claim("mine")
 	assert.Nil(t, other, "somebody has it")
@@ -68,7 +69,7 @@ func TestForgetLeavesWhatIsClaimed(t *testing.T) {
 
 	require.NoError(t, release())
 	setUsed(t, mine, 3*time.Hour)
-	require.NoError(t, store.Forget(0))
+	require.NoError(t, c.trim(0))
 	assert.NoDirExists(t, mine)
 	assert.NoFileExists(t, mine+lockSuffix)
 	mine, release = claim("mine")
@@ -77,9 +78,9 @@ func TestForgetLeavesWhatIsClaimed(t *testing.T) {
 }
 
 // A directory goes as a whole: what is left of it would be no use.
-func TestForgetRemovesWholeClaims(t *testing.T) {
-	store := newStore(t)
-	dir, release, err := store.Claim("programs", "key")
+func TestTrimRemovesWholeClaims(t *testing.T) {
+	c := newCache(t)
+	dir, release, err := c.Claim("programs", "key")
 	require.NoError(t, err)
 	for _, name := range []string{"old", "new"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), make([]byte, 100), 0o755))
@@ -87,31 +88,31 @@ func TestForgetRemovesWholeClaims(t *testing.T) {
 	require.NoError(t, release())
 	setUsed(t, dir, 2*time.Hour)
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "new"), time.Now(), time.Now()))
-	require.NoError(t, store.Forget(0))
+	require.NoError(t, c.trim(0))
 	assert.FileExists(t, filepath.Join(dir, "old"), "its neighbour was used in the last hour")
 	setUsed(t, dir, 2*time.Hour)
-	require.NoError(t, store.Forget(100))
+	require.NoError(t, c.trim(100))
 	assert.NoDirExists(t, dir)
 }
 
 // What others are writing is theirs to remove.
-func TestForgetLeavesUnfinishedFiles(t *testing.T) {
-	store := newStore(t)
-	part, err := writePart(store.dir, func(io.Writer) error { return nil })
+func TestTrimLeavesUnfinishedFiles(t *testing.T) {
+	c := newCache(t)
+	part, err := temporary.Fill(c.dir, func(io.Writer) error { return nil })
 	require.NoError(t, err)
 	then := time.Now().Add(-2 * time.Hour)
 	for _, name := range []string{part.Name(), filepath.Join(filepath.Dir(part.Name()), "lock")} {
 		require.NoError(t, os.Chtimes(name, then, then))
 	}
-	require.NoError(t, store.Forget(0))
-	require.NoError(t, part.Commit(filepath.Join(store.dir, "whole")))
+	require.NoError(t, c.trim(0))
+	require.NoError(t, part.Commit(filepath.Join(c.dir, "whole")))
 }
 
 func TestClaimReplacesWhatIsForeign(t *testing.T) {
-	store := newStore(t)
-	require.NoError(t, os.MkdirAll(filepath.Join(store.dir, "programs", "key.lock", "x"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(store.dir, "programs", "key"), nil, 0o644))
-	dir, release, err := store.Claim("programs", "key")
+	c := newCache(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(c.dir, "programs", "key.lock", "x"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "programs", "key"), nil, 0o644))
+	dir, release, err := c.Claim("programs", "key")
 	require.NoError(t, err)
 	require.NotNil(t, release)
 	assert.DirExists(t, dir)

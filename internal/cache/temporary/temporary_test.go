@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/temporary"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 )
 
 // owner names the variable that makes the test binary a process which makes directories and files, prints one of them, and stays.

@@ -1,4 +1,4 @@
-package fingerprint
+package filestate
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ var fileSystems = []uint32{
 	0x2fc12fc1, // ZFS. Source: https://github.com/openzfs/zfs/blob/zfs-2.3.0/include/sys/fs/zfs.h
 }
 
-// Supported says whether the file system of name keeps for each file when it last was changed in any way.
+// Supported reports whether the file system of name keeps for each file when it last was changed in any way.
 func Supported(name string) bool {
 	var stat unix.Statfs_t
 	return unix.Statfs(name, &stat) == nil && slices.Contains(fileSystems, uint32(stat.Type))

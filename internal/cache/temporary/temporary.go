@@ -7,11 +7,12 @@ package temporary
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/slipway-ci/slipway/internal/filelock"
+	"github.com/slipway-ci/slipway/internal/cache/filelock"
 )
 
 // lockName is the lock file's name in a temporary directory.
@@ -79,6 +80,9 @@ func empty(dir *os.Root) error {
 	return err
 }
 
+// Unfinished is what the names begin with of what is in a directory only while something is written there.
+const Unfinished = ".slipway"
+
 // Part is a file that gets its name when it is complete.
 type Part struct {
 	*os.File
@@ -87,7 +91,7 @@ type Part struct {
 
 // NewPart makes a file that is to be renamed to one in dir.
 func NewPart(dir string) (*Part, error) {
-	own, err := newDir(dir, ".slipway-")
+	own, err := newDir(dir, Unfinished+"-")
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +100,27 @@ func NewPart(dir string) (*Part, error) {
 		return nil, errors.Join(err, own.Remove())
 	}
 	return &Part{file, own}, nil
+}
+
+// Fill makes a file with what fill writes, which is to be renamed to one in dir. Nothing stays of it after an error.
+func Fill(dir string, fill func(io.Writer) error) (*Part, error) {
+	part, err := NewPart(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := fill(part); err != nil {
+		return nil, errors.Join(err, part.Discard())
+	}
+	return part, nil
+}
+
+// WriteFile makes a file with what fill writes, which is there whole or not at all.
+func WriteFile(name string, fill func(io.Writer) error) error {
+	part, err := Fill(filepath.Dir(name), fill)
+	if err != nil {
+		return err
+	}
+	return part.Commit(name)
 }
 
 // Commit closes the file, which anybody may read then, whatever the umask, and gives it its name. What was there before is replaced,

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package fingerprint_test
+package filestate_test
 
 import (
 	"io/fs"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
@@ -21,7 +21,7 @@ import (
 func tree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if !fingerprint.Supported(dir) {
+	if !filestate.Supported(dir) {
 		testtool.Skip(t, "times of change, which the file system of the tests' directory has not: set TMPDIR to another")
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub", "empty"), 0o755))
@@ -31,10 +31,10 @@ func tree(t *testing.T) string {
 	return dir
 }
 
-func look(t *testing.T, counts fingerprint.Counts, names ...string) fingerprint.Fingerprint {
+func read(t *testing.T, include filestate.Include, names ...string) filestate.State {
 	t.Helper()
 	// Later, when all has settled.
-	f, err := fingerprint.Look(time.Now().Add(time.Hour), counts, names...)
+	f, err := filestate.Read(time.Now().Add(time.Hour), include, names...)
 	require.NoError(t, err)
 	return f
 }
@@ -48,7 +48,7 @@ func write(t *testing.T, name, content string) {
 	require.NoError(t, os.Chtimes(name, info.ModTime(), info.ModTime()))
 }
 
-func TestLookSeesChanges(t *testing.T) {
+func TestReadSeesChanges(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, dir string){
 		"same size and time": func(t *testing.T, dir string) { write(t, filepath.Join(dir, "sub/c.go"), "sub/d.go") },
 		"longer":             func(t *testing.T, dir string) { write(t, filepath.Join(dir, "a.go"), "longer") },
@@ -71,51 +71,51 @@ func TestLookSeesChanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := tree(t)
-			before := look(t, fingerprint.All, dir)
-			assert.True(t, before.Sound)
-			assert.True(t, before.Any)
-			assert.Equal(t, before, look(t, fingerprint.All, dir))
+			before := read(t, filestate.All, dir)
+			assert.True(t, before.Settled)
+			assert.True(t, before.Exists)
+			assert.Equal(t, before, read(t, filestate.All, dir))
 			change(t, dir)
-			assert.NotEqual(t, before.Sum, look(t, fingerprint.All, dir).Sum)
+			assert.NotEqual(t, before.Digest, read(t, filestate.All, dir).Digest)
 		})
 	}
 }
 
-// Directories change when something that does not count is put into them.
-func TestLookCounts(t *testing.T) {
+// Directories change when something that is not included is put into them.
+func TestReadIncludes(t *testing.T) {
 	dir := tree(t)
 	code := func(_ string, e fs.DirEntry) bool {
 		return e.IsDir() && e.Name() != "no" || strings.HasSuffix(e.Name(), ".go")
 	}
-	before := look(t, code, dir)
+	before := read(t, code, dir)
 	write(t, filepath.Join(dir, "b.txt"), "other")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", "c.txt"), nil, 0o644))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "no", "a.go"), 0o755))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "nothing"), 0o755))
 	require.NoError(t, os.Symlink("b.txt", filepath.Join(dir, "link")))
-	assert.Equal(t, before, look(t, code, dir))
+	assert.Equal(t, before, read(t, code, dir))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", "d.go"), nil, 0o644))
-	assert.NotEqual(t, before.Sum, look(t, code, dir).Sum)
+	assert.NotEqual(t, before.Digest, read(t, code, dir).Digest)
 }
 
-func TestLookAtNothing(t *testing.T) {
+func TestReadNothing(t *testing.T) {
 	dir := tree(t)
 	a, none := filepath.Join(dir, "a.go"), filepath.Join(dir, "none")
-	nothing := look(t, fingerprint.All, none)
-	assert.False(t, nothing.Any)
-	assert.True(t, nothing.Sound)
-	assert.NotEqual(t, nothing, look(t, fingerprint.All, none, a))
+	nothing := read(t, filestate.All, none)
+	assert.False(t, nothing.Exists)
+	assert.True(t, nothing.Settled)
+	assert.NotEqual(t, nothing, read(t, filestate.All, none, a))
 }
 
 // What was written a moment ago may be written to again at what the file system calls the same time.
-func TestLookTrustsNothingRecent(t *testing.T) {
+func TestReadTrustsNothingRecent(t *testing.T) {
 	name := filepath.Join(tree(t), "a.go")
 	now := time.Now()
 	sound := func(later time.Duration) bool {
 		t.Helper()
-		f, err := fingerprint.Look(now.Add(later), fingerprint.All, name)
+		f, err := filestate.Read(now.Add(later), filestate.All, name)
 		require.NoError(t, err)
-		return f.Sound
+		return f.Settled
 	}
 	assert.False(t, sound(0))
 	assert.False(t, sound(100*time.Millisecond))
@@ -127,10 +127,10 @@ func TestLookTrustsNothingRecent(t *testing.T) {
 }
 
 // A link's target may change without the link.
-func TestLookTrustsNoLinks(t *testing.T) {
+func TestReadTrustsNoLinks(t *testing.T) {
 	dir := tree(t)
 	link := filepath.Join(dir, "link.go")
 	require.NoError(t, os.Symlink("a.go", link))
-	assert.False(t, look(t, fingerprint.All, dir).Sound)
-	assert.False(t, look(t, fingerprint.All, link).Sound)
+	assert.False(t, read(t, filestate.All, dir).Settled)
+	assert.False(t, read(t, filestate.All, link).Settled)
 }

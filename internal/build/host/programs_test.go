@@ -19,7 +19,8 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/host"
-	"github.com/slipway-ci/slipway/internal/cache/fingerprint"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/filestate"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -34,10 +35,10 @@ type builder struct {
 
 func newBuilder(t *testing.T) builder {
 	t.Helper()
-	cache := t.TempDir()
-	store, err := oci.OpenStore(cache)
+	dir := t.TempDir()
+	store, err := cache.Open(dir)
 	require.NoError(t, err)
-	return builder{cache, host.New(&oci.Bases{Store: store}, os.Environ()), new(int)}
+	return builder{dir, host.New(&oci.Bases{Cache: store}, os.Environ()), new(int)}
 }
 
 // build returns the image's digest, once all of it has been read.
@@ -157,7 +158,7 @@ func TestAnySequence(t *testing.T) {
 		}
 	}
 	assert.Len(t, clean, 4, "the steps leave out a state")
-	if fingerprint.Supported(dir) {
+	if filestate.Supported(dir) {
 		assert.Positive(t, *b.unchanged, "no step was without changes")
 	}
 }
@@ -173,7 +174,7 @@ func TestSideBySide(t *testing.T) {
 	for range 3 {
 		group.Go(func() {
 			// Stores of their own, as two processes have them.
-			store, err := oci.OpenStore(b.cache)
+			store, err := cache.Open(b.cache)
 			if !assert.NoError(t, err) {
 				return
 			}
@@ -181,7 +182,7 @@ func TestSideBySide(t *testing.T) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			built, err := build.BuildOne(context.Background(), host.New(&oci.Bases{Store: store}, os.Environ()), dir, plan, build.Discard)
+			built, err := build.BuildOne(context.Background(), host.New(&oci.Bases{Cache: store}, os.Environ()), dir, plan, build.Discard)
 			if !assert.NoError(t, err) {
 				return
 			}

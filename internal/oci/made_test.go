@@ -12,12 +12,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache"
 )
 
 // A layer is made once; what was damaged since is made again.
-func TestRecall(t *testing.T) {
+func TestCachedLayer(t *testing.T) {
 	dir := t.TempDir()
-	store, err := OpenStore(dir)
+	store, err := cache.Open(dir)
 	require.NoError(t, err)
 	opened := 0
 	file := FromBytes("/a", 0o644, []byte("a"))
@@ -58,7 +60,7 @@ func TestRecall(t *testing.T) {
 	other.Mode = 0o600
 	second := layer(other, when)
 	assert.NotEqual(t, first, second)
-	note, err := os.ReadFile(store.note(recipeOf([]File{file}, when, Compression{})))
+	note, err := os.ReadFile(filepath.Join(dir, "notes", cache.DigestOf([]byte(recipeOf([]File{file}, when, Compression{})))))
 	require.NoError(t, err)
 	damage("notes/*", string(note))
 	assert.Equal(t, second, layer(other, when))
@@ -72,7 +74,7 @@ func TestRecall(t *testing.T) {
 }
 
 // The size of what is compressed is found out once, of a base in a later build, too.
-func TestSizesAreRemembered(t *testing.T) {
+func TestSizesAreCached(t *testing.T) {
 	server := newServer(t)
 	server.push(t, "base:1", dockerIndex(t, amd64))
 	bases := newBases(t)
@@ -81,7 +83,7 @@ func TestSizesAreRemembered(t *testing.T) {
 		t.Helper()
 		base, err := baseImage(t, resolve(t, bases, server.host+"/base:1"), amd64).Layers()
 		require.NoError(t, err)
-		made, err := NewLayer(t.Context(), bases.Store, []File{file}, time.Unix(0, 0), Compression{})
+		made, err := NewLayer(t.Context(), bases.Cache, []File{file}, time.Unix(0, 0), Compression{})
 		require.NoError(t, err)
 		return append(base, made)
 	}
@@ -95,27 +97,27 @@ func TestSizesAreRemembered(t *testing.T) {
 	again := layers()
 	for _, l := range again { // so that nothing can be read
 		digest := mustDigest(t, l)
-		require.NoError(t, os.Remove(filepath.Join(bases.Store.dir, "blobs", "sha256", digest.Hex)))
+		require.NoError(t, os.Remove(filepath.Join(dirOf(bases.Cache), "blobs", "sha256", digest.Hex)))
 	}
 	server.requests()
 	assert.Equal(t, first, sizes(again))
 	assert.Empty(t, server.requests())
 
-	notes, err := filepath.Glob(filepath.Join(bases.Store.dir, "notes", "*"))
+	notes, err := filepath.Glob(filepath.Join(dirOf(bases.Cache), "notes", "*"))
 	require.NoError(t, err)
 	for _, name := range notes {
-		require.NoError(t, os.WriteFile(name, []byte(`{"what":1,"sum":""}`), 0o644))
+		require.NoError(t, os.WriteFile(name, []byte(`{"value":1,"digest":""}`), 0o644))
 	}
 	assert.Equal(t, first, sizes(layers()), "of damaged notes")
 }
 
-// A file that is edited while it is read must not be remembered as what it was.
+// A file that is edited while it is read must not be cached as what it was.
 func TestChangedWhileRead(t *testing.T) {
-	store, err := OpenStore(t.TempDir())
+	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "f")
 	require.NoError(t, os.WriteFile(name, []byte("before"), 0o644))
-	file, err := FromDisk("/f", 0o644, name)
+	file, err := FromDisk(nil, "/f", 0o644, name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, []byte("after!"), 0o644))
 	_, err = NewLayer(context.Background(), store, []File{file}, time.Unix(0, 0), Compression{})
@@ -123,39 +125,39 @@ func TestChangedWhileRead(t *testing.T) {
 }
 
 // What is known of a file is not read again, and counts for that file alone.
-func TestKnow(t *testing.T) {
-	store := newStore(t)
+func TestAssumedDigest(t *testing.T) {
+	store := newCache(t)
 	name := filepath.Join(t.TempDir(), "f")
 	write := func(content string) {
 		t.Helper()
 		require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
 	}
-	id := func(s *Store) string {
+	id := func(c *cache.Cache) string {
 		t.Helper()
-		f, err := s.FromDisk("/f", 0o644, name)
+		f, err := FromDisk(c, "/f", 0o644, name)
 		require.NoError(t, err)
 		return f.ID
 	}
 	write("one")
-	sum, err := FileSum(name)
+	digest, err := cache.ReadFileDigest(name)
 	require.NoError(t, err)
-	assert.Equal(t, sum, id(store))
-	require.NoError(t, store.Know(name, "told"))
+	assert.Equal(t, digest, id(store))
+	require.NoError(t, store.AssumeFileDigest(name, "told"))
 	assert.Equal(t, "told", id(store))
-	assert.Equal(t, sum, id(newStore(t)))
-	wrong, err := store.FromDisk("/f", 0o644, name)
+	assert.Equal(t, digest, id(newCache(t)))
+	wrong, err := FromDisk(store, "/f", 0o644, name)
 	require.NoError(t, err)
 	_, err = NewLayer(t.Context(), store, []File{wrong}, time.Unix(0, 0), Compression{})
 	require.ErrorContains(t, err, "it is not what it was before")
 
 	past := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(name, past, past))
-	assert.Equal(t, sum, id(store), "of another time")
-	require.NoError(t, store.Know(name, "told"))
+	assert.Equal(t, digest, id(store), "of another time")
+	require.NoError(t, store.AssumeFileDigest(name, "told"))
 	write("longer")
 	require.NoError(t, os.Chtimes(name, past, past))
 	assert.NotEqual(t, "told", id(store), "of another size")
-	require.NoError(t, store.Know(name, "told"))
+	require.NoError(t, store.AssumeFileDigest(name, "told"))
 	require.NoError(t, os.Rename(name, name+"2")) // so that the number of its file is not used again
 	write("longer")
 	require.NoError(t, os.Chtimes(name, past, past))

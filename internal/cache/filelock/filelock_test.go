@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/filelock"
+	"github.com/slipway-ci/slipway/internal/cache/filelock"
 )
 
 func TestTry(t *testing.T) {

@@ -1,4 +1,4 @@
-package oci
+package cache
 
 import (
 	"context"
@@ -12,18 +12,24 @@ import (
 	"sync"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func put(s *Store, want v1.Hash, content string) (v1.Hash, error) {
-	digest, _, err := s.write(want, func(w io.Writer) error { _, err := io.WriteString(w, content); return err })
+func newCache(t testing.TB) *Cache {
+	t.Helper()
+	c, err := Open(t.TempDir())
+	require.NoError(t, err)
+	return c
+}
+
+func put(c *Cache, want, content string) (string, error) {
+	digest, _, err := c.PutBlob(want, func(w io.Writer) error { _, err := io.WriteString(w, content); return err })
 	return digest, err
 }
 
-func get(s *Store, digest v1.Hash) (string, error) {
-	content, err := s.open(digest)
+func get(c *Cache, digest string) (string, error) {
+	content, err := c.GetBlob(digest)
 	if err != nil {
 		return "", err
 	}
@@ -31,75 +37,78 @@ func get(s *Store, digest v1.Hash) (string, error) {
 	return string(raw), errors.Join(err, content.Close())
 }
 
-func TestStoreKeepsBlobs(t *testing.T) {
-	store := newStore(t)
-	digest, err := put(store, v1.Hash{}, "content")
+func TestBlobs(t *testing.T) {
+	c := newCache(t)
+	digest, err := put(c, "", "content")
 	require.NoError(t, err)
-	assert.Equal(t, sha256Of([]byte("content")), digest)
-	got, err := get(store, digest)
+	assert.Equal(t, DigestOf([]byte("content")), digest)
+	got, err := get(c, digest)
 	require.NoError(t, err)
 	assert.Equal(t, "content", got)
-	assert.FileExists(t, filepath.Join(store.dir, "blobs", "sha256", digest.Hex))
+	assert.FileExists(t, filepath.Join(c.dir, "blobs", "sha256", digest))
 
-	_, err = get(store, sha256Of([]byte("other")))
+	content, err := c.GetBlob(digest)
+	require.NoError(t, err)
+	size, err := content.Size()
+	require.NoError(t, errors.Join(err, content.Close()))
+	assert.EqualValues(t, len("content"), size)
+
+	_, err = get(c, DigestOf([]byte("other")))
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = get(store, v1.Hash{Algorithm: "sha512", Hex: strings.Repeat("a", 128)})
-	require.ErrorContains(t, err, "SHA-256")
-	require.NotErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestStoreTreatsDamagedBlobsAsAbsent(t *testing.T) {
+func TestDamagedBlobsAreAbsent(t *testing.T) {
 	for name, damage := range map[string]func(string) error{
 		"a byte changed": func(name string) error { return os.WriteFile(name, []byte("cOntent"), 0o644) },
 		"cut off":        func(name string) error { return os.Truncate(name, 3) },
 		"emptied":        func(name string) error { return os.Truncate(name, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newStore(t)
-			digest, err := put(store, v1.Hash{}, "content")
+			c := newCache(t)
+			digest, err := put(c, "", "content")
 			require.NoError(t, err)
-			file := filepath.Join(store.dir, "blobs", "sha256", digest.Hex)
+			file := filepath.Join(c.dir, "blobs", "sha256", digest)
 			require.NoError(t, damage(file))
-			_, err = get(store, digest)
+			_, err = get(c, digest)
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.NoFileExists(t, file)
-			_, err = put(store, digest, "content")
+			_, err = put(c, digest, "content")
 			require.NoError(t, err)
-			_, err = get(store, digest)
+			_, err = get(c, digest)
 			require.NoError(t, err)
 		})
 	}
 }
 
-func TestStoreKeepsNothingOfAFailedWrite(t *testing.T) {
-	store := newStore(t)
-	_, err := put(store, sha256Of([]byte("content")), "something else")
-	require.ErrorIs(t, err, errDamaged)
+func TestNothingIsKeptOfAFailedWrite(t *testing.T) {
+	c := newCache(t)
+	_, err := put(c, DigestOf([]byte("content")), "something else")
+	require.ErrorIs(t, err, ErrDamaged)
 	broken := errors.New("broken")
-	_, _, err = store.write(v1.Hash{}, func(w io.Writer) error {
+	_, _, err = c.PutBlob("", func(w io.Writer) error {
 		_, err := io.WriteString(w, "half")
 		return errors.Join(err, broken)
 	})
 	require.ErrorIs(t, err, broken)
-	entries, err := os.ReadDir(filepath.Join(store.dir, "blobs", "sha256"))
+	entries, err := os.ReadDir(filepath.Join(c.dir, "blobs", "sha256"))
 	require.NoError(t, err)
 	assert.Empty(t, entries)
 }
 
-func TestStoreIsShared(t *testing.T) {
+func TestCacheIsShared(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup
 	for range 8 { // each in the place of a process
-		store, err := OpenStore(dir)
+		c, err := Open(dir)
 		require.NoError(t, err)
 		for i := range 20 {
 			wg.Go(func() {
 				content := strings.Repeat(fmt.Sprint(i%5), 100_000)
-				digest, err := put(store, v1.Hash{}, content)
+				digest, err := put(c, "", content)
 				if !assert.NoError(t, err) {
 					return
 				}
-				got, err := get(store, digest)
+				got, err := get(c, digest)
 				assert.NoError(t, err)
 				assert.Equal(t, content, got)
 			})
@@ -111,18 +120,18 @@ func TestStoreIsShared(t *testing.T) {
 	assert.Len(t, entries, 5)
 }
 
-func TestStoreLockEndsWithContext(t *testing.T) {
-	store := newStore(t)
-	digest := sha256Of(nil)
-	unlock, err := store.lock(t.Context(), digest)
+func TestLockEndsWithContext(t *testing.T) {
+	c := newCache(t)
+	digest := DigestOf(nil)
+	unlock, err := c.Lock(t.Context(), digest)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = store.lock(ctx, digest)
+	_, err = c.Lock(ctx, digest)
 	require.ErrorIs(t, err, context.Canceled)
 	unlock()
-	unlock, err = store.lock(t.Context(), digest)
+	unlock, err = c.Lock(t.Context(), digest)
 	require.NoError(t, err)
 	unlock()
-	assert.Empty(t, store.busy)
+	assert.Empty(t, c.busy)
 }
