@@ -30,7 +30,7 @@ var ignoreText = "# Written by slipway: its output is not part of the source.\n/
 	strings.Join(slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames), "\n/") + "\n"
 
 // outputs are what Slipway writes into the source in dir: archives in the directory that is the default, what --output names, and its
-// files in directories that it made.
+// files in directories that it made. Those are looked for in dir, along --output and --report, and in one another.
 func (a *app) outputs(dir string) plan.Outputs {
 	var outputs plan.Outputs
 	add := func(at string, patterns ...string) {
@@ -50,17 +50,30 @@ func (a *app) outputs(dir string) plan.Outputs {
 	default:
 		add(a.Output, layoutNames...)
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return outputs // what is wrong with it, its reader says
-	}
-	for _, e := range entries {
-		made := filepath.Join(dir, e.Name())
-		if e.IsDir() && isMade(made) {
-			add(made, slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames)...)
+	files := slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames)
+	addMade := func(made string) { add(made, files...) }
+	walkMade(dir, addMade)
+	for _, written := range []string{a.Output, a.Report} {
+		at, err := filepath.Abs(written)
+		for above := filepath.Dir(at); written != "" && err == nil && isBelow(dir, above); above = filepath.Dir(above) {
+			walkMade(above, addMade)
 		}
 	}
 	return outputs
+}
+
+// walkMade calls visit for each directory in dir that Slipway made, and for those in them.
+func walkMade(dir string, visit func(made string)) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // what is wrong with it, its reader says
+	}
+	for _, e := range entries {
+		if made := filepath.Join(dir, e.Name()); e.IsDir() && isMade(made) {
+			visit(made)
+			walkMade(made, visit)
+		}
+	}
 }
 
 // isMade reports whether Slipway made the directory.
@@ -73,16 +86,28 @@ func isMade(dir string) bool {
 	return err == nil && string(text) == ignoreText
 }
 
-// making calls write, which writes into the directory dir, and has git ignore that if write made the directory in the source.
+// making calls write, which writes into the directory dir, and has git ignore that in each directory that write made in the source.
 func (a *app) making(dir string, write func() error) error {
-	_, err := os.Lstat(dir)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err := write(); err != nil || !isNew {
+	var missing []string
+	for at := dir; isBelow(a.source, at); at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := write(); err != nil {
 		return err
 	}
-	if _, ok := within(a.source, dir); !ok {
-		return nil
+	for _, made := range missing {
+		if err := ignore(made); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// ignore has git ignore what Slipway writes into a directory.
+func ignore(dir string) error {
 	f, err := os.OpenFile(filepath.Join(dir, ignoreFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // of another image
@@ -92,6 +117,12 @@ func (a *app) making(dir string, write func() error) error {
 	}
 	_, err = f.WriteString(ignoreText)
 	return errors.Join(err, f.Close())
+}
+
+// isBelow reports whether the path at leads to something in dir, which is not dir itself.
+func isBelow(dir, at string) bool {
+	name, ok := within(dir, at)
+	return ok && name != "."
 }
 
 // within returns the name of a path in a directory, with slashes, if it is in it.
