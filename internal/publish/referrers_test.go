@@ -119,7 +119,7 @@ func TestNotListed(t *testing.T) {
 		"another image":   {foreign(`{"schemaVersion":2,"config":{},"layers":[]}`), "leads to something else"},
 		"a page":          {foreign(`<html>`), "leads to something else"},
 		"refused (400)":   {registrytest.Fault{When: registrytest.On(http.MethodPut, "/manifests/sha256-"), Do: registrytest.Answer(400, "TAG_INVALID", "no such tags")}, "no such tags"},
-		"immutable (401)": {registrytest.Fault{When: registrytest.On(http.MethodPut, "/manifests/sha256-"), Do: registrytest.Answer(401, "TAG_INVALID", "immutable")}, "does not move the tag"},
+		"immutable (401)": {registrytest.Fault{When: registrytest.On(http.MethodPut, "/manifests/sha256-"), Do: registrytest.Answer(401, "TAG_INVALID", "immutable")}, "(401 Unauthorized; TAG_INVALID: immutable): allow tags of that repository to be overwritten"},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			a := beginAttaching(t, registrytest.Start(t, test.fault))

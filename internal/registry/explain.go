@@ -109,8 +109,11 @@ func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (p
 	login := fmt.Sprintf("`docker login %s`, or name the directory of a config.json with a valid login by DOCKER_CONFIG", host)
 	switch status := answered.StatusCode; {
 	case status < 500 && onTag(ref, answered) && immutable.MatchString(answer):
-		return fmt.Sprintf("%s does not move the tag %s (%s)", host, what, answer),
-			"choose another tag, or allow tags of that repository to be overwritten"
+		problem = fmt.Sprintf("%s does not move the tag %s (%s)", host, what, answer)
+		if digestTag.MatchString(ref.Identifier()) {
+			return problem, "allow tags of that repository to be overwritten, at least those that begin with sha256-"
+		}
+		return problem, "choose another tag, or allow tags of that repository to be overwritten"
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf("%s refuses access to %s with %s (%s)", host, what, source, answer), login
 	case status == http.StatusForbidden:
@@ -138,6 +141,9 @@ var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(blobs|manifests|referrers|ta
 
 // immutable is in the answers of registries to a push of a tag that they hold to what it leads to.
 var immutable = regexp.MustCompile(`(?i)immutab|overwrit|already exist`)
+
+// digestTag is a tag that is named after a digest, which nobody chooses: it lists what is attached to that.
+var digestTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
 
 // onTag reports whether what answered is the push of a tag.
 func onTag(ref name.Reference, answered *transport.Error) bool {
