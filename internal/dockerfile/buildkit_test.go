@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 var amd64 = []string{"linux/amd64"}
@@ -56,6 +57,21 @@ func TestBuildKitBuildsTheSame(t *testing.T) {
 			assertBuildsTheSame(t, hosts, dir, config, "", plan.CABundle)
 		})
 	}
+}
+
+// C++ is compiled alike where its compiler is installed first and where it is there, with its library in the program.
+func TestBuildKitCompilesCxxTheSame(t *testing.T) {
+	testtool.Need(t, "g++", "g++")
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":    "module example.com/cxx\n\ngo 1.26.8\n",
+		"main.go":   "package main\n\n// int answer(void);\nimport \"C\"\n\nfunc main() { println(C.answer()) }\n",
+		"answer.cc": "#include <iostream>\n\nextern \"C\" int answer(void) { std::cout << \"answer\" << std::endl; return 42; }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	config := plan.Config{Runtime: "distroless-base", CGO: "dynamic", LDFlags: `-extldflags "-static-libstdc++ -static-libgcc"`, Platforms: amd64}
+	assertBuildsTheSame(t, newHost(t), dir, config, "", plan.CABundle)
 }
 
 // Files go where COPY puts them, whatever the base has there.

@@ -73,6 +73,10 @@ func CompilerEnv(cc string) map[string]string {
 	return map[string]string{"CC": cc, "CXX": strings.TrimSuffix(cc, "cc") + "++"}
 }
 
+// strippedC is Go's default without -g: what C compilers say for debuggers is stripped from the program, but holds the paths of headers,
+// and through Go's build ID the program would differ from machine to machine with them. Source of the default: go env CGO_CFLAGS
+var strippedC = map[string]string{"CGO_CFLAGS": "-O2", "CGO_CXXFLAGS": "-O2", "CGO_FFLAGS": "-O2"}
+
 // gnu are the compilers of Debian: their triplets, and the packages with the compiler and the C library that other machines
 // need for them. Source: https://packages.debian.org/stable/devel/
 var gnu = map[string]struct{ triplet, compiler, libc string }{

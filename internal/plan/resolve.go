@@ -140,6 +140,9 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
 	if r.cgo != "" {
 		plan.Env["CGO_ENABLED"] = "1"
+		if !r.config.Debug {
+			maps.Copy(plan.Env, strippedC)
+		}
 	}
 	if work.work != nil {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working directory

@@ -2,7 +2,10 @@
 
 # Platforms that are not the machine's own are compiled on an emulator, by binfmt_misc and QEMU.
 FROM docker.io/library/golang:1.26.8-alpine AS builder
+ENV CGO_CFLAGS=-O2
+ENV CGO_CXXFLAGS=-O2
 ENV CGO_ENABLED=1
+ENV CGO_FFLAGS=-O2
 ENV GO111MODULE=on
 ENV GOENV=off
 ENV GOFLAGS=""

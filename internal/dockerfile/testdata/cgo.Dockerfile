@@ -1,7 +1,10 @@
 # syntax=docker/dockerfile:1
 
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-trixie AS builder
+ENV CGO_CFLAGS=-O2
+ENV CGO_CXXFLAGS=-O2
 ENV CGO_ENABLED=1
+ENV CGO_FFLAGS=-O2
 ENV GO111MODULE=on
 ENV GOENV=off
 ENV GOFLAGS=""

@@ -5,7 +5,10 @@ USER 0
 RUN apk add --no-cache curl=8.17.0-r1 jq
 
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8-bookworm AS builder
+ENV CGO_CFLAGS=-O2
+ENV CGO_CXXFLAGS=-O2
 ENV CGO_ENABLED=1
+ENV CGO_FFLAGS=-O2
 ENV GO111MODULE=on
 ENV GOENV=off
 ENV GOFLAGS=""
