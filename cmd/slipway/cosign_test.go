@@ -30,7 +30,7 @@ import (
 func TestCosign(t *testing.T) {
 	cosign, err := exec.LookPath("cosign")
 	if err != nil {
-		testtool.Skip(t, "the program cosign on the PATH (go build -C tools/cosign -o DIR/ github.com/sigstore/cosign/v3/cmd/cosign)")
+		testtool.Skip(t, "the program cosign on the PATH (go build -C internal/tools/cosign -o DIR/ github.com/sigstore/cosign/v3/cmd/cosign)")
 	}
 	goEnv := goEnvironment(t) // before another home would give it empty caches
 	home := t.TempDir()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
+	"github.com/slipway-ci/slipway/internal/test/planfile"
 )
 
 // oddNames are names that COPY, a shell or a pattern would take for something else.
@@ -73,8 +74,7 @@ func TestBuildKitIgnoresTheSame(t *testing.T) {
 // Certificates are added to the same bundles, to the byte where the public ones are not among them.
 func TestBuildKitTrustsTheSame(t *testing.T) {
 	hosts := newHost(t)
-	p, ok := readPlan(t, "../plan/testdata/plans/ca-cert.txtar")
-	require.True(t, ok)
+	p := planfile.Named(t, "ca-cert").Plan(t)
 	const redHat = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
 	base := enginetest.WriteBase(t, []enginetest.Entry{
 		enginetest.Directory("etc", 0o755, 0), enginetest.Directory("etc/pki", 0o750, 7), enginetest.Regular(redHat, 0o640, 7, "# theirs"),

@@ -1,68 +1,37 @@
 package dockerfile_test
 
 import (
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/planfile"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// The plans are the golden ones of package plan. BuildKit's own linter reads the results in the module conformance.
+// BuildKit's own linter reads what is expected here, too: in the module conformance.
 func TestRender(t *testing.T) {
-	files, err := filepath.Glob("../plan/testdata/plans/*.txtar")
-	require.NoError(t, err)
 	rendered := 0
-	for _, file := range files {
-		plan, ok := readPlan(t, file)
-		if !ok {
+	for _, file := range planfile.All(t) {
+		p := file.Plan(t)
+		if p == nil {
 			continue
 		}
 		rendered++
-		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		t.Run(name, func(t *testing.T) {
-			got, err := dockerfile.Render(plan)
+		t.Run(file.Name, func(t *testing.T) {
+			got, err := dockerfile.Render(p)
 			require.NoError(t, err)
-			golden := filepath.Join("testdata", name+".Dockerfile")
-			if *update {
-				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
-				return
-			}
-			want, err := os.ReadFile(golden)
-			require.NoError(t, err)
-			assert.Equal(t, string(want), got)
+			file.Check(t, map[string]string{"plan.Dockerfile": got}, "plan.Dockerfile")
 		})
 	}
 	assert.Positive(t, rendered)
 }
 
-func readPlan(t *testing.T, file string) (*plan.Plan, bool) {
-	archive, err := txtar.ParseFile(file)
-	require.NoError(t, err)
-	for _, f := range archive.Files {
-		if f.Name == "plan.json" {
-			var plan plan.Plan
-			require.NoError(t, json.Unmarshal(f.Data, &plan))
-			return &plan, true
-		}
-	}
-	return nil, false
-}
-
 func TestRenderRefusesWhatADockerfileCannotSay(t *testing.T) {
-	plan, ok := readPlan(t, "../plan/testdata/plans/default.txtar")
-	require.True(t, ok)
+	plan := planfile.Named(t, "default").Plan(t)
 	plan.Image.Env = []string{"A=1\n2"}
 	_, err := dockerfile.Render(plan)
 	assert.ErrorIs(t, err, dockerfile.ErrLineBreak)
@@ -74,8 +43,7 @@ func TestRenderRefusesWhatADockerfileCannotSay(t *testing.T) {
 // Values and names from outside are in a Dockerfile what they are, and in the log that it is printed to nothing but text.
 func TestRenderHostileTexts(t *testing.T) {
 	render := func(change func(*plan.Plan)) (string, error) {
-		plan, ok := readPlan(t, "../plan/testdata/plans/default.txtar")
-		require.True(t, ok)
+		plan := planfile.Named(t, "default").Plan(t)
 		change(plan)
 		return dockerfile.Render(plan)
 	}

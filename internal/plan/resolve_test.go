@@ -3,40 +3,25 @@ package plan_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/planfile"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// Each file of testdata/plans is a source tree, the settings as variables in the file "settings", and at the end the plan
-// as the command prints it: "plan.txt" for people and "plan.json" for programs, or "faults".
 func TestPlans(t *testing.T) {
-	files, err := filepath.Glob("testdata/plans/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			require.NoError(t, err)
-			source, settings, golden := split(archive)
-
+	for _, file := range planfile.All(t) {
+		t.Run(file.Name, func(t *testing.T) {
 			var config plan.Config
-			require.NoError(t, environ.Read(t.Context(), settings, &config))
-			p, err := plan.Resolve(t.Context(), source, config)
+			require.NoError(t, environ.Read(t.Context(), file.Settings, &config))
+			p, err := plan.Resolve(t.Context(), file.Source, config)
 
 			got := map[string]string{}
 			if faults := plan.AsFaults(err); faults != nil {
@@ -55,15 +40,11 @@ func TestPlans(t *testing.T) {
 				require.NoError(t, json.Unmarshal(data.Bytes(), &back))
 				assert.Equal(t, p, &back, "a plan survives JSON")
 
-				read, err := plan.Resolve(t.Context(), onlyRead(source, config), config)
+				read, err := plan.Resolve(t.Context(), onlyRead(file.Source, config), config)
 				require.NoError(t, err)
 				assert.Equal(t, p, read, "plan.Reads has all that is read")
 			}
-			if *update {
-				writeGolden(t, file, archive, got)
-				return
-			}
-			assert.Equal(t, golden, got)
+			file.Check(t, got, "faults", "plan.txt", "plan.json")
 		})
 	}
 }
@@ -89,43 +70,4 @@ func onlyRead(source fstest.MapFS, config plan.Config) fstest.MapFS {
 		}
 	}
 	return part
-}
-
-var goldenNames = []string{"faults", "plan.txt", "plan.json"}
-
-func split(archive *txtar.Archive) (source fstest.MapFS, settings []string, golden map[string]string) {
-	source, golden = fstest.MapFS{}, map[string]string{}
-	for _, f := range archive.Files {
-		switch f.Name {
-		case "settings":
-			for _, line := range strings.Split(strings.TrimSpace(string(f.Data)), "\n") {
-				settings = append(settings, strings.ReplaceAll(line, `\n`, "\n"))
-			}
-		case goldenNames[0], goldenNames[1], goldenNames[2]:
-			golden[f.Name] = string(f.Data)
-		default:
-			mode := fs.FileMode(0o644)
-			if strings.HasSuffix(f.Name, ".sh") {
-				mode = 0o755
-			}
-			source[f.Name] = &fstest.MapFile{Data: f.Data, Mode: mode}
-		}
-	}
-	return source, settings, golden
-}
-
-func writeGolden(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
-	kept := archive.Files[:0]
-	for _, f := range archive.Files {
-		if f.Name != goldenNames[0] && f.Name != goldenNames[1] && f.Name != goldenNames[2] {
-			kept = append(kept, f)
-		}
-	}
-	for _, name := range goldenNames {
-		if text, ok := got[name]; ok {
-			kept = append(kept, txtar.File{Name: name, Data: []byte(text)})
-		}
-	}
-	archive.Files = kept
-	require.NoError(t, os.WriteFile(file, txtar.Format(archive), 0o644))
 }

@@ -16,23 +16,25 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
+	"github.com/slipway-ci/slipway/internal/test/planfile"
 )
 
 func TestBuildKitFindsNothing(t *testing.T) {
-	files, err := filepath.Glob("../../dockerfile/testdata/*.Dockerfile")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Dockerfiles: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if findings := warnings(t, text); len(findings) > 0 {
+	found := 0
+	for _, file := range planfile.All(t) {
+		text, ok := file.Expected("plan.Dockerfile")
+		if !ok {
+			continue
+		}
+		found++
+		t.Run(file.Name, func(t *testing.T) {
+			if findings := warnings(t, []byte(text)); len(findings) > 0 {
 				t.Errorf("%+v", findings)
 			}
 		})
+	}
+	if found < 20 {
+		t.Errorf("only %d Dockerfiles", found)
 	}
 }
 
