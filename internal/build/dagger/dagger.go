@@ -520,15 +520,20 @@ func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (st
 
 // pushError is the engine's error for a push.
 func pushError(ref string, err error, login *Login) error {
-	refused := strings.Contains(err.Error(), "401 Unauthorized") || strings.Contains(err.Error(), "403 Forbidden")
+	refused := slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
 	switch {
 	case refused && login == nil:
-		return fmt.Errorf("pushing to %s: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
+		return fmt.Errorf("pushing to %s: the registry wants a login: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
 	case refused:
-		return fmt.Errorf("pushing to %s: the registry refuses --username and --password: %w", ref, err)
+		return fmt.Errorf("pushing to %s: the registry refuses --username and --password: %w: give those of an account that may push there", ref, err)
 	}
 	return fmt.Errorf("pushing to %s: %w", ref, err)
 }
+
+// refusals are what the engine's errors say of a login that a registry refuses: the status of an answer, or what containerd makes of
+// one with a challenge that it has no login for. Source: ErrInvalidAuthorization in
+// https://github.com/containerd/containerd/blob/v2.2.3/core/remotes/docker/resolver.go
+var refusals = []string{"401 Unauthorized", "403 Forbidden", "authorization failed"}
 
 // explain turns the engine's error for a failed command into one that shows what the command printed.
 func (b *Build) explain(what string, err error) error {

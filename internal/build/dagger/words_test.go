@@ -97,6 +97,43 @@ func TestPublishWithWrongPassword(t *testing.T) {
 	}
 }
 
+// What the engine's errors are for a registry that refuses a login, in terms of the module's arguments: with a status, and as
+// containerd words it where the registry asks for a login by a challenge.
+func TestPushRefused(t *testing.T) {
+	const ref = "registry.example/team/app"
+	for said, refused := range map[string]bool{
+		"push access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials": true,
+		"server message: insufficient_scope: authorization failed":                                                                    true,
+		"unexpected status from HEAD request to https://registry.example/v2/team/app: 403 Forbidden":                                  true,
+		"failed to fetch anonymous token: unexpected status from GET request: 401 Unauthorized":                                       true,
+		"connection refused": false,
+	} {
+		t.Run(said, func(t *testing.T) {
+			dir := program(t)
+			p := resolve(t, dir, plan.Config{Runtime: "scratch"})
+			compiled := compiles(dir, p)
+			daggertest.Start(t, func(c daggertest.Chain) (any, error) {
+				if c[len(c)-1].Name == "publish" {
+					return nil, errors.New(said)
+				}
+				return compiled(c)
+			})
+			client := connect(t)
+			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
+			to := target.Target{Repository: ref, Tags: []string{"v1"}}
+			_, err := build.Publish(t.Context(), to, nil)
+			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
+			require.ErrorContains(t, err, said)
+			advised := strings.HasSuffix(err.Error(), ": give --username and --password, or log in with docker login where the dagger command runs")
+			assert.Equal(t, refused, advised, err)
+			_, err = build.Publish(t.Context(), to, &dagger.Login{User: "u", Password: client.SetSecret("password", "wrong-horse")})
+			require.ErrorContains(t, err, said)
+			assert.Equal(t, refused, strings.Contains(err.Error(), ":v1: the registry refuses --username and --password: "), err)
+			assert.NotContains(t, err.Error(), "docker login")
+		})
+	}
+}
+
 // refusal is the command's error where a registry answers with a status.
 func refusal(t *testing.T, status int, login string) string {
 	t.Helper()
