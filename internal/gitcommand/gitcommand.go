@@ -61,7 +61,7 @@ func run(ctx context.Context, out io.Writer, dir string, env, args []string) err
 	return nil
 }
 
-// Error is a command of git that failed. Its text is the first line of what git printed.
+// Error is a command of git that failed. Its text is the first line of what git printed that is neither advice nor a warning.
 type Error struct {
 	stderr string
 	err    error
@@ -70,11 +70,12 @@ type Error struct {
 func (e *Error) Unwrap() error { return e.err }
 
 func (e *Error) Error() string {
-	line, _, _ := strings.Cut(strings.TrimSpace(e.stderr), "\n")
-	if line = strings.TrimPrefix(line, "fatal: "); line == "" {
-		return e.err.Error()
+	for line := range strings.Lines(strings.TrimSpace(e.stderr)) {
+		if !strings.HasPrefix(line, "hint:") && !strings.HasPrefix(line, "warning:") {
+			return strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(line, "fatal: "), "error: "))
+		}
 	}
-	return line
+	return e.err.Error()
 }
 
 // advice is the command that git names as the hint, empty where it names none.

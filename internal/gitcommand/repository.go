@@ -178,7 +178,7 @@ func checkOwner(ctx context.Context, top, gitDir string) error {
 
 // lent are the files and directories of a git directory that hold its state, and name no programs. Parts of a split index are lent
 // as well. Source: https://git-scm.com/docs/gitrepository-layout
-var lent = []string{"refs", "packed-refs", "reftable", "logs", "info", "shallow", "index"}
+var lent = []string{"refs", "packed-refs", "reftable", "logs", "shallow", "index"}
 
 // heads are the files that are references themselves. A link would not do: git takes one for the reference that it points to.
 var heads = []string{"HEAD", "ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD"}
@@ -231,10 +231,29 @@ func lend(from, to string) error {
 			if text, err = readSmall(name); err == nil {
 				err = os.WriteFile(made, []byte(text), 0o600)
 			}
+		case e.Name() == "info":
+			err = lendInfo(name, made)
 		case slices.Contains(lent, e.Name()), strings.HasPrefix(e.Name(), "sharedindex."):
 			err = link(name, made)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lendInfo links what is in the directory from, which git reads without asking whether they are files, into the new directory to.
+func lendInfo(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
 			return err
 		}
 	}

@@ -94,3 +94,12 @@ func TestFormats(t *testing.T) {
 	_, err := gitcommand.Open(t.Context(), dir)
 	assert.ErrorContains(t, err, `extension refstorage = "program://x", which is not known here`)
 }
+
+// A repository that lacks something says what, whatever advice git gives before that.
+func TestDamaged(t *testing.T) {
+	dir := newRepository(t)
+	tree := git(t, dir, "rev-parse", "HEAD^{tree}")
+	require.NoError(t, os.Remove(filepath.Join(dir, ".git", "objects", tree[:2], tree[2:])))
+	_, err := open(t, dir).Status(t.Context())
+	require.EqualError(t, err, "bad tree object HEAD")
+}
