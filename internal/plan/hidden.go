@@ -118,8 +118,11 @@ func (r resolver) noMain(work *workset, pkgs packages) {
 	dirs, _ := pkgs.directories(work) // they were read before
 	for _, dir := range dirs {
 		why, how := pkgs.unbuilt(dir)
-		if name, err := pkgs.name(dir); err == nil && name == "main" {
+		switch name, err := pkgs.name(dir); {
+		case err == nil && name == "main":
 			why, how = work.refused(dir) // it was no candidate for that alone
+		case err != nil && why == "":
+			why, how = fmt.Sprintf("is no package (%v)", err), "mend the files; go vet checks them"
 		}
 		if why != "" && len(whys) < 3 {
 			whys, hows = append(whys, local(dir)+" "+why), append(hows, how)
