@@ -98,6 +98,7 @@ func TestForeignThingsInTheCache(t *testing.T) {
 		"directory":            func() error { return os.MkdirAll(filepath.Join(program, "in"), 0o755) },
 		"link":                 func() error { return os.Symlink("nowhere", program) },
 		"pipe":                 func() error { return syscall.Mkfifo(program, 0o644) },
+		"no program":           func() error { return os.WriteFile(program, []byte("text"), 0o755) },
 		"file for a directory": func() error { return os.WriteFile(filepath.Dir(program), nil, 0o644) },
 		"file for all":         func() error { return os.WriteFile(filepath.Dir(filepath.Dir(program)), nil, 0o644) },
 		"notes":                func() error { return os.WriteFile(filepath.Join(b.cache, "notes"), nil, 0o644) },

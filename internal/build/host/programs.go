@@ -143,12 +143,13 @@ func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, program
 			return digests, err
 		}
 	}
-	// Of what is not cached nobody can say whether it is what its build ID says. Go writes to nothing but a file.
+	// Of what is not cached nobody can say whether it is what its build ID says. Go writes to nothing but a program.
 	for _, program := range programs {
-		_, known := was.Programs[program.Name]
-		info, err := os.Lstat(filepath.Join(b.dir, program.Name))
-		if !known || err == nil && !info.Mode().IsRegular() {
-			if err := os.RemoveAll(filepath.Join(b.dir, program.Name)); err != nil {
+		name := filepath.Join(b.dir, program.Name)
+		cached, known := was.Programs[program.Name]
+		info, err := os.Lstat(name)
+		if !known || err == nil && (!info.Mode().IsRegular() || cached.BuildID == "" || buildID(name) != cached.BuildID) {
+			if err := os.RemoveAll(name); err != nil {
 				return nil, err
 			}
 		}
