@@ -24,6 +24,9 @@ import (
 type Remote interface {
 	// Get fetches the manifest that ref names. What the result fetches later may depend on ctx, too.
 	Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error)
+	// Download has read read the bytes of a layer of what Get fetched, as they are in the registry. If they break midway, it begins anew and
+	// calls read again. The end of ctx ends it.
+	Download(ctx context.Context, layer v1.Layer, read func(io.Reader) error) error
 }
 
 // Bases finds the images to build upon.

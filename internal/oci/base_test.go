@@ -30,7 +30,7 @@ import (
 
 func newBases(t testing.TB) *Bases {
 	t.Helper()
-	return &Bases{Cache: newCache(t), Remote: plainRemote{}}
+	return &Bases{Cache: newCache(t), Remote: newClient(t)}
 }
 
 func resolve(t testing.TB, bases *Bases, ref string) *Base {
@@ -162,7 +162,7 @@ func TestBrokenDownload(t *testing.T) {
 	require.NoError(t, err)
 	broken := 0 // the client sends one request at a time
 	s.damage = func(w http.ResponseWriter, r *http.Request) bool {
-		if broken++; broken == pullAttempts || !strings.Contains(r.URL.Path, "/blobs/") {
+		if broken++; broken == tries || !strings.Contains(r.URL.Path, "/blobs/") {
 			return false
 		}
 		size, err := layers[0].Size()
@@ -234,6 +234,7 @@ func TestResolveRefuses(t *testing.T) {
 		return ok
 	}
 	bases := newBases(t)
+	bases.Remote = believing{newClient(t)}
 	for ref, want := range map[string]string{
 		s.host + "/base:both":                             "could be an image as well as an index",
 		s.host + "/base:neither":                          "neither an image nor an index",
@@ -359,7 +360,7 @@ func brokenIndex(t testing.TB, c *cache.Cache, member string) *Base {
 	t.Helper()
 	digest, err := put(c, member)
 	require.NoError(t, err)
-	base, err := newBase(&registrySource{ctx: t.Context(), cache: c, ref: name.MustParseReference("example.com/broken:1"), remote: plainRemote{}}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
+	base, err := newBase(&registrySource{ctx: t.Context(), cache: c, ref: name.MustParseReference("example.com/broken:1"), remote: newClient(t)}, digest, fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,"size":%d}]}`, digest, len(member)))
 	require.NoError(t, err)
 	base.given, base.images = "broken", map[string]func() (v1.Image, error){}
 	return base
@@ -437,7 +438,7 @@ func TestBlobsMustHaveTheirSize(t *testing.T) {
 	require.NoError(t, err)
 	for name, source := range map[string]source{
 		"layout":   layoutSource{func(name string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(dir, name)) }},
-		"registry": &registrySource{ctx: t.Context(), cache: newCache(t), remote: plainRemote{}, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
+		"registry": &registrySource{ctx: t.Context(), cache: newCache(t), remote: newClient(t), ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}},
 	} {
 		manifest, err := parseManifest(raw)
 		require.NoError(t, err)

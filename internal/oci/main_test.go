@@ -30,9 +30,15 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
+	slipregistry "github.com/slipway-ci/slipway/internal/registry"
 )
 
 func TestMain(m *testing.M) {
+	for _, login := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "HOME", "USERPROFILE"} {
+		if err := os.Setenv(login, filepath.Join(os.TempDir(), "nowhere")); err != nil { // whatever logins the person has who runs this
+			panic(err)
+		}
+	}
 	code := m.Run()
 	remote.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	if err := goleak.Find(); code == 0 && err != nil {
@@ -220,10 +226,21 @@ func (s *server) requests() []string {
 	return asked
 }
 
-// plainRemote is the simplest Remote.
-type plainRemote struct{}
+// tries is how often the tests' client makes a request.
+const tries = 3
 
-func (plainRemote) Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
+func newClient(t testing.TB) *slipregistry.Client {
+	t.Helper()
+	client, err := slipregistry.New(slipregistry.Options{Bounds: slipregistry.Bounds{Tries: tries, Wait: time.Millisecond}})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// believing is a Remote that checks nothing of what comes.
+type believing struct{ *slipregistry.Client }
+
+func (believing) Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	return remote.Get(ref, remote.WithContext(ctx))
 }
 

@@ -157,9 +157,6 @@ func (s *registrySource) blob(ctx context.Context, manifest v1.Hash, blob v1.Des
 	return content, nil
 }
 
-// pullAttempts is how often a download is begun that breaks midway.
-const pullAttempts = 3
-
 // pull keeps a blob of the registry.
 func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Descriptor) error {
 	s.mu.Lock()
@@ -179,26 +176,11 @@ func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Des
 	if err != nil {
 		return err
 	}
-	for attempt := 1; ; attempt++ {
-		body, err := l.Compressed()
-		if err != nil {
-			return err
-		}
-		// The request has another context than ctx; that the body is closed ends it.
-		stop := context.AfterFunc(ctx, func() { body.Close() })
-		err = putBlob(s.cache, blob.Digest, func(w io.Writer) error {
+	return s.remote.Download(ctx, l, func(content io.Reader) error {
+		return putBlob(s.cache, blob.Digest, func(w io.Writer) error {
 			// A byte more than there should be is enough to see that it is something else.
-			_, err := copyAll(ctx, w, io.LimitReader(body, blob.Size+1))
+			_, err := copyAll(ctx, w, io.LimitReader(content, blob.Size+1))
 			return err
 		})
-		if stop() {
-			err = errors.Join(err, body.Close())
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err == nil || attempt == pullAttempts {
-			return err
-		}
-	}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -100,6 +101,27 @@ func (c *Client) Get(ctx context.Context, ref name.Reference) (*remote.Descripto
 		return nil, failures[0]
 	}
 	return nil, errors.Join(failures...)
+}
+
+// Download has read read the bytes of a layer that [Client.Get] fetched, as they are in the registry, and calls it again as long as they break
+// midway or are not what the layer's digest says, within the client's bounds. The end of ctx ends it, whatever context the layer has.
+func (c *Client) Download(ctx context.Context, layer v1.Layer, read func(io.Reader) error) error {
+	return c.Retry(ctx, func() error {
+		body, err := layer.Compressed()
+		if err != nil {
+			return err
+		}
+		content := &download{ReadCloser: body, ctx: ctx}
+		stop := context.AfterFunc(ctx, func() { body.Close() })
+		err = read(content)
+		if stop() {
+			err = errors.Join(err, body.Close())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	})
 }
 
 // GetUpstream is [Client.Get] past all mirrors, for what is to be changed in the registry.
