@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,13 +9,13 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/publish"
@@ -81,22 +80,12 @@ func openArchive(ctx context.Context, bases *oci.Bases, archive string) (*build.
 	if err != nil {
 		return nil, err
 	}
-	built := &build.Result{Close: func() error { return nil }}
-	var images []partial.Describable
-	switch artifact := artifact.(type) {
-	case v1.Image:
-		built.Artifact, images = artifact, []partial.Describable{artifact}
-	case v1.ImageIndex:
-		built.Artifact = artifact
-		if images, err = partial.Manifests(artifact); err != nil {
-			return nil, err
-		}
+	images, err := graph.Images(artifact)
+	if err != nil {
+		return nil, err
 	}
-	for _, member := range images {
-		img, ok := member.(v1.Image)
-		if !ok {
-			return nil, errors.New("there is an index in its index")
-		}
+	built := &build.Result{Artifact: artifact.(build.Artifact), Close: func() error { return nil }}
+	for _, img := range images {
 		config, err := img.ConfigFile()
 		if err != nil {
 			return nil, err

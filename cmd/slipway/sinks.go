@@ -160,7 +160,7 @@ func (a *app) push(dir string, target publish.Target) (deliver, error) {
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.Go(func() error {
 			return d.step("push", func(io.Writer) (err error) {
-				ref, err = session.Content(groupCtx, d.built.Artifact, nil)
+				ref, err = session.Content(groupCtx, d.built.Artifact)
 				return err
 			})
 		})

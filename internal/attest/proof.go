@@ -7,7 +7,6 @@ package attest
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/publish"
 )
 
@@ -75,38 +75,29 @@ type subject struct {
 
 // subjectsOf are the artifact itself and, after it, the images of an index.
 func subjectsOf(artifact remote.Taggable) ([]subject, error) {
-	switch artifact := artifact.(type) {
-	case v1.Image:
-		s, err := imageSubject(artifact)
-		return []subject{s}, err
-	case v1.ImageIndex:
-		descriptor, err := partial.Descriptor(artifact)
-		if err != nil {
-			return nil, err
-		}
-		members, err := partial.Manifests(artifact)
-		if err != nil {
-			return nil, err
-		}
-		all := []subject{{Descriptor: *descriptor}}
-		for _, member := range members {
-			img, ok := member.(v1.Image)
-			if !ok {
-				return nil, fmt.Errorf("the index %s has a %T in it, which is no image", descriptor.Digest, member)
-			}
-			s, err := imageSubject(img)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, s)
-		}
-		if len(all) > 1 {
-			all[0].base = all[1].base // all have the same
-		}
-		return all, nil
-	default:
-		return nil, fmt.Errorf("a %T is neither an image nor an index", artifact)
+	images, err := graph.Images(artifact)
+	if err != nil {
+		return nil, err
 	}
+	var all []subject
+	if index, ok := artifact.(v1.ImageIndex); ok {
+		descriptor, err := partial.Descriptor(index)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, subject{Descriptor: *descriptor})
+	}
+	for i, img := range images {
+		s, err := imageSubject(img)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 && all != nil {
+			all[0].base = s.base // all have the same
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func imageSubject(img v1.Image) (subject, error) {

@@ -90,7 +90,7 @@ func begin(t *testing.T) *published {
 	t.Cleanup(p.client.Close)
 	p.session, err = publish.Begin(p.client, publish.Target{Repository: p.repository})
 	require.NoError(t, err)
-	p.ref, err = p.session.Content(t.Context(), index, nil)
+	p.ref, err = p.session.Content(t.Context(), index)
 	require.NoError(t, err)
 	return p
 }

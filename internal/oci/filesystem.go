@@ -25,6 +25,23 @@ const (
 	aufs = ".wh..wh."
 )
 
+// Whiteout reports whether the entry of a layer with that path is no file, but says what of the layers below is gone: the file or directory
+// gone, or all that the directory emptied has had in it. Both are empty for an entry that means nothing.
+func Whiteout(name string) (gone, emptied string, is bool) {
+	dir, last := path.Split(name)
+	deleted, is := strings.CutPrefix(last, whiteout)
+	switch {
+	case !is:
+		return "", "", false
+	case last == opaque:
+		return "", path.Clean(dir), true
+	case strings.HasPrefix(last, aufs), deleted == "", deleted == ".", deleted == "..":
+		return "", "", true
+	default:
+		return path.Join(dir, deleted), "", true
+	}
+}
+
 // readLimit is the size in bytes of the biggest file that ReadFile reads.
 const readLimit = 1 << 20
 
@@ -91,24 +108,24 @@ func (f *FileSystem) Copy() *FileSystem { return &FileSystem{root: f.root, own: 
 func (f *FileSystem) apply(l v1.Layer, entries []entry) error {
 	// Whatever their place in the layer, whiteouts are about the layers below.
 	for _, e := range entries {
-		dir, name := path.Split(e.path)
-		if !strings.HasPrefix(name, whiteout) {
+		gone, emptied, is := Whiteout(e.path)
+		if !is {
 			continue
 		}
-		_, parent, err := f.walk(dir)
+		_, parent, err := f.walk(path.Dir(e.path))
 		switch {
 		case err != nil || parent == nil || !parent.isDir():
-		case name == opaque:
+		case emptied != "":
 			clear(parent.children)
-		case !strings.HasPrefix(name, aufs):
-			delete(parent.children, strings.TrimPrefix(name, whiteout))
+		case gone != "":
+			delete(parent.children, path.Base(gone))
 		}
 	}
 	for i, e := range entries {
-		dir, name := path.Split(e.path)
-		if strings.HasPrefix(name, whiteout) || e.kind == tar.TypeXGlobalHeader {
+		if _, _, is := Whiteout(e.path); is || e.kind == tar.TypeXGlobalHeader {
 			continue
 		}
+		dir, name := path.Split(e.path)
 		if e.path == "/" {
 			if e.kind == tar.TypeDir {
 				f.root.entry = e

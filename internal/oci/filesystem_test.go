@@ -161,3 +161,27 @@ func TestListingKeepsWhatAnEntryIs(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 }
+
+func TestWhiteout(t *testing.T) {
+	type answer struct {
+		gone, emptied string
+		is            bool
+	}
+	for name, want := range map[string]answer{
+		"/etc/passwd":        {},
+		"/etc/.wh.passwd":    {gone: "/etc/passwd", is: true},
+		"/.wh.etc":           {gone: "/etc", is: true},
+		"/etc/.wh..wh..opq":  {emptied: "/etc", is: true},
+		"/.wh..wh..opq":      {emptied: "/", is: true},
+		"/etc/.wh..wh.plnk":  {is: true},
+		"/etc/.wh.":          {is: true},
+		"/etc/.wh..":         {is: true},
+		"/etc/.wh...":        {is: true},
+		"/etc/.wh...hidden":  {gone: "/etc/..hidden", is: true},
+		"/.wh.etc/passwd":    {}, // which no layer has that Slipway makes
+		"/etc/passwd.wh.bak": {},
+	} {
+		gone, emptied, is := Whiteout(name)
+		assert.Equal(t, want, answer{gone, emptied, is}, name)
+	}
+}

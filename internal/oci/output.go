@@ -9,11 +9,11 @@ import (
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
 // layoutMarker is the content of the file oci-layout.
@@ -44,91 +44,20 @@ func (b blob) copyTo(ctx context.Context, w io.Writer) (err error) {
 }
 
 // blobs lists what an image or index consists of, each blob once and after those that it names, and describes the whole.
-func blobs(artifact remote.Taggable) ([]blob, v1.Descriptor, error) {
-	c := collection{seen: map[v1.Hash]bool{}}
-	d, err := c.artifact(artifact)
-	return c.blobs, d, err
-}
-
-type collection struct {
-	blobs []blob
-	seen  map[v1.Hash]bool
-}
-
-func (c *collection) add(digest v1.Hash, size int64, open func(context.Context) (io.ReadCloser, error)) {
-	if !c.seen[digest] {
-		c.seen[digest] = true
-		c.blobs = append(c.blobs, blob{digest, size, open})
-	}
-}
-
-func (c *collection) addBytes(content []byte) {
-	c.add(sha256Of(content), int64(len(content)), func(context.Context) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	})
-}
-
-func (c *collection) artifact(artifact remote.Taggable) (v1.Descriptor, error) {
-	var err error
-	switch a := artifact.(type) {
-	case v1.Image:
-		err = c.image(a)
-	case v1.ImageIndex:
-		err = c.index(a)
-	default:
-		err = fmt.Errorf("a %T is neither an image nor an index", artifact)
-	}
+func blobs(artifact remote.Taggable) (all []blob, whole v1.Descriptor, err error) {
+	nodes, err := graph.Nodes(artifact)
 	if err != nil {
-		return v1.Descriptor{}, err
+		return nil, whole, err
 	}
-	raw, err := artifact.RawManifest()
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	c.addBytes(raw)
-	return describe(artifact.(partial.Describable))
-}
-
-func (c *collection) image(img v1.Image) error {
-	layers, err := img.Layers()
-	if err != nil {
-		return err
-	}
-	for _, l := range layers {
-		d, err := describe(l)
-		if err != nil {
-			return err
+	for _, n := range nodes {
+		open := func(ctx context.Context) (io.ReadCloser, error) { return compressed(ctx, n.Blob) }
+		if n.Blob == nil {
+			open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(n.Manifest)), nil }
 		}
-		c.add(d.Digest, d.Size, func(ctx context.Context) (io.ReadCloser, error) { return compressed(ctx, l) })
+		all = append(all, blob{n.Digest, n.Size, open})
 	}
-	config, err := img.RawConfigFile()
-	if err != nil {
-		return err
-	}
-	c.addBytes(config)
-	return nil
-}
-
-func (c *collection) index(x v1.ImageIndex) error {
-	manifest, err := x.IndexManifest()
-	if err != nil {
-		return err
-	}
-	for _, d := range manifest.Manifests {
-		var child remote.Taggable
-		if d.MediaType.IsIndex() {
-			child, err = x.ImageIndex(d.Digest)
-		} else {
-			child, err = x.Image(d.Digest)
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := c.artifact(child); err != nil {
-			return err
-		}
-	}
-	return nil
+	last := nodes[len(nodes)-1]
+	return all, v1.Descriptor{MediaType: last.MediaType, Size: last.Size, Digest: last.Digest}, nil
 }
 
 // layoutIndex is the index.json of a layout with a single entry.

@@ -55,7 +55,7 @@ func TestAttach(t *testing.T) {
 			client, index := newClient(t), twoPlatforms(t)
 			session, err := publish.Begin(client, publish.Target{Repository: repository, Tags: []string{"v1"}})
 			require.NoError(t, err)
-			root, err := session.Content(t.Context(), index, nil)
+			root, err := session.Content(t.Context(), index)
 			require.NoError(t, err)
 
 			var attachments []publish.Attachment
@@ -93,7 +93,7 @@ func TestAttachAgain(t *testing.T) {
 			server, client, index := start(t), newClient(t), twoPlatforms(t)
 			session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
 			require.NoError(t, err)
-			_, err = session.Content(t.Context(), index, nil)
+			_, err = session.Content(t.Context(), index)
 			require.NoError(t, err)
 			subject, err := partial.Descriptor(index)
 			require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestAttachRejected(t *testing.T) {
 	server, client, index := registrytest.Start(t), newClient(t), twoPlatforms(t)
 	session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app", Tags: []string{"v1"}})
 	require.NoError(t, err)
-	_, err = session.Content(t.Context(), index, nil)
+	_, err = session.Content(t.Context(), index)
 	require.NoError(t, err)
 	subject, err := partial.Descriptor(index)
 	require.NoError(t, err)
@@ -224,7 +224,7 @@ func TestAttachAfterOther(t *testing.T) {
 	target := publish.Target{Repository: server.Host + "/owner/app"}
 	session, err := publish.Begin(client, target)
 	require.NoError(t, err)
-	_, err = session.Content(t.Context(), index, nil)
+	_, err = session.Content(t.Context(), index)
 	require.NoError(t, err)
 	subject, err := partial.Descriptor(index)
 	require.NoError(t, err)

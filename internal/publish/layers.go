@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
 // Layer is a part of an image that holds documents in place of files, as cosign keeps signatures.
@@ -135,11 +137,12 @@ func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Lay
 				return nil, was, err
 			}
 		}
-		content, err := collect(img)
+		nodes, err := graph.Nodes(img)
 		if err != nil {
 			return nil, was, err
 		}
-		return &content.manifest, was, s.client.Explain(ref, s.blobs(ctx, content.blobs, nil))
+		whole := nodes[len(nodes)-1]
+		return &manifest{whole.Manifest, whole.MediaType, whole.Digest}, was, s.client.Explain(ref, s.blobs(ctx, nodes))
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -28,22 +27,6 @@ type manifest struct {
 func newManifest(raw []byte, mediaType types.MediaType) (manifest, error) {
 	digest, _, err := v1.SHA256(bytes.NewReader(raw))
 	return manifest{raw, mediaType, digest}, err
-}
-
-func manifestOf(artifact remote.Taggable) (manifest, error) {
-	raw, err := artifact.RawManifest()
-	if err != nil {
-		return manifest{}, err
-	}
-	mediaType := types.OCIManifestSchema1
-	if typed, ok := artifact.(interface {
-		MediaType() (types.MediaType, error)
-	}); ok {
-		if mediaType, err = typed.MediaType(); err != nil {
-			return manifest{}, err
-		}
-	}
-	return newManifest(raw, mediaType)
 }
 
 // acceptManifests are the media types that may come for a manifest.

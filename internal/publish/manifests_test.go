@@ -36,7 +36,7 @@ func TestPushIsReadBack(t *testing.T) {
 			image, err := random.Image(1000, 1)
 			require.NoError(t, err)
 			server := registrytest.Start(t, test.faults...)
-			_, err = publish.Push(t.Context(), newClient(t), publish.Target{Repository: server.Host + "/app", Tags: test.tags}, image, nil)
+			_, err = push(t.Context(), newClient(t), publish.Target{Repository: server.Host + "/app", Tags: test.tags}, image)
 			require.ErrorContains(t, err, test.says)
 			require.ErrorContains(t, err, server.Host+"/app")
 		})
@@ -57,7 +57,7 @@ func TestPushToOddRegistries(t *testing.T) {
 			require.NoError(t, err)
 			server, client := registrytest.Start(t, faults...), newClient(t)
 			target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
-			_, err = publish.Push(t.Context(), client, target, image, nil)
+			_, err = push(t.Context(), client, target, image)
 			require.NoError(t, err)
 			require.Equal(t, digestOf(t, image), at(t, client, target.Repository+":v1"))
 		})
@@ -74,12 +74,12 @@ func TestImmutableTag(t *testing.T) {
 			first, err := random.Image(1000, 1)
 			require.NoError(t, err)
 			for range 2 { // what a tag leads to already is not pushed there again
-				_, err = publish.Push(t.Context(), newClient(t), target, first, nil)
+				_, err = push(t.Context(), newClient(t), target, first)
 				require.NoError(t, err)
 			}
 			second, err := random.Image(1000, 1)
 			require.NoError(t, err)
-			_, err = publish.Push(t.Context(), newClient(t), target, second, nil)
+			_, err = push(t.Context(), newClient(t), target, second)
 			require.ErrorContains(t, err, server.Host+" does not move the tag "+target.Repository+":v1")
 			require.ErrorContains(t, err, "choose another tag")
 			require.NotContains(t, err.Error(), "docker login")

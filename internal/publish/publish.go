@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/publish/target"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
@@ -19,28 +20,8 @@ import (
 // parallel is how many blobs are pushed at a time. Most of them are there already and cost one small request each.
 const parallel = 6
 
-// Progress is told how many bytes of all blobs are in the repository. complete grows up to total, and falls when an
-// upload broke and begins again. It is called from many goroutines, one at a time, and must return soon.
-type Progress func(complete, total int64)
-
 // Target is where an image goes.
 type Target = target.Target
-
-// Push puts artifact, a v1.Image or a v1.ImageIndex, into the target's repository and moves the target's tags to it. It is
-// a [Session] without attachments. progress may be nil.
-func Push(
-	ctx context.Context, client *registry.Client, target Target, artifact remote.Taggable, progress Progress,
-) (name.Digest, error) {
-	session, err := Begin(client, target)
-	if err != nil {
-		return name.Digest{}, err
-	}
-	root, err := session.Content(ctx, artifact, progress)
-	if err != nil {
-		return name.Digest{}, err
-	}
-	return root, session.Tag(ctx)
-}
 
 // Session is a push to one repository, step by step: [Session.Content], then whatever is attached to it, then
 // [Session.Tag]. If a step fails before the last, no tag has moved.
@@ -71,26 +52,30 @@ func Begin(client *registry.Client, target Target) (*Session, error) {
 // Content puts artifact, a v1.Image or a v1.ImageIndex, into the repository and returns its reference by digest.
 //
 // Blobs go first, those that the repository lacks and each of them once; layers of a base image in the same registry
-// are mounted. Then come the manifests of the platforms, then the index. progress may be nil.
-func (s *Session) Content(ctx context.Context, artifact remote.Taggable, progress Progress) (name.Digest, error) {
-	content, err := collect(artifact)
+// are mounted. Then come the manifests of the platforms, then the index.
+func (s *Session) Content(ctx context.Context, artifact remote.Taggable) (name.Digest, error) {
+	nodes, err := graph.Nodes(artifact)
 	if err != nil {
 		return name.Digest{}, fmt.Errorf("reading the image for %s: %w", s.repository, err)
 	}
+	whole := nodes[len(nodes)-1]
 	// Not made from repository, since that spells docker.io another way than the caller.
-	root, err := name.NewDigest(s.target.Repository + "@" + content.digest.String())
+	root, err := name.NewDigest(s.target.Repository + "@" + whole.Digest.String())
 	if err != nil {
 		return name.Digest{}, err
 	}
-	if err := s.blobs(ctx, content.blobs, progress); err != nil {
+	if err := s.blobs(ctx, nodes); err != nil {
 		return name.Digest{}, s.client.Explain(root, err)
 	}
-	for _, m := range content.manifests {
-		if err := s.push(ctx, m); err != nil {
+	for _, n := range nodes {
+		if n.Blob != nil {
+			continue
+		}
+		if err := s.push(ctx, manifest{n.Manifest, n.MediaType, n.Digest}); err != nil {
 			return name.Digest{}, s.client.Explain(root, err)
 		}
 	}
-	s.root = content.manifest
+	s.root = manifest{whole.Manifest, whole.MediaType, whole.Digest}
 	return root, nil
 }
 
@@ -120,19 +105,14 @@ func parse(t Target) (name.Repository, error) {
 	return name.NewRepository(t.Repository)
 }
 
-func (s *Session) blobs(ctx context.Context, blobs []blob, progress Progress) error {
-	meter := newMeter(blobs, progress)
+// blobs pushes the blobs among nodes.
+func (s *Session) blobs(ctx context.Context, nodes []graph.Node) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, b := range blobs {
-		layer, done := meter.measure(b)
-		group.Go(func() error {
-			err := s.client.Retry(ctx, func() error { return s.pusher.Upload(ctx, s.repository, layer) })
-			if err == nil {
-				done()
-			}
-			return err
-		})
+	for _, n := range nodes {
+		if n.Blob != nil {
+			group.Go(func() error { return s.upload(ctx, n.Blob) })
+		}
 	}
 	return group.Wait()
 }

@@ -34,7 +34,7 @@ func beginAttaching(t *testing.T, server *registrytest.Registry) *attaching {
 	require.NoError(t, err)
 	session, err := publish.Begin(newClient(t), publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}})
 	require.NoError(t, err)
-	_, err = session.Content(t.Context(), image, nil)
+	_, err = session.Content(t.Context(), image)
 	require.NoError(t, err)
 	subject, err := partial.Descriptor(image)
 	require.NoError(t, err)

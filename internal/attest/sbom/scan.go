@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -42,12 +41,6 @@ type programEntry struct {
 const (
 	programLimit = 1 << 30
 	textLimit    = 64 << 20
-)
-
-// Names that delete files of lower layers. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
-const (
-	whiteout = ".wh."
-	opaque   = ".wh..wh..opq"
 )
 
 // Cache keeps what was found in layers for the next time.
@@ -103,12 +96,12 @@ func (s *scanner) layer(entries []found) {
 	// What this layer has and hides counts for those below it.
 	taken, hidden := map[string]bool{}, map[string]bool{}
 	for _, e := range entries {
-		switch dir, last := path.Split(e.Path); {
-		case last == opaque:
-			hidden[path.Clean(dir)] = true
-		case strings.HasPrefix(last, whiteout):
-			gone := path.Join(dir, strings.TrimPrefix(last, whiteout))
+		switch gone, emptied, whiteout := oci.Whiteout(e.Path); {
+		case emptied != "":
+			hidden[emptied] = true
+		case gone != "":
 			taken[gone], hidden[gone] = true, true
+		case whiteout:
 		case s.visible(e.Path):
 			taken[e.Path] = true
 			if !e.Dir {
