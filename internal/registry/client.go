@@ -26,6 +26,10 @@ type Options struct {
 	// "docker.io=mirror.gcr.io" or "docker.io=http://cache.internal:5000/hub". Several mirrors of one host are asked in
 	// the given order, and the host itself last.
 	Mirrors []string
+	// Credentials are asked for logins, in this order, before the files of docker and podman.
+	Credentials []Credentials
+	// Roots are root certificates, in PEM, that are trusted besides the system's.
+	Roots string
 	// Bounds say how often and how long a registry is tried; a field that is zero has its default.
 	Bounds Bounds
 	// OnSecret is called with each password and token that the client uses, so that the caller can keep it out of what it
@@ -44,19 +48,25 @@ type Client struct {
 	puller    *remote.Puller
 }
 
-// New returns a client. Its error joins one error for every mirror that cannot be read.
+// New returns a client. Its error joins one error for every mirror and all credentials that cannot be read.
 func New(o Options) (*Client, error) {
 	mirrors, err := parseMirrors(o.Mirrors)
-	if err != nil {
+	given, credentialsErr := parseCredentials(o.Credentials)
+	if err := errors.Join(err, credentialsErr); err != nil {
 		return nil, err
 	}
 	bounds := o.Bounds.orDefaults()
 	base := newTransport(bounds.Silence)
+	if o.Roots != "" {
+		if base.TLSClientConfig, err = trusting(o.Roots); err != nil {
+			return nil, err
+		}
+	}
 	known := &secrets{used: o.OnSecret}
 	c := &Client{
 		idle:      base.CloseIdleConnections,
 		transport: transportOver(base, bounds, known),
-		keychain:  &keychain{secrets: known},
+		keychain:  &keychain{secrets: known, given: given},
 		secrets:   known,
 		mirrors:   mirrors,
 		bounds:    bounds,

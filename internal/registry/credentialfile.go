@@ -14,6 +14,8 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/name"
 )
 
 // credentialFile is a file in the form of docker's config.json, which podman's auth.json has, too.
@@ -21,6 +23,40 @@ type credentialFile struct {
 	*configfile.ConfigFile
 	// place is a phrase that says where it is.
 	place string
+}
+
+// Credentials are logins that the caller has been given.
+type Credentials struct {
+	// Config is a text in the form of docker's config.json. See [LoginConfig].
+	Config string
+	// From says in errors where the user gave it, such as "--username and --password".
+	From string
+}
+
+// LoginConfig is a docker config.json with a login for the registry of a repository.
+func LoginConfig(repository, user, password string) (string, error) {
+	parsed, err := name.NewRepository(repository)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(configfile.ConfigFile{AuthConfigs: map[string]types.AuthConfig{
+		hostKey(parsed): {Auth: base64.StdEncoding.EncodeToString([]byte(user + ":" + password))},
+	}})
+	return string(text), err
+}
+
+// parseCredentials reads what the caller has been given. Its error joins one for each text that cannot be read.
+func parseCredentials(given []Credentials) (files []credentialFile, err error) {
+	for _, c := range given {
+		file, failure := parseCredentialFile(strings.NewReader(c.Config))
+		if failure != nil {
+			err = errors.Join(err, unreadable(c.From, "give a docker config.json", failure))
+			continue
+		}
+		file.Filename = c.From
+		files = append(files, credentialFile{file, c.From})
+	}
+	return files, err
 }
 
 // credentialFiles reads the credential files that there are, in the order in which they are asked.

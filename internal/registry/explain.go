@@ -35,6 +35,11 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
+// Reword returns the error's text with the problem and the hint as words writes them.
+func (e *Error) Reword(words func(string) string) string {
+	return (&Error{Problem: words(e.Problem), Hint: words(e.Hint)}).Error()
+}
+
 // Explain turns an error of using ref into an [Error] that names the registry, its answer, where the credential came
 // from, and the hint; never a password or token. What is explained already, it returns as it is.
 func (c *Client) Explain(ref name.Reference, err error) error {

@@ -18,6 +18,8 @@ import (
 // somebody with a refused login needs to know.
 type keychain struct {
 	secrets *secrets
+	// given are asked before the files of this machine.
+	given []credentialFile
 
 	mu    sync.Mutex
 	found map[string]credential // by repository: helpers are slow programs
@@ -43,7 +45,7 @@ func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (a
 	if c, ok := k.found[target.String()]; ok {
 		return c.Authenticator, nil
 	}
-	login, source, err := lookUp(ctx, target)
+	login, source, err := k.lookUp(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +71,14 @@ func (k *keychain) used(target authn.Resource) (source, user string) {
 	return "no credential", ""
 }
 
-// lookUp finds the login for target: in the first file that has one, the one whose key is the most specific. An empty
+// lookUp finds the login for target: in the first place that has one, the one whose key is the most specific. An empty
 // login means that there is none.
-func lookUp(ctx context.Context, target authn.Resource) (login authn.AuthConfig, source string, err error) {
+func (k *keychain) lookUp(ctx context.Context, target authn.Resource) (login authn.AuthConfig, source string, err error) {
 	files, err := credentialFiles()
 	if err != nil {
 		return login, "", err
 	}
+	files = append(slices.Clone(k.given), files...)
 	var places []string
 	for _, file := range files {
 		for _, key := range lookUpKeys(target) {

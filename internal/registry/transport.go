@@ -2,6 +2,9 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -35,6 +38,18 @@ func newTransport(silence time.Duration) *http.Transport {
 		ResponseHeaderTimeout: silence, // a header of one byte a second keeps a connection alive, too
 		ExpectContinueTimeout: time.Second,
 	}
+}
+
+// trusting is a configuration that trusts the roots, in PEM, besides the system's.
+func trusting(roots string) (*tls.Config, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM([]byte(roots)) {
+		return nil, errors.New("reading root certificates: there is none in PEM")
+	}
+	return &tls.Config{RootCAs: pool}, nil
 }
 
 // impatientConn fails when no byte has moved in either direction for a time. A limit for whole requests would not do:
