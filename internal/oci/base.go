@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type Bases struct {
 	Cache *cache.Cache
 	// Remote fetches what Cache lacks.
 	Remote Remote
+	// Dir is the directory that paths of layouts and archives are relative to; empty for the current one.
+	Dir string
 	// Context ends all fetching, that for images of bases as well, which know no contexts; nil for none.
 	Context context.Context
 }
@@ -83,9 +86,9 @@ func (b *Bases) Resolve(ctx context.Context, ref string) (*Base, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(ref, layoutScheme):
-		base, err = resolveLayout(ctx, strings.TrimPrefix(ref, layoutScheme), openDirectory)
+		base, err = resolveLayout(ctx, b.path(ref, layoutScheme), openDirectory)
 	case strings.HasPrefix(ref, archiveScheme):
-		base, err = resolveLayout(ctx, strings.TrimPrefix(ref, archiveScheme), openArchive)
+		base, err = resolveLayout(ctx, b.path(ref, archiveScheme), openArchive)
 	default:
 		base, err = b.resolveRegistry(ctx, ref)
 	}
@@ -94,6 +97,15 @@ func (b *Bases) Resolve(ctx context.Context, ref string) (*Base, error) {
 	}
 	base.given, base.cache, base.images = ref, b.Cache, map[string]func() (v1.Image, error){}
 	return base, nil
+}
+
+// path is the path that a reference of that scheme names.
+func (b *Bases) path(ref, scheme string) string {
+	name := strings.TrimPrefix(ref, scheme)
+	if b.Dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(b.Dir, name)
 }
 
 // Image is the base's image for a platform. Where there is none with the very variant, the nearest older one is taken,

@@ -114,24 +114,17 @@ func NewLayer(ctx context.Context, c *cache.Cache, files []File, when time.Time,
 
 // makeLayer packs and caches a layer.
 func makeLayer(ctx context.Context, c *cache.Cache, recipe string, files []File, when time.Time, compression Compression) (*layer, error) {
-	diffID := cache.NewDigester(io.Discard)
-	digest, size, err := c.PutBlob("", func(w io.Writer) error {
-		packed, err := compression.writer(w)
-		if err != nil {
-			return err
-		}
-		archive := tar.NewWriter(io.MultiWriter(diffID, packed))
+	made, err := writeLayer(c, compression, func(archive *tar.Writer) error {
 		for _, f := range files {
 			if err := f.pack(ctx, archive, when); err != nil {
 				return fmt.Errorf("adding %s to a layer: %w", f.Path, err)
 			}
 		}
-		return errors.Join(archive.Close(), packed.Close())
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	made := madeLayer{MediaType: compression.mediaType(), Digest: hashOf(digest), Size: size, DiffID: hashOf(diffID.Digest()), Unpacked: diffID.Size}
 	if recipe != "" {
 		err := c.Put(recipe, made)
 		if err == nil {
@@ -142,6 +135,23 @@ func makeLayer(ctx context.Context, c *cache.Cache, recipe string, files []File,
 		}
 	}
 	return made.layer(c), nil
+}
+
+// writeLayer compresses and caches a layer that fill writes.
+func writeLayer(c *cache.Cache, compression Compression, fill func(*tar.Writer) error) (madeLayer, error) {
+	diffID := cache.NewDigester(io.Discard)
+	digest, size, err := c.PutBlob("", func(w io.Writer) error {
+		packed, err := compression.writer(w)
+		if err != nil {
+			return err
+		}
+		archive := tar.NewWriter(io.MultiWriter(diffID, packed))
+		if err := fill(archive); err != nil {
+			return err
+		}
+		return errors.Join(archive.Close(), packed.Close())
+	})
+	return madeLayer{MediaType: compression.mediaType(), Digest: hashOf(digest), Size: size, DiffID: hashOf(diffID.Digest()), Unpacked: diffID.Size}, err
 }
 
 // Files are what [NewLayer] made l of, with the directories above them, in the layer's order; nil for another layer. They can be read as

@@ -40,6 +40,12 @@ type Compiler interface {
 	Close() error
 }
 
+// Installer is a compiler whose engine can run the programs of images.
+type Installer interface {
+	// Install carries out the plan's command that installs packages in base, and leaves the image as an OCI archive.
+	Install(ctx context.Context, p *plan.Plan, platform plan.Platform, base, archive string) error
+}
+
 // Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
 // which may write below the directory dir; it is removed at the end. See [build.Engine].
 func Build(
@@ -385,8 +391,13 @@ func (b *execution) prepare(ctx context.Context) error {
 		c := &contents{execution: b}
 		b.contents = append(b.contents, c)
 		group.Go(func() (err error) {
-			if c.files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
-				return fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+			if b.plan.Image.Install != nil {
+				err = c.install(ctx, p)
+			} else if c.files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
+				err = fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+			}
+			if err != nil {
+				return err
 			}
 			return c.add(ctx, nil)
 		})
