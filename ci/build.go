@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	"github.com/slipway-ci/slipway/internal/build"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -51,7 +52,7 @@ func (m *Slipway) Build(
 	platform string,
 ) (_ *dagger.Container, err error) {
 	defer worded(&err)
-	build, compile, err := m.one(ctx, platform)
+	build, compile, err := m.open(ctx, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (m *Slipway) Binary(
 	platform string,
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
-	build, compile, err := m.one(ctx, platform)
+	build, compile, err := m.open(ctx, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -90,10 +91,15 @@ func (m *Slipway) Binary(
 // Compile all programs for all platforms, each platform in a directory like linux-arm64
 func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error) {
 	defer worded(&err)
-	build, one, err := m.open(ctx)
+	one, err := m.image(ctx)
 	if err != nil {
 		return nil, err
 	}
+	describe, err := m.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	build := describe(one.plan)
 	if err := build.Guard(ctx, one.plan.Compile...); err != nil {
 		return nil, err
 	}
@@ -111,15 +117,16 @@ func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error)
 // Build the image for all platforms, as one OCI archive
 func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) {
 	defer worded(&err)
-	build, _, err := m.open(ctx)
+	one, err := m.image(ctx)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := build.Archive(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return own[*dagger.File](ctx, archive)
+	var file *dagger.File
+	err = m.assemble(ctx, one, func(_ *assembler, built *build.Result) (err error) {
+		file, err = archive(ctx, built, one.plan.Name)
+		return err
+	})
+	return file, err
 }
 
 // Run the program as a service, on the ports that it says it listens on
@@ -133,33 +140,46 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	return ctr.AsService(dagger.ContainerAsServiceOpts{UseEntrypoint: true}), nil
 }
 
-// one is the build, and its compilation for one platform.
-func (m *Slipway) one(ctx context.Context, platform string) (*engine.Build, plan.Compile, error) {
-	build, image, err := m.open(ctx)
+// open is the build of the image that this is about, on this session's engine, and its compilation for one platform.
+func (m *Slipway) open(ctx context.Context, platform string) (*engine.Build, plan.Compile, error) {
+	one, compile, err := m.one(ctx, platform)
 	if err != nil {
 		return nil, plan.Compile{}, err
+	}
+	describe, err := m.connect(ctx)
+	if err != nil {
+		return nil, plan.Compile{}, err
+	}
+	return describe(one.plan), compile, nil
+}
+
+// one is the image that this is about, and its compilation for one platform.
+func (m *Slipway) one(ctx context.Context, platform string) (image, plan.Compile, error) {
+	one, err := m.image(ctx)
+	if err != nil {
+		return image{}, plan.Compile{}, err
 	}
 	wanted := platform
 	if wanted == "" {
 		own, err := dag.DefaultPlatform(ctx)
 		if err != nil {
-			return nil, plan.Compile{}, err
+			return image{}, plan.Compile{}, err
 		}
 		wanted = string(own)
 	}
 	parsed, err := plan.ParsePlatform(wanted)
 	if err != nil && platform != "" {
-		return nil, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
+		return image{}, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
 	}
 	var have []string
-	for _, compile := range image.plan.Compile {
+	for _, compile := range one.plan.Compile {
 		if err == nil && compile.Platform == parsed {
-			return build, compile, nil
+			return one, compile, nil
 		}
 		have = append(have, compile.Platform.String())
 	}
 	if platform != "" {
-		return nil, plan.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
+		return image{}, plan.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
 	}
-	return build, image.plan.Compile[0], nil
+	return one, one.plan.Compile[0], nil
 }

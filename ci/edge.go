@@ -13,8 +13,10 @@ import (
 // The edge between the module and whoever called it: all that its functions print or return as text passes here.
 
 var (
-	stdout = console.NewWriter(os.Stdout, &secret.Set{})
-	stderr = console.NewWriter(os.Stderr, &secret.Set{})
+	// known are secrets that must not come into any text.
+	known  = &secret.Set{}
+	stdout = console.NewWriter(os.Stdout, known)
+	stderr = console.NewWriter(os.Stderr, known)
 )
 
 // worded gives the error that a function is about to return the module's words, and makes it harmless.

@@ -44,6 +44,10 @@ type Slipway struct {
 	Goproxy *dagger.Secret
 	// +private
 	VulnDB *dagger.Directory
+	// +private
+	Mirrors []string
+	// +private
+	RegistryConfig *dagger.Secret
 	// Chosen is the name of an image of slipway.yaml; empty for the only one that there is.
 	// +private
 	Chosen string
@@ -53,6 +57,7 @@ type Slipway struct {
 func create(
 	ctx context.Context, ws *dagger.Workspace, source *dagger.Directory, caCerts []*dagger.File, config plan.Config, netrc, gitToken *dagger.Secret,
 	gitHost string, ssh *dagger.Socket, goprivate string, goproxy *dagger.Secret, vulndbFiles *dagger.Directory,
+	mirrors []string, registryConfig *dagger.Secret,
 ) (*Slipway, error) {
 	file := []string{plan.IgnoreFile}
 	if source == nil {
@@ -84,7 +89,7 @@ func create(
 	if err != nil {
 		return nil, err
 	}
-	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles, ""}, nil
+	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles, mirrors, registryConfig, ""}, nil
 }
 
 // number is a number as a setting; 0 is none.

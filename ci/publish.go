@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	sdk "dagger.io/dagger"
+	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/attest"
+	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/publish/target"
 )
 
@@ -26,13 +31,14 @@ func (m *Slipway) Publish(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Default: the login that the engine finds on your machine.
+	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
+	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
 	// +optional
 	username string,
 	// Password or token of that user.
 	// +optional
 	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none by the engine's login: it is for images only.
+	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
 	// Leave out the provenance, which otherwise is attached where bills of materials are.
@@ -50,7 +56,8 @@ func (m *Slipway) Publish(
 	if err != nil {
 		return "", err
 	}
-	return m.push(ctx, one, repository, tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	refs, errs := m.push(ctx, []image{one}, repository, tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	return refs[0], errs[0]
 }
 
 // List the images of slipway.yaml
@@ -85,13 +92,14 @@ func (m *Slipway) PublishAll(
 	// Tags to move to the images. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Default: the login that the engine finds on your machine.
+	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
+	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
 	// +optional
 	username string,
 	// Password or token of that user.
 	// +optional
 	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none by the engine's login: it is for images only.
+	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
 	// Leave out the provenance, which otherwise is attached where bills of materials are.
@@ -114,26 +122,7 @@ func (m *Slipway) PublishAll(
 	if err != nil {
 		return nil, err
 	}
-	connect, err := m.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	plans := make([]*plan.Plan, len(all))
-	for i, one := range all {
-		plans[i] = one.plan
-	}
-	builds := engine.Share(ctx, plans, connect)
-	asked := proof{sbom, !noProvenance, signKey, signPassword}
-	refs, errs := make([]string, len(all)), make([]error, len(all))
-	group := errgroup.Group{}
-	group.SetLimit(sideBySide)
-	for i, one := range all {
-		group.Go(func() error {
-			refs[i], errs[i] = pushBuild(ctx, builds[i], one, "", tags, account{username, password}, asked)
-			return nil
-		})
-	}
-	_ = group.Wait()
+	refs, errs := m.push(ctx, all, "", tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
 	return refs, failures(all, refs, errs)
 }
 
@@ -173,13 +162,14 @@ func (m *Slipway) Ci(
 	// Tags to move to the image. Default: latest.
 	// +optional
 	tags []string,
-	// User of the registry. Default: the login that the engine finds on your machine.
+	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
+	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
 	// +optional
 	username string,
 	// Password or token of that user.
 	// +optional
 	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none by the engine's login: it is for images only.
+	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
 	// Leave out the provenance, which otherwise is attached where bills of materials are.
@@ -196,89 +186,159 @@ func (m *Slipway) Ci(
 	if err := m.checks(ctx, plan.CheckNames...); err != nil {
 		return "", err
 	}
-	build, one, err := m.open(ctx)
+	one, err := m.image(ctx)
 	if err != nil {
 		return "", err
 	}
 	if repository == "" {
-		return "", build.Guard(ctx, one.plan.Compile...)
+		describe, err := m.connect(ctx)
+		if err != nil {
+			return "", err
+		}
+		return "", describe(one.plan).Guard(ctx, one.plan.Compile...)
 	}
-	return pushBuild(ctx, build, one, repository, tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	refs, errs := m.push(ctx, []image{one}, repository, tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	return refs[0], errs[0]
 }
 
-// proof is what was asked for beside an image.
-type proof struct {
-	sbom                  Sbom
-	provenance            bool
-	signKey, signPassword *dagger.Secret
-}
-
-// account is a login of a registry; without a password, the engine's own.
+// account is a login of a registry; without a password, there is none.
 type account struct {
 	username string
 	password *dagger.Secret
 }
 
-func (m *Slipway) push(ctx context.Context, one image, repository string, tags []string, login account, asked proof) (string, error) {
-	connect, err := m.connect(ctx)
-	if err != nil {
-		return "", err
+func (a account) check() error {
+	if (a.username == "") != (a.password == nil) {
+		return errors.New("username and password: one without the other: give both or neither")
 	}
-	return pushBuild(ctx, connect(one.plan), one, repository, tags, login, asked)
+	return nil
 }
 
-// pushBuild publishes an image: to the repository and with the tags, or else those of its settings.
-func pushBuild(ctx context.Context, build *engine.Build, one image, repository string, tags []string, login account, asked proof) (string, error) {
+// target is where the image goes: to the repository and with the tags, or else those of its settings.
+func (one image) target(repository string, tags []string) (to target.Target, err error) {
 	if repository != "" {
 		one.Repository = repository
 	}
 	if tags != nil {
 		one.Tags = tags
 	}
-	var to target.Target
-	var err error
 	if to.Repository, to.Tags, _, err = one.Target(one.plan.Name); err != nil {
-		return "", err
+		return to, err
 	}
 	if len(one.Tags) == 0 {
 		to.Tags = []string{"latest"}
 	}
-	var wrong plan.Faults
+	var faults plan.Faults
 	for _, fault := range to.Validate() {
-		wrong = append(wrong, plan.Fault(fault))
+		faults = append(faults, plan.Fault(fault))
 	}
-	var faults []error
-	if wrong != nil {
-		faults = append(faults, wrong)
+	if faults != nil {
+		return to, faults
 	}
-	if (login.username == "") != (login.password == nil) {
-		faults = append(faults, errors.New("username and password: one without the other: give both or neither"))
+	return to, nil
+}
+
+// push builds images and publishes each, as soon as it is there. It returns their references, or why there is none.
+func (m *Slipway) push(ctx context.Context, all []image, repository string, tags []string, login account, asked proof) (refs []string, errs []error) {
+	begun := time.Now()
+	refs, errs = make([]string, len(all)), make([]error, len(all))
+	targets := make([]target.Target, len(all))
+	key, keyErr := asked.key(ctx)
+	var numbers []int
+	var images []image
+	var plans []*plan.Plan
+	var repositories []string
+	for i, one := range all {
+		to, err := one.target(repository, tags)
+		if errs[i] = errors.Join(err, login.check(), keyErr); errs[i] != nil {
+			continue
+		}
+		targets[i] = to
+		numbers, images, plans, repositories = append(numbers, i), append(images, one), append(plans, one.plan), append(repositories, to.Repository)
 	}
-	if asked.signPassword != nil && asked.signKey == nil {
-		faults = append(faults, errors.New("sign-password: there is no key that it is for: give sign-key, too"))
+	if plans == nil {
+		return refs, errs
 	}
-	if err := errors.Join(faults...); err != nil {
+	a, err := m.assembler(ctx, images, login, repositories...)
+	if err != nil {
+		for _, i := range numbers {
+			errs[i] = err
+		}
+		return refs, errs
+	}
+	byEngine := login.password == nil && m.RegistryConfig == nil && !asked.asked()
+	if byEngine {
+		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's; give username and password, or registry-config")
+	}
+	slots := make(chan struct{}, sideBySide)
+	a.build(ctx, plans, func(n int, built *build.Result, err error) {
+		i := numbers[n]
+		if errs[i] = err; err != nil {
+			return
+		}
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		if byEngine {
+			refs[i], err = a.pushByEngine(ctx, all[i], built, targets[i])
+		} else {
+			refs[i], err = a.publish(ctx, all[i], built, targets[i], asked, key, begun)
+		}
+		errs[i] = errors.Join(err, built.Close())
+	})
+	if err := a.close(); err != nil {
+		fmt.Fprintln(stderr, "warning: "+err.Error()) // the images are where they should be
+	}
+	return refs, errs
+}
+
+// publish pushes an image with what is attached to it, before any tag leads to it.
+func (a *assembler) publish(
+	ctx context.Context, one image, built *build.Result, to target.Target, asked proof, key *signing.Key, begun time.Time,
+) (string, error) {
+	pushed, err := publish.Begin(a.client, to)
+	if err != nil {
+		return "", err
+	}
+	repository, err := name.NewRepository(to.Repository)
+	if err != nil {
+		return "", err
+	}
+	var ref name.Digest
+	var documents []attest.Document
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		ref, err = pushed.Content(groupCtx, built.Artifact, nil)
+		return err
+	})
+	group.Go(func() (err error) {
+		documents, err = a.documents(groupCtx, one, built, repository.Name(), asked, begun)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	if err := a.attach(ctx, pushed, built, repository, documents, key); err != nil {
+		return "", err
+	}
+	return ref.String(), pushed.Tag(ctx)
+}
+
+// pushByEngine has the engine push an image, by its own login.
+func (a *assembler) pushByEngine(ctx context.Context, one image, built *build.Result, to target.Target) (string, error) {
+	if len(to.Tags) == 0 {
+		return "", plan.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give --username and --password"}}
+	}
+	file, err := archive(ctx, built, one.plan.Name)
+	if err != nil {
 		return "", err
 	}
 	client, err := sdk.Connect(ctx)
 	if err != nil {
 		return "", err
 	}
-	var known *engine.Login
-	if login.password != nil {
-		secret, err := public[*sdk.Secret](ctx, client, login.password)
-		if err != nil {
-			return "", err
-		}
-		known = &engine.Login{User: login.username, Password: secret}
-	}
-	if known == nil && asked.sbom == "" && asked.signKey == nil {
-		fmt.Fprintln(stderr, "no proof is attached: the engine's login is for images only; give username and password")
-		return build.Publish(ctx, to, known)
-	}
-	full, err := asked.full(ctx, client, one.Config)
+	image, err := public[*sdk.File](ctx, client, file)
 	if err != nil {
 		return "", err
 	}
-	return build.PublishWithProof(ctx, to, known, full)
+	return a.describe(one.plan).Push(ctx, image, to)
 }

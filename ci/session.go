@@ -168,19 +168,6 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 	return dag.SetSecret("slipway-netrc", text), nil
 }
 
-// open is the build of the image that this is about, on this session's engine.
-func (m *Slipway) open(ctx context.Context) (*engine.Build, image, error) {
-	one, err := m.image(ctx)
-	if err != nil {
-		return nil, image{}, err
-	}
-	connect, err := m.connect(ctx)
-	if err != nil {
-		return nil, image{}, err
-	}
-	return connect(one.plan), one, nil
-}
-
 // connect returns what describes builds of plans on this session's engine.
 func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, error) {
 	client, err := sdk.Connect(ctx)

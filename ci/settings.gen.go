@@ -176,6 +176,13 @@ func New(
 	// Directory with a database of vulnerabilities, in place of one on a server.
 	// +optional
 	vulndbFiles *dagger.Directory,
+	// Where bases of a registry are looked for first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io. The engine's
+	// own mirrors hold for what it pulls itself: builders, and the bases of build and serve.
+	// +optional
+	mirrors []string,
+	// Logins of registries, for bases and for publishing: a docker config.json.
+	// +optional
+	registryConfig *dagger.Secret,
 ) (_ *Slipway, err error) {
 	defer worded(&err)
 	return create(ctx, ws, source, caCerts, plan.Config{
@@ -211,5 +218,5 @@ func New(
 		Revision:        revision,
 		SourceDateEpoch: number(sourceDateEpoch),
 		VulnDB:          vulndb,
-	}, netrc, gitToken, gitHost, ssh, goprivate, goproxy, vulndbFiles)
+	}, netrc, gitToken, gitHost, ssh, goprivate, goproxy, vulndbFiles, mirrors, registryConfig)
 }

@@ -40,6 +40,20 @@ func (c Config) FilePatterns() []string {
 	return patterns
 }
 
+// LocalBase is the file or directory that a base names, as patterns of an [IgnoreFile]; none for an image of a registry. The name of
+// an image in it may follow after a colon.
+func LocalBase(base string) []string {
+	scheme, name, _ := strings.Cut(base, ":")
+	if scheme != "oci" && scheme != "oci-archive" {
+		return nil
+	}
+	patterns := []string{literalPattern.Replace(path.Clean(name))}
+	if i := strings.LastIndexByte(name, ':'); i > 0 {
+		patterns = append(patterns, literalPattern.Replace(path.Clean(name[:i])))
+	}
+	return patterns
+}
+
 // literalPattern writes a name as a pattern of itself alone.
 var literalPattern = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "!", `\!`)
 

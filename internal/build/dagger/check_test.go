@@ -162,3 +162,13 @@ func TestRaceDetector(t *testing.T) {
 	all := execs(asked[len(asked)-1])
 	assert.Equal(t, []string{"go", "test", "-race"}, all[len(all)-1][:3])
 }
+
+// variable is the value that a container's variable is given last; nil for none.
+func variable(c daggertest.Chain, name string) (value any) {
+	for _, call := range c.Named("withEnvVariable") {
+		if call.Args["name"] == name {
+			value = call.Args["value"]
+		}
+	}
+	return value
+}

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"dagger.io/dagger"
@@ -44,8 +43,6 @@ type Build struct {
 	plan      *plan.Plan
 	private   Private
 	directory func(string) *dagger.Directory
-	// group has compiled the programs together with those of other plans; nil where they are compiled alone.
-	group *Build
 }
 
 // Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
@@ -152,55 +149,8 @@ func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	return ctr
 }
 
-// Share describes the builds of plans by describe. Programs that can be compiled together are, here; where that fails they are
-// compiled alone, so that each failure is that of its image.
-func Share(ctx context.Context, plans []*plan.Plan, describe func(*plan.Plan) *Build) []*Build {
-	builds := make([]*Build, len(plans))
-	for i, plan := range plans {
-		builds[i] = describe(plan)
-	}
-	var groups sync.WaitGroup
-	for _, g := range plan.Share(plans) {
-		if len(g.Members) == 1 {
-			continue
-		}
-		groups.Go(func() {
-			group := describe(g.Plan)
-			platforms, ctx := errgroup.WithContext(ctx)
-			for _, c := range g.Plan.Compile {
-				platforms.Go(func() error {
-					_, err := group.Programs(c).Sync(ctx)
-					return err
-				})
-			}
-			if platforms.Wait() != nil {
-				return
-			}
-			for _, i := range g.Members {
-				builds[i].group = group
-			}
-		})
-	}
-	groups.Wait()
-	return builds
-}
-
 // Programs is the directory of the programs for a platform of the plan.
 func (b *Build) Programs(c plan.Compile) *dagger.Directory {
-	if b.group != nil {
-		var names []string
-		for _, program := range b.plan.Programs {
-			names = append(names, program.Name)
-		}
-		if b.plan.Debugger != nil {
-			names = append(names, b.plan.Debugger.Name)
-		}
-		for _, all := range b.group.plan.Compile {
-			if all.Platform == c.Platform {
-				return b.group.Programs(all).Filter(dagger.DirectoryFilterOpts{Include: names})
-			}
-		}
-	}
 	source := b.source
 	if files := b.plan.Source.Files; files != nil {
 		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
@@ -254,9 +204,7 @@ func (b *Build) Container(ctx context.Context, c plan.Compile) (*dagger.Containe
 			return nil, err
 		}
 	}
-	if plan.Install != nil {
-		ctr = ctr.WithUser("0").WithExec(plan.Install)
-	}
+	ctr = ctr.With(b.installed)
 	base := ctr.Rootfs()
 	for _, layer := range plan.Layers {
 		dir, err := b.layer(ctx, layer, base, c)
@@ -295,6 +243,25 @@ func (b *Build) Container(ctx context.Context, c plan.Compile) (*dagger.Containe
 		return nil, err
 	}
 	return ctr.WithAnnotation(oci.AnnotationBaseImageName, found.Name).WithAnnotation(oci.AnnotationBaseImageDigest, found.Digest), nil
+}
+
+// installed is a container of the base with the packages of the plan.
+func (b *Build) installed(ctr *dagger.Container) *dagger.Container {
+	if b.plan.Image.Install == nil {
+		return ctr
+	}
+	return ctr.WithUser("0").WithExec(b.plan.Image.Install)
+}
+
+// Install installs the packages of the plan in base, which the plan names, too, and brings the image for a platform here as an OCI
+// archive.
+func (b *Build) Install(ctx context.Context, platform plan.Platform, base, archive string) error {
+	ctr, err := b.from(b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(platform.String())}), base)
+	if err != nil {
+		return err
+	}
+	_, err = ctr.With(b.installed).AsTarball().Export(ctx, archive)
+	return b.explain("installing packages", err)
 }
 
 // resolved is an image of a registry by its full name, which has a digest only where there is no tag, and by its digest. An
@@ -433,82 +400,24 @@ func uncached(now time.Time) dagger.WithContainerFunc {
 // Plan is what the build carries out.
 func (b *Build) Plan() *plan.Plan { return b.plan }
 
-// images checks the programs of these platforms, and returns their containers in the same order.
-func (b *Build) images(ctx context.Context, compiles []plan.Compile) ([]*dagger.Container, error) {
-	if err := b.Guard(ctx, compiles...); err != nil {
-		return nil, err
-	}
-	containers := make([]*dagger.Container, len(compiles))
-	for i, c := range compiles {
-		var err error
-		if containers[i], err = b.Container(ctx, c); err != nil {
-			return nil, err
-		}
-	}
-	return containers, nil
+// BuilderImage is the image that compiles, with its digest.
+func (b *Build) BuilderImage(ctx context.Context) (provenance.Image, error) {
+	return b.resolved(ctx, b.plan.Builder, "")
 }
 
-// Archive is one OCI archive of all platforms.
-func (b *Build) Archive(ctx context.Context) (*dagger.File, error) {
-	return b.archive(ctx, b.plan.Compile...)
-}
-
-func (b *Build) archive(ctx context.Context, compiles ...plan.Compile) (*dagger.File, error) {
-	compression, err := b.compression()
-	if err != nil {
-		return nil, err
-	}
-	containers, err := b.images(ctx, compiles)
-	if err != nil {
-		return nil, err
-	}
-	return b.client.Container().AsTarball(dagger.ContainerAsTarballOpts{PlatformVariants: containers, ForcedCompression: compression}), nil
-}
-
-// compression is what the engine is told of it: of all layers, those of the base too. Empty leaves it to the engine, which
-// compresses with gzip what is not compressed yet.
-func (b *Build) compression() (dagger.ImageLayerCompression, error) {
-	switch c := b.plan.Image.Compression; {
-	case c.Level != 0:
-		return "", plan.Faults{{
-			Field: "compression", Value: c.String(), Problem: "the engine compresses at a level of its own",
-			Hint: "leave the level out: " + c.Format,
-		}}
-	case c.Format == plan.Zstd:
-		return dagger.ImageLayerCompressionZstd, nil
-	default:
-		return "", nil
-	}
-}
-
-// Login is an account of a registry.
-type Login struct {
-	User     string
-	Password *dagger.Secret
-}
-
-// Publish pushes all platforms as one index, under each of the tags, or under none but its digest's if there are none. It
-// returns the reference by digest. A nil login is the engine's own.
-func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (string, error) {
-	compression, err := b.compression()
-	if err != nil {
-		return "", err
-	}
-	containers, err := b.images(ctx, b.plan.Compile)
-	if err != nil {
-		return "", err
-	}
-	// The login is of this container alone: those of the platforms are the same with and without it.
-	pusher := b.client.Container()
-	if login != nil {
-		host, _, _ := strings.Cut(to.Repository, "/")
-		pusher = pusher.WithRegistryAuth(host, login.User, login.Password)
+// Push has the engine push the images in an OCI archive of all platforms, by its own login, and returns the reference by digest.
+// The engine writes the manifests and configurations again, so the digest is not the archive's.
+func (b *Build) Push(ctx context.Context, archive *dagger.File, to target.Target) (string, error) {
+	containers := make([]*dagger.Container, len(b.plan.Compile))
+	for i, c := range b.plan.Compile {
+		containers[i] = b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(c.Platform.String())}).Import(archive)
 	}
 	var ref string
+	var err error
 	for _, tag := range to.Tags {
-		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers, ForcedCompression: compression})
+		ref, err = b.client.Container().Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
 		if err != nil {
-			return "", pushError(to.Repository+":"+tag, err, login)
+			return "", pushError(to.Repository+":"+tag, err)
 		}
 	}
 	_, digest, ok := strings.Cut(ref, "@")
@@ -519,13 +428,9 @@ func (b *Build) Publish(ctx context.Context, to target.Target, login *Login) (st
 }
 
 // pushError is the engine's error for a push.
-func pushError(ref string, err error, login *Login) error {
-	refused := slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
-	switch {
-	case refused && login == nil:
+func pushError(ref string, err error) error {
+	if slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) }) {
 		return fmt.Errorf("pushing to %s: the registry wants a login: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
-	case refused:
-		return fmt.Errorf("pushing to %s: the registry refuses --username and --password: %w: give those of an account that may push there", ref, err)
 	}
 	return fmt.Errorf("pushing to %s: %w", ref, err)
 }
@@ -543,9 +448,6 @@ func (b *Build) explain(what string, err error) error {
 		return nil
 	case !errors.As(err, &failed):
 		return fmt.Errorf("%s: %w", what, err)
-	}
-	if failed.Cmd[0] == "slipway" {
-		return commandError(what, failed.Stderr)
 	}
 	hint, ofGo := "", failed.Cmd[0] == "go"
 	if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.VerifyScript())) {

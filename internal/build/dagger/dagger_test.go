@@ -23,7 +23,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish/target"
 	"github.com/slipway-ci/slipway/internal/test/daggertest"
 )
 
@@ -424,45 +423,6 @@ func TestStickyDirectory(t *testing.T) {
 	assert.Equal(t, [][]string{{"install", "-d", "-m", "1777", "/rootfs/tmp"}}, made)
 }
 
-// All platforms are pushed at once, in the plan's order, under each tag; the login is the pusher's alone.
-func TestPublish(t *testing.T) {
-	dir := program(t)
-	plan := resolve(t, dir, plan.Config{Runtime: "scratch"})
-	compiled := compiles(dir, plan)
-	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		if last := c[len(c)-1]; last.Name == "publish" {
-			return last.Args["address"].(string) + "@sha256:abc", nil
-		}
-		return compiled(c)
-	})
-	client := connect(t)
-	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
-	login := &dagger.Login{User: "me", Password: client.SetSecret("password", "hunter2")}
-	ref, err := build.Publish(t.Context(), target.Target{Repository: "registry.example:5000/team/app", Tags: []string{"v1", "v2"}}, login)
-	require.NoError(t, err)
-	assert.Equal(t, "registry.example:5000/team/app@sha256:abc", ref)
-
-	var addresses []any
-	for _, chain := range recorded.Asked() {
-		last := chain[len(chain)-1]
-		if last.Name != "publish" {
-			continue
-		}
-		addresses = append(addresses, last.Args["address"])
-		assert.Equal(t, "registry.example:5000", chain.Named("withRegistryAuth")[0].Args["address"])
-		var platforms []any
-		for _, variant := range last.Args["platformVariants"].([]any) {
-			assert.Empty(t, variant.(daggertest.Chain).Named("withRegistryAuth"))
-			platforms = append(platforms, variant.(daggertest.Chain)[0].Args["platform"])
-		}
-		assert.Equal(t, []any{"linux/amd64", "linux/arm64"}, platforms)
-	}
-	assert.Equal(t, []any{"registry.example:5000/team/app:v1", "registry.example:5000/team/app:v2"}, addresses)
-	for _, query := range recorded.Queries() {
-		assert.False(t, strings.Contains(query, "hunter2") && !strings.Contains(query, "setSecret("), query)
-	}
-}
-
 // What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled
 // apart from the source.
 func TestBuilderOfSettings(t *testing.T) {
@@ -555,48 +515,4 @@ func TestContainerOfSettings(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[any]any{"/var/lib/app": "1000:1000"}, owners)
-}
-
-// The engine is told how to compress. Levels are its own.
-func TestCompression(t *testing.T) {
-	to := target.Target{Repository: "registry.example/team/app", Tags: []string{"v1"}}
-	for setting, want := range map[string]any{"": nil, "gzip": nil, "zstd": "Zstd"} {
-		dir := program(t)
-		plan := resolve(t, dir, plan.Config{Runtime: "scratch", Compression: setting})
-		compiled := compiles(dir, plan)
-		recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-			if last := c[len(c)-1]; last.Name == "publish" {
-				return last.Args["address"].(string) + "@sha256:abc", nil
-			}
-			if len(c.Named("asTarball")) > 0 {
-				return "x.tar", nil
-			}
-			return compiled(c)
-		})
-		client := connect(t)
-		build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
-		_, err := build.Publish(t.Context(), to, nil)
-		require.NoError(t, err)
-		archive, err := build.Archive(t.Context())
-		require.NoError(t, err)
-		_, err = archive.Export(t.Context(), "x.tar")
-		require.NoError(t, err)
-		told := 0
-		for _, chain := range recorded.Asked() {
-			for _, call := range slices.Concat(chain.Named("publish"), chain.Named("asTarball")) {
-				told++
-				assert.Equal(t, want, call.Args["forcedCompression"], setting)
-			}
-		}
-		assert.Equal(t, 2, told)
-	}
-
-	dir := program(t)
-	daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New("nothing is asked") })
-	client := connect(t)
-	build := dagger.New(client, client.Host().Directory(dir), resolve(t, dir, plan.Config{Compression: "zstd:9"}), dagger.Private{})
-	_, err := build.Publish(t.Context(), to, nil)
-	require.ErrorContains(t, err, `compression "zstd:9": the engine compresses at a level of its own: leave the level out: zstd`)
-	_, err = build.Archive(t.Context())
-	assert.ErrorContains(t, err, "a level of its own")
 }

@@ -10,6 +10,9 @@ import (
 // Words writes a sentence that names flags of the command in terms of the Dagger module: its arguments, and their values.
 func Words(sentence string) string {
 	sentence = phrases.Replace(sentence)
+	sentence = noEntry.ReplaceAllString(sentence, "no credential")
+	sentence = limitLogin.ReplaceAllString(sentence, "limit with a login")
+	sentence = dockerLogin.ReplaceAllString(sentence, "give --username and --password, or --registry-config, with a login that it accepts")
 	return flag.ReplaceAllStringFunc(sentence, func(match string) string {
 		parts := flag.FindStringSubmatch(match)
 		name, between, value := parts[1], parts[2], parts[3]
@@ -22,6 +25,15 @@ func Words(sentence string) string {
 		return "--" + name + between + value
 	})
 }
+
+// noEntry says where a login was looked for, which are places in the module's container.
+var noEntry = regexp.MustCompile(`no credential \((?:no entry for|neither docker nor podman) [^()]*\)`)
+
+// limitLogin is the command's advice on a registry that lets too few requests through.
+var limitLogin = regexp.MustCompile("limit with `docker login [^`]*`")
+
+// dockerLogin is the command's advice on a login, up to its end.
+var dockerLogin = regexp.MustCompile("(log in (with|anew with) )?`docker login [^`]*`(, or name the [a-z]+ of a config\\.json with a valid login by DOCKER_CONFIG)?")
 
 // flag is a flag of the command, and a word after it that may be its value.
 var flag = regexp.MustCompile(`--([a-z][a-z-]*)(?:(=| )([a-z][a-z-]*))?`)
@@ -63,5 +75,7 @@ var Phrases = []string{
 	"as --engine dagger does, or", "or",
 	"check GOPROXY", "check --goproxy",
 	"the network, GOPROXY and the proxy variables", "the network and --goproxy",
+	"install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
+	"give a config.json that has the login itself, or --username and --password",
 	"run slipway pin with the same settings", "run slipway pin, of the command, with the same settings",
 }

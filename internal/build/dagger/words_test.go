@@ -13,9 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish/target"
 	"github.com/slipway-ci/slipway/internal/registry"
-	"github.com/slipway-ci/slipway/internal/test/daggertest"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
@@ -52,103 +50,55 @@ leave out --ports
 --port`, plan.Reword(err, dagger.Words))
 }
 
-// What the command says of a registry that refuses a login, in terms of the module's arguments, and once.
-func TestPublishWithWrongPassword(t *testing.T) {
+// What is said of a registry that refuses a login, in terms of the module's arguments.
+func TestWordsOfRefusedLogins(t *testing.T) {
+	given := func(host string) []registry.Credentials {
+		text, err := registry.LoginConfig(host+"/team/app", "me", "wrong-horse")
+		require.NoError(t, err)
+		return []registry.Credentials{{Config: text, From: "--username and --password"}}
+	}
+	config := func(text string) func(string) []registry.Credentials {
+		return func(host string) []registry.Credentials {
+			return []registry.Credentials{{Config: strings.ReplaceAll(text, "HOST", host), From: "--registry-config"}}
+		}
+	}
 	for about, test := range map[string]struct {
 		status int
-		login  string
+		given  func(host string) []registry.Credentials
 		want   string
 	}{
-		"wrong":    {401, `{"auths": {"HOST": {"auth": "bWU6d3JvbmctaG9yc2U="}}}`, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with --username and --password \(401 Unauthorized.*\): give --username and --password that it accepts$`},
-		"none":     {401, `{}`, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give --username and --password that it accepts$`},
-		"no right": {403, `{"auths": {"HOST": {"auth": "bWU6d3JvbmctaG9yc2U="}}}`, `with --username and --password: \S+ \(403 Forbidden.*\): give that account the right to the repository, or use another: give --username and --password that it accepts$`},
+		"wrong":     {401, given, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with the credential from --username and --password \(401 Unauthorized.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
+		"none":      {401, config("{}"), `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
+		"nothing":   {401, func(string) []registry.Credentials { return nil }, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
+		"no right":  {403, given, `with the credential from --username and --password: \S+ \(403 Forbidden.*\): give that account the right to the repository, or use another: give --username and --password, or --registry-config, with a login that it accepts$`},
+		"not there": {404, given, `create the repository if \S+ wants that first, or give --username and --password, or --registry-config, with a login that it accepts$`},
+		"too many":  {429, given, `raise the limit with a login, or pull through a mirror$`},
+		"helper":    {401, config(`{"credsStore":"missing"}`), `^publishing: the login for 127\.0\.0\.1:\d+ cannot be read from the helper docker-credential-missing: .*: give a config\.json that has the login itself, or --username and --password$`},
 	} {
 		t.Run(about, func(t *testing.T) {
-			printed := "  0.1s push …\n  0.2s push failed after 0.1s: 401 Unauthorized\nslipway: " + refusal(t, test.status, test.login) + "\n"
-			dir := program(t)
-			p := resolve(t, dir, plan.Config{Runtime: "scratch"})
-			compiled := compiles(dir, p)
-			daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-				switch last := c[len(c)-1]; last.Name {
-				case "plaintext":
-					return "wrong-horse", nil
-				case "exitCode":
-					return 1, nil
-				case "contents":
-					if len(c.Named("file")) > 0 && c.Named("file")[0].Args["path"] == "/tmp/printed" {
-						return printed, nil
-					}
-				}
-				return compiled(c)
-			})
-			client := connect(t)
-			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
-			login := &dagger.Login{User: "u", Password: client.SetSecret("password", "wrong-horse")}
-			_, err := build.PublishWithProof(t.Context(), target.Target{Repository: "registry.example/team/app"}, login, dagger.Proof{
-				Slipway: client.Directory(), SBOM: "none",
-			})
-			require.Error(t, err)
+			err := fmt.Errorf("publishing: %w", refusal(t, test.status, test.given))
 			text := plan.Reword(err, dagger.Words)
 			assert.Regexp(t, test.want, text)
-			for _, not := range []string{"Go command", "GOPRIVATE", "DOCKER_", "docker login", "\n"} {
+			for _, not := range []string{"Go command", "GOPRIVATE", "DOCKER_", "docker login", "\n", "wrong-horse"} {
 				assert.NotContains(t, text, not)
 			}
 		})
 	}
 }
 
-// What the engine's errors are for a registry that refuses a login, in terms of the module's arguments: with a status, and as
-// containerd words it where the registry asks for a login by a challenge.
-func TestPushRefused(t *testing.T) {
-	const ref = "registry.example/team/app"
-	for said, refused := range map[string]bool{
-		"push access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials": true,
-		"server message: insufficient_scope: authorization failed":                                                                    true,
-		"unexpected status from HEAD request to https://registry.example/v2/team/app: 403 Forbidden":                                  true,
-		"failed to fetch anonymous token: unexpected status from GET request: 401 Unauthorized":                                       true,
-		"connection refused": false,
-	} {
-		t.Run(said, func(t *testing.T) {
-			dir := program(t)
-			p := resolve(t, dir, plan.Config{Runtime: "scratch"})
-			compiled := compiles(dir, p)
-			daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-				if c[len(c)-1].Name == "publish" {
-					return nil, errors.New(said)
-				}
-				return compiled(c)
-			})
-			client := connect(t)
-			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
-			to := target.Target{Repository: ref, Tags: []string{"v1"}}
-			_, err := build.Publish(t.Context(), to, nil)
-			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
-			require.ErrorContains(t, err, said)
-			advised := strings.HasSuffix(err.Error(), ": give --username and --password, or log in with docker login where the dagger command runs")
-			assert.Equal(t, refused, advised, err)
-			_, err = build.Publish(t.Context(), to, &dagger.Login{User: "u", Password: client.SetSecret("password", "wrong-horse")})
-			require.ErrorContains(t, err, said)
-			assert.Equal(t, refused, strings.Contains(err.Error(), ":v1: the registry refuses --username and --password: "), err)
-			assert.NotContains(t, err.Error(), "docker login")
-		})
-	}
-}
-
-// refusal is the command's error where a registry answers with a status.
-func refusal(t *testing.T, status int, login string) string {
+// refusal is the error where a registry answers with a status.
+func refusal(t *testing.T, status int, given func(host string) []registry.Credentials) error {
 	t.Helper()
 	host := registrytest.Start(t, registrytest.Fault{
 		When: registrytest.On("", "/team/"), Do: registrytest.Answer(status, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`),
 	}).Host
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	t.Setenv("REGISTRY_AUTH_FILE", "")
-	t.Setenv("DOCKER_AUTH_CONFIG", strings.ReplaceAll(login, "HOST", host))
-	client, err := registry.New(registry.Options{})
+	registrytest.NoLogin(t)
+	client, err := registry.New(registry.Options{Credentials: given(host), Bounds: registry.Bounds{Tries: 1}})
 	require.NoError(t, err)
 	defer client.Close()
 	ref, err := name.ParseReference(host + "/team/app:v1")
 	require.NoError(t, err)
 	_, err = client.Get(t.Context(), ref)
 	require.Error(t, err)
-	return err.Error()
+	return err
 }

@@ -21,6 +21,11 @@ var besides = []argument{
 	{"goprivate", "string", "Patterns of private modules, as GOPRIVATE takes them, like github.com/me/*. Git fetches them.", "+optional"},
 	{"goproxy", "*dagger.Secret", "Module proxies, as GOPROXY takes them; secret, for it may hold a login.", "+optional"},
 	{"vulndbFiles", "*dagger.Directory", "Directory with a database of vulnerabilities, in place of one on a server.", "+optional"},
+	{
+		"mirrors", "[]string", "Where bases of a registry are looked for first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io. The engine's own " +
+			"mirrors hold for what it pulls itself: builders, and the bases of build and serve.", "+optional",
+	},
+	{"registryConfig", "*dagger.Secret", "Logins of registries, for bases and for publishing: a docker config.json.", "+optional"},
 }
 
 // constructor is the part of the Dagger module that follows from the settings: the constructor, which gives them to the function

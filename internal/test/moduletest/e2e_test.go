@@ -40,11 +40,14 @@ func user(t *testing.T) string {
 	return dir
 }
 
-// command calls the module from the directory dir.
+// command calls the module from the directory dir. SLIPWAY_MIRRORS says where the module finds bases, if they are elsewhere.
 func command(ctx context.Context, t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
+	if at := slices.Index(args, "call"); at >= 0 && os.Getenv("SLIPWAY_MIRRORS") != "" {
+		args = slices.Insert(slices.Clone(args), at+1, "--mirrors", os.Getenv("SLIPWAY_MIRRORS"))
+	}
 	cmd := exec.CommandContext(ctx, "dagger", append([]string{"--progress=plain", "-m", root}, args...)...)
 	cmd.Dir = dir
 	return cmd

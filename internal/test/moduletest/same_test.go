@@ -3,11 +3,14 @@
 package moduletest
 
 import (
+	"bytes"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +25,10 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
-// The module's image is the host engine's but for times, on every runtime: the same configuration and annotations, and the
-// same paths, modes, owners and content. The host engine looks for bases where SLIPWAY_MIRRORS says, the Dagger engine in
-// its own mirrors: both must lead to the same images.
+// The module's image is the host engine's to the byte, on every runtime. Both look for bases where SLIPWAY_MIRRORS says.
 func TestSameImageAsOnTheHost(t *testing.T) {
 	var mirrors []string
 	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {
@@ -65,6 +67,9 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			built, err := build.BuildOne(t.Context(), hosts, dir, plan, build.Discard)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, built.Close()) }()
+			digest, err := built.Artifact.Digest()
+			require.NoError(t, err)
+			assert.Equal(t, digest, base.Digest)
 			for i, p := range plan.Platforms() {
 				got, err := base.Image(v1.Platform{OS: p.OS, Architecture: p.Architecture})
 				require.NoError(t, err)
@@ -85,4 +90,54 @@ func rootCertificate(t *testing.T) string {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
+
+// Of one source and one base there is one index, whether the module archives or publishes it, or the command on either engine.
+// SLIPWAY_E2E_ADDRESS is this machine's IP address as the engine's containers reach it.
+func TestOneDigest(t *testing.T) {
+	address := os.Getenv("SLIPWAY_E2E_ADDRESS")
+	if address == "" {
+		t.Skip("SKIPPED: set SLIPWAY_E2E_ADDRESS to this machine's IP address as the engine's containers reach it")
+	}
+	host := registrytest.StartDistributionAt(t, address, true)
+	t.Setenv("E2E_PASSWORD", registrytest.Password)
+	slipway := filepath.Join(t.TempDir(), "slipway")
+	out, err := exec.Command("go", "build", "-o", slipway, "../../../cmd/slipway").CombinedOutput()
+	require.NoError(t, err, string(out))
+	dir := user(t)
+	settings := map[string]string{"runtime": "distroless", "compression": "zstd", "revision": strings.Repeat("1", 40)}
+
+	digests := map[string]string{}
+	module := []string{"call"}
+	command := []string{"--progress", "plain", "--repository", host + "/team/app", "--tag", "command"}
+	for name, value := range settings {
+		command = append(command, "--"+name, value)
+		if name != "revision" {
+			value = strings.ToUpper(value)
+		}
+		module = append(module, "--"+name, value)
+	}
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	_, said, err := call(t, dir, append(slices.Clone(module), "image-archive", "-o", archive)...)
+	require.NoError(t, err, said)
+	base, err := (&oci.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
+	require.NoError(t, err)
+	digests["dagger call image-archive"] = base.Digest.String()
+	ref, said, err := call(t, dir, append(slices.Clone(module), "publish", "--repository", host+"/team/app", "--tags", "module",
+		"--username", registrytest.User, "--password", "env:E2E_PASSWORD")...)
+	require.NoError(t, err, said)
+	_, digests["dagger call publish"], _ = strings.Cut(strings.TrimSpace(ref), "@")
+	registrytest.Login(t, host, registrytest.User, registrytest.Password)
+	for _, engine := range []string{"host", "dagger"} {
+		publish := exec.Command(slipway, append(append([]string{"publish", "--engine", engine}, command...), dir)...)
+		var said bytes.Buffer
+		publish.Stderr = &said
+		ref, err := publish.Output()
+		require.NoError(t, err, said.String())
+		_, digests["slipway publish --engine "+engine], _ = strings.Cut(strings.TrimSpace(string(ref)), "@")
+	}
+	for how, digest := range digests {
+		t.Logf("%s: %s", how, digest)
+		assert.Equal(t, base.Digest.String(), digest, how)
+	}
 }

@@ -24,32 +24,44 @@ import (
 // Engine compiles on the Dagger engine of a session and assembles the images on this side of it, so that they are the host
 // engine's to the byte.
 type Engine struct {
-	client  *sdk.Client
-	bases   *oci.Bases
-	environ []string
+	bases *oci.Bases
+	// describer returns what describes builds of the source tree below a directory, without outputs.
+	describer func(ctx context.Context, source string, outputs plan.Outputs) (describe, error)
 }
+
+// describe describes the build of a plan.
+type describe = func(*plan.Plan) *dagger.Build
 
 var _ build.Engine = (*Engine)(nil)
 
 // New makes an engine of a session, which takes base images from bases. What finds private modules is taken from
-// environ, the caller's environment as a list of KEY=VALUE, and from the caller's netrc file and SSH agent.
+// environ, the caller's environment as a list of KEY=VALUE, and from the caller's netrc file and SSH agent. The source is sent to
+// the Dagger engine, but for its .git and what a .dockerignore names.
 func New(client *sdk.Client, bases *oci.Bases, environ []string) *Engine {
-	return &Engine{client, bases, environ}
+	sender := &sender{client, environ}
+	return &Engine{bases, sender.send}
 }
 
-// Build carries plans out. See [build.Engine]. The source is sent to the engine, but for its .git and what a .dockerignore
-// names.
+// Of makes an engine of builds whose source the Dagger engine has already. Of the source tree, only the files that plans place in
+// images need to be here.
+func Of(describe func(*plan.Plan) *dagger.Build, bases *oci.Bases) *Engine {
+	return &Engine{bases, func(context.Context, string, plan.Outputs) (func(*plan.Plan) *dagger.Build, error) {
+		return describe, nil
+	}}
+}
+
+// Build carries plans out. See [build.Engine].
 func (e *Engine) Build(
 	ctx context.Context, source string, plans []*plan.Plan, report build.Reporter, done func(int, *build.Result, error),
 ) {
 	source, err := filepath.Abs(source)
-	var compiler func(*plan.Plan) *compiler
+	var describe describe
 	if err == nil {
 		var outputs plan.Outputs
 		for _, plan := range plans {
 			outputs = append(outputs, plan.Source.Outputs...)
 		}
-		compiler, err = e.compiler(ctx, source, outputs, report)
+		describe, err = e.describer(ctx, source, outputs)
 	}
 	if err != nil {
 		for i := range plans {
@@ -66,7 +78,7 @@ func (e *Engine) Build(
 		}
 		numbers, able = append(numbers, i), append(able, plan)
 	}
-	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return compiler(plan) },
+	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return &compiler{describe, describe(plan), report} },
 		func(i int, r *build.Result, err error) { done(numbers[i], r, err) })
 }
 
@@ -94,15 +106,21 @@ func (e *Engine) Checks(ctx context.Context, source string, plan *plan.Plan, rep
 	if err != nil {
 		return nil, err
 	}
-	compiler, err := e.compiler(ctx, source, plan.Source.Outputs, report)
+	describe, err := e.describer(ctx, source, plan.Source.Outputs)
 	if err != nil {
 		return nil, err
 	}
-	return compiler(plan), nil
+	return &compiler{describe, describe(plan), report}, nil
 }
 
-// compiler sends the source without outputs, and returns what makes the compilers for it.
-func (e *Engine) compiler(ctx context.Context, source string, outputs plan.Outputs, report build.Reporter) (func(*plan.Plan) *compiler, error) {
+// sender sends sources to the Dagger engine.
+type sender struct {
+	client  *sdk.Client
+	environ []string
+}
+
+// send sends the source without outputs, and returns what describes builds of it.
+func (e *sender) send(ctx context.Context, source string, outputs plan.Outputs) (describe, error) {
 	ignored, err := ignoredBy(source)
 	if err != nil {
 		return nil, err
@@ -123,12 +141,12 @@ func (e *Engine) compiler(ctx context.Context, source string, outputs plan.Outpu
 	directory := func(path string) *sdk.Directory {
 		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
 	}
-	return func(plan *plan.Plan) *compiler {
-		return &compiler{dagger.New(e.client, tree, plan, private).WithDirectory(directory), report}
+	return func(plan *plan.Plan) *dagger.Build {
+		return dagger.New(e.client, tree, plan, private).WithDirectory(directory)
 	}, nil
 }
 
-func (e *Engine) callersPrivate() (dagger.Private, error) {
+func (e *sender) callersPrivate() (dagger.Private, error) {
 	private := dagger.Private{Env: goenv.Modules(e.environ)}
 	if proxy := private.Env["GOPROXY"]; proxy != "" {
 		delete(private.Env, "GOPROXY")
@@ -149,8 +167,16 @@ func (e *Engine) callersPrivate() (dagger.Private, error) {
 
 // compiler fetches what the engine compiles.
 type compiler struct {
-	build  *dagger.Build
-	report build.Reporter
+	describe describe
+	build    *dagger.Build
+	report   build.Reporter
+}
+
+var _ assemble.Installer = (*compiler)(nil)
+
+// Install implements [assemble.Installer].
+func (c *compiler) Install(ctx context.Context, p *plan.Plan, platform plan.Platform, base, archive string) error {
+	return c.describe(p).Install(ctx, platform, base, archive)
 }
 
 // Modules waits for the modules, so that their failure is told as such.
