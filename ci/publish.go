@@ -307,7 +307,7 @@ func (a *assembler) publish(
 	var documents []attest.Document
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		ref, err = pushed.Content(groupCtx, built.Artifact, nil)
+		ref, err = pushed.Content(groupCtx, built.Artifact)
 		return err
 	})
 	group.Go(func() (err error) {
