@@ -62,6 +62,22 @@ func TestIndexIsComplete(t *testing.T) {
 	}
 }
 
+// CONTRIBUTING names paths that exist, and every directory of internal.
+func TestContributing(t *testing.T) {
+	text := read(t, "CONTRIBUTING.md")
+	named := regexp.MustCompile(`(?:^|[\s\x60(]|\./)((?:bench|ci|cmd|docs|examples|internal|testdata)(?:/[\w.-]*\w)+)`).FindAllStringSubmatch(text, -1)
+	for _, match := range named {
+		_, err := os.Stat(root + match[1])
+		assert.NoError(t, err)
+	}
+	entries, err := os.ReadDir(root + "internal")
+	require.NoError(t, err)
+	for _, entry := range entries {
+		assert.Regexp(t, `\binternal/`+entry.Name()+`\b`, text)
+	}
+	assert.Greater(t, len(named), len(entries))
+}
+
 // The README's times are those of the benchmark.
 func TestTimesAreMeasured(t *testing.T) {
 	results := map[string]map[string]string{}
