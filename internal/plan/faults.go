@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -92,6 +93,44 @@ func (s Sentence) Error() string { return string(s) }
 
 // Reword implements [Reworder].
 func (s Sentence) Reword(words func(string) string) string { return words(string(s)) }
+
+// JoinFaults joins errors: all faults that are in them as one [Faults], each once, before the other errors. What is wrong with a source
+// is wrong with every image of it.
+func JoinFaults(errs ...error) error {
+	var faults Faults
+	var others []error
+	seen := map[Fault]bool{}
+	var add func(err error)
+	add = func(err error) {
+		switch e := err.(type) {
+		case nil:
+		case Fault:
+			if !seen[e] {
+				faults, seen[e] = append(faults, e), true
+			}
+		case Faults:
+			for _, fault := range e {
+				add(fault)
+			}
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				add(err)
+			}
+		default:
+			// What says no more than the faults in it.
+			if inner := errors.Unwrap(err); inner != nil && inner.Error() == err.Error() && AsFaults(err) != nil {
+				add(inner)
+				return
+			}
+			others = append(others, err)
+		}
+	}
+	add(errors.Join(errs...))
+	if faults != nil {
+		others = append([]error{faults}, others...)
+	}
+	return errors.Join(others...)
+}
 
 // faulty collects faults while settings are read.
 type faulty struct{ faults Faults }

@@ -15,6 +15,12 @@ import (
 // Redacted stands in the place of a secret.
 const Redacted = "REDACTED"
 
+// variable is a name that says that a variable holds a secret.
+var variable = compiled(`(?i)(^|_)(password|passwd|passphrase|secret|token|pat|(private|secret|access|api|signing)_?key)$`)
+
+// IsVariable reports whether a variable holds a secret by its name, as those that CI systems and the command take do.
+func IsVariable(name string) bool { return variable().MatchString(name) }
+
 // Set is a set of secrets. The zero value is empty, and may be used from many goroutines.
 type Set struct {
 	mu    sync.Mutex
