@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path"
 	"strings"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	"github.com/slipway-ci/slipway/internal/build"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -21,27 +24,27 @@ func (m *Slipway) Plan(
 	asJSON bool,
 ) (_ string, err error) {
 	defer worded(&err)
-	one, err := m.image(ctx)
+	image, err := m.image(ctx)
 	if err != nil {
 		return "", err
 	}
 	if asJSON {
-		text, err := json.MarshalIndent(one.plan, "", "  ")
+		text, err := json.MarshalIndent(image.Plan, "", "  ")
 		return stdout.Clean(string(text)), err
 	}
 	var text strings.Builder
-	err = one.plan.WriteText(&text)
+	err = image.Plan.WriteText(&text)
 	return stdout.Clean(text.String()), err
 }
 
 // Write the multi-stage Dockerfile that a build stands for
 func (m *Slipway) Dockerfile(ctx context.Context) (_ string, err error) {
 	defer worded(&err)
-	one, err := m.image(ctx)
+	image, err := m.image(ctx)
 	if err != nil {
 		return "", err
 	}
-	return dockerfile.Render(one.plan)
+	return dockerfile.Render(image.Plan)
 }
 
 // Build the image for one platform: a container ready for terminal, as-service or export
@@ -54,9 +57,6 @@ func (m *Slipway) Build(
 	defer worded(&err)
 	build, compile, err := m.open(ctx, platform)
 	if err != nil {
-		return nil, err
-	}
-	if err := build.Guard(ctx, compile); err != nil {
 		return nil, err
 	}
 	ctr, err := build.Container(ctx, compile)
@@ -78,10 +78,11 @@ func (m *Slipway) Binary(
 	if err != nil {
 		return nil, err
 	}
-	if err := build.Guard(ctx, compile); err != nil {
+	compiled, err := build.Programs(ctx, compile)
+	if err != nil {
 		return nil, err
 	}
-	programs, err := own[*dagger.Directory](ctx, build.Programs(compile))
+	programs, err := own[*dagger.Directory](ctx, compiled[0])
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (m *Slipway) Binary(
 // Compile all programs for all platforms, each platform in a directory like linux-arm64
 func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error) {
 	defer worded(&err)
-	one, err := m.image(ctx)
+	image, err := m.image(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,13 +100,14 @@ func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error)
 	if err != nil {
 		return nil, err
 	}
-	build := describe(one.plan)
-	if err := build.Guard(ctx, one.plan.Compile...); err != nil {
+	build := describe(image.Plan)
+	compiled, err := build.Programs(ctx, image.Plan.Compile...)
+	if err != nil {
 		return nil, err
 	}
 	all := dag.Directory()
-	for _, compile := range one.plan.Compile {
-		programs, err := own[*dagger.Directory](ctx, build.Programs(compile))
+	for i, compile := range image.Plan.Compile {
+		programs, err := own[*dagger.Directory](ctx, compiled[i])
 		if err != nil {
 			return nil, err
 		}
@@ -117,16 +119,26 @@ func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error)
 // Build the image for all platforms, as one OCI archive
 func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) {
 	defer worded(&err)
-	one, err := m.image(ctx)
+	r, done, err := m.request()
 	if err != nil {
 		return nil, err
 	}
-	var file *dagger.File
-	err = m.assemble(ctx, one, func(_ *assembler, built *build.Result) (err error) {
-		file, err = archive(ctx, built, one.plan.Name)
-		return err
-	})
-	return file, err
+	defer func() { err = errors.Join(err, done()) }()
+	dir, err := os.MkdirTemp(".", "archive-") // the engine reads below the current directory alone
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r.To = &slipway.Files{}
+	images, err := r.Plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Output = path.Join(dir, images[0].Plan.Name+".tar")
+	if _, err := m.build(ctx, r, images, account{}); err != nil {
+		return nil, err
+	}
+	return dag.CurrentModule().WorkdirFile(r.Output).Sync(ctx)
 }
 
 // Run the program as a service, on the ports that it says it listens on
@@ -142,7 +154,7 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 
 // open is the build of the image that this is about, on this session's engine, and its compilation for one platform.
 func (m *Slipway) open(ctx context.Context, platform string) (*engine.Build, plan.Compile, error) {
-	one, compile, err := m.one(ctx, platform)
+	image, compile, err := m.one(ctx, platform)
 	if err != nil {
 		return nil, plan.Compile{}, err
 	}
@@ -150,36 +162,36 @@ func (m *Slipway) open(ctx context.Context, platform string) (*engine.Build, pla
 	if err != nil {
 		return nil, plan.Compile{}, err
 	}
-	return describe(one.plan), compile, nil
+	return describe(image.Plan), compile, nil
 }
 
 // one is the image that this is about, and its compilation for one platform.
-func (m *Slipway) one(ctx context.Context, platform string) (image, plan.Compile, error) {
-	one, err := m.image(ctx)
+func (m *Slipway) one(ctx context.Context, platform string) (*slipway.Image, plan.Compile, error) {
+	image, err := m.image(ctx)
 	if err != nil {
-		return image{}, plan.Compile{}, err
+		return nil, plan.Compile{}, err
 	}
 	wanted := platform
 	if wanted == "" {
 		own, err := dag.DefaultPlatform(ctx)
 		if err != nil {
-			return image{}, plan.Compile{}, err
+			return nil, plan.Compile{}, err
 		}
 		wanted = string(own)
 	}
 	parsed, err := plan.ParsePlatform(wanted)
 	if err != nil && platform != "" {
-		return image{}, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
+		return nil, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
 	}
 	var have []string
-	for _, compile := range one.plan.Compile {
+	for _, compile := range image.Plan.Compile {
 		if err == nil && compile.Platform == parsed {
-			return one, compile, nil
+			return image, compile, nil
 		}
 		have = append(have, compile.Platform.String())
 	}
 	if platform != "" {
-		return image{}, plan.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
+		return nil, plan.Compile{}, fmt.Errorf("platform %q: not one of the build's: choose from %s, or add it with --platforms", platform, strings.Join(have, ", "))
 	}
-	return one, one.plan.Compile[0], nil
+	return image, image.Plan.Compile[0], nil
 }

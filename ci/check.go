@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/check"
-	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -90,22 +88,22 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 	return err
 }
 
+// planChecks decides how the source is checked.
+func (m *Slipway) planChecks(ctx context.Context) (_ *plan.Plan, err error) {
+	r, done, err := m.request()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return r.PlanChecks(ctx)
+}
+
 // results also returns the directory that the checks ran in.
 func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
-	// The source is looked at as the defaults of slipway.yaml say, whichever of its programs are built.
-	all, err := m.images(ctx, func(file *config.Project) ([]config.Image, error) {
-		if file == nil {
-			return []config.Image{{}}, nil
-		}
-		return []config.Image{file.Defaults}, nil
-	}, func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*plan.Plan, []error) {
-		p, err := plan.ResolveChecks(ctx, source, configs[0])
-		return []*plan.Plan{p}, []error{err}
-	})
+	p, err := m.planChecks(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	p := all[0].plan
 	connect, err := m.connect(ctx)
 	if err != nil {
 		return nil, "", err

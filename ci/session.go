@@ -4,19 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"os"
-	"slices"
 	"strings"
 
 	sdk "dagger.io/dagger"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
-	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // Here two ends of the Dagger SDK meet: a module's functions have types that are generated for it, and internal/build/dagger has
@@ -40,105 +37,40 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 	return dagger.Ref[T](dag, dagger.ID(id)), err
 }
 
-// image is an image that is to be built, with the settings of slipway.yaml and of the constructor.
-type image struct {
-	config.Image
-	plan *plan.Plan
-}
-
-// resolver decides what building images means.
-type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*plan.Plan, []error)
-
-// images decides what building those images means that choose finds in slipway.yaml; the file is nil where there is none.
-// It reads Go files and go.mod and their like, and what the settings name.
-func (m *Slipway) images(ctx context.Context, choose func(*config.Project) ([]config.Image, error), resolve resolver) (all []image, err error) {
-	var over config.Image
-	if err := json.Unmarshal([]byte(m.Settings), &over.Config); err != nil {
-		return nil, err
+// request is what this is about, with the settings of the constructor. Of the source it gets the files that are read, and no others. The
+// caller completes it, and calls done when nobody reads them any more.
+func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
+	r := &slipway.Request{}
+	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
+		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp("", "source-")
+	if m.Chosen != "" {
+		r.Names = []string{m.Chosen}
+	}
+	dir, err := temporary.NewDir()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	include := append(slices.Clone(plan.Reads), config.File)
-	read := func(files []string) error {
-		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: files}).Export(ctx, dir)
+	r.Dir = dir.Path
+	r.Fetch = func(ctx context.Context, patterns []string) error {
+		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: patterns}).Export(ctx, r.Dir)
 		return err
 	}
-	if err := read(append(include, over.FilePatterns()...)); err != nil {
-		return nil, err
-	}
-	tree, err := source.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, tree.Close()) }()
-	file, err := config.Read(tree)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := choose(file)
-	if err != nil {
-		return nil, err
-	}
-	given := func(key string) bool { return !config.Lookup(key).In(&over).IsZero() }
-	var configs []plan.Config
-	var more []string
-	for _, one := range chosen {
-		one = one.Over(over, given)
-		one.VulnDB = over.VulnDB // no image has one of its own
-		all = append(all, image{Image: one})
-		configs = append(configs, one.Config)
-		more = append(more, one.FilePatterns()...)
-	}
-	if len(more) > len(over.FilePatterns()) {
-		if err := read(more); err != nil {
-			return nil, err
-		}
-	}
-	plans, errs := resolve(ctx, tree, configs)
-	for i := range all {
-		all[i].plan = plans[i]
-		errs[i] = all[i].Located(errs[i])
-	}
-	return all, errors.Join(errs...)
+	return r, dir.Remove, nil
 }
 
-// choose finds the image that this is about.
-func (m *Slipway) choose(file *config.Project) ([]config.Image, error) {
-	var over plan.Config
-	if err := json.Unmarshal([]byte(m.Settings), &over); err != nil {
+// image plans the image that this is about.
+func (m *Slipway) image(ctx context.Context) (_ *slipway.Image, err error) {
+	r, done, err := m.request()
+	if err != nil {
 		return nil, err
 	}
-	fault := func(problem, hint string) ([]config.Image, error) {
-		return nil, plan.Faults{{Field: "image", Value: m.Chosen, Problem: problem, Hint: hint}}
-	}
-	switch {
-	case file == nil && m.Chosen != "":
-		return fault("there is no "+config.File+" in the source", "list the images there")
-	case file == nil:
-		return []config.Image{{}}, nil
-	case m.Chosen == "" && len(over.Packages) > 0:
-		return []config.Image{file.Defaults}, nil
-	case m.Chosen == "" && len(file.Images) > 1:
-		return fault("several in "+config.File+": "+strings.Join(file.Names(), ", "), "choose one, as in: image --name "+file.Images[0].Name+" build")
-	}
-	for _, one := range file.Images {
-		if m.Chosen == "" || one.Name == m.Chosen {
-			return []config.Image{one}, nil
-		}
-	}
-	return fault("not in "+config.File, "choose from "+strings.Join(file.Names(), ", "))
-}
-
-// image is the image that this is about.
-func (m *Slipway) image(ctx context.Context) (image, error) {
-	all, err := m.images(ctx, m.choose, plan.ResolveAll)
+	defer func() { err = errors.Join(err, done()) }()
+	images, err := r.Plan(ctx)
 	if err != nil {
-		return image{}, err
+		return nil, err
 	}
-	return all[0], nil
+	return images[0], nil
 }
 
 // netrc is the file of logins, with the token's first, for the first of a host counts. Nil for none.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -72,7 +73,7 @@ func TestActionsOutputs(t *testing.T) {
 
 	run := func(env ...string) (outputs map[string]string, said string, err error) {
 		file := filepath.Join(t.TempDir(), "outputs")
-		cmd := slipway(t, append([]string{
+		cmd := slipwayCommand(t, append([]string{
 			"SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host,
 			"RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + file, "COMMAND=build", "SOURCE=shop", "IMAGES=",
 		}, env...))
@@ -98,7 +99,7 @@ func TestActionsOutputs(t *testing.T) {
 	outputs, said, err := run("IMAGES=all")
 	require.NoError(t, err, said)
 	assert.Equal(t, "dist/all.tar dist/api.tar dist/report.tar", outputs["archive"])
-	var images []result
+	var images []slipway.Result
 	require.NoError(t, json.Unmarshal([]byte(outputs["images"]), &images))
 	require.Len(t, images, 3)
 	assert.Equal(t, strings.Join([]string{images[0].Digest, images[1].Digest, images[2].Digest}, " "), outputs["digest"])

@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/check"
-	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -89,35 +89,17 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	return names, dir, nil
 }
 
-// checked decides how the source in dir is looked at: by the defaults of slipway.yaml, where there are any.
-func (a *app) checked(ctx context.Context, dir string) (*plan.Plan, error) {
-	resolve := func(ctx context.Context, tree fs.FS, configs []plan.Config) ([]*plan.Plan, []error) {
-		p, err := plan.ResolveChecks(ctx, tree, configs[0])
-		return []*plan.Plan{p}, []error{err}
-	}
-	choose := func(file *config.Project) ([]config.Image, error) {
-		if file == nil {
-			return []config.Image{{}}, nil
-		}
-		return []config.Image{file.Defaults}, nil
-	}
-	jobs, err := a.decide(ctx, dir, choose, resolve, false)
-	if err != nil {
-		return nil, err
-	}
-	return jobs[0].plan, nil
-}
-
 // check runs the checks, and tells what they found on standard output.
 func (a *app) check(ctx context.Context, names []string, dir string) (err error) {
-	plan, planErr := a.checked(ctx, dir)
+	request := a.newRequest(dir, nil, nil)
+	plan, planErr := request.PlanChecks(ctx)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
 	var reportErr error
 	if a.Report != "" {
-		reportErr = a.writable("report", a.Report, a.Report, dir)
+		reportErr = request.Writable("report", a.Report, a.Report)
 	}
-	if err := errors.Join(planErr, a.knownEngine(), loginsErr, requests(displayErr), reportErr); err != nil {
+	if err := errors.Join(a.environment, planErr, a.knownEngine(), loginsErr, requests(displayErr), reportErr); err != nil {
 		return err
 	}
 	defer display.Close()
@@ -155,7 +137,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 		return err
 	}
 	_ = display.Close() // what follows is for after it
-	if err := a.report(results, filepath.Join(dir, plan.Source.Dir)); err != nil {
+	if err := a.report(request, results, plan.Source.Dir); err != nil {
 		return err
 	}
 	if !check.Passed(results) {
@@ -164,8 +146,9 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 	return nil
 }
 
-// report writes what the checks found wherever it is wanted. dir is the directory that they ran in.
-func (a *app) report(results []check.Result, dir string) (err error) {
+// report writes what the checks found wherever it is wanted. They ran in the directory dir of the source.
+func (a *app) report(request *slipway.Request, results []check.Result, dir string) (err error) {
+	dir = filepath.Join(request.Dir, dir)
 	if err := check.Write(a.stdout, results); err != nil {
 		return err
 	}
@@ -186,7 +169,7 @@ func (a *app) report(results []check.Result, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.making(a.Report, func() error { return a.writeReports(a.Report, files) })
+	return request.WriteInto(a.Report, func() error { return a.writeReports(a.Report, files) })
 }
 
 func (a *app) writeReports(dir string, files map[string]string) error {

@@ -15,7 +15,7 @@ import (
 // findings runs checks that fail, and returns what they say.
 func findings(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := slipway(t, nil, append([]string{"check"}, args...)...)
+	cmd := slipwayCommand(t, nil, append([]string{"check"}, args...)...)
 	out, err := cmd.Output()
 	require.Error(t, err)
 	assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
@@ -52,7 +52,7 @@ func TestCheckLints(t *testing.T) {
 	// The user's configuration counts.
 	config := filepath.Join(dir, ".golangci.yml")
 	require.NoError(t, os.WriteFile(config, []byte("version: \"2\"\nlinters:\n  disable: [errcheck]\n"), 0o644))
-	assert.Contains(t, must(t, slipway(t, nil, "check", "lint", dir)), "ok    lint       no findings")
+	assert.Contains(t, must(t, slipwayCommand(t, nil, "check", "lint", dir)), "ok    lint       no findings")
 	require.NoError(t, os.WriteFile(config, []byte("version: \"2\"\nlinters:\n  enable: [nosuch]\n"), 0o644))
 	assert.Contains(t, findings(t, "lint", dir), "FAIL  lint       did not work")
 

@@ -55,9 +55,9 @@ func TestCosign(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			registrytest.NoLogin(t)
 			repository := start(t) + "/team/signed"
-			ref := must(t, slipway(t, append(goEnv, "COSIGN_PASSWORD="+keyPassword), "publish", "--runtime", "scratch", "--sign-key", filepath.Join(home, "release.key"),
+			ref := must(t, slipwayCommand(t, append(goEnv, "COSIGN_PASSWORD="+keyPassword), "publish", "--runtime", "scratch", "--sign-key", filepath.Join(home, "release.key"),
 				"--repository", repository, "--tag", "v1", "../../examples/http-server"))
-			must(t, slipway(t, goEnv, "verify", "--key", filepath.Join(home, "release.pub"), ref))
+			must(t, slipwayCommand(t, goEnv, "verify", "--key", filepath.Join(home, "release.pub"), ref))
 			root, err := name.NewDigest(ref)
 			require.NoError(t, err)
 			index, err := remote.Index(root)

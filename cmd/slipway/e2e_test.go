@@ -27,12 +27,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// slipway is a call of the command in a process of its own.
-func slipway(t *testing.T, env []string, args ...string) *exec.Cmd {
+// slipwayCommand is a call of the command in a process of its own.
+func slipwayCommand(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "slipway", args...)
 	own := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "SLIPWAY_") })
@@ -69,7 +70,7 @@ func TestExampleRuns(t *testing.T) {
 	skopeo := testtool.Need(t, "skopeo", "skopeo")
 	dir := t.TempDir()
 	archive := filepath.Join(dir, "image.tar")
-	must(t, slipway(t, nil, "build", "--runtime", "scratch", "--port", "8080", "--stamp", "main.version=v1.2.3", "--output", archive, "../../examples/http-server"))
+	must(t, slipwayCommand(t, nil, "build", "--runtime", "scratch", "--port", "8080", "--stamp", "main.version=v1.2.3", "--output", archive, "../../examples/http-server"))
 	for _, arch := range []string{"amd64", "arm64"} {
 		out, err := exec.Command(skopeo, "--override-arch", arch, "inspect", "oci-archive:"+archive).CombinedOutput()
 		require.NoError(t, err, string(out))
@@ -237,7 +238,7 @@ func TestPublishEveryRuntime(t *testing.T) {
 		pushBases(t, host, options...)
 		for _, runtime := range []string{"distroless", "distroless-base", "alpine", "scratch"} {
 			t.Run(runtime, func(t *testing.T) {
-				ref := must(t, slipway(t, []string{"SLIPWAY_MIRRORS=gcr.io=" + host + ",docker.io=" + host},
+				ref := must(t, slipwayCommand(t, []string{"SLIPWAY_MIRRORS=gcr.io=" + host + ",docker.io=" + host},
 					"publish", "--runtime", runtime, "--repository", host+"/team/server", "--tag", "v1,"+runtime, "../../examples/http-server"))
 				digest, err := name.NewDigest(ref)
 				require.NoError(t, err)
@@ -267,7 +268,7 @@ func TestPublishEveryRuntime(t *testing.T) {
 		test(t, host, withLogin(registrytest.User, registrytest.Password))
 
 		file := registrytest.Login(t, host, registrytest.User, "wrong-horse")
-		said := fails(t, exitFailed, slipway(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", host+"/team/server", "../../examples/http-server"))
+		said := fails(t, exitFailed, slipwayCommand(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", host+"/team/server", "../../examples/http-server"))
 		assert.Contains(t, said, "401 Unauthorized")
 		assert.Contains(t, said, file, "the error names where the credential came from")
 		assert.NotContains(t, said, "wrong-horse")
@@ -293,10 +294,10 @@ func TestReproducible(t *testing.T) {
 	out := t.TempDir()
 	build := func(name, umask string, env []string, dir string, flags ...string) string {
 		archive := filepath.Join(out, name+".tar")
-		cmd := slipway(t, env, append([]string{"build", "--runtime", "scratch", "--json", "--file", "README.md:/doc/", "--output", archive}, append(flags, dir)...)...)
+		cmd := slipwayCommand(t, env, append([]string{"build", "--runtime", "scratch", "--json", "--file", "README.md:/doc/", "--output", archive}, append(flags, dir)...)...)
 		cmd.Args = append([]string{"sh", "-c", "umask " + umask + `; exec "$@"`, "sh"}, cmd.Args...)
 		cmd.Path = testtool.Need(t, "sh", "dash")
-		var r result
+		var r slipway.Result
 		require.NoError(t, json.Unmarshal([]byte(must(t, cmd)), &r))
 		content, err := os.ReadFile(archive)
 		require.NoError(t, err)
@@ -334,7 +335,7 @@ func TestReproducible(t *testing.T) {
 func TestArchiveIsReadOnce(t *testing.T) {
 	registry := registrytest.Start(t)
 	cache := t.TempDir()
-	run := func(args ...string) { must(t, slipway(t, []string{"XDG_CACHE_HOME=" + cache}, args...)) }
+	run := func(args ...string) { must(t, slipwayCommand(t, []string{"XDG_CACHE_HOME=" + cache}, args...)) }
 	archive := filepath.Join(t.TempDir(), "hello.tar")
 	run("build", "--runtime", "scratch", "--platform", "linux/amd64", "--output", archive, "../../examples/http-server")
 	require.NoError(t, os.RemoveAll(filepath.Join(cache, "slipway")))
@@ -363,7 +364,7 @@ func TestFullDisk(t *testing.T) {
 	archive := filepath.Join(disk, "image.tar")
 	require.NoError(t, os.WriteFile(archive, []byte("what was there"), 0o644))
 	for _, output := range []string{archive, filepath.Join(disk, "layout")} {
-		said := fails(t, exitFailed, slipway(t, nil, "build", "--runtime", "scratch", "--output", output, "../../examples/http-server"))
+		said := fails(t, exitFailed, slipwayCommand(t, nil, "build", "--runtime", "scratch", "--output", output, "../../examples/http-server"))
 		assert.Contains(t, said, "no space left on device")
 		assert.Contains(t, said, "--output")
 	}
@@ -377,7 +378,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	assert.NoFileExists(t, filepath.Join(disk, "layout", "index.json"))
 
-	said := fails(t, exitFailed, slipway(t, []string{"TMPDIR=" + disk}, "build", "--runtime", "scratch", "--output", filepath.Join(t.TempDir(), "x.tar"), "../../examples/http-server"))
+	said := fails(t, exitFailed, slipwayCommand(t, []string{"TMPDIR=" + disk}, "build", "--runtime", "scratch", "--output", filepath.Join(t.TempDir(), "x.tar"), "../../examples/http-server"))
 	assert.Contains(t, said, "no space left on device")
 }
 
@@ -390,7 +391,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755))
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
 	args := []string{"build", "--runtime", "scratch", "--load", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server"}
-	must(t, slipway(t, env, args...))
+	must(t, slipwayCommand(t, env, args...))
 	for _, form := range []string{"docker-archive:", "oci-archive:"} {
 		said, err := exec.Command(skopeo, "inspect", "--config", form+loaded).CombinedOutput()
 		require.NoError(t, err, string(said))
@@ -412,8 +413,8 @@ func TestLoad(t *testing.T) {
 
 	// A daemon that fails is told of, and one that cannot run the image is not asked.
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n"), 0o755))
-	said := fails(t, exitFailed, slipway(t, env, args...))
+	said := fails(t, exitFailed, slipwayCommand(t, env, args...))
 	assert.Contains(t, said, "Cannot connect to the Docker daemon")
-	said = fails(t, exitRequest, slipway(t, env, append([]string{"build", "--platform", "linux/s390x"}, args[1:]...)...))
+	said = fails(t, exitRequest, slipwayCommand(t, env, append([]string{"build", "--platform", "linux/s390x"}, args[1:]...)...))
 	assert.Contains(t, said, "add --platform linux/"+runtime.GOARCH)
 }

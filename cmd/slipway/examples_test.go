@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
@@ -126,7 +127,7 @@ func (e example) run(t *testing.T, runtime, mirrors string) {
 	}
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	args := append([]string{"build", "--runtime", runtime, "--platform", platforms, "--output", archive}, e.flags...)
-	must(t, slipway(t, []string{mirrors}, append(args, "../../examples/"+e.name)...))
+	must(t, slipwayCommand(t, []string{mirrors}, append(args, "../../examples/"+e.name)...))
 
 	runs := func(t *testing.T, cmd *exec.Cmd, port string) {
 		untilStopped(t, cmd, func(said string) bool { return e.ready(port, said) }, func() {
@@ -159,7 +160,7 @@ func TestManyImagesExample(t *testing.T) {
 	pushBases(t, registry.Host)
 	mirrors := "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host
 	source := copyExample(t, "shop")
-	cmd := slipway(t, []string{mirrors}, "build", "--all", source)
+	cmd := slipwayCommand(t, []string{mirrors}, "build", "--all", source)
 	cmd.Dir = t.TempDir()
 	archives := strings.Fields(must(t, cmd))
 	require.Equal(t, []string{"dist/api.tar", "dist/report.tar", "dist/all.tar"}, archives)
@@ -184,10 +185,10 @@ func TestManyImagesExample(t *testing.T) {
 func TestGenerateExample(t *testing.T) {
 	protoc := testtool.Need(t, "protoc", "protobuf-compiler")
 	source := copyExample(t, "grpc-service")
-	build := func(flags ...string) result {
+	build := func(flags ...string) slipway.Result {
 		args := append([]string{"build", "--json", "--runtime", "scratch", "--package", "./cmd/server", "--output", filepath.Join(t.TempDir(), "image.tar")}, flags...)
-		var r result
-		require.NoError(t, json.Unmarshal([]byte(must(t, slipway(t, nil, append(args, source)...))), &r))
+		var r slipway.Result
+		require.NoError(t, json.Unmarshal([]byte(must(t, slipwayCommand(t, nil, append(args, source)...))), &r))
 		return r
 	}
 	committed := build()
@@ -206,7 +207,7 @@ func TestGenerateExample(t *testing.T) {
 	}
 	own, err := exec.LookPath("slipway")
 	require.NoError(t, err)
-	cmd := slipway(t, []string{"PATH=" + bin}, "build", "--generate", "--runtime", "scratch", "--package", "./cmd/server", "--output", filepath.Join(t.TempDir(), "x.tar"), source)
+	cmd := slipwayCommand(t, []string{"PATH=" + bin}, "build", "--generate", "--runtime", "scratch", "--package", "./cmd/server", "--output", filepath.Join(t.TempDir(), "x.tar"), source)
 	cmd.Path, cmd.Err = own, nil
 	said := fails(t, exitFailed, cmd)
 	assert.Contains(t, said, "protoc", protoc)

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // settings are all that a user can set: first the variables fill them, then the flags.
@@ -36,33 +33,6 @@ func (s *settings) read(ctx context.Context, vars []string) error {
 		environ.Read(ctx, vars, &s.config),
 		environ.Read(ctx, vars, &s.Options),
 	)
-}
-
-// readCACerts reads the files that flags named.
-func (s *settings) readCACerts() (string, error) {
-	if s.caCertFiles == nil {
-		return s.config.CACerts, nil
-	}
-	var all strings.Builder
-	var faults plan.Faults
-	for _, name := range s.caCertFiles {
-		text, err := source.ReadFile(name)
-		certs := ""
-		if err == nil {
-			certs, err = plan.ParseCACerts(string(text))
-		}
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			err = fmt.Errorf("%w: name a file with certificates in PEM", path.Err)
-		}
-		if err != nil {
-			faults = append(faults, plan.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
-		}
-		all.WriteString(certs)
-	}
-	if faults != nil {
-		return "", faults
-	}
-	return all.String(), nil
 }
 
 // requests joins the faults of several looks at a request.

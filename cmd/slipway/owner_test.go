@@ -33,7 +33,7 @@ func TestPublishOfAnotherUsersRepository(t *testing.T) {
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	t.Setenv("SUDO_UID", "")
 	registry := registrytest.Start(t)
-	said, err := slipway(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", registry.Host+"/m", "--sbom", "none", dir).CombinedOutput()
+	said, err := slipwayCommand(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", registry.Host+"/m", "--sbom", "none", dir).CombinedOutput()
 	require.NoError(t, err, string(said))
 	assert.Contains(t, string(said), "the provenance does not say what commit the source is of: detected dubious ownership")
 	assert.Contains(t, string(said), "git config --global --add safe.directory "+dir)

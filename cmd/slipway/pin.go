@@ -52,10 +52,10 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	jobs, planErr := a.jobs(ctx, dir, names, plan.ResolveUnlocked)
+	images, planErr := a.newRequest(dir, names, nil).PlanUnlocked(ctx)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
-	if err := errors.Join(planErr, requests(clientErr, displayErr)); err != nil {
+	if err := errors.Join(a.environment, orDirectory(planErr), requests(clientErr, displayErr)); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -66,9 +66,9 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
 	floating := map[string][]string{} // by the file that is to have them
-	for _, j := range jobs {
-		file := path.Join(j.plan.Source.Dir, plan.LockFile)
-		floating[file] = append(floating[file], j.plan.Floating()...)
+	for _, image := range images {
+		file := path.Join(image.Plan.Source.Dir, plan.LockFile)
+		floating[file] = append(floating[file], image.Plan.Floating()...)
 	}
 	var files []string
 	for _, file := range slices.Sorted(maps.Keys(floating)) {

@@ -155,7 +155,7 @@ func TestPrivateModule(t *testing.T) {
 	build := func(t *testing.T, env []string, flags ...string) (said, image string, environ []string, err error) {
 		tmp, modules := t.TempDir(), t.TempDir()
 		output, arguments := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "arguments")
-		cmd := slipway(t, append([]string{
+		cmd := slipwayCommand(t, append([]string{
 			"HOME=" + t.TempDir(), "TMPDIR=" + tmp, "GOMODCACHE=" + modules, "GOPROXY=direct", "GOPRIVATE=git.example.com",
 			"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "NO_PROXY=", "no_proxy=", "GIT_CONFIG_NOSYSTEM=1",
 			"PATH=" + spies(t, arguments, "go", "git"),

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -26,12 +24,6 @@ type app struct {
 	secrets *secret.Set
 	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
 	environment error
-	// source is the directory of the source, once something was decided of it.
-	source string
-	// sourceRead and sourceErr are what method readSource found.
-	sourceOnce, sourceWarned sync.Once
-	sourceRead               provenance.Source
-	sourceErr                error
 }
 
 func newRoot(environ []string, stdout, stderr *console.Writer, secrets *secret.Set) *cobra.Command {
@@ -137,14 +129,14 @@ func (a *app) plan(ctx context.Context, args []string) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := a.jobs(ctx, dir, names, plan.ResolveAll)
+	images, err := a.plans(ctx, dir, names, nil)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(jobs) > 1:
-		return nil, requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(jobs), strings.Join(names, ", "))}
+	case len(images) > 1:
+		return nil, requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(images), strings.Join(names, ", "))}
 	}
-	return jobs[0].plan, nil
+	return images[0].Plan, nil
 }
 
 func (a *app) printJSON(v any) error {

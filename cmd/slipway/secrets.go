@@ -13,8 +13,6 @@ import (
 )
 
 var (
-	// secretVariable is a variable that holds a secret by its name, as those that CI systems and this command itself take do.
-	secretVariable = regexp.MustCompile(`(?i)(^|_)(password|passwd|passphrase|secret|token|pat|(private|secret|access|api|signing)_?key)$`)
 	// proxyVariable is one that holds URLs, which may have logins.
 	proxyVariable = regexp.MustCompile(`(?i)^(GOPROXY|GOSUMDB|https?_proxy|all_proxy)$`)
 	// keyMaterial is a word of a private key.
@@ -29,7 +27,7 @@ func knownSecrets(args, environ []string) *secret.Set {
 		switch {
 		case proxyVariable.MatchString(name):
 			addLogins(known, value)
-		case secretVariable.MatchString(name) && !isFile(value):
+		case secret.IsVariable(name) && !isFile(value):
 			addLines(known, value)
 		}
 	}
@@ -42,14 +40,6 @@ func knownSecrets(args, environ []string) *secret.Set {
 		}
 	}
 	return known
-}
-
-// withoutSecrets is an environment without the variables that hold secrets by their names: no image is a place for them.
-func withoutSecrets(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return secretVariable.MatchString(name)
-	})
 }
 
 // isFile reports whether value is the name of a file, which is no secret.

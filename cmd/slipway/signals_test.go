@@ -40,7 +40,7 @@ func processes(t *testing.T, text string) (commands []string) {
 // compiling starts a build with a login and without a cache of Go's, and returns when its compilers run.
 func compiling(t *testing.T, tmp, out string) (cmd *exec.Cmd, said *bytes.Buffer) {
 	t.Helper()
-	cmd = slipway(t, []string{"TMPDIR=" + tmp, "GOCACHE=" + t.TempDir(), "TOKEN=t0ken"},
+	cmd = slipwayCommand(t, []string{"TMPDIR=" + tmp, "GOCACHE=" + t.TempDir(), "TOKEN=t0ken"},
 		"build", "--runtime", "scratch", "--git-token", "git.example.com=env:TOKEN", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server")
 	said = &bytes.Buffer{}
 	cmd.Stderr = said
@@ -87,7 +87,7 @@ func TestKill(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, left)
 
-	must(t, slipway(t, []string{"TMPDIR=" + tmp}, "build", "--runtime", "scratch", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server"))
+	must(t, slipwayCommand(t, []string{"TMPDIR=" + tmp}, "build", "--runtime", "scratch", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server"))
 	assertEmpty(t, tmp)
 	entries, err := os.ReadDir(out)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func asking(t *testing.T, prefix, script string) (cmd *exec.Cmd, fifo string, sa
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "docker-credential-slow"), []byte("#!/bin/sh\n"+fmt.Sprintf(script, fifo)), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "config.json"), []byte(`{"credsStore":"slow"}`), 0o600))
-	cmd = slipway(t, []string{"PATH=" + home + ":" + os.Getenv("PATH"), "DOCKER_CONFIG=" + home}, "build", "--base", server.Host+"/absent:v1",
+	cmd = slipwayCommand(t, []string{"PATH=" + home + ":" + os.Getenv("PATH"), "DOCKER_CONFIG=" + home}, "build", "--base", server.Host+"/absent:v1",
 		"--output", filepath.Join(home, "x.tar"), "../../examples/http-server")
 	cmd.Args = append([]string{"sh", "-c", prefix + ` exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
 	var err error
@@ -168,7 +168,7 @@ func TestSignalWhileARegistryIsSilent(t *testing.T) {
 				},
 			})
 			tmp := t.TempDir()
-			cmd := slipway(t, []string{"TMPDIR=" + tmp, "SLIPWAY_MIRRORS=docker.io=" + server.Host}, "build", "--runtime", "alpine", "--platform", "linux/amd64",
+			cmd := slipwayCommand(t, []string{"TMPDIR=" + tmp, "SLIPWAY_MIRRORS=docker.io=" + server.Host}, "build", "--runtime", "alpine", "--platform", "linux/amd64",
 				"--output", filepath.Join(t.TempDir(), "x.tar"), "../../examples/http-server")
 			var said bytes.Buffer
 			cmd.Stderr = &said

@@ -5,76 +5,91 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 
 	sdk "dagger.io/dagger"
 
-	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
-	"github.com/slipway-ci/slipway/internal/cache"
-	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/goenv"
-	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
-// deliveries bounds how many images are written or pushed at a time.
-const deliveries = 4
-
-// work is what build and publish have in common: all but where images go. Whatever can be found wrong without building is found
-// first; planErr is what is wrong with the jobs. list says that results are told as a list, even if there is one.
-func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, planErr error, to func(*job, int) (deliver, error)) (err error) {
-	delivers := make([]deliver, max(len(jobs), 1))
-	var deliverErrs []error
-	if a.environment == nil {
-		for i := range delivers {
-			// What is wrong with where it goes is told beside what is wrong with the source.
-			j := &job{settings: config.Image{Repository: a.Repository, Tags: a.Tags}}
-			if i < len(jobs) {
-				j = jobs[i]
-			}
-			delivers[i], err = to(j, len(jobs))
-			deliverErrs = append(deliverErrs, err)
-		}
-	}
+// work is what build, publish and sbom have in common: they build images of the source in dir and take them somewhere. Whatever can be
+// found wrong without building is found first; toErr is what is wrong with where they go.
+func (a *app) work(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error) (err error) {
+	images, planErr := a.plans(ctx, dir, names, to)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
-	if err := errors.Join(planErr, a.knownEngine(), once(deliverErrs), loginsErr, requests(clientErr, displayErr)); err != nil {
+	if err := errors.Join(plan.JoinFaults(planErr, toErr), a.knownEngine(), loginsErr, requests(clientErr, displayErr)); err != nil {
 		return err
 	}
 	defer client.Close()
 	defer display.Close()
-
 	environ, forget, err := a.login(logins)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, forget()) }()
-	if jobs, delivers, err = a.changed(ctx, dir, jobs, delivers, environ, display); err != nil {
-		return err
+	builder := a.builder(client, display)
+	builder.Environ = environ
+	list := a.All || names != nil
+	if a.ChangedSince != "" {
+		if images, err = builder.ChangedSince(ctx, a.ChangedSince, images); err != nil {
+			return err
+		}
 	}
-	if len(jobs) == 0 {
+	if len(images) == 0 {
 		return a.finish(display, nil, list)
 	}
-	for _, j := range jobs {
-		noteSkipped(display, j.plan.Name, j.target.Tags, j.skipped)
-	}
-	bases, err := openBases(ctx, client)
+	bases, err := slipway.OpenBases(ctx, client)
 	if err != nil {
 		return err
 	}
+	a.noteEngine(display, images)
+	a.noteIgnored(display, images[0].Plan)
+	builder.Bases, builder.Engine = bases, host.New(bases, environ)
+	if a.engineKind() == "dagger" {
+		client, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		builder.Engine, builder.BuilderImage = session.New(client, bases, environ), builderImage
+	}
+	return a.finish(display, builder.Build(ctx, images), list)
+}
+
+// builder is what the command builds with, but for the engine and the bases.
+func (a *app) builder(client *registry.Client, display *progress.Display) *slipway.Builder {
+	b := &slipway.Builder{Client: client, Environ: a.environ, Version: versionText()}
+	if display != nil {
+		b.Report = display
+	}
+	return b
+}
+
+// builderImage is the image that compiles on a Dagger engine, by its tag: the engine does not say its digest.
+func builderImage(_ context.Context, p *plan.Plan) (provenance.Image, error) {
+	return provenance.Image{Name: p.Builder}, nil
+}
+
+// noteEngine says what builds, and by which version of Go.
+func (a *app) noteEngine(display *progress.Display, images []*slipway.Image) {
 	kind := a.engineKind()
 	versions, packages := map[string][]string{}, map[string]bool{}
-	for _, j := range jobs {
-		versions[j.plan.Go.Version] = append(versions[j.plan.Go.Version], j.plan.Name)
-		for _, p := range j.plan.BuilderPackages {
+	for _, image := range images {
+		versions[image.Plan.Go.Version] = append(versions[image.Plan.Go.Version], image.Plan.Name)
+		for _, p := range image.Plan.BuilderPackages {
 			packages[p] = true
 		}
 	}
@@ -84,40 +99,46 @@ func (a *app) work(ctx context.Context, dir string, list bool, jobs []*job, plan
 	if kind == "host" && len(packages) > 0 {
 		display.Note("not installed on this machine: " + strings.Join(slices.Sorted(maps.Keys(packages)), ", ") + "; what is on the PATH is used")
 	}
-	a.noteIgnored(display, jobs[0].plan)
-	var builder build.Engine = host.New(bases, environ)
-	if kind == "dagger" {
-		client, err := connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		builder = session.New(client, bases, environ)
+}
+
+// finish reports what became of the images: as a list where names or --all asked for one, even if there is one.
+func (a *app) finish(display *progress.Display, results []*slipway.Result, list bool) error {
+	failures := slipway.Failures(results)
+	if len(results) == 1 && failures != nil {
+		return failures
 	}
-	plans := make([]*plan.Plan, len(jobs))
-	all := make([]*delivery, len(jobs))
-	for i, j := range jobs {
-		plans[i] = j.plan
-		all[i] = &delivery{job: j, client: client, display: display, cache: bases.Cache, result: result{Name: j.plan.Name}}
+	var rows []progress.Row
+	done := []*slipway.Result{}
+	var text strings.Builder
+	for _, r := range results {
+		lane := ""
 		if list {
-			all[i].lane = j.plan.Name
+			lane = r.Name
 		}
+		if r.Err != nil {
+			rows = append(rows, progress.Row{Name: lane, Failed: true})
+			continue
+		}
+		for _, p := range r.Platforms {
+			rows = append(rows, progress.Row{Name: lane, Platform: p.Platform, Binary: p.BinarySize, Image: p.ImageSize, Unpacked: p.UnpackedSize, Digest: p.Digest})
+		}
+		done = append(done, r)
+		fmt.Fprintln(&text, cmp.Or(r.Reference, r.Output, strings.TrimSuffix(string(r.Document), "\n")))
 	}
-	slots := make(chan struct{}, deliveries)
-	builder.Build(ctx, dir, plans, display, func(i int, built *build.Result, err error) {
-		d := all[i]
-		if d.built, d.err = built, err; err != nil {
-			return
-		}
-		if _, root := d.job.plan.Image.Labels[plan.RootLabel]; root {
-			display.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + plan.RootLabel)
-		}
-		slots <- struct{}{}
-		d.run(ctx, delivers[i])
-		<-slots
-	})
-	moveTags(ctx, all)
-	return a.finish(display, all, list)
+	if rows != nil {
+		display.Table(rows)
+	}
+	_ = display.Close() // the work is done, whether or not everything about it could be shown
+	var err error
+	switch {
+	case a.JSON && (list || len(results) == 0):
+		err = a.printJSON(done)
+	case a.JSON:
+		err = a.printJSON(done[0])
+	default:
+		_, err = io.WriteString(a.stdout, text.String())
+	}
+	return errors.Join(err, failures)
 }
 
 // noteIgnored names, once, what would change go build and changes nothing here.
@@ -157,13 +178,4 @@ func connect(ctx context.Context) (*sdk.Client, error) {
 		return nil, fmt.Errorf("connecting to a Dagger engine: %w: run slipway by dagger run, check that an engine can be reached, or use --engine host", err)
 	}
 	return client, nil
-}
-
-// openBases opens the cache: of base images, and of what builds keep for the next one.
-func openBases(ctx context.Context, client *registry.Client) (*oci.Bases, error) {
-	c, err := cache.OpenUser()
-	if err != nil {
-		return nil, err
-	}
-	return &oci.Bases{Cache: c, Remote: client, Context: ctx}, nil
 }

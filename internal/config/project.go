@@ -91,7 +91,7 @@ func Target() []plan.Setting {
 		},
 		plan.Setting{
 			Field: "Tags", Flag: "tag", Template: true,
-			Help: "`TAG` to move to the image, like {{.Git.Tag}}", Default: "none, the image is found by its digest",
+			Help: "`TAG` to move to the image, like {{.Git.Tag}}", Default: "latest; given but empty, it moves none: the image is found by its digest",
 		},
 	)
 }
@@ -414,7 +414,7 @@ func newImage(s settings) Image {
 		case reflect.String:
 			at.SetString(read.values[0])
 		default:
-			at.Set(reflect.ValueOf(slices.Clone(read.values)).Convert(at.Type()))
+			at.Set(reflect.ValueOf(append([]string{}, read.values...)).Convert(at.Type())) // not nil, since it was set
 		}
 	}
 	return image

@@ -149,8 +149,20 @@ func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	return ctr
 }
 
-// Programs is the directory of the programs for a platform of the plan.
-func (b *Build) Programs(c plan.Compile) *dagger.Directory {
+// Programs compiles for these platforms of the plan, checks the programs, and returns a directory for each.
+func (b *Build) Programs(ctx context.Context, compiles ...plan.Compile) ([]*dagger.Directory, error) {
+	if err := b.Guard(ctx, compiles...); err != nil {
+		return nil, err
+	}
+	directories := make([]*dagger.Directory, len(compiles))
+	for i, c := range compiles {
+		directories[i] = b.programs(c)
+	}
+	return directories, nil
+}
+
+// programs is the directory of the programs for a platform of the plan.
+func (b *Build) programs(c plan.Compile) *dagger.Directory {
 	source := b.source
 	if files := b.plan.Source.Files; files != nil {
 		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
@@ -182,7 +194,7 @@ func (b *Build) modules() string {
 
 // Export brings the programs for a platform of the plan into the directory out, on this side of the session.
 func (b *Build) Export(ctx context.Context, c plan.Compile, out string) error {
-	_, err := b.Programs(c).Export(ctx, out)
+	_, err := b.programs(c).Export(ctx, out)
 	return b.explain("compiling for "+c.Platform.String(), err)
 }
 
@@ -193,8 +205,16 @@ func (b *Build) Modules(ctx context.Context) error {
 }
 
 // Container is the image for a platform of the plan, as a container that is ready to run. No program of that platform runs
-// while it is made: files are only placed.
+// while it is made: files are only placed. The programs have been checked.
 func (b *Build) Container(ctx context.Context, c plan.Compile) (*dagger.Container, error) {
+	if err := b.Guard(ctx, c); err != nil {
+		return nil, err
+	}
+	return b.container(ctx, c)
+}
+
+// container is Container of programs that have been checked.
+func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Container, error) {
 	plan := b.plan.Image
 	platform := dagger.Platform(c.Platform.String())
 	ctr := b.client.Container(dagger.ContainerOpts{Platform: platform})

@@ -257,7 +257,7 @@ func TestPrivateModules(t *testing.T) {
 		Proxy: client.SetSecret("proxy", "https://me:"+password+"@proxy.example"),
 		Env:   map[string]string{"GOPRIVATE": "git.example"},
 	})
-	_, err := build.Programs(plan.Compile[0]).Export(t.Context(), t.TempDir())
+	err := build.Export(t.Context(), plan.Compile[0], t.TempDir())
 	require.NoError(t, err)
 
 	var told int
@@ -324,7 +324,7 @@ func TestContainer(t *testing.T) {
 	})
 	client := connect(t)
 	build := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{})
-	ctr, err := build.Container(t.Context(), plan.Compile[1])
+	ctr, err := dagger.Container(build, t.Context(), plan.Compile[1])
 	require.NoError(t, err)
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)
@@ -407,7 +407,7 @@ func TestStickyDirectory(t *testing.T) {
 	plan := resolve(t, dir, plan.Config{Runtime: "scratch"})
 	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
 	client := connect(t)
-	ctr, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Container(t.Context(), plan.Compile[0])
+	ctr, err := dagger.Container(dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}), t.Context(), plan.Compile[0])
 	require.NoError(t, err)
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)
@@ -490,7 +490,7 @@ func TestContainerOfSettings(t *testing.T) {
 		return "ok", nil
 	})
 	client := connect(t)
-	ctr, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Container(t.Context(), plan.Compile[0])
+	ctr, err := dagger.Container(dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}), t.Context(), plan.Compile[0])
 	require.NoError(t, err)
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)

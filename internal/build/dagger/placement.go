@@ -157,7 +157,7 @@ func (b *Build) layer(ctx context.Context, layer plan.Layer, base *dagger.Direct
 		case f.Dir:
 			dir = dir.WithNewDirectory(at.path, dagger.DirectoryWithNewDirectoryOpts{Permissions: mode})
 		case f.Program != "":
-			dir = dir.WithFile(at.path, b.Programs(c).File(f.Program), dagger.DirectoryWithFileOpts{Permissions: mode, Owner: "0:0"})
+			dir = dir.WithFile(at.path, b.programs(c).File(f.Program), dagger.DirectoryWithFileOpts{Permissions: mode, Owner: "0:0"})
 		case f.Source != "":
 			if at.kind == "directory" {
 				at.path = path.Join(at.path, path.Base(f.Source)) // as COPY does

@@ -41,7 +41,7 @@ var flag = regexp.MustCompile(`--([a-z][a-z-]*)(?:(=| )([a-z][a-z-]*))?`)
 // arguments are those of the module that are called otherwise than the command's flags; enums are those whose values are spelled as
 // constants, and values are these.
 var arguments, enums, values = func() (map[string]string, map[string]bool, map[string]bool) {
-	arguments := map[string]string{"tag": "tags"}
+	arguments := map[string]string{"all": "publish-all", "tag": "tags"}
 	enums := map[string]bool{"sbom": true}
 	values := map[string]bool{"none": true, "cyclonedx": true, "spdx": true}
 	for _, s := range plan.Settings() {
@@ -77,5 +77,7 @@ var Phrases = []string{
 	"the network, GOPROXY and the proxy variables", "the network and --goproxy",
 	"install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
 	"give a config.json that has the login itself, or --username and --password",
+	"list the images there, or leave --all out", "list the images there, or call publish",
+	"name one or more, or give --all", "choose one, as in: image --name NAME build",
 	"run slipway pin with the same settings", "run slipway pin, of the command, with the same settings",
 }

@@ -341,8 +341,8 @@ images:
 		assert.Contains(t, out, test.want, test.args)
 	}
 	for want, args := range map[string][]string{
-		"several in slipway.yaml: a, b, both: choose one, as in: image --name a build": {"build", "entrypoint"},
-		`image "d": not in slipway.yaml: choose from a, b, both`:                       {"image", "--name", "d", "plan"},
+		"3 images to choose from in slipway.yaml: a, b, both: choose one, as in: image --name NAME build": {"build", "entrypoint"},
+		`image "d": not in slipway.yaml: choose from a, b, both`:                                          {"image", "--name", "d", "plan"},
 	} {
 		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
 		require.Error(t, err)

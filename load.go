@@ -1,4 +1,4 @@
-package main
+package slipway
 
 import (
 	"bytes"
@@ -38,7 +38,7 @@ type loader struct {
 }
 
 // newLoader finds out what can be found out before building: whether there is a runtime, and an image for it.
-func newLoader(plan *plan.Plan) (*loader, error) {
+func newLoader(plan *Plan) (*loader, error) {
 	l := &loader{name: plan.Name + ":latest"}
 	for _, name := range runtimes {
 		if path, err := exec.LookPath(name); err == nil {
@@ -47,7 +47,7 @@ func newLoader(plan *plan.Plan) (*loader, error) {
 		}
 	}
 	if l.command == "" {
-		return nil, requestError{fmt.Errorf("load: none of %s is on the PATH: install one, or leave out --load", strings.Join(runtimes, ", "))}
+		return nil, Faults{{Field: "load", Problem: "none of " + strings.Join(runtimes, ", ") + " is on the PATH", Hint: "install one, or leave out --load"}}
 	}
 	for _, p := range plan.Platforms() {
 		// The first is the architecture's lowest variant, which runs everywhere.
@@ -56,7 +56,7 @@ func newLoader(plan *plan.Plan) (*loader, error) {
 			return l, nil
 		}
 	}
-	return nil, requestError{fmt.Errorf("load: no image for this machine: add --platform linux/%s", runtime.GOARCH)}
+	return nil, Faults{{Field: "load", Problem: "no image for this machine", Hint: "add --platform linux/" + runtime.GOARCH}}
 }
 
 func (l *loader) run(ctx context.Context, built *build.Result, out io.Writer) error {

@@ -1,4 +1,4 @@
-package main
+package slipway
 
 import (
 	"cmp"
@@ -16,28 +16,28 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// readGit reads what settings need to know of the commit that the source in dir is at: what the texts name, if one of them names
+// readGit reads what settings need to know of the commit that the source is at: what the texts name, if one of them names
 // something, and the value of --revision auto.
-func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts plan.Git, revision string, err error) {
+func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, revision string, err error) {
 	fault := func(problem, hint string) error {
 		return plan.Faults{{Field: "git", Problem: problem, Hint: hint}}
 	}
-	r, err := gitcommand.Open(ctx, dir)
+	repository, err := gitcommand.Open(ctx, r.Dir)
 	switch {
 	case ctx.Err() != nil:
 		return facts, "", ctx.Err()
 	case err != nil:
 		return facts, "", fault(gitcommand.Explain(err, "leave out --revision auto and templates with .Git"))
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	status, err := r.Status(ctx)
+	defer func() { err = errors.Join(err, repository.Close()) }()
+	status, err := repository.Status(ctx)
 	switch {
 	case err != nil:
 		return facts, "", fmt.Errorf("asking git for the state of the source: %w", err)
 	case status.Commit == "":
 		return facts, "", fault("there is no commit yet", "make one, or leave out --revision auto and templates with .Git")
 	}
-	dirty := a.dirty(dir, status)
+	dirty := r.dirty(status)
 	// A source that differs is marked: the image is not what the commit holds.
 	if revision = status.Commit; dirty {
 		revision += "-dirty"
@@ -46,11 +46,11 @@ func (a *app) readGit(ctx context.Context, dir string, texts []string) (facts pl
 		return facts, revision, nil
 	}
 	facts = plan.Git{Commit: status.Commit, ShortCommit: status.Commit[:7], Branch: status.Branch, Dirty: dirty}
-	if err := readCommit(ctx, r, &facts); err != nil {
+	if err := readCommit(ctx, repository, &facts); err != nil {
 		return facts, "", err
 	}
 	if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "Describe") }) {
-		facts.Describe, err = describeHead(ctx, r)
+		facts.Describe, err = describeHead(ctx, repository)
 	}
 	return facts, revision, err
 }

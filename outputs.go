@@ -1,4 +1,4 @@
-package main
+package slipway
 
 import (
 	"errors"
@@ -29,12 +29,12 @@ const ignoreFile = ".gitignore"
 var ignoreText = "# Written by slipway: its output is not part of the source.\n/" +
 	strings.Join(slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames), "\n/") + "\n"
 
-// outputs are what Slipway writes into the source in dir: archives in the directory that is the default, what --output names, and its
-// files in directories that it made. Those are looked for in dir, along --output and --report, and in one another.
-func (a *app) outputs(dir string) plan.Outputs {
+// outputs are what Slipway writes into the source: archives in the directory that is the default, what Output names, and its files in
+// directories that it made. Those are looked for in the source, along Output and Report, and in one another.
+func (r *Request) outputs() plan.Outputs {
 	var outputs plan.Outputs
 	add := func(at string, patterns ...string) {
-		name, ok := within(dir, at)
+		name, ok := within(r.Dir, at)
 		if !ok {
 			return
 		}
@@ -44,18 +44,18 @@ func (a *app) outputs(dir string) plan.Outputs {
 	}
 	add(defaultOutput, "*.tar")
 	switch {
-	case a.Output == "":
-	case strings.HasSuffix(a.Output, ".tar"):
-		add(a.Output, "")
+	case r.Output == "":
+	case strings.HasSuffix(r.Output, ".tar"):
+		add(r.Output, "")
 	default:
-		add(a.Output, layoutNames...)
+		add(r.Output, layoutNames...)
 	}
 	files := slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames)
 	addMade := func(made string) { add(made, files...) }
-	walkMade(dir, addMade)
-	for _, written := range []string{a.Output, a.Report} {
+	walkMade(r.Dir, addMade)
+	for _, written := range []string{r.Output, r.Report} {
 		at, err := filepath.Abs(written)
-		for above := filepath.Dir(at); written != "" && err == nil && isBelow(dir, above); above = filepath.Dir(above) {
+		for above := filepath.Dir(at); written != "" && err == nil && isBelow(r.Dir, above); above = filepath.Dir(above) {
 			walkMade(above, addMade)
 		}
 	}
@@ -86,10 +86,10 @@ func isMade(dir string) bool {
 	return err == nil && string(text) == ignoreText
 }
 
-// making calls write, which writes into the directory dir, and has git ignore that in each directory that write made in the source.
-func (a *app) making(dir string, write func() error) error {
+// WriteInto calls write, which writes into the directory dir, and has git ignore that in each directory that write made in the source.
+func (r *Request) WriteInto(dir string, write func() error) error {
 	var missing []string
-	for at := dir; isBelow(a.source, at); at = filepath.Dir(at) {
+	for at := dir; isBelow(r.Dir, at); at = filepath.Dir(at) {
 		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -141,8 +141,8 @@ func literal(name string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
 }
 
-// dirty reports whether the source in dir differs from its commit, by more than what Slipway wrote there.
-func (a *app) dirty(dir string, status gitcommand.Status) bool {
-	own := a.outputs(dir)
+// dirty reports whether the source differs from its commit, by more than what Slipway wrote there.
+func (r *Request) dirty(status gitcommand.Status) bool {
+	own := r.outputs()
 	return status.Modified || slices.ContainsFunc(status.Untracked, func(name string) bool { return !own.Has(name) })
 }

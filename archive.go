@@ -1,0 +1,74 @@
+package slipway
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
+)
+
+// PlanArchive decides where the image in an archive goes, which is called after the file. It reads no source and no archive.
+func (r *Request) PlanArchive(archive string) (*Image, error) {
+	image := &Image{Settings: r.settings(), request: r, archive: archive}
+	image.Settings.Facts.Env = variables(r.Environ)
+	var err error
+	image.Target, image.Skipped, err = targetOf(image.Settings, image.archiveName())
+	return image, err
+}
+
+func (i *Image) archiveName() string { return strings.TrimSuffix(filepath.Base(i.archive), ".tar") }
+
+// PublishArchive pushes an image of [Request.PlanArchive], as it is.
+func (b *Builder) PublishArchive(ctx context.Context, image *Image) *Result {
+	d := newWork(ctx, b, image.request).delivery(image, image.archiveName())
+	if d.built, d.Err = openArchive(ctx, b.Bases, image.archive); d.Err != nil {
+		d.Err = fmt.Errorf("%w: give publish an archive that slipway build wrote", d.Err)
+		return d.Result
+	}
+	d.run(ctx)
+	return finish(ctx, []*delivery{d})[0]
+}
+
+// openArchive is the result of the build that wrote an archive.
+func openArchive(ctx context.Context, bases *oci.Bases, archive string) (*Built, error) {
+	artifact, err := bases.OpenArchive(ctx, archive)
+	if err != nil {
+		return nil, err
+	}
+	images, err := graph.Images(artifact)
+	if err != nil {
+		return nil, err
+	}
+	built := &Built{Artifact: artifact.(build.Artifact), Close: func() error { return nil }}
+	for _, img := range images {
+		config, err := img.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		programs, err := programsSize(ctx, img, config)
+		if err != nil {
+			return nil, err
+		}
+		built.Images = append(built.Images, build.Image{Image: img, Platform: config.Platform().String(), BinarySize: programs})
+	}
+	return built, nil
+}
+
+// programsSize is the size of the program that the image runs.
+func programsSize(ctx context.Context, img v1.Image, config *v1.ConfigFile) (int64, error) {
+	if len(config.Config.Entrypoint) == 0 {
+		return 0, nil
+	}
+	files, err := oci.NewFileSystem(ctx, img)
+	if err != nil {
+		return 0, err
+	}
+	program, err := files.Stat(config.Config.Entrypoint[0])
+	return program.Size, err
+}

@@ -1,0 +1,308 @@
+package slipway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/registry"
+)
+
+// Engine compiles what plans say, checks the programs and assembles images from them.
+type Engine = build.Engine
+
+// Built is an image that was built, or opened from an archive.
+type Built = build.Result
+
+// Reporter shows how work goes.
+type Reporter interface {
+	build.Reporter
+	// Note and Warn show a line beside the steps.
+	Note(text string)
+	Warn(text string)
+}
+
+// Builder builds images and takes each to where its request says.
+type Builder struct {
+	// Engine builds, with images from Bases; nil for a builder that only reads what was built before.
+	Engine Engine
+	// Client pushes, and Bases has images to build on and the cache.
+	Client *registry.Client
+	Bases  *oci.Bases
+	// Environ is the caller's environment, as a list of KEY=VALUE. It says where the module cache is, and what runs the build.
+	Environ []string
+	// Report is where progress goes; nil for nowhere.
+	Report Reporter
+	// Version is Slipway's, which documents name as their maker.
+	Version string
+	// BuilderImage says which image compiles for a plan; nil for an engine that uses none.
+	BuilderImage func(ctx context.Context, p *Plan) (provenance.Image, error)
+	// Modules looks up licences for a plan; nil for the module cache of this machine.
+	Modules func(ctx context.Context, p *Plan, goMods [][]byte) (*sbom.Modules, error)
+}
+
+// Result is what became of an image.
+type Result struct {
+	Name string `json:"name"`
+	// Digest is that of the index, or of the manifest where there is one platform.
+	Digest string `json:"digest"`
+	// Output is the archive or layout that has the image, Loaded its name in the local container runtime.
+	Output string `json:"output,omitempty"`
+	Loaded string `json:"loaded,omitempty"`
+	// Reference is that in a registry, by digest, and Tags have moved to it.
+	Reference string          `json:"reference,omitempty"`
+	Tags      []string        `json:"tags,omitempty"`
+	Platforms []PlatformImage `json:"platforms"`
+	// Document is a bill of materials.
+	Document []byte `json:"-"`
+	// Err is why there is no such image, or why it is not where it should be.
+	Err error `json:"-"`
+
+	// waiting says that its tags could move.
+	waiting bool
+}
+
+// PlatformImage is the image of one platform. Sizes are in bytes: of the programs, of the image as it is pulled, and as it is on a
+// node's disk.
+type PlatformImage struct {
+	Platform     string `json:"platform"`
+	Digest       string `json:"digest"`
+	BinarySize   int64  `json:"binarySize"`
+	ImageSize    int64  `json:"imageSize"`
+	UnpackedSize int64  `json:"unpackedSize"`
+}
+
+// sideBySide bounds how many images are written or pushed at a time.
+const sideBySide = 4
+
+// Build builds images of one request and takes each to where that says as soon as it is there. Tags move last, when all images are up,
+// and none if one is not. An image that fails does not stop the others. The results are in the images' order.
+func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
+	if len(images) == 0 {
+		return nil
+	}
+	request := images[0].request
+	w := newWork(ctx, b, request)
+	if to, pushes := request.To.(*Registry); pushes && to.Provenance && request.Fetch == nil {
+		go func() { _, _ = w.source() }() // git takes as long as a build without changes
+	}
+	plans := make([]*Plan, len(images))
+	all := make([]*delivery, len(images))
+	for i, image := range images {
+		plans[i] = image.Plan
+		all[i] = w.delivery(image, image.Plan.Name)
+		if request.All || len(request.Names) > 0 {
+			all[i].lane = image.Plan.Name
+		}
+	}
+	if err := request.fetchPlaced(ctx, images); err != nil {
+		for _, d := range all {
+			d.Err = err
+		}
+		return finish(ctx, all)
+	}
+	slots := make(chan struct{}, sideBySide)
+	b.Engine.Build(ctx, request.Dir, plans, w.report, func(i int, built *Built, err error) {
+		d := all[i]
+		if d.built, d.Err = built, err; err != nil {
+			return
+		}
+		if _, root := plans[i].Image.Labels[plan.RootLabel]; root {
+			w.report.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + plan.RootLabel)
+		}
+		slots <- struct{}{}
+		d.run(ctx)
+		<-slots
+	})
+	return finish(ctx, all)
+}
+
+// work is what the images of a call have in common.
+type work struct {
+	*Builder
+	request *Request
+	report  Reporter
+	begun   time.Time
+	// source is where the source came from, which git is asked once.
+	source func() (provenance.Source, error)
+	warned sync.Once
+}
+
+func newWork(ctx context.Context, b *Builder, request *Request) *work {
+	w := &work{Builder: b, request: request, report: b.reporter(), begun: time.Now()}
+	w.source = sync.OnceValues(func() (provenance.Source, error) {
+		return provenance.ReadSource(ctx, request.Dir, request.outputs().Has)
+	})
+	return w
+}
+
+func (b *Builder) reporter() Reporter {
+	if b.Report == nil {
+		return Warnings(func(string) {})
+	}
+	return b.Report
+}
+
+// Warnings is a reporter that hands on warnings alone.
+func Warnings(warn func(text string)) Reporter { return warnings{build.Discard, warn} }
+
+type warnings struct {
+	build.Reporter
+	warn func(text string)
+}
+
+func (warnings) Note(string)        {}
+func (w warnings) Warn(text string) { w.warn(text) }
+
+func (w *work) delivery(image *Image, name string) *delivery {
+	for _, tag := range image.Skipped {
+		w.report.Note(fmt.Sprintf("%s gets no tag by %q: nothing remains when it is filled in", name, tag))
+	}
+	if image.Skipped != nil && image.Target.Tags == nil {
+		w.report.Note(name + " is found by its digest alone")
+	}
+	return &delivery{work: w, image: image, Result: &Result{Name: name}}
+}
+
+// delivery is an image on its way.
+type delivery struct {
+	*work
+	*Result
+	image *Image
+	built *Built
+	// lane is what its steps are reported under.
+	lane string
+	// tag moves the tags of what has been pushed; nil where none are moved.
+	tag func(ctx context.Context) error
+}
+
+// run takes the image to where it goes.
+func (d *delivery) run(ctx context.Context) {
+	d.Err = errors.Join(d.put(ctx), d.built.Close())
+}
+
+func (d *delivery) put(ctx context.Context) error {
+	digest, err := d.built.Artifact.Digest()
+	if err != nil {
+		return err
+	}
+	d.Digest = digest.String()
+	if err := d.request.To.put(ctx, d); err != nil {
+		return err
+	}
+	for _, img := range d.built.Images {
+		one := PlatformImage{Platform: img.Platform, BinarySize: img.BinarySize}
+		digest, err := img.Image.Digest()
+		if err != nil {
+			return err
+		}
+		one.Digest = digest.String()
+		if one.ImageSize, one.UnpackedSize, err = oci.Sizes(img.Image); err != nil {
+			return err
+		}
+		d.Platforms = append(d.Platforms, one)
+	}
+	return nil
+}
+
+// step reports what f does.
+func (d *delivery) step(name string, f func(io.Writer) error) error {
+	return build.Do(d.report, d.lane, name, func(step build.Step) error { return f(step) })
+}
+
+// finish moves the tags of all images, but none if one of the images is not up. Once a tag could not be moved, no image's follow.
+func finish(ctx context.Context, all []*delivery) []*Result {
+	results := make([]*Result, len(all))
+	for i, d := range all {
+		results[i] = d.Result
+		d.waiting = d.tag != nil
+	}
+	if slices.ContainsFunc(results, func(r *Result) bool { return r.Err != nil }) {
+		return results
+	}
+	var stopped atomic.Bool
+	var group errgroup.Group
+	group.SetLimit(sideBySide)
+	for _, d := range all {
+		if d.tag == nil {
+			continue
+		}
+		group.Go(func() error {
+			if stopped.Load() {
+				return nil
+			}
+			if d.Err = d.tag(ctx); d.Err != nil {
+				stopped.Store(true)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its error
+	return results
+}
+
+// Failures says which images failed and why, images that failed for the same reason together, and whose tags have not moved; nil if
+// none failed. Of a single image it is the error itself.
+func Failures(results []*Result) error {
+	var reasons, failed []string
+	names := map[string][]string{}
+	for _, r := range results {
+		if r.Err == nil {
+			continue
+		}
+		if len(results) == 1 {
+			return r.Err
+		}
+		failed = append(failed, r.Name)
+		reason := r.Err.Error()
+		if names[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		names[reason] = append(names[reason], r.Name)
+	}
+	if failed == nil {
+		return nil
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d images failed: %s", len(failed), len(results), strings.Join(failed, ", "))
+	for _, reason := range reasons {
+		fmt.Fprintf(&text, "\n%s: %s", strings.Join(names[reason], ", "), reason)
+	}
+	text.WriteString(untagged(results))
+	return errors.New(text.String())
+}
+
+// untagged says whose tags have not moved although their images are up, after one that failed.
+func untagged(results []*Result) string {
+	var moved, waiting []string
+	for _, r := range results {
+		switch {
+		case r.Tags != nil:
+			moved = append(moved, r.Name)
+		case r.waiting && r.Err == nil:
+			waiting = append(waiting, r.Name)
+		}
+	}
+	switch {
+	case waiting == nil:
+		return ""
+	case moved == nil:
+		return fmt.Sprintf("\nno tag has moved, since tags move when all images are up; these are up, by their digests: %s", strings.Join(waiting, ", "))
+	default:
+		return fmt.Sprintf("\ntags have moved of %s, and not of %s", strings.Join(moved, ", "), strings.Join(waiting, ", "))
+	}
+}

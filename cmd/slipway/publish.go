@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/config/options"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+func (a *app) publishCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "publish [flags] [NAME...] [DIR|ARCHIVE]",
+		Short: "Build an image and push it to a registry",
+		Long: `Build the Go module in DIR (default: the current directory) as slipway build does, and push the
+image; or push what slipway build wrote into ARCHIVE, as it is. Bills of materials and provenance
+are attached to it, and signed with --sign-key. Tags move last, when everything that they lead to is
+there. Credentials are those of docker login. The image's reference by digest goes to standard
+output.`,
+		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
+  slipway publish --repository ghcr.io/me/api dist/api.tar
+  slipway publish --all --repository 'ghcr.io/me/{{.Name}}' --tag '{{.Git.Tag}}'
+  kubectl set image deployment/api api="$(slipway publish --repository ghcr.io/me/api)"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			names, dir, err := nameArgs(args)
+			switch {
+			case err != nil:
+				return err
+			case len(names) == 0 && isArchive(dir):
+				return a.publishArchive(c, dir)
+			}
+			to, err := a.toRegistry()
+			if a.Predicate != "" {
+				err = requests(err, plan.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Hint: "give it with an ARCHIVE, or leave it out"}})
+			}
+			return a.work(c.Context(), dir, names, to, err)
+		},
+	}
+	f := a.flags(c)
+	f.completeImages()
+	f.options("all")
+	f.options("changed-since")
+	f.options("repository")
+	f.options("tag")
+	f.options("sbom")
+	f.options("provenance")
+	f.options("predicate")
+	f.options("sign-key")
+	f.plan()
+	f.work()
+	f.options("json")
+	return c
+}
+
+// publishArchive pushes what has been built before.
+func (a *app) publishArchive(c *cobra.Command, archive string) error {
+	to, toErr := a.toRegistry()
+	request := a.newRequest(".", nil, to)
+	image, targetErr := request.PlanArchive(archive)
+	client, clientErr := a.registry(nil)
+	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	if err := requests(a.environment, noEffect(c.Flags()), targetErr, toErr, clientErr, displayErr); err != nil {
+		return err
+	}
+	defer client.Close()
+	defer display.Close()
+	builder := a.builder(client, display)
+	var err error
+	if builder.Bases, err = slipway.OpenBases(c.Context(), client); err != nil {
+		return err
+	}
+	return a.finish(display, []*slipway.Result{builder.PublishArchive(c.Context(), image)}, false)
+}
+
+// isArchive says whether what is to be published is an archive, and not a directory.
+func isArchive(source string) bool {
+	info, err := os.Stat(source)
+	return err == nil && info.Mode().IsRegular() || err != nil && strings.HasSuffix(source, ".tar")
+}
+
+// noEffect tells of flags that only a build heeds. Variables may be there for other commands.
+func noEffect(set *pflag.FlagSet) error {
+	var faults []error
+	set.Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
+			faults = append(faults, plan.Fault{
+				Field: f.Name, Value: f.Value.String(), Problem: "an archive is published as it is",
+				Hint: "leave --" + f.Name + " out, or give it to slipway build",
+			})
+		}
+	})
+	return requests(faults...)
+}
+
+// toRegistry is where publish takes images.
+func (a *app) toRegistry() (*slipway.Registry, error) {
+	to := &slipway.Registry{Provenance: a.Provenance}
+	var formatErr, keyErr, predicateErr error
+	to.SBOM, formatErr = format("sbom", a.SBOM, options.NoSBOM)
+	if a.Predicate != "" {
+		to.Predicate, predicateErr = readPredicate(a.Predicate)
+	}
+	if a.SignKey != "" {
+		var text []byte
+		if text, keyErr = a.readKey("sign-key", a.SignKey); keyErr == nil {
+			if to.Key, keyErr = slipway.ParsePrivateKey(text, []byte(a.variable(signPassword))); keyErr != nil {
+				keyErr = plan.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: keyErr.Error(), Hint: "give the key that signs"}}
+			}
+		}
+	}
+	return to, requests(formatErr, keyErr, predicateErr)
+}
+
+// readPredicate reads a predicate that somebody else made.
+func readPredicate(file string) (json.RawMessage, error) {
+	fault := func(problem string) error {
+		return plan.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Hint: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+	}
+	text, err := source.ReadFile(file)
+	if err != nil {
+		return nil, fault(reason(err))
+	}
+	var p provenance.Predicate
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, fault(err.Error())
+	}
+	if p.BuildDefinition.BuildType == "" || p.RunDetails.Builder.ID == "" {
+		return nil, fault("it has no buildDefinition.buildType or no runDetails.builder.id")
+	}
+	return text, nil
+}

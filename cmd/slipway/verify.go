@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/progress"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify [flags] REFERENCE",
+		Short: "Verify who built a published image, from what, and that nobody changed it",
+		Long: `Verify a published image by a public key: that the key signed the image and each of its
+platforms, where it was built from and that Slipway built it, and its bills of materials. What is
+verified goes to standard output.`,
+		Example: `  slipway verify --key cosign.pub ghcr.io/me/api:v1.2.3
+  slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return requestError{fmt.Errorf("one reference is verified at a time, and %d were given: give it one, such as ghcr.io/me/api:v1.2.3", len(args))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args[0]) },
+	}
+	f := a.flags(c)
+	f.options("key")
+	f.options("json")
+	return c
+}
+
+func (a *app) verify(ctx context.Context, reference string) error {
+	ref, refErr := name.ParseReference(reference)
+	var key *slipway.PublicKey
+	var keyErr error
+	if a.Key == "" {
+		keyErr = plan.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub"}}
+	} else if text, err := a.readKey("key", a.Key); err != nil {
+		keyErr = err
+	} else if key, err = slipway.ParsePublicKey(text); err != nil {
+		keyErr = plan.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
+	}
+	client, clientErr := a.registry(nil)
+	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
+		return err
+	}
+	defer client.Close()
+	verified, err := (&slipway.Builder{Client: client}).Verify(ctx, ref, key)
+	if err != nil {
+		return fmt.Errorf("%s is not verified\n%w", reference, err)
+	}
+	if a.JSON {
+		return a.printJSON(map[string]any{"reference": ref.Context().Digest(verified[0].Digest).String(), "verified": verified})
+	}
+	_, err = io.WriteString(a.stdout, describe(ref, verified))
+	return err
+}
+
+// describe says in a few lines who built what from where.
+func describe(ref name.Reference, verified []slipway.Verified) string {
+	var b strings.Builder
+	line := func(key, format string, args ...any) {
+		if value := strings.TrimSpace(fmt.Sprintf(format, args...)); value != "" {
+			fmt.Fprintf(&b, "  %-11s %s\n", key, progress.Clean(value))
+		}
+	}
+	fmt.Fprintln(&b, ref.Context().Digest(verified[0].Digest))
+	p := verified[0].Provenance
+	for _, v := range verified {
+		if v.Platform != "" {
+			line("image", "%s %s, bill of materials in %s", v.Platform, v.Digest, v.SBOM)
+		}
+	}
+	line("built by", "%s %s", p.RunDetails.Builder.ID, p.RunDetails.Builder.Version["slipway"])
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		switch {
+		case d.Annotations["modified"] == true:
+			line(d.Name, "%s %v, modified", d.URI, d.Annotations["commit"])
+		case d.Digest["gitCommit"] != "":
+			line(d.Name, "%s %s", d.URI, d.Digest["gitCommit"])
+		case d.Digest["sha256"] != "":
+			line(d.Name, "%s sha256:%s", d.URI, d.Digest["sha256"])
+		default:
+			line(d.Name, "%s", d.URI)
+		}
+	}
+	if m := p.RunDetails.Metadata; m != nil {
+		line("run", "%s", m.InvocationID)
+		if m.FinishedOn != nil {
+			line("at", "%s", m.FinishedOn.Format(time.RFC3339))
+		}
+	}
+	return b.String()
+}

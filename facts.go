@@ -1,0 +1,47 @@
+package slipway
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// variables are an environment, a list of KEY=VALUE, as a map, without those that hold secrets by their names: no image is a place for them.
+func variables(environ []string) map[string]string {
+	all := map[string]string{}
+	for _, kv := range environ {
+		if name, value, _ := strings.Cut(kv, "="); !secret.IsVariable(name) {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// readCACerts reads certificates of files.
+func readCACerts(files []string) (string, error) {
+	var all strings.Builder
+	var faults Faults
+	for _, name := range files {
+		text, err := source.ReadFile(name)
+		certs := ""
+		if err == nil {
+			certs, err = plan.ParseCACerts(string(text))
+		}
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			err = fmt.Errorf("%w: name a file with certificates in PEM", path.Err)
+		}
+		if err != nil {
+			faults = append(faults, plan.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
+		}
+		all.WriteString(certs)
+	}
+	if faults != nil {
+		return "", faults
+	}
+	return all.String(), nil
+}

@@ -1,0 +1,94 @@
+package slipway_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/slipway-ci/slipway"
+
+// layers are those of the design, from the top down; a directory stands for the packages below it that are not listed themselves.
+// Imports lead from one to itself or to one further down.
+var layers = [][]string{
+	{"internal/test", "internal/sizes", "internal/goversions", "internal/distributions", "internal/config/generate"}, // tests and generators
+	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is a module of its own
+	{"."}, // the road
+	{"internal/build", "internal/progress"},
+	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/gocommand", "internal/attest"},
+	{"internal/oci", "internal/publish", "internal/registry"},
+	{
+		"internal/cache", "internal/child", "internal/console", "internal/gitcommand", "internal/goenv", "internal/secret",
+		"internal/source",
+	},
+}
+
+// layer is the number of a package's layer, by the longest path that it is below.
+func layer(t *testing.T, path string) int {
+	t.Helper()
+	found, longest := -1, -1
+	for i, layer := range layers {
+		for _, dir := range layer {
+			if (path == dir || strings.HasPrefix(path, dir+"/")) && len(dir) > longest {
+				found, longest = i, len(dir)
+			}
+		}
+	}
+	require.NotEqual(t, -1, found, "the package %s is in no layer", path)
+	return found
+}
+
+func list(t *testing.T, args ...string) []string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	require.NoError(t, err)
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+func local(path string) (dir string, ok bool) {
+	if path == module {
+		return ".", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func TestNoImportRunsUpward(t *testing.T) {
+	edges := 0
+	for _, line := range list(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {
+		fields := strings.Fields(line)
+		from, ok := local(fields[0])
+		require.True(t, ok, fields[0])
+		for _, path := range fields[1:] {
+			if to, ok := local(path); ok {
+				edges++
+				assert.LessOrEqual(t, layer(t, from), layer(t, to), "%s imports %s, which stands above it", from, to)
+			}
+		}
+	}
+	assert.Greater(t, edges, 50)
+}
+
+// What a package may not depend on, even by way of others.
+func TestDependencies(t *testing.T) {
+	// Of docker/cli, go-containerregistry reads the files of logins by the package config, and no more.
+	faces := []string{"github.com/spf13/cobra", "charm.land/", "github.com/docker/cli/cli/command", "github.com/docker/docker/", "github.com/moby/moby/", "dagger.io/"}
+	images := []string{"github.com/google/go-containerregistry/pkg/v1", module + "/internal/build", module + "/internal/oci", module + "/internal/registry"}
+	builds := []string{module + "/internal/build", module + "/internal/config", module + "/internal/plan", "dagger.io/"}
+	for dir, forbidden := range map[string][]string{
+		".":                   faces,
+		"./internal/plan":     append(images, faces...),
+		"./internal/config":   append(images, faces...),
+		"./internal/oci":      builds,
+		"./internal/registry": builds,
+		"./internal/publish":  builds,
+	} {
+		for _, path := range list(t, "-deps", dir) {
+			for _, prefix := range forbidden {
+				assert.False(t, strings.HasPrefix(path, prefix), "%s depends on %s", dir, path)
+			}
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package slipway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/attest"
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/gitcommand"
+	"github.com/slipway-ci/slipway/internal/publish"
+)
+
+// Registry pushes images to the repositories that settings name, with attestations beside them.
+type Registry struct {
+	// SBOM is the format of the bills of materials to attach; empty for none.
+	SBOM SBOMFormat
+	// Provenance attaches where the image comes from: source, settings, builder, time.
+	Provenance bool
+	// Predicate is attached in place of that, for an image that was built elsewhere.
+	Predicate json.RawMessage
+	// Key signs the image and what is attached; nil for no signatures.
+	Key *PrivateKey
+	// Push pushes an image and its tags in place of all that, and returns the reference by digest; nil for none.
+	Push func(ctx context.Context, image *Image, built *Built) (string, error)
+}
+
+// check: targets are filled in when the image is planned.
+func (*Registry) check(*Image, int) error { return nil }
+
+func (g *Registry) put(ctx context.Context, d *delivery) error {
+	target := d.image.Target
+	if g.Push != nil {
+		return d.step("push", func(io.Writer) (err error) {
+			if d.Reference, err = g.Push(ctx, d.image, d.built); err == nil {
+				d.Tags = target.Tags
+			}
+			return err
+		})
+	}
+	session, err := publish.Begin(d.Client, target)
+	if err != nil {
+		return err
+	}
+	repository, err := name.NewRepository(target.Repository)
+	if err != nil {
+		return err
+	}
+	var ref name.Digest
+	var documents []attest.Document
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return d.step("push", func(io.Writer) (err error) {
+			ref, err = session.Content(groupCtx, d.built.Artifact)
+			return err
+		})
+	})
+	group.Go(func() (err error) {
+		documents, err = g.documents(groupCtx, d, repository.Name())
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := g.attach(ctx, d, session, repository, documents); err != nil {
+		return err
+	}
+	d.Reference = ref.String()
+	if len(target.Tags) > 0 {
+		d.tag = func(ctx context.Context) error {
+			err := d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+			if err == nil {
+				d.Tags = target.Tags
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// documents makes what is attached.
+func (g *Registry) documents(ctx context.Context, d *delivery, repository string) (documents []attest.Document, err error) {
+	o := attest.Options{Repository: repository, SBOM: g.SBOM}
+	if o.Provenance, err = g.provenance(ctx, d); err != nil || o.SBOM == "" && o.Provenance == nil {
+		return nil, err
+	}
+	err = d.step("attest", func(io.Writer) (err error) {
+		if o.SBOM != "" {
+			if o.Inventory, err = d.inventory(ctx); err != nil {
+				return err
+			}
+		}
+		documents, err = attest.Documents(ctx, d.built.Artifact, o)
+		return err
+	})
+	return documents, err
+}
+
+// provenance makes predicates. It is nil if there are to be none, or nothing is known of the build.
+func (g *Registry) provenance(ctx context.Context, d *delivery) (func(provenance.Image) (any, error), error) {
+	switch {
+	case g.Predicate != nil:
+		return func(provenance.Image) (any, error) { return g.Predicate, nil }, nil
+	case d.image.Plan == nil || !g.Provenance:
+		return nil, nil
+	}
+	build := provenance.Build{
+		Plan: d.image.Plan, Config: d.image.Settings.Config, Engine: "host", Version: d.Version,
+		Source: provenance.Source{Revision: d.image.Settings.Revision}, CI: provenance.ReadCI(d.Environ), Started: d.begun, Finished: time.Now(),
+	}
+	if d.request.Fetch == nil {
+		build.Source = d.provenanceSource(ctx)
+	}
+	if d.BuilderImage != nil {
+		var err error
+		build.Engine = "dagger"
+		if build.BuilderImage, err = d.BuilderImage(ctx, d.image.Plan); err != nil {
+			return nil, err
+		}
+	}
+	return func(base provenance.Image) (any, error) { return build.Predicate(base) }, nil
+}
+
+// provenanceSource is where the source came from: nowhere, where git refuses to read the repository, of which a warning is reported once.
+func (w *work) provenanceSource(ctx context.Context) provenance.Source {
+	source, err := w.source()
+	if err != nil && ctx.Err() == nil {
+		w.warned.Do(func() {
+			problem, hint := gitcommand.Explain(err, "publish with --provenance=false")
+			w.report.Warn("the provenance does not say what commit the source is of: " + problem + ": " + hint)
+		})
+	}
+	return source
+}
+
+// attach puts documents beside the image, before any tag leads to it.
+func (g *Registry) attach(ctx context.Context, d *delivery, session *publish.Session, repository name.Repository, documents []attest.Document) error {
+	if len(documents) > 0 {
+		err := d.step("attach", func(io.Writer) error {
+			err := attest.Attach(ctx, session, documents)
+			var rejected *publish.RejectedError
+			if errors.As(err, &rejected) {
+				d.report.Warn(rejected.Error())
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if g.Key == nil {
+		return nil
+	}
+	if d.image.Plan == nil && g.Predicate == nil {
+		d.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
+	}
+	return d.step("sign", func(io.Writer) error {
+		return attest.Sign(ctx, session, g.Key, repository.Name(), d.built.Artifact, documents)
+	})
+}

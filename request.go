@@ -1,0 +1,263 @@
+package slipway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// Settings say what an image is and where it goes. The zero value asks for the defaults.
+type Settings = config.Image
+
+// Plan holds every decision about an image: commands, files, user, labels, references.
+type Plan = plan.Plan
+
+// Faults are everything that is wrong with a request: settings, slipway.yaml, the source. Methods report work that failed by other errors.
+type Faults = plan.Faults
+
+// Target is where an image is pushed to.
+type Target = target.Target
+
+// Request says what is wanted of a source. Only Dir is required.
+type Request struct {
+	// Dir is the directory of a Go module or workspace, in which there may be a slipway.yaml.
+	Dir string
+	// Fetch brings the files that match patterns, which are those of .dockerignore, into Dir before they are read. It is nil where the
+	// source is in Dir. Where it is not, nothing is asked of git.
+	Fetch func(ctx context.Context, patterns []string) error
+	// To is where images go; nil for plans only.
+	To Sink
+	// Names are those of images in slipway.yaml, All stands for all of them. Without either, the only image that there is.
+	Names []string
+	All   bool
+	// Settings lie over those of slipway.yaml, as far as they were given.
+	Settings Settings
+	// Given reports whether a setting was given, by its key in slipway.yaml. Nil: those that are not zero were.
+	Given func(key string) bool
+	// CACerts are files of root certificates, in PEM, in place of Settings.CACerts.
+	CACerts []string
+	// Environ is the environment that templates may name variables of, as a list of KEY=VALUE; what holds secrets by its name is left
+	// out.
+	Environ []string
+	// Output is where images are written, if that is where they go: an archive if it ends in .tar, else a layout; empty for archives in
+	// the directory dist. Report is the directory for reports of checks. What Slipway writes into the source is no part of it.
+	Output, Report string
+}
+
+// Image is an image that is planned.
+type Image struct {
+	// Settings are those of the request over those of slipway.yaml.
+	Settings Settings
+	Plan     *Plan
+	// Target is where it goes, if it is planned for that. Skipped are the templates of tags of which nothing remained.
+	Target  Target
+	Skipped []string
+
+	request *Request
+	archive string // that it is in; empty for an image that is to be built
+}
+
+// Plan decides what the request means, without doing any of it. It reads the source, and asks git only what settings name. An error
+// that is [Faults] has all that is wrong; images that have a plan nevertheless come with it.
+func (r *Request) Plan(ctx context.Context) ([]*Image, error) {
+	return r.plan(ctx, r.choose, plan.ResolveAll)
+}
+
+// PlanUnlocked is Plan without the digests of slipway.lock.
+func (r *Request) PlanUnlocked(ctx context.Context) ([]*Image, error) {
+	return r.plan(ctx, r.choose, plan.ResolveUnlocked)
+}
+
+// PlanChecks decides how the source is checked: by the defaults of slipway.yaml, whichever of its programs are built.
+func (r *Request) PlanChecks(ctx context.Context) (*Plan, error) {
+	choose := func(file *config.Project) ([]Settings, error) {
+		if file == nil {
+			return []Settings{{}}, nil
+		}
+		return []Settings{file.Defaults}, nil
+	}
+	images, err := r.plan(ctx, choose, func(ctx context.Context, tree fs.FS, configs []plan.Config) ([]*Plan, []error) {
+		p, err := plan.ResolveChecks(ctx, tree, configs[0])
+		return []*Plan{p}, []error{err}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return images[0].Plan, nil
+}
+
+// resolver decides what building images of a source means.
+type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*Plan, []error)
+
+func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Settings, error), resolve resolver) (_ []*Image, err error) {
+	if r.Fetch == nil {
+		if info, err := os.Stat(r.Dir); err != nil || !info.IsDir() {
+			return nil, plan.JoinFaults(Faults{{
+				Field: "source", Value: r.Dir, Problem: "not a directory", Hint: "give slipway the directory of a Go module",
+			}}, r.unplanned(r.Settings))
+		}
+	}
+	fetch := func(patterns []string) error {
+		if r.Fetch == nil {
+			return nil
+		}
+		return r.Fetch(ctx, patterns)
+	}
+	own := r.Settings.FilePatterns()
+	if err := fetch(slices.Concat(plan.Reads, []string{config.File}, own)); err != nil {
+		return nil, err
+	}
+	tree, err := source.Open(r.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the source: %w", err)
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	file, err := config.Read(tree)
+	var chosen []Settings
+	if err == nil {
+		chosen, err = choose(file)
+	}
+	switch {
+	case err != nil && r.Settings.Repository == "": // slipway.yaml may name one
+		return nil, err
+	case err != nil:
+		return nil, plan.JoinFaults(err, r.unplanned(r.Settings))
+	}
+	over := r.settings()
+	var certErr error // reported together with all else that is wrong
+	if r.CACerts != nil {
+		over.CACerts, certErr = readCACerts(r.CACerts)
+	}
+	images := make([]*Image, len(chosen))
+	var patterns []string
+	for i, settings := range chosen {
+		settings = settings.Over(over, r.given)
+		settings.VulnDB = over.VulnDB // no image has one of its own
+		images[i] = &Image{Settings: settings, request: r}
+		patterns = append(patterns, settings.FilePatterns()...)
+	}
+	if len(patterns) > len(own) {
+		if err := fetch(patterns); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.facts(ctx, images); err != nil {
+		return nil, err
+	}
+	return images, plan.JoinFaults(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images))
+}
+
+// fetchPlaced brings what images are made of besides programs: files that they hold, bases that are files, and the files that say what
+// modules they need.
+func (r *Request) fetchPlaced(ctx context.Context, images []*Image) error {
+	if r.Fetch == nil {
+		return nil
+	}
+	var patterns []string
+	for _, image := range images {
+		patterns = slices.Concat(patterns, image.Plan.Dependencies.Files, image.Settings.FilePatterns(), plan.LocalBase(image.Plan.Image.Base))
+	}
+	return r.Fetch(ctx, patterns)
+}
+
+// given reports whether a setting was given, by its key.
+func (r *Request) given(key string) bool {
+	if r.Given != nil {
+		return r.Given(key)
+	}
+	return !config.Lookup(key).In(&r.Settings).IsZero()
+}
+
+// settings are those of the request. Tags that were given are not nil, even if there are none.
+func (r *Request) settings() Settings {
+	settings := r.Settings
+	if settings.Tags == nil && r.given("tags") {
+		settings.Tags = []string{}
+	}
+	return settings
+}
+
+// facts gives the settings of images what they may name.
+func (r *Request) facts(ctx context.Context, images []*Image) error {
+	facts, revision := plan.Facts{Env: variables(r.Environ)}, auto
+	var outputs plan.Outputs
+	if r.Fetch == nil {
+		var texts []string
+		for _, image := range images {
+			texts = append(texts, image.Settings.Templates()...)
+			if r.pushes() {
+				texts = append(append(texts, image.Settings.Repository), image.Settings.Tags...)
+			}
+		}
+		isAuto := func(image *Image) bool { return image.Settings.Revision == auto }
+		if slices.ContainsFunc(images, isAuto) || plan.NeedsGit(texts...) {
+			var err error
+			if facts.Git, revision, err = r.readGit(ctx, texts); err != nil {
+				return err
+			}
+		}
+		outputs = r.outputs()
+	}
+	for _, image := range images {
+		image.Settings.Facts, image.Settings.Outputs = facts, outputs
+		if image.Settings.Revision == auto {
+			image.Settings.Revision = revision
+		}
+	}
+	return nil
+}
+
+// auto is the value of the setting revision that takes the commit from git.
+const auto = "auto"
+
+// resolve makes the plans of images, and fills in where they go.
+func (r *Request) resolve(ctx context.Context, tree fs.FS, images []*Image, resolve resolver) error {
+	configs := make([]plan.Config, len(images))
+	for i, image := range images {
+		configs[i] = image.Settings.Config
+	}
+	plans, errs := resolve(ctx, tree, configs)
+	for i, image := range images {
+		if errs[i] != nil {
+			if r.Fetch == nil {
+				errs[i] = withModuleAbove(r.Dir, errs[i])
+			}
+			errs[i] = errors.Join(image.Settings.Located(errs[i]), r.unplanned(image.Settings))
+			continue
+		}
+		image.Plan = plans[i]
+		switch r.To.(type) {
+		case *Document:
+			image.Plan.Compile = described(image.Plan.Compile)
+		case *Registry:
+			image.Target, image.Skipped, errs[i] = targetOf(image.Settings, image.Plan.Name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pushes reports whether images go to a registry.
+func (r *Request) pushes() bool {
+	_, pushes := r.To.(*Registry)
+	return pushes
+}
+
+// check reports what is wrong with where images go.
+func (r *Request) check(images []*Image) error {
+	if r.To == nil {
+		return nil
+	}
+	var errs []error
+	for _, image := range images {
+		errs = append(errs, r.To.check(image, len(images)))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,117 @@
+package slipway
+
+import (
+	"context"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/goenv"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// Document makes the bill of materials of an image. It is of one platform: that of the settings, or else linux/amd64 if the image is
+// for that, or else the first that it is for. No other is built.
+type Document struct{ Format SBOMFormat }
+
+func (*Document) check(image *Image, _ int) error { return image.request.onePlatform() }
+
+func (s *Document) put(ctx context.Context, d *delivery) error {
+	o, err := d.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	d.Result.Document, err = sbom.Document(ctx, d.built.Images[0].Image, o, s.Format)
+	return err
+}
+
+// DocumentOf makes the bill of materials of an image that was built before, for one platform: linux/amd64, if the settings of the
+// request name none. ref is a reference, or oci:DIR, or oci-archive:FILE; name is what the document calls it.
+func (b *Builder) DocumentOf(ctx context.Context, r *Request, ref, name string, format SBOMFormat) ([]byte, error) {
+	platform := defaultPlatform
+	if err := r.onePlatform(); err != nil {
+		return nil, err
+	}
+	if len(r.Settings.Platforms) > 0 {
+		parsed, err := v1.ParsePlatform(r.Settings.Platforms[0])
+		if err != nil {
+			return nil, Faults{{Field: "platform", Value: r.Settings.Platforms[0], Problem: err.Error(), Hint: "write it like linux/arm/v7"}}
+		}
+		platform = *parsed
+	}
+	found, err := b.Bases.Resolve(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	img, err := found.Image(platform)
+	if err != nil {
+		return nil, err
+	}
+	w := newWork(ctx, b, r)
+	d := w.delivery(&Image{request: r}, name)
+	o, err := d.inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sbom.Document(ctx, img, o, format)
+}
+
+// defaultPlatform is the first of the platforms that a build is for by default.
+var defaultPlatform = v1.Platform{OS: "linux", Architecture: "amd64"}
+
+// onePlatform faults several platforms for a bill of materials.
+func (r *Request) onePlatform() error {
+	platforms := r.Settings.Platforms
+	if len(platforms) < 2 {
+		return nil
+	}
+	return Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Hint: "choose one: each has a bill of materials of its own"}}
+}
+
+// described is the compilation for the platform whose image a bill of materials describes.
+func described(all []plan.Compile) []plan.Compile {
+	i := slices.IndexFunc(all, func(c plan.Compile) bool { return c.Platform.String() == defaultPlatform.String() })
+	return []plan.Compile{all[max(i, 0)]}
+}
+
+// inventory is what bills of materials say besides what is in the image. It looks things up in the go.mod files of the plan's source;
+// without a plan, in that of the request's directory, which is for the image's program or else has no effect.
+func (d *delivery) inventory(ctx context.Context) (sbom.Options, error) {
+	o := sbom.Options{Name: d.Name, Version: d.Version}
+	if d.Bases.Cache != nil {
+		o.Cache = d.Bases.Cache
+	}
+	files := []string{"go.mod"}
+	if d.image.Plan != nil {
+		files = d.image.Plan.Dependencies.Files
+	}
+	var goMods [][]byte
+	// One that cannot be read only makes the graph flatter.
+	if tree, err := source.Open(d.request.Dir); err == nil {
+		defer tree.Close()
+		for _, file := range files {
+			if path.Base(file) != "go.mod" {
+				continue
+			}
+			if content, err := tree.ReadFile(file); err == nil {
+				goMods = append(goMods, content)
+			}
+		}
+	}
+	if d.Modules != nil {
+		var err error
+		o.Modules, err = d.Modules(ctx, d.image.Plan, goMods)
+		return o, err
+	}
+	if cache := goenv.ModuleCache(d.Environ); cache != "" {
+		o.Modules = sbom.NewModules(os.DirFS(cache), goMods...)
+	} else {
+		o.Modules = sbom.NewModules(nil, goMods...)
+	}
+	return o, nil
+}
