@@ -133,8 +133,9 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 	// A v1.Image knows no contexts; what is fetched here is small.
 	ctx := context.Background()
 	var best *content
-	bestFit := noFit
+	var bestPlatform v1.Platform
 	var chosen v1.Descriptor
+	target := newTarget(want)
 	var offers []string
 	for _, m := range b.manifests {
 		var img *content
@@ -154,14 +155,14 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 			continue // an attestation, as BuildKit adds them to its indexes
 		}
 		offers = append(offers, (&v1.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant}).String())
-		if fit := fitness(*platform, want); fit > bestFit {
+		if target.runs(*platform) && (best == nil || target.prefers(*platform, bestPlatform)) {
 			if img == nil {
 				var err error
 				if img, err = b.open(ctx, m); err != nil {
 					return nil, err
 				}
 			}
-			best, bestFit, chosen = img, fit, m
+			best, bestPlatform, chosen = img, *platform, m
 		}
 	}
 	if len(offers) == 0 {
@@ -184,7 +185,7 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 	if p := chosen.Platform; p != nil {
 		is = v1.Platform{OS: cmp.Or(is.OS, p.OS), Architecture: cmp.Or(is.Architecture, p.Architecture), Variant: cmp.Or(is.Variant, p.Variant)}
 	}
-	if fitness(is, want) == noFit {
+	if !target.runs(is) {
 		return nil, mislabelled(chosen, config)
 	}
 	return best, nil

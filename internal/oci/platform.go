@@ -1,54 +1,41 @@
 package oci
 
 import (
-	"math"
-	"strconv"
-	"strings"
-
+	"github.com/containerd/platforms"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-const (
-	// noFit is the fitness of an image that does not run.
-	noFit    = -1
-	exactFit = math.MaxInt
-)
-
-// fitness says how well an image for one platform runs on another: the higher the better, noFit if it does not.
-// Processors run what was made for an older variant of their architecture.
-func fitness(have, want v1.Platform) int {
-	if have.OS != want.OS || have.Architecture != want.Architecture {
-		return noFit
-	}
-	older, newer := variant(have), variant(want)
-	switch {
-	case older == newer:
-		return exactFit
-	case older == "":
-		return 0
-	case level(older) < level(newer):
-		return level(older)
-	}
-	return noFit
+// target is a platform that an image has to run on. Processors run what was made for an older variant of their architecture.
+type target struct {
+	oci.Platform
+	comparer platforms.MatchComparer
 }
 
-// variant is the variant of a platform, with the default where it says none. Source:
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#platform-variants and, for the defaults,
-// https://github.com/containerd/platforms/blob/v0.2.1/database.go
-func variant(p v1.Platform) string {
-	if p.Variant != "" {
-		return p.Variant
-	}
-	return map[string]string{"arm64": "v8", "arm": "v7", "amd64": "v1"}[p.Architecture]
+func newTarget(want v1.Platform) target {
+	p := normalized(want)
+	return target{p, platforms.Only(p)}
 }
 
-// level orders variants such as v6, v7, v8.1; it is noFit for those that follow no order.
-func level(variant string) int {
-	major, minor, _ := strings.Cut(strings.TrimPrefix(variant, "v"), ".")
-	m, err := strconv.ParseUint(major, 10, 8)
-	if err != nil {
-		return noFit
+// runs reports whether an image for a platform runs on the target. Of an architecture whose variants nobody has put into an order, only the
+// variant itself does, and what states none. An image for another architecture does not, even where the processor knows that, too: it
+// would have other libraries than the program.
+func (t target) runs(have v1.Platform) bool {
+	p := normalized(have)
+	return p.OS == t.OS && p.Architecture == t.Architecture && (p.Variant == "" || t.comparer.Match(p))
+}
+
+// prefers reports whether a fits the target better than b.
+func (t target) prefers(a, b v1.Platform) bool {
+	return t.comparer.Less(normalized(a), normalized(b))
+}
+
+// normalized is a platform in the terms of the specification, with the default variant where it states none.
+func normalized(p v1.Platform) oci.Platform {
+	os := p.OS
+	n := platforms.Normalize(oci.Platform{OS: os, Architecture: p.Architecture, Variant: p.Variant})
+	if os == "" {
+		n.OS = "" // and not the system of this machine
 	}
-	n, _ := strconv.ParseUint(minor, 10, 8) // none is 0
-	return int(m)*1000 + int(n)
+	return n
 }

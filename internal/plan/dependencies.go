@@ -52,7 +52,7 @@ func (t tree) dependencyFiles(b *workset) []string {
 			if _, err := fs.Stat(t, file); err == nil {
 				files = append(files, file)
 			} else if errors.Is(err, source.ErrOutside) {
-				t.unreadable(file, "", err)
+				t.unreadable(file, err)
 			}
 		}
 	}

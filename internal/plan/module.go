@@ -46,16 +46,16 @@ func (t tree) exists(name string) bool {
 }
 
 // unreadable adds the fault that a file cannot be read.
-func (t tree) unreadable(field, value string, err error) {
+func (t tree) unreadable(field string, err error) {
 	problem, hint := source.Describe(err)
-	t.add(field, value, problem, hint)
+	t.add(field, "", problem, hint)
 }
 
 // read returns a file's content, nil where there is none; any other trouble is a fault.
 func (t tree) read(name string) []byte {
 	data, err := fs.ReadFile(t, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.unreadable(name, "", err)
+		t.unreadable(name, err)
 	}
 	return data
 }

@@ -56,7 +56,7 @@ func (r resolver) newPackages(goVersion string, p Platform) packages {
 				if info, err := fs.Stat(t, name); err == nil {
 					infos = append(infos, info)
 				} else if errors.Is(err, source.ErrOutside) {
-					t.unreadable(name, "", err)
+					t.unreadable(name, err)
 				}
 			}
 			return infos, nil

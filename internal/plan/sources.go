@@ -34,7 +34,7 @@ func (r resolver) compiledFiles(work *workset) ([]string, error) {
 	}
 	found := scan()
 	for _, name := range slices.Sorted(maps.Keys(found.bad)) {
-		r.unreadable(name, "", found.bad[name])
+		r.unreadable(name, found.bad[name])
 	}
 	if r.cgo != "" || r.config.Generate {
 		return nil, found.err
