@@ -65,7 +65,7 @@ func main() {
 		t.Run(name, func(t *testing.T) {
 			archive := filepath.Join(t.TempDir(), "image.tar")
 			args := append([]string{"build", "--runtime", "scratch", "--platform", "linux/amd64", "--output", archive}, test.flags...)
-			must(t, slipwayCommand(t, test.env, append(args, source)...))
+			must(t, slipwayCommand(t, append(test.env, sharedCache), append(args, source)...))
 			cmd := container(t, unpack(t, archive, "amd64"), "URL="+server.URL)
 			out, _ := cmd.CombinedOutput()
 			assert.Contains(t, string(out), test.want)

@@ -33,11 +33,9 @@ func TestCheckFindsDataRaces(t *testing.T) {
 	assert.Contains(t, out, "FAIL  test       0 passed, 1 failed")
 }
 
-// golangci-lint takes minutes to compile, once, so that a user's machine is spared.
+// golangci-lint takes minutes to compile, once.
 func TestCheckLints(t *testing.T) {
-	if os.Getenv(testtool.Require) == "" {
-		t.Skip("NOT TESTED: compiling golangci-lint takes minutes: set " + testtool.Require + "=1 to run this")
-	}
+	testtool.NeedTime(t, "golangci-lint is compiled")
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"go.mod":  "module example.com/m\n\ngo 1.26.8\n",

@@ -14,7 +14,7 @@ func runImage(t *testing.T, source string, flags ...string) (out string, status 
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	args := append([]string{"build", "--runtime", "scratch", "--platform", "linux/amd64", "--output", archive}, flags...)
-	must(t, slipwayCommand(t, nil, append(args, source)...))
+	must(t, slipwayCommand(t, []string{sharedCache}, append(args, source)...))
 	cmd := container(t, unpack(t, archive, "amd64"))
 	said, _ := cmd.CombinedOutput()
 	return string(said), cmd.ProcessState.ExitCode()

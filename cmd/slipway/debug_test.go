@@ -17,7 +17,7 @@ import (
 func TestDebug(t *testing.T) {
 	testtool.Need(t, "skopeo", "skopeo")
 	archive := filepath.Join(t.TempDir(), "image.tar")
-	must(t, slipwayCommand(t, nil, "build", "--debug", "--runtime", "scratch", "--platform", "linux/amd64", "--arg", "unused", "--output", archive, "../../examples/http-server"))
+	must(t, slipwayCommand(t, []string{sharedCache}, "build", "--debug", "--runtime", "scratch", "--platform", "linux/amd64", "--arg", "unused", "--output", archive, "../../examples/http-server"))
 	bundle := unpack(t, archive, "amd64")
 	port, debugPort := freePort(t), freePort(t)
 	cmd := container(t, bundle, "PORT="+port)

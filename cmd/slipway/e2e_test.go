@@ -70,7 +70,7 @@ func TestExampleRuns(t *testing.T) {
 	skopeo := testtool.Need(t, "skopeo", "skopeo")
 	dir := t.TempDir()
 	archive := filepath.Join(dir, "image.tar")
-	must(t, slipwayCommand(t, nil, "build", "--runtime", "scratch", "--port", "8080", "--stamp", "main.version=v1.2.3", "--output", archive, "../../examples/http-server"))
+	must(t, slipwayCommand(t, []string{sharedCache}, "build", "--runtime", "scratch", "--port", "8080", "--stamp", "main.version=v1.2.3", "--output", archive, "../../examples/http-server"))
 	for _, arch := range []string{"amd64", "arm64"} {
 		out, err := exec.Command(skopeo, "--override-arch", arch, "inspect", "oci-archive:"+archive).CombinedOutput()
 		require.NoError(t, err, string(out))
@@ -238,7 +238,7 @@ func TestPublishEveryRuntime(t *testing.T) {
 		pushBases(t, host, options...)
 		for _, runtime := range []string{"distroless", "distroless-base", "alpine", "scratch"} {
 			t.Run(runtime, func(t *testing.T) {
-				ref := must(t, slipwayCommand(t, []string{"SLIPWAY_MIRRORS=gcr.io=" + host + ",docker.io=" + host},
+				ref := must(t, slipwayCommand(t, []string{sharedCache, "SLIPWAY_MIRRORS=gcr.io=" + host + ",docker.io=" + host},
 					"publish", "--runtime", runtime, "--repository", host+"/team/server", "--tag", "v1,"+runtime, "../../examples/http-server"))
 				digest, err := name.NewDigest(ref)
 				require.NoError(t, err)
@@ -268,7 +268,7 @@ func TestPublishEveryRuntime(t *testing.T) {
 		test(t, host, withLogin(registrytest.User, registrytest.Password))
 
 		file := registrytest.Login(t, host, registrytest.User, "wrong-horse")
-		said := fails(t, exitFailed, slipwayCommand(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", host+"/team/server", "../../examples/http-server"))
+		said := fails(t, exitFailed, slipwayCommand(t, []string{sharedCache}, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", host+"/team/server", "../../examples/http-server"))
 		assert.Contains(t, said, "401 Unauthorized")
 		assert.Contains(t, said, file, "the error names where the credential came from")
 		assert.NotContains(t, said, "wrong-horse")
@@ -310,11 +310,14 @@ func TestReproducible(t *testing.T) {
 
 	elsewhere := copyExample(t, "http-server")
 	home := t.TempDir()
-	alone := []string{"SLIPWAY_PLATFORMS=linux/arm64"} // for which the standard library has to be compiled anew
-	assert.Equal(t, build("alone", "022", alone, source), build("elsewhere", "077", append(alone,
-		"TZ=Asia/Kathmandu", "HOME="+home, "USER=somebody", "LOGNAME=somebody", "LANG=tr_TR.UTF-8", "TMPDIR="+t.TempDir(),
-		"GOCACHE="+filepath.Join(home, "cache"), // so that nothing compiled elsewhere is used
-	), elsewhere), "another directory, home, user, umask, time zone and cache")
+	other := []string{"TZ=Asia/Kathmandu", "HOME=" + home, "USER=somebody", "LOGNAME=somebody", "LANG=tr_TR.UTF-8", "TMPDIR=" + t.TempDir()}
+	assert.Equal(t, first, build("elsewhere", "077", other, elsewhere), "another directory, home, user, umask and time zone")
+	t.Run("nothing compiled before", func(t *testing.T) {
+		testtool.NeedTime(t, "the standard library is compiled again")
+		alone := []string{"SLIPWAY_PLATFORMS=linux/arm64"}
+		anew := slices.Concat(alone, other, []string{"GOCACHE=" + filepath.Join(home, "cache")})
+		assert.Equal(t, build("alone", "022", alone, source), build("anew", "077", anew, elsewhere))
+	})
 
 	git := func(args ...string) {
 		out, err := exec.Command("git", append([]string{"-C", elsewhere, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...).CombinedOutput()
@@ -364,7 +367,7 @@ func TestFullDisk(t *testing.T) {
 	archive := filepath.Join(disk, "image.tar")
 	require.NoError(t, os.WriteFile(archive, []byte("what was there"), 0o644))
 	for _, output := range []string{archive, filepath.Join(disk, "layout")} {
-		said := fails(t, exitFailed, slipwayCommand(t, nil, "build", "--runtime", "scratch", "--output", output, "../../examples/http-server"))
+		said := fails(t, exitFailed, slipwayCommand(t, []string{sharedCache}, "build", "--runtime", "scratch", "--output", output, "../../examples/http-server"))
 		assert.Contains(t, said, "no space left on device")
 		assert.Contains(t, said, "--output")
 	}
@@ -389,7 +392,7 @@ func TestLoad(t *testing.T) {
 	loaded := filepath.Join(out, "loaded.tar")
 	script := "#!/bin/sh\n[ \"$*\" = load ] && cat > '" + loaded + "' && echo 'Loaded image: http-server:latest'\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755))
-	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	env := []string{sharedCache, "PATH=" + bin + ":" + os.Getenv("PATH")}
 	args := []string{"build", "--runtime", "scratch", "--load", "--output", filepath.Join(out, "x.tar"), "../../examples/http-server"}
 	must(t, slipwayCommand(t, env, args...))
 	for _, form := range []string{"docker-archive:", "oci-archive:"} {

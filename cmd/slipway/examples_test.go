@@ -103,14 +103,23 @@ func grpcHealth(port string) string {
 }
 
 // Every example becomes an image on each runtime that fits it, runs in it, answers, and stops when it is told to. Within a
-// session of Dagger (dagger run go test ./cmd/slipway -run TestExamples), its engine compiles.
+// session of Dagger (dagger run go test ./cmd/slipway -run TestExamples), its engine compiles. All of it is slow: without
+// RUN_SLOW_TESTS each example has one runtime.
 func TestExamples(t *testing.T) {
 	registry := registrytest.Start(t)
 	pushBases(t, registry.Host)
 	mirrors := "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host
-	for _, e := range runningExamples {
-		for _, runtime := range e.runtimes {
-			t.Run(strings.Join(append([]string{e.name, "on", runtime}, e.flags...), " "), func(t *testing.T) { e.run(t, runtime, mirrors) })
+	for i, e := range runningExamples {
+		for j, runtime := range e.runtimes {
+			t.Run(strings.Join(append([]string{e.name, "on", runtime}, e.flags...), " "), func(t *testing.T) {
+				if j != i%len(e.runtimes) { // so that each example and each runtime has its turn
+					testtool.NeedTime(t, "every example on every runtime")
+				}
+				if e.name == "cgo-sqlite" {
+					testtool.NeedTime(t, "SQLite is compiled")
+				}
+				e.run(t, runtime, mirrors)
+			})
 		}
 	}
 }
@@ -127,7 +136,7 @@ func (e example) run(t *testing.T, runtime, mirrors string) {
 	}
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	args := append([]string{"build", "--runtime", runtime, "--platform", platforms, "--output", archive}, e.flags...)
-	must(t, slipwayCommand(t, []string{mirrors}, append(args, "../../examples/"+e.name)...))
+	must(t, slipwayCommand(t, []string{sharedCache, mirrors}, append(args, "../../examples/"+e.name)...))
 
 	runs := func(t *testing.T, cmd *exec.Cmd, port string) {
 		untilStopped(t, cmd, func(said string) bool { return e.ready(port, said) }, func() {
@@ -160,7 +169,7 @@ func TestManyImagesExample(t *testing.T) {
 	pushBases(t, registry.Host)
 	mirrors := "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host
 	source := copyExample(t, "shop")
-	cmd := slipwayCommand(t, []string{mirrors}, "build", "--all", source)
+	cmd := slipwayCommand(t, []string{sharedCache, mirrors}, "build", "--all", source)
 	cmd.Dir = t.TempDir()
 	archives := strings.Fields(must(t, cmd))
 	require.Equal(t, []string{"dist/api.tar", "dist/report.tar", "dist/all.tar"}, archives)

@@ -26,7 +26,24 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"slipway": main})
+	testscript.Main(withCache{m}, map[string]func(){"slipway": main})
+}
+
+// withCache runs the tests with a cache of Slipway's for them all.
+type withCache struct{ *testing.M }
+
+// sharedCache is the variable for tests that build what others have built, or what they have built themselves, and that are not
+// about how.
+var sharedCache string
+
+func (m withCache) Run() int {
+	dir, err := os.MkdirTemp("", "slipway-test-cache-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	sharedCache = "XDG_CACHE_HOME=" + dir
+	return m.M.Run()
 }
 
 // The scripts in testdata/script call the command as a user would. In them:

@@ -23,11 +23,12 @@ import (
 	"github.com/slipway-ci/slipway/internal/changed"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 var (
 	seed  = flag.Uint64("changed.seed", 0, "one more seed for TestProperty, which prints those that it uses")
-	edits = flag.Int("changed.edits", 16, "how often TestProperty edits each of its repositories")
+	edits = flag.Int("changed.edits", testtool.Trials(4, 16), "how often TestProperty edits each of its repositories")
 )
 
 // An image that is out is the same, to the byte, when it is built from the revision and when it is built now. The repositories

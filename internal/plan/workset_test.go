@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // generatedSource is a module or a workspace of up to three, without anything to download, and the directory of a program in it. What
@@ -68,11 +69,9 @@ func generatedSource(r *rand.Rand) (files map[string]string, program string) {
 // What the Go command takes has a plan, with the flags and the import path that it takes it with; a package outside the workspace, a
 // module of the workspace that is not there, and the like, has none.
 func TestPlansWhatGoTakes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it runs the Go command many times")
-	}
+	trials := testtool.Trials(20, 80)
 	taken, refused := 0, 0
-	for seed := range uint64(80) {
+	for seed := range uint64(trials) {
 		files, program := generatedSource(rand.New(rand.NewPCG(seed, 1)))
 		dir := t.TempDir()
 		archive := &txtar.Archive{}
@@ -120,8 +119,8 @@ func TestPlansWhatGoTakes(t *testing.T) {
 			assert.Contains(t, strings.Split(out, "\n"), plan.Programs[0].ImportPath, about)
 		}
 	}
-	assert.Greater(t, taken, 20)
-	assert.Greater(t, refused, 20)
+	assert.Greater(t, taken, trials/4)
+	assert.Greater(t, refused, trials/4)
 }
 
 // goDir is where commands run for the program: where go.work is, else its own go.mod.

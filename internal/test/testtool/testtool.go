@@ -1,5 +1,6 @@
-// Package testtool finds the programs of others that tests use: to open images with tools that Slipway has not written, and
-// to start them. On a machine without them such a test is skipped, and says so. Where [Require] is set, as in CI, it fails.
+// Package testtool says what tests need: programs of others, to open images with tools that Slipway has not written and to
+// start them, and time. On a machine without a program, or without [SlowTests], such a test is skipped, and says so. Where
+// [Require] is set, as in CI, it fails.
 package testtool
 
 import (
@@ -12,6 +13,26 @@ import (
 
 // Require is the variable that turns a skip for something missing into a failure. Any value does.
 const Require = "REQUIRE_TEST_TOOLS"
+
+// SlowTests is the variable that runs the tests that take minutes, most of them because they compile the standard library
+// again, and every trial of those that try many things. Any value does.
+const SlowTests = "RUN_SLOW_TESTS"
+
+// Trials is how often a test tries what it makes up: few times, unless [SlowTests] is set.
+func Trials(few, many int) int {
+	if os.Getenv(SlowTests) == "" {
+		return few
+	}
+	return many
+}
+
+// NeedTime skips the test unless [SlowTests] is set. What takes the time is what.
+func NeedTime(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv(SlowTests) == "" {
+		Skip(t, SlowTests+"=1: "+what)
+	}
+}
 
 // Need returns the path of a program, which Debian has in the package pkg. Without it the test is skipped.
 func Need(t testing.TB, name, pkg string) string {

@@ -38,6 +38,27 @@ func TestNeed(t *testing.T) {
 	assert.True(t, required.failed)
 }
 
+// A test that takes minutes runs where it is asked for, and is never left out where everything must run.
+func TestNeedTime(t *testing.T) {
+	for _, test := range []struct {
+		slow, require   string
+		skipped, failed bool
+	}{
+		{slow: "1"},
+		{slow: "1", require: "1"},
+		{skipped: true},
+		{require: "1", failed: true},
+	} {
+		t.Setenv(testtool.SlowTests, test.slow)
+		t.Setenv(testtool.Require, test.require)
+		o := &outcome{TB: t}
+		testtool.NeedTime(o, "it compiles much")
+		assert.Equal(t, test.failed, o.failed, test)
+		assert.Equal(t, test.skipped, o.skipped && !o.failed, test)
+		assert.Equal(t, map[bool]int{false: 2, true: 3}[test.slow != ""], testtool.Trials(2, 3))
+	}
+}
+
 // Programs for administrators, such as runc, are found by those who do not have their directory on the PATH.
 func TestNeedLooksInSbin(t *testing.T) {
 	programs, err := filepath.Glob("/usr/sbin/*")
