@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -71,15 +73,27 @@ func imageOf(t testing.TB, layers ...v1.Layer) v1.Image {
 // compiled is a real program that has modules besides its own.
 func compiled(t testing.TB) (path, content string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "program")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags=one,two", "-o", path, "./testdata/program")
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	raw, err := os.ReadFile(path)
+	raw, err := compileOnce()
 	require.NoError(t, err)
+	path = filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(path, raw, 0o755))
 	return path, string(raw)
 }
+
+var compileOnce = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "program")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags=one,two", "-o", path, "./testdata/program")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(path)
+})
 
 func goCommand(t testing.TB, args ...string) string {
 	t.Helper()

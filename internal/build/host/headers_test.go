@@ -17,6 +17,7 @@ import (
 // A program with C is the same wherever a machine has the headers of its libraries, as Debian's compilers for other machines have them
 // elsewhere than its own.
 func TestHeadersElsewhere(t *testing.T) {
+	testtool.NeedTime(t, "the standard library is compiled for a C compiler that is no other test's")
 	gcc := testtool.Need(t, "gcc", "gcc")
 	base := enginetest.WriteBase(t, []enginetest.Entry{enginetest.Regular("etc/os-release", 0o644, 0, "x")})
 	config := plan.Config{CGO: "dynamic", Runtime: "distroless-base", Base: "oci:" + base, Platforms: []string{"linux/amd64"}}

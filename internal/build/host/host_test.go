@@ -97,7 +97,7 @@ func TestShareOfProcessors(t *testing.T) {
 	}{
 		{[]string{"linux/amd64"}, "build -p=6 "},
 		{[]string{"linux/amd64", "linux/arm64"}, "build -p=3 "},
-		{[]string{"linux/amd64", "linux/arm64", "linux/s390x", "linux/riscv64"}, "build -p=2 "},
+		{[]string{"linux/amd64", "linux/arm64", "linux/arm/v6", "linux/riscv64"}, "build -p=2 "},
 	} {
 		require.NoError(t, os.WriteFile(calls, nil, 0o644))
 		plan, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{Runtime: "scratch", Platforms: c.platforms})
