@@ -28,6 +28,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 func sampleFiles() []File {
@@ -300,9 +301,7 @@ func bigFile() File {
 }
 
 func TestLayerNeedsLittleMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("64 MB take their time")
-	}
+	testtool.NeedTime(t, "64 MB are compressed three times")
 	store, file := newCache(t), bigFile()
 	allocated := func(f func()) uint64 {
 		var before, after runtime.MemStats
