@@ -56,6 +56,12 @@ func (m withCache) Run() int {
 //   - envfile VARIABLE FILE sets a variable to what a file holds
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
+// Those in testdata/slow analyze or compile much.
+func TestSlowScripts(t *testing.T) {
+	testtool.NeedTime(t, "govulncheck reads the standard library many times")
+	runScripts(t, "testdata/slow")
+}
+
 // Those in testdata/cgo need C compilers.
 func TestCgoScripts(t *testing.T) {
 	testtool.Need(t, "gcc", "gcc")
