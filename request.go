@@ -105,14 +105,8 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 			}}, r.unplanned(r.Settings))
 		}
 	}
-	fetch := func(patterns []string) error {
-		if r.Fetch == nil {
-			return nil
-		}
-		return r.Fetch(ctx, patterns)
-	}
 	own := r.Settings.FilePatterns()
-	if err := fetch(slices.Concat(plan.Reads, []string{config.File}, own)); err != nil {
+	if err := r.fetch(ctx, slices.Concat(plan.Reads, []string{config.File}, own)); err != nil {
 		return nil, err
 	}
 	tree, err := source.Open(r.Dir)
@@ -145,7 +139,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 		patterns = append(patterns, settings.FilePatterns()...)
 	}
 	if len(patterns) > len(own) {
-		if err := fetch(patterns); err != nil {
+		if err := r.fetch(ctx, patterns); err != nil {
 			return nil, err
 		}
 	}
@@ -165,7 +159,26 @@ func (r *Request) fetchPlaced(ctx context.Context, images []*Image) error {
 	for _, image := range images {
 		patterns = slices.Concat(patterns, image.Plan.Dependencies.Files, image.Settings.FilePatterns(), plan.LocalBase(image.Plan.Image.Base))
 	}
-	return r.Fetch(ctx, patterns)
+	return r.fetch(ctx, patterns)
+}
+
+// fetch brings the files that match patterns, and the whole source where one is a link to what they leave out.
+func (r *Request) fetch(ctx context.Context, patterns []string) (err error) {
+	if r.Fetch == nil {
+		return nil
+	}
+	if err := r.Fetch(ctx, patterns); err != nil {
+		return err
+	}
+	tree, err := source.Open(r.Dir)
+	if err != nil {
+		return fmt.Errorf("opening the source: %w", err)
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	if complete, err := tree.Complete(); err != nil || complete {
+		return err
+	}
+	return r.Fetch(ctx, []string{"**"})
 }
 
 // given reports whether a setting was given, by its key.

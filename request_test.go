@@ -2,9 +2,11 @@ package slipway_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -116,6 +118,28 @@ func TestRequestFillsInTargets(t *testing.T) {
 	images, err = request.Plan(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, images[0].Target.Tags)
+}
+
+// A link that leads out of the files that are asked for is brought with what it leads to.
+func TestRequestFetchesWhatLinksLeadTo(t *testing.T) {
+	dir := t.TempDir()
+	var fetched [][]string
+	request := slipway.Request{Dir: dir, Fetch: func(_ context.Context, patterns []string) error {
+		fetched = append(fetched, patterns)
+		if slices.Equal(patterns, []string{"**"}) {
+			return os.WriteFile(filepath.Join(dir, "plain.txt"), []byte("hello"), 0o644)
+		}
+		return errors.Join(
+			os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/shop\n\ngo 1.26.8\n"), 0o644),
+			os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644),
+			os.Mkdir(filepath.Join(dir, "web"), 0o755),
+			os.Symlink("../plain.txt", filepath.Join(dir, "web", "link")),
+		)
+	}}
+	request.Settings.Files = []string{"web:/web"}
+	_, err := request.Plan(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, fetched, 2)
 }
 
 // A source that is elsewhere is read file by file, and no fault names the directory that it was brought to.

@@ -120,6 +120,23 @@ func (t *Tree) Stat(name string) (fs.FileInfo, error) {
 	return info, explain(name, err)
 }
 
+// Complete reports whether what links within the tree lead to is there, as it may not be where a part of a source was brought. A link
+// out of it has nothing to bring.
+func (t *Tree) Complete() (bool, error) {
+	complete := true
+	err := fs.WalkDir(t, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.Type() != fs.ModeSymlink {
+			return err
+		}
+		if _, err := t.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			complete = false
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return complete, err
+}
+
 // ReadFile reads a file that the user named, wherever it is: bounded, and without waiting for a pipe that nobody writes to.
 func ReadFile(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|nonblock, 0)

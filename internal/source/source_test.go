@@ -30,6 +30,20 @@ func open(t *testing.T, dir string) *source.Tree {
 	return tree
 }
 
+func TestWhatLinksLeadToIsMissed(t *testing.T) {
+	for target, complete := range map[string]bool{
+		"b": true, "../a": true, "..": true, "c": false, "../c": false, "../e/b": false,
+		"../../elsewhere": true, "/elsewhere": true, "link": true,
+	} {
+		dir := t.TempDir()
+		write(t, dir, "a", "d/b")
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, "d", "link")))
+		got, err := open(t, dir).Complete()
+		require.NoError(t, err, target)
+		assert.Equal(t, complete, got, target)
+	}
+}
+
 func TestLinksAreFollowedWithinTheSourceAlone(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
 	write(t, outside, "secret", "d/secret")
