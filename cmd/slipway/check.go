@@ -36,9 +36,9 @@ named, or all of them.
   test       go test, with coverage, and the race detector where there is a C compiler
   lint       golangci-lint, by the configuration in the source
   vulncheck  govulncheck, of the source and of the programs for each platform: fails if a
-             vulnerable function is called; ` + check.VEXFile + ` excuses
+             vulnerable function is called; ` + check.VEXFile + ` suppresses
 
-All findings are told, and a table of the checks at the end. On GitHub Actions, findings become
+All findings are reported, and a table of the checks at the end. On GitHub Actions, findings become
 annotations, and the table goes into the job's summary. A directory with the name of a check is
 written like ./test.`,
 		Example: `  slipway check                        everything
@@ -65,7 +65,7 @@ written like ./test.`,
 	return c
 }
 
-// checkArgs tells names of checks from the directory.
+// checkArgs separates names of checks from the directory.
 func checkArgs(args []string) (names []string, dir string, err error) {
 	dir = "."
 	var dirs []string
@@ -89,7 +89,7 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	return names, dir, nil
 }
 
-// check runs the checks, and tells what they found on standard output.
+// check runs the checks, and reports what they found on standard output.
 func (a *app) check(ctx context.Context, names []string, dir string) (err error) {
 	request := a.newRequest(dir, nil, nil)
 	plan, planErr := request.PlanChecks(ctx)

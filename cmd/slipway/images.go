@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// nameArgs tells names of images from the source's directory. A bare word is a directory unless slipway.yaml, in the directory that is
+// nameArgs separates names of images from the source's directory. A bare word is a directory unless slipway.yaml, in the directory that is
 // named beside it or else in the current one, has an image of that name.
 func nameArgs(args []string) (names []string, dir string, err error) {
 	var dirs, words []string

@@ -88,7 +88,7 @@ func isArchive(source string) bool {
 	return err == nil && info.Mode().IsRegular() || err != nil && strings.HasSuffix(source, ".tar")
 }
 
-// noEffect tells of flags that only a build heeds. Variables may be there for other commands.
+// noEffect warns of flags that only a build heeds. Variables may be there for other commands.
 func noEffect(set *pflag.FlagSet) error {
 	var faults []error
 	set.Visit(func(f *pflag.Flag) {

@@ -22,7 +22,7 @@ type app struct {
 	stdout, stderr *console.Writer
 	// secrets are those that neither prints.
 	secrets *secret.Set
-	// environment is what is wrong with the variables. It is told when the work begins, not when help is asked for.
+	// environment is what is wrong with the variables. It is reported when the work begins, not when help is asked for.
 	environment error
 }
 

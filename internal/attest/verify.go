@@ -23,7 +23,7 @@ import (
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// Verified is an image or index whose proof holds.
+// Verified is an image or index whose attestations hold.
 type Verified struct {
 	Digest string `json:"digest"`
 	// Platform is empty for an index.
@@ -103,7 +103,7 @@ func Verify(ctx context.Context, client publish.Getter, ref name.Reference, veri
 			return nil
 		})
 	}
-	_ = group.Wait() // the faults are all to be told
+	_ = group.Wait() // all faults are reported
 	if err := errors.Join(faults...); err != nil {
 		return nil, overdue(ctx, err)
 	}

@@ -62,7 +62,7 @@ type Image struct {
 	BinarySize int64
 }
 
-// Reporter is told how the work goes. Its methods are called from many goroutines.
+// Reporter learns how the work goes. Its methods are called from many goroutines.
 type Reporter interface {
 	// Step begins a step. lane is the platform that it works for, with the image's name before it where there are several, or
 	// "" for work that all of them share. name says what is done, such as "compile".
@@ -85,7 +85,7 @@ func Do(report Reporter, lane, name string, f func(Step) error) error {
 	return err
 }
 
-// Discard is a Reporter that tells nobody.
+// Discard is a Reporter that reports nothing.
 var Discard Reporter = discard{}
 
 type discard struct{}

@@ -237,7 +237,7 @@ func (t *tree) programs(ctx context.Context, plan *plan.Plan, l *listing) string
 		if e := (*gocommand.Error)(nil); errors.As(l.failed, &e) {
 			said = e.Output
 		}
-		return "the Go command cannot tell: " + firstLine(said)
+		return "the Go command does not know: " + firstLine(said)
 	}
 	for _, program := range plan.Programs {
 		if different := t.program(ctx, program, l); different != "" {

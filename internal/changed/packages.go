@@ -54,7 +54,7 @@ type goModule struct {
 }
 
 type packageError struct {
-	Pos string // where the import is; empty where that tells nothing
+	Pos string // where the import is; empty where that is not known
 	Err string
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git was told to ignore
+// tree compares files of the source, as they are on disk, with a commit. Neither git's index nor what git is configured to ignore
 // counts: a file is as it was if the commit has it, with the same bytes. Names are relative to the source, with slashes. Methods
 // that say how something is different say so in a phrase for users, which is empty where it is as it was. Once their context is
 // done, what they say means nothing.
@@ -32,7 +32,7 @@ type tree struct {
 	outputs plan.Outputs
 	// above says how the attributes are different that stand above the source.
 	above string
-	// compared and converted remember; all is for everything, nil where nobody has asked.
+	// compared and converted cache results; all is for everything, nil where nobody has asked.
 	compared, converted map[string]string
 	all                 *string
 }

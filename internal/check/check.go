@@ -1,4 +1,4 @@
-// Package check reads what the checks of a plan say: which findings there are, whether they are excused, and the same in the
+// Package check reads what the checks of a plan say: which findings there are, whether they are suppressed, and the same in the
 // formats that CI systems read. Engines run the commands; what a command's output means is decided here alone.
 package check
 
@@ -42,7 +42,7 @@ type Finding struct {
 	// Rule is the check's own name for such findings, such as "errcheck" or "GO-2024-2687".
 	Rule    string
 	Message string
-	// Minor findings are told, and no reason to fail.
+	// Minor findings are reported, and no reason to fail.
 	Minor bool
 }
 
@@ -59,11 +59,11 @@ type Result struct {
 	Reports map[string]string
 }
 
-// Options say what is excused, and how it is said.
+// Options say what is suppressed, and how it is said.
 type Options struct {
 	// VEX is the content of [VEXFile]; empty if there is none.
 	VEX string
-	// Now is the time that excuses are held against.
+	// Now is the time that suppressions are held against.
 	Now time.Time
 	// Words writes a sentence that names flags of the command in terms of whoever reads it; nil leaves it.
 	Words func(sentence string) string
@@ -205,7 +205,7 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// Write tells everything: the findings of each check, and a table at the end.
+// Write reports everything: the findings of each check, and a table at the end.
 func Write(w io.Writer, results []Result) error {
 	var b strings.Builder
 	for _, r := range results {

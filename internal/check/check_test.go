@@ -244,7 +244,7 @@ func FuzzVEX(f *testing.F) {
 			return
 		}
 		for _, e := range all {
-			// What excuses says what, why and until when.
+			// What suppressions says what, why and until when.
 			if e.Vulnerability.Name == "" || e.Justification == "" || e.Status != "not_affected" {
 				t.Errorf("%q is taken", text)
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// VEXFile is where a module's excuses for vulnerabilities are, beside go.mod or go.work. It is a document of OpenVEX.
+// VEXFile is where a module's suppressions of vulnerabilities are, beside go.mod or go.work. It is a document of OpenVEX.
 // Source: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md
 const VEXFile = ".slipway-vex.json"
 
@@ -98,32 +98,32 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 		// It exits with 0 even with findings, so that any failure is one of looking.
 		return fmt.Errorf("govulncheck could not look: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", said(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
 	}
-	excuses, err := parseVEX(o.VEX)
+	suppressions, err := parseVEX(o.VEX)
 	if err != nil {
 		return err
 	}
-	excused := 0
+	suppressed := 0
 	for _, h := range hits {
 		f := h.finding(o)
-		if e := excuses.match(h.vulnerability); e != nil {
+		if e := suppressions.match(h.vulnerability); e != nil {
 			e.used = true
 			if problem := e.problem(o.Now); problem != "" {
 				r.Findings = append(r.Findings, Finding{File: VEXFile, Rule: h.ID, Message: problem})
 			} else {
 				f.Minor, f.Message = true, f.Message+"\n\texcused until "+e.Expires+": "+e.Justification
-				excused++
+				suppressed++
 			}
 		}
 		r.Findings = append(r.Findings, f)
 	}
-	for _, e := range excuses {
+	for _, e := range suppressions {
 		if !e.used {
 			r.Findings = append(r.Findings, Finding{File: VEXFile, Rule: e.Vulnerability.Name, Message: "this vulnerability is in nothing that the program needs: delete the statement"})
 		}
 	}
 	r.Summary = "no vulnerability is reached"
-	if excused > 0 {
-		r.Summary += fmt.Sprintf(" but for %d excused", excused)
+	if suppressed > 0 {
+		r.Summary += fmt.Sprintf(" but for %d suppressed", suppressed)
 	}
 	if n := len(slices.DeleteFunc(slices.Clone(hits), func(h *hit) bool { return h.depth == 2 })); n > 0 {
 		r.Summary += fmt.Sprintf(", %d in what is not called", n)
@@ -239,8 +239,8 @@ func (h *hit) finding(o Options) Finding {
 	return f
 }
 
-// excuse is a statement of a VEX document: a vulnerability that does not concern the program.
-type excuse struct {
+// suppression is a statement of a VEX document: a vulnerability that does not concern the program.
+type suppression struct {
 	Vulnerability struct {
 		Name    string   `json:"name"`
 		Aliases []string `json:"aliases"`
@@ -253,16 +253,16 @@ type excuse struct {
 	used bool
 }
 
-type excuses []*excuse
+type suppressions []*suppression
 
 // parseVEX is strict about what it understands: a statement that does nothing would be worse than none.
-func parseVEX(text string) (excuses, error) {
+func parseVEX(text string) (suppressions, error) {
 	if text == "" {
 		return nil, nil
 	}
 	var document struct {
-		Context    string  `json:"@context"`
-		Statements excuses `json:"statements"`
+		Context    string       `json:"@context"`
+		Statements suppressions `json:"statements"`
 	}
 	if err := json.Unmarshal([]byte(text), &document); err != nil {
 		return nil, fmt.Errorf("%s: %w", VEXFile, err)
@@ -278,7 +278,7 @@ func parseVEX(text string) (excuses, error) {
 		}
 		switch _, err := time.Parse(time.DateOnly, e.Expires); {
 		case e.Status != "not_affected":
-			faults = append(faults, fmt.Errorf(`%s: %s: the status %q excuses nothing: only "not_affected" does`, VEXFile, e.Vulnerability.Name, e.Status))
+			faults = append(faults, fmt.Errorf(`%s: %s: the status %q suppresses nothing: only "not_affected" does`, VEXFile, e.Vulnerability.Name, e.Status))
 		case e.Justification == "":
 			faults = append(faults, fmt.Errorf(`%s: %s: there is no justification: give one of OpenVEX's, like "vulnerable_code_not_in_execute_path"`, VEXFile, e.Vulnerability.Name))
 		case err != nil:
@@ -288,7 +288,7 @@ func parseVEX(text string) (excuses, error) {
 	return document.Statements, errors.Join(faults...)
 }
 
-func (all excuses) match(v vulnerability) *excuse {
+func (all suppressions) match(v vulnerability) *suppression {
 	for _, e := range all {
 		for _, name := range append([]string{e.Vulnerability.Name}, e.Vulnerability.Aliases...) {
 			if name == v.ID || slices.Contains(v.Aliases, name) {
@@ -300,9 +300,9 @@ func (all excuses) match(v vulnerability) *excuse {
 }
 
 // problem is empty if e holds.
-func (e *excuse) problem(now time.Time) string {
+func (e *suppression) problem(now time.Time) string {
 	if last, _ := time.Parse(time.DateOnly, e.Expires); now.UTC().After(last.AddDate(0, 0, 1)) {
-		return "the excuse has expired on " + e.Expires + ": look at it anew"
+		return "the suppression has expired on " + e.Expires + ": check it again"
 	}
 	return ""
 }

@@ -471,7 +471,7 @@ func (i Image) Target(name string) (repository string, tags, skipped []string, e
 	return repository, tags, skipped, nil
 }
 
-// Located is err with each of its faults as [Image.Locate] tells it.
+// Located is err with each of its faults as [Image.Locate] has it.
 func (i Image) Located(err error) error {
 	faults := plan.AsFaults(err)
 	if faults == nil {

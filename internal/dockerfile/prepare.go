@@ -17,7 +17,7 @@ const (
 )
 
 // preparation is what has to be made in the builder, since COPY alone cannot, and how it gets from there into the image. COPY keeps
-// directories that are there and follows links, as long as it is told the very directory and not one above it.
+// directories that are there and follows links, as long as it is given the very directory and not one above it.
 type preparation struct {
 	extended []string // files of the base that are copied to rootDir, to get lines at their end
 	script   []string // commands

@@ -32,7 +32,7 @@ const Cut = "…"
 const tailLines = 40
 
 // NewError makes the error of a command that failed with err while doing what: with the last lines of its output,
-// and what mends the failure if the output tells, else hint, which may be empty.
+// and what mends the failure if the output shows it, else hint, which may be empty.
 func NewError(what, output, hint string, err error) *Error {
 	output = strings.TrimRight(output, "\n")
 	if m := missingCXX.FindStringSubmatch(output); m != nil {

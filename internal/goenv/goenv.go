@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// finding are the variables that tell the Go command where modules come from, on any machine.
+// finding are the variables that say to the Go command where modules come from, on any machine.
 var finding = []string{"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS"}
 
 // local are those that mean something on this machine alone: logins, the network, and where caches are.

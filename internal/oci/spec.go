@@ -142,15 +142,15 @@ func (s Spec) configOver(base v1.Config) v1.Config {
 	}
 }
 
-// baseHistory is the base's history, made anew if it does not tell of each layer: tools that pair the two would fail.
+// baseHistory is the base's history, made anew if it does not have an entry for each layer: tools that pair the two would fail.
 func baseHistory(history []v1.History, layers int, created v1.Time) []v1.History {
-	told := 0
+	entries := 0
 	for _, h := range history {
 		if !h.EmptyLayer {
-			told++
+			entries++
 		}
 	}
-	if told == layers {
+	if entries == layers {
 		return slices.Clone(history)
 	}
 	return slices.Repeat([]v1.History{{Created: created, CreatedBy: "base image"}}, layers)

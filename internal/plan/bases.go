@@ -132,7 +132,7 @@ func (s settings) hasGLIBC() bool {
 	return runtimes[s.runtime].libc
 }
 
-// staticFlag is what tells a C compiler to link statically.
+// staticFlag makes a C compiler link statically.
 var staticFlag = regexp.MustCompile(`(^|[\s='"])-static($|[\s'"])`)
 
 // checkLibc faults a program that would load glibc where there is none, which the guard would find when all is compiled. Flags for the

@@ -113,7 +113,7 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 		{Name: "vet", Command: append([]string{"go", "vet"}, all...)},
 		{
 			Name: "test", Command: append([]string{"go", "test", "-json", "-coverprofile=" + CheckOut + "/coverage.out"}, all...), Race: true,
-			// What does not compile is told in plain text.
+			// What does not compile is reported in plain text.
 			Env: map[string]string{"GODEBUG": "gotestjsonbuildtext=1"},
 		},
 		r.lint(tool, all),

@@ -139,7 +139,7 @@ func (f *faulty) add(field, value, problem, hint string) {
 	f.faults = append(f.faults, Fault{field, value, problem, hint})
 }
 
-// err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is told once.
+// err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is reported once.
 func (f *faulty) err() error {
 	var once Faults
 	seen := map[Fault]bool{}

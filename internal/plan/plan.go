@@ -24,7 +24,7 @@ type Plan struct {
 	// The host engine installs nothing.
 	BuilderPackages []string `json:"builderPackages,omitempty"`
 	Prepare         []string `json:"prepare,omitempty"`
-	// Env is the environment of every command, besides what finds modules (GOPROXY and its like) and the tools (PATH, HOME).
+	// Env is the environment of every command, besides what finds modules (GOPROXY, GOSUMDB, GOPRIVATE) and the tools (PATH, HOME).
 	Env map[string]string `json:"env"`
 	// CACerts are root certificates, in PEM, that every command trusts besides those of its machine or container.
 	CACerts      string       `json:"caCerts,omitempty"`
@@ -94,7 +94,7 @@ type Dependencies struct {
 type Cache struct {
 	// Name is the same for all builds that may share the directory.
 	Name string `json:"name"`
-	// Env is the variable that tells Go of the directory, Path where it is in a builder container.
+	// Env is the variable that names the directory to Go, Path where it is in a builder container.
 	Env  string `json:"env"`
 	Path string `json:"path"`
 }

@@ -8,7 +8,7 @@ import (
 	"text/template"
 )
 
-// Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and its like
+// Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and others
 // the fields of Git, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
 // {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
 type Facts struct {

@@ -124,14 +124,14 @@ func (d *Display) Step(lane, name string) build.Step {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.began = d.elapsed()
-	d.tell(event{kind: start, at: s.began, step: s})
+	d.show(event{kind: start, at: s.began, step: s})
 	return s
 }
 
-// Note tells what is worth knowing, such as which engine is at work, in one line.
+// Note shows what is worth knowing, such as which engine is at work, in one line.
 func (d *Display) Note(text string) { d.tellNow(event{kind: note, text: text}) }
 
-// Warn tells what may need the user's attention, in one line.
+// Warn shows what may need the user's attention, in one line.
 func (d *Display) Warn(text string) { d.tellNow(event{kind: warning, text: text}) }
 
 // Table shows what was built. A terminal has it below the steps when the display is closed.
@@ -153,11 +153,11 @@ func (d *Display) tellNow(e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e.at = d.elapsed()
-	d.tell(e)
+	d.show(e)
 }
 
-// tell shows e; d.mu is held, so that what is shown is in the order of its times.
-func (d *Display) tell(e event) {
+// show shows e; d.mu is held, so that what is shown is in the order of its times.
+func (d *Display) show(e event) {
 	if d.closed || d.err != nil {
 		return
 	}
@@ -193,7 +193,7 @@ func (s *step) Write(p []byte) (int, error) {
 	defer d.mu.Unlock()
 	at := d.elapsed()
 	for _, line := range s.lines.add(p) {
-		d.tell(event{kind: output, at: at, step: s, text: line})
+		d.show(event{kind: output, at: at, step: s, text: line})
 	}
 	return len(p), nil
 }
@@ -204,7 +204,7 @@ func (s *step) End(err error) {
 	defer d.mu.Unlock()
 	at := d.elapsed()
 	if line, ok := s.lines.rest(); ok {
-		d.tell(event{kind: output, at: at, step: s, text: line})
+		d.show(event{kind: output, at: at, step: s, text: line})
 	}
-	d.tell(event{kind: end, at: at, step: s, err: err})
+	d.show(event{kind: end, at: at, step: s, err: err})
 }

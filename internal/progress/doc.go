@@ -1,4 +1,4 @@
-// Package progress tells the user how the work goes.
+// Package progress shows how the work goes.
 //
 // A [Display] is an [build.Reporter] that writes in one of the [Formats]:
 //
@@ -16,7 +16,7 @@
 // Every object has "time", the seconds since the start, and "event". The other members are there where they have
 // something to say:
 //
-//	event     members                              told
+//	event     members                              shown
 //	start     lane, step                           when a step begins
 //	output    lane, step, text                     for each line that a step prints, an empty one without text
 //	end       lane, step, seconds, error           when a step is over; error is there only if it failed

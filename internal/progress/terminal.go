@@ -49,7 +49,7 @@ type stepView struct {
 
 func newTerminal(w io.Writer, environ []string, elapsed func() time.Duration) *terminal {
 	t := &terminal{w: w, environ: environ, elapsed: elapsed, ended: make(chan error, 1), quit: make(chan struct{})}
-	// The size of a terminal that does not tell. One that does, and most do, is asked by the program.
+	// The size of a terminal that does not say. One that does, and most do, is asked by the program.
 	t.width, t.height = 80, 24
 	if getenv(environ, "NO_COLOR") == "" {
 		t.colours = coloured

@@ -156,7 +156,7 @@ func onTag(ref name.Reference, answered *transport.Error) bool {
 	return tag && answered.Request != nil && answered.Request.Method == http.MethodPut
 }
 
-// refused tells what answered is about: ref as a rule, but pushing to one registry also reads a base image's layers
+// refused returns what answered is about: ref as a rule, but pushing to one registry also reads a base image's layers
 // from another.
 func refused(ref name.Reference, answered *transport.Error) (what string, repository name.Repository) {
 	if r := answered.Request; r != nil && r.URL.Host != ref.Context().RegistryStr() {

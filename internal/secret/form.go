@@ -168,10 +168,10 @@ func ShownFile(value string, exists bool) string {
 	return shown(value, known && !strings.ContainsAny(value, "\r\n"))
 }
 
-// ShownVariable is likewise the name of a variable; empty if it may be what should be in the variable.
+// ShownVariable is the same for the name of a variable; empty if it may be what should be in the variable.
 func ShownVariable(value string) string { return shown(value, variableName().MatchString(value)) }
 
-// ShownAccount is likewise a host, with USER@ before it or without.
+// ShownAccount is the same for a host, with USER@ before it or without.
 func ShownAccount(value string) string {
 	user, host, found := strings.Cut(value, "@")
 	if !found {

@@ -21,7 +21,7 @@ import (
 	gomodule "golang.org/x/mod/module"
 )
 
-// Modules looks up what programs do not say of their modules. It remembers what it found, so that one is best used for
+// Modules looks up what programs do not say of their modules. It caches what it found, so that one is best used for
 // the images of all platforms. It may be used from many goroutines.
 type Modules struct {
 	cache fs.FS

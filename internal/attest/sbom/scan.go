@@ -223,7 +223,7 @@ func (e *found) readFile(ctx context.Context, f oci.File, programs *spool) (err 
 }
 
 // read reads the content of a regular file once. Programs that are in no file of this machine go to one meanwhile: what Go says of
-// one is in the midst of it, and where, its end may tell.
+// one is in the midst of it, and where, its end may show.
 func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *spool) error {
 	sum1, sum256 := sha1.New(), sha256.New() // SPDX asks for SHA-1
 	sums := io.MultiWriter(sum1, sum256)

@@ -305,7 +305,7 @@ type execution struct {
 	contents []*contents
 }
 
-// lane is what the steps for a platform are told under.
+// lane is what the steps for a platform are reported under.
 func (b *execution) lane(platform string) string {
 	if b.lanes {
 		return b.plan.Name + " " + platform
@@ -314,7 +314,7 @@ func (b *execution) lane(platform string) string {
 }
 
 func (b *execution) run() (*build.Result, error) {
-	// What fails needs no more of the group's work. The first failure is the one to tell: others may follow from it.
+	// What fails needs no more of the group's work. The first failure is the one to report: others may follow from it.
 	var failure error
 	leave := sync.OnceFunc(func() {
 		if b.group.waiting.Add(-1) == 0 {

@@ -144,7 +144,7 @@ func (c *compiler) Modules(ctx context.Context) error {
 	})
 }
 
-// download downloads and verifies. The Go command works on copies of go.mod and its like: nothing may change in the source. What it
+// download downloads and verifies. The Go command works on copies of go.mod, go.sum and the workspace files: nothing may change in the source. What it
 // adds to go.sum there is not needed for compiling, or compiling fails for the want of it; what it adds to go.work.sum, it would
 // add whenever it compiles. Modules that cannot be had are no error yet: go build may not need them.
 func (c *compiler) download(ctx context.Context) error {
@@ -266,7 +266,7 @@ func (c *compiler) read(names ...string) (_ map[string]string, err error) {
 
 const poisoned = "The module cache was changed after the download: empty it with go clean -modcache."
 
-// verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod and its like; and where it
+// verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod, go.sum and the workspace files; and where it
 // finds something, so that the Go command says what. It may have nothing to say: it does not look at modules that replace others.
 func (c *compiler) verify(ctx context.Context, step build.Step, copies, want string, modules []pinned) error {
 	var altered error

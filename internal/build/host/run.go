@@ -24,7 +24,7 @@ type command struct {
 	what string // for the error: "compiling for linux/arm64"
 	// stdout gets the standard output; nil: it goes where the standard error goes.
 	stdout io.Writer
-	// hint is what mends most failures of this command, where the output does not tell of another.
+	// hint is what mends most failures of this command, where the output does not show another.
 	hint string
 }
 
@@ -49,7 +49,7 @@ func (c command) run(ctx context.Context, step build.Step) error {
 	return gocommand.NewError(c.what, out.String(), c.hint, err)
 }
 
-// tail passes everything on and remembers the end.
+// tail passes everything on and keeps the end.
 type tail struct {
 	next build.Step
 	buf  bytes.Buffer

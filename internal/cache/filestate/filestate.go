@@ -22,7 +22,7 @@ type State struct {
 	Settled bool
 }
 
-// How old a change has to be for the next one to have another time: more than what the clocks of file systems need to tell two
+// How old a change has to be for the next one to have another time: more than what the clocks of file systems need to separate two
 // times apart. One that notes no fractions of seconds needs a second; others have the time of the kernel's last tick, as a rule
 // a hundredth of a second ago, and on a virtual machine that had to wait somewhat more.
 const (

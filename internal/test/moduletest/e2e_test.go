@@ -243,17 +243,17 @@ func TestChecks(t *testing.T) {
 		require.Error(t, err, test)
 		assert.Contains(t, said, test.want, test)
 	}
-	excuse := func(name string) (string, error) {
+	suppression := func(name string) (string, error) {
 		vex, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "reached", ".slipway-vex.json"), vex, 0o644))
 		return check("reached", "vulncheck")
 	}
-	said, err := excuse("good.vex")
+	said, err := suppression("good.vex")
 	require.NoError(t, err, said)
-	said, err = excuse("expired.vex")
+	said, err = suppression("expired.vex")
 	require.Error(t, err)
-	assert.Contains(t, said, "the excuse has expired on 2026-01-31")
+	assert.Contains(t, said, "the suppression has expired on 2026-01-31")
 
 	out := filepath.Join(dir, "reports")
 	said, err = check("bad", "reports", "-o", out)

@@ -179,7 +179,7 @@ func (c *compiler) Install(ctx context.Context, p *plan.Plan, platform plan.Plat
 	return c.describe(p).Install(ctx, platform, base, archive)
 }
 
-// Modules waits for the modules, so that their failure is told as such.
+// Modules waits for the modules, so that their failure is reported as such.
 func (c *compiler) Modules(ctx context.Context) error {
 	if c.build.Plan().Dependencies.Download == nil {
 		return nil
