@@ -110,7 +110,7 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 			if problem := e.problem(o.Now); problem != "" {
 				r.Findings = append(r.Findings, Finding{File: VEXFile, Rule: h.ID, Message: problem})
 			} else {
-				f.Minor, f.Message = true, f.Message+"\n\texcused until "+e.Expires+": "+e.Justification
+				f.Minor, f.Message = true, f.Message+"\n\tsuppressed until "+e.Expires+": "+e.Justification
 				suppressed++
 			}
 		}
