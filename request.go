@@ -44,6 +44,8 @@ type Request struct {
 	Given func(key string) bool
 	// CACerts are files of root certificates, in PEM, in place of Settings.CACerts.
 	CACerts []string
+	// Engine is what the engine can do that is to carry the plans out; nothing for plans that are only shown.
+	Engine plan.Capabilities
 	// Environ is the environment that templates may name variables of, as a list of KEY=VALUE; what holds secrets by its name is left
 	// out.
 	Environ []string
@@ -220,7 +222,7 @@ func (r *Request) facts(ctx context.Context, images []*Image) error {
 		outputs = r.outputs()
 	}
 	for _, image := range images {
-		image.Settings.Facts, image.Settings.Outputs = facts, outputs
+		image.Settings.Facts, image.Settings.Outputs, image.Settings.Engine = facts, outputs, r.Engine
 		if image.Settings.Revision == auto {
 			image.Settings.Revision = revision
 		}

@@ -55,7 +55,7 @@ func (m *Slipway) Build(
 	platform string,
 ) (_ *dagger.Container, err error) {
 	defer worded(&err)
-	build, compile, err := m.open(ctx, platform)
+	build, compile, err := m.open(ctx, platform, engine.ContainerCapabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (m *Slipway) Binary(
 	platform string,
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
-	build, compile, err := m.open(ctx, platform)
+	build, compile, err := m.open(ctx, platform, engine.Capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +153,8 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 }
 
 // open is the build of the image that this is about, on this session's engine, and its compilation for one platform.
-func (m *Slipway) open(ctx context.Context, platform string) (*engine.Build, plan.Compile, error) {
-	image, compile, err := m.one(ctx, platform)
+func (m *Slipway) open(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*engine.Build, plan.Compile, error) {
+	image, compile, err := m.one(ctx, platform, capabilities)
 	if err != nil {
 		return nil, plan.Compile{}, err
 	}
@@ -166,8 +166,8 @@ func (m *Slipway) open(ctx context.Context, platform string) (*engine.Build, pla
 }
 
 // one is the image that this is about, and its compilation for one platform.
-func (m *Slipway) one(ctx context.Context, platform string) (*slipway.Image, plan.Compile, error) {
-	image, err := m.image(ctx)
+func (m *Slipway) one(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*slipway.Image, plan.Compile, error) {
+	image, err := m.imageOn(ctx, capabilities)
 	if err != nil {
 		return nil, plan.Compile{}, err
 	}

@@ -40,7 +40,7 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 // request is what this is about, with the settings of the constructor. Of the source it gets the files that are read, and no others. The
 // caller completes it, and calls done when nobody reads them any more.
 func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
-	r := &slipway.Request{}
+	r := &slipway.Request{Engine: engine.Capabilities(m.environ())}
 	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
 		return nil, nil, err
 	}
@@ -61,16 +61,30 @@ func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
 
 // image plans the image that this is about.
 func (m *Slipway) image(ctx context.Context) (_ *slipway.Image, err error) {
+	return m.imageOn(ctx, engine.Capabilities)
+}
+
+// imageOn plans it for an engine that can do as much, where private modules are found by some variables.
+func (m *Slipway) imageOn(ctx context.Context, capabilities func(environ map[string]string) plan.Capabilities) (_ *slipway.Image, err error) {
 	r, done, err := m.request()
 	if err != nil {
 		return nil, err
 	}
+	r.Engine = capabilities(m.environ())
 	defer func() { err = errors.Join(err, done()) }()
 	images, err := r.Plan(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return images[0], nil
+}
+
+// environ are variables of the Go command that find private modules, and are no secrets.
+func (m *Slipway) environ() map[string]string {
+	if m.Goprivate == "" {
+		return nil
+	}
+	return map[string]string{"GOPRIVATE": m.Goprivate}
 }
 
 // netrc is the file of logins, with the token's first, for the first of a host counts. Nil for none.
@@ -110,10 +124,7 @@ func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, 
 	if err != nil {
 		return nil, err
 	}
-	private := engine.Private{}
-	if m.Goprivate != "" {
-		private.Env = map[string]string{"GOPRIVATE": m.Goprivate}
-	}
+	private := engine.Private{Env: m.environ()}
 	if m.Goproxy != nil {
 		if private.Proxy, err = public[*sdk.Secret](ctx, client, m.Goproxy); err != nil {
 			return nil, err

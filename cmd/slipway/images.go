@@ -81,7 +81,7 @@ func (a *app) plans(ctx context.Context, dir string, names []string, to slipway.
 func (a *app) newRequest(dir string, names []string, to slipway.Sink) *slipway.Request {
 	return &slipway.Request{
 		Dir: dir, To: to, Names: names, All: a.All, Settings: slipway.Settings{Config: a.config, Repository: a.Repository, Tags: a.Tags},
-		Given: a.given, CACerts: a.caCertFiles, Environ: a.environ, Output: a.Output, Report: a.Report,
+		Given: a.given, Engine: a.capabilities(), CACerts: a.caCertFiles, Environ: a.environ, Output: a.Output, Report: a.Report,
 	}
 }
 

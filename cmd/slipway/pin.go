@@ -52,6 +52,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	a.shows = true
 	images, planErr := a.newRequest(dir, names, nil).PlanUnlocked(ctx)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)

@@ -24,6 +24,8 @@ type app struct {
 	secrets *secret.Set
 	// environment is what is wrong with the variables. It is reported when the work begins, not when help is asked for.
 	environment error
+	// shows says that plans are shown, or written to other tools, and not carried out.
+	shows bool
 }
 
 func newRoot(environ []string, stdout, stderr *console.Writer, secrets *secret.Set) *cobra.Command {
@@ -129,6 +131,7 @@ func (a *app) plan(ctx context.Context, args []string) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.shows = true
 	images, err := a.plans(ctx, dir, names, nil)
 	switch {
 	case err != nil:

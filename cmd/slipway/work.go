@@ -171,6 +171,18 @@ func (a *app) engineKind() string {
 	}
 }
 
+// capabilities are those of the engine that carries plans out; none for a command that shows them.
+func (a *app) capabilities() plan.Capabilities {
+	switch {
+	case a.shows:
+		return plan.Capabilities{}
+	case a.engineKind() == "dagger":
+		return session.Capabilities(a.environ)
+	default:
+		return host.Capabilities()
+	}
+}
+
 // connect joins the Dagger session at hand, or begins one by the dagger command.
 func connect(ctx context.Context) (*sdk.Client, error) {
 	client, err := sdk.Connect(ctx)

@@ -157,6 +157,9 @@ func (r resolver) builder(goVersion string) (image string, packages, prepare []s
 	if r.cgo == cgoStatic {
 		packages = sorted(slices.Concat(packages, []string{"g++", "musl-dev"})) // g++ brings gcc
 	}
+	if r.config.Engine.Git {
+		packages = slices.Compact(sorted(slices.Concat(packages, []string{"git", "openssh-client"})))
+	}
 	return image + "-alpine", packages, apkAdd(packages)
 }
 

@@ -20,7 +20,7 @@ type Check struct {
 	Command []string `json:"command,omitempty"`
 	// Env is added to the plan's.
 	Env map[string]string `json:"env,omitempty"`
-	// Race says that Command is a go test that can look for data races, where there is a C compiler: see [Check.WithRace].
+	// Race says that Command is a go test that can look for data races, where the engine has a C compiler: see [Capabilities].
 	Race bool `json:"race,omitempty"`
 	// Reads is a directory, of the machine that the settings were made on, that Command reads besides the source; empty for none.
 	Reads string `json:"reads,omitempty"`
@@ -62,17 +62,6 @@ func (p *Plan) Check(name string) (Check, bool) {
 	return p.Checks[i], true
 }
 
-// WithRace is c with the race detector, which needs cgo.
-func (c Check) WithRace() Check {
-	c.Command = slices.Insert(slices.Clone(c.Command), 2, "-race")
-	env := map[string]string{"CGO_ENABLED": "1"}
-	for k, v := range c.Env {
-		env[k] = v
-	}
-	c.Env = env
-	return c
-}
-
 var vulnDBSetting = Setting{
 	Flag: "vulndb", ForChecks: true, Value: "URL", Help: "database of vulnerabilities, by its URL",
 	More: "also file:///DIR", Default: "https://vuln.go.dev",
@@ -111,11 +100,11 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 	return []Check{
 		{Name: "verify", Command: tidy},
 		{Name: "vet", Command: append([]string{"go", "vet"}, all...)},
-		{
+		r.race(Check{
 			Name: "test", Command: append([]string{"go", "test", "-json", "-coverprofile=" + CheckOut + "/coverage.out"}, all...), Race: true,
 			// What does not compile is reported in plain text.
 			Env: map[string]string{"GODEBUG": "gotestjsonbuildtext=1"},
-		},
+		}),
 		r.lint(tool, all),
 		vulncheck,
 	}

@@ -47,6 +47,8 @@ type Config struct {
 	Facts Facts `json:"facts,omitzero"`
 	// Outputs are what Slipway writes into the source.
 	Outputs Outputs `json:"-"`
+	// Engine is what the engine can do that is to carry the plan out.
+	Engine Capabilities `json:"-"`
 }
 
 // Settings are all settings of an image, in the order of their documentation. The list is shared: nobody changes it.

@@ -68,6 +68,9 @@ func (c Config) readRuntime(f *faulty) (Runtime, string) {
 		if base, err = parseBase(c.Base); err != nil {
 			f.add("base", c.Base, err.Error(), "")
 		}
+		if strings.HasPrefix(base, "oci:") && (c.Engine.NoLayouts || c.Engine.NoLayoutPackages && len(c.RuntimePackages) > 0) {
+			f.add("base", c.Base, "a Dagger engine reads no OCI layout directory", "put it into an archive with tar, and name that with oci-archive:FILE")
+		}
 	}
 	switch {
 	case c.Runtime == "" && c.Base != "":
@@ -93,9 +96,15 @@ var runtimePackagesSetting = Setting{
 	Field: "RuntimePackages",
 	read: func(c Config, s *settings, f *faulty) {
 		s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
-		if len(c.RuntimePackages) > 0 && s.runtime != Alpine {
-			f.add("runtime-package", strings.Join(c.RuntimePackages, ","), "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
+		given := strings.Join(c.RuntimePackages, ",")
+		switch {
+		case len(c.RuntimePackages) == 0:
+		case s.runtime != Alpine:
+			f.add("runtime-package", given, "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
 				"add --runtime alpine, also to an Alpine image of your own in --base")
+		case c.Engine.NoInstall:
+			f.add("runtime-package", given, "the host engine places files in an image and runs nothing there",
+				"use --engine dagger, or name an image that has the packages with --base")
 		}
 	},
 }

@@ -3,6 +3,7 @@ package dagger_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	sdk "dagger.io/dagger"
@@ -143,7 +144,8 @@ func TestCheckThen(t *testing.T) {
 // With cgo the builder has a C compiler, and tests are run under the race detector.
 func TestRaceDetector(t *testing.T) {
 	dir := program(t)
-	plan := resolve(t, dir, plan.Config{CGO: "dynamic", Runtime: "distroless-base"})
+	plan, err := plan.ResolveChecks(t.Context(), os.DirFS(dir), plan.Config{CGO: "dynamic", Runtime: "distroless-base", Engine: dagger.Capabilities(nil)})
+	require.NoError(t, err)
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		switch c[len(c)-1].Name {
 		case "exitCode":
@@ -156,7 +158,7 @@ func TestRaceDetector(t *testing.T) {
 	})
 	client := connect(t)
 	c, _ := plan.Check("test")
-	_, err := dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
+	_, err = dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).Run(t.Context(), c)
 	require.NoError(t, err)
 	asked := recorded.Asked()
 	all := execs(asked[len(asked)-1])

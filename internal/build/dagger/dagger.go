@@ -72,9 +72,6 @@ func (b *Build) tools(c *plan.Compile) *dagger.Container {
 	if c != nil && c.C != nil && c.C.Install != nil {
 		ctr = ctr.WithExec(c.C.Install)
 	}
-	if b.private.direct() {
-		ctr = ctr.WithExec(installGit)
-	}
 	return ctr.With(withEnv(b.plan.Env)).With(b.withCaches).With(b.withPrivate)
 }
 
@@ -129,11 +126,18 @@ func (b *Build) builder(c *plan.Compile) *dagger.Container {
 
 func inShell(script string) []string { return []string{"sh", "-c", script} }
 
-// direct says whether modules come from where they are developed, and not through a proxy.
-func (p Private) direct() bool { return p.Env["GOPRIVATE"] != "" || p.Env["GONOPROXY"] != "" }
+// Capabilities are those of a Dagger engine whose programs are put into images by Slipway's own code, for builds that find private modules
+// by these variables.
+func Capabilities(env map[string]string) plan.Capabilities {
+	return plan.Capabilities{NoLayoutPackages: true, Race: plan.RaceWithCGO, Git: env["GOPRIVATE"] != "" || env["GONOPROXY"] != ""}
+}
 
-// installGit brings what fetches such modules; Debian's builder has it.
-var installGit = []string{"sh", "-c", "command -v git || apk add --no-cache git openssh-client"}
+// ContainerCapabilities are those of [Build.Container].
+func ContainerCapabilities(env map[string]string) plan.Capabilities {
+	c := Capabilities(env)
+	c.NoLayouts = true // it imports archives alone
+	return c
+}
 
 func (b *Build) withPrivate(ctr *dagger.Container) *dagger.Container {
 	ctr = ctr.With(withEnv(b.private.Env))
@@ -308,12 +312,6 @@ func (b *Build) from(ctr *dagger.Container, base string) (*dagger.Container, err
 	if archive, ok := strings.CutPrefix(base, "oci-archive:"); ok {
 		return ctr.Import(b.source.File(archive)), nil
 	}
-	if local(base) {
-		return nil, plan.Faults{{
-			Field: "base", Value: base, Problem: "a Dagger engine reads no OCI layout directory",
-			Hint: "put it into an archive with tar, and name that with oci-archive:FILE",
-		}}
-	}
 	return ctr.From(base), nil
 }
 
@@ -345,11 +343,8 @@ func (b *Build) WithDirectory(open func(path string) *dagger.Directory) *Build {
 	return &with
 }
 
-// Run implements [check.Runner]. The race detector is at hand where the builder has a C compiler.
+// Run implements [check.Runner].
 func (b *Build) Run(ctx context.Context, c plan.Check) (out check.Output, err error) {
-	if c.Race && b.plan.Env["CGO_ENABLED"] == "1" {
-		c = c.WithRace()
-	}
 	directories := strings.NewReplacer(plan.CheckOut, outDir, plan.CheckTemp, tempDir, plan.CheckGit, "GIT_DIR=/dev/null")
 	filled := func(command []string) []string {
 		args := slices.Clone(command)

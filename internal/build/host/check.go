@@ -49,12 +49,8 @@ func (e *Engine) Checks(source string, plan *plan.Plan, report build.Reporter) (
 // Modules implements [check.Runner].
 func (k *Checks) Modules(ctx context.Context) error { return k.compiler.Modules(ctx) }
 
-// Run implements [check.Runner]. The command runs in the source itself, and for tests with the race detector where there is a C
-// compiler.
+// Run implements [check.Runner]. The command runs in the source itself.
 func (k *Checks) Run(ctx context.Context, c plan.Check) (out check.Output, err error) {
-	if c.Race && canRace() {
-		c = c.WithRace()
-	}
 	results, err1 := os.MkdirTemp(k.compiler.dir, c.Name+"-")
 	temp, err2 := os.MkdirTemp(k.compiler.dir, c.Name+"-")
 	if err := errors.Join(err1, err2); err != nil {

@@ -54,18 +54,11 @@ func (e *Engine) Build(
 	} else {
 		source, err = filepath.Abs(source)
 	}
-	var numbers []int
-	var able []*plan.Plan
-	for i, plan := range plans {
-		reason := err
-		if reason == nil {
-			reason = installs(plan)
+	if err != nil {
+		for i := range plans {
+			done(i, nil, err)
 		}
-		if reason != nil {
-			done(i, nil, reason)
-			continue
-		}
-		numbers, able = append(numbers, i), append(able, plan)
+		return
 	}
 	compiler := func(plan *plan.Plan, dir string) assemble.Compiler {
 		modules := goenv.ModuleCache(e.environ)
@@ -76,19 +69,16 @@ func (e *Engine) Build(
 		}
 		return c
 	}
-	assemble.Build(ctx, source, able, e.bases, report, compiler, func(i int, r *build.Result, err error) { done(numbers[i], r, err) })
+	assemble.Build(ctx, source, plans, e.bases, report, compiler, done)
 }
 
-// installs faults what needs a container.
-func installs(p *plan.Plan) error {
-	if p.Image.Install == nil {
-		return nil
+// Capabilities are this engine's: it runs nothing in images.
+func Capabilities() plan.Capabilities {
+	c := plan.Capabilities{NoInstall: true}
+	if canRace() {
+		c.Race = plan.RaceAlways
 	}
-	return plan.Faults{{
-		Field: "runtime-package", Value: strings.Join(p.Image.Packages, ","),
-		Problem: "the host engine places files in an image and runs nothing there",
-		Hint:    "use --engine dagger, or name an image that has the packages with --base",
-	}}
+	return c
 }
 
 // compiler runs the Go command.

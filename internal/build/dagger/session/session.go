@@ -42,6 +42,11 @@ func New(client *sdk.Client, bases *oci.Bases, environ []string) *Engine {
 	return &Engine{bases, sender.send}
 }
 
+// Capabilities are those of the engine that [New] makes with environ.
+func Capabilities(environ []string) plan.Capabilities {
+	return dagger.Capabilities(goenv.Modules(environ))
+}
+
 // Of makes an engine of builds whose source the Dagger engine has already. Of the source tree, only the files that plans place in
 // images need to be here.
 func Of(describe func(*plan.Plan) *dagger.Build, bases *oci.Bases) *Engine {

@@ -1,0 +1,37 @@
+package plan
+
+import "slices"
+
+// Capabilities are what the engine that is to carry a plan out can do, where engines differ. The plan refuses what it cannot, and has the
+// commands that it needs. The zero value is that of no engine: a plan that is only shown refuses nothing.
+type Capabilities struct {
+	// NoInstall says that it runs no programs of images, and so installs no packages there.
+	NoInstall bool
+	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it installs no packages in them.
+	NoLayouts, NoLayoutPackages bool
+	// Race says when tests can look for data races.
+	Race Race
+	// Git reports whether builders need git, for modules that come from where they are developed.
+	Git bool
+}
+
+// Race says when the race detector, which needs cgo, is at hand.
+type Race int
+
+const (
+	RaceNever Race = iota
+	// RaceWithCGO is where the builder has a C compiler only for cgo.
+	RaceWithCGO
+	RaceAlways
+)
+
+// race has the tests look for data races if the engine can.
+func (r resolver) race(test Check) Check {
+	e := r.config.Engine
+	if !r.anyPackage || e.Race == RaceNever || e.Race == RaceWithCGO && r.cgo == "" {
+		return test
+	}
+	test.Command = slices.Insert(slices.Clone(test.Command), 2, "-race")
+	test.Env["CGO_ENABLED"] = "1"
+	return test
+}

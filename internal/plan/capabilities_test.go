@@ -1,0 +1,72 @@
+package plan_test
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+// What an engine cannot do, the plan refuses, together with all else that is wrong; and it has the commands that an engine needs.
+func TestCapabilities(t *testing.T) {
+	source := fstest.MapFS{
+		"go.mod":  {Data: []byte("module example.com/app\n\ngo 1.26.8\n")},
+		"main.go": {Data: []byte("package main\n\nfunc main() {}\n")},
+	}
+	everything := plan.Capabilities{}
+	packages := plan.Config{Runtime: "alpine", RuntimePackages: []string{"curl", "jq"}}
+	layout := plan.Config{Base: "oci:base"}
+	for _, test := range []struct {
+		config plan.Config
+		engine plan.Capabilities
+		want   string
+	}{
+		{packages, everything, ""},
+		{packages, plan.Capabilities{NoInstall: true}, `runtime-package "curl,jq": the host engine places files in an image and runs nothing there: use --engine dagger`},
+		{layout, everything, ""},
+		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
+		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},
+		{layout, plan.Capabilities{NoLayoutPackages: true}, ""},
+		{plan.Config{Base: "oci-archive:base.tar"}, plan.Capabilities{NoInstall: true, NoLayouts: true}, ""},
+	} {
+		test.config.Engine = test.engine
+		_, err := plan.Resolve(t.Context(), source, test.config)
+		if test.want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, test.want)
+		assert.NotNil(t, plan.AsFaults(err))
+	}
+
+	// Git is installed with what else is, where a builder lacks it.
+	prepare := func(config plan.Config) []string {
+		p, err := plan.Resolve(t.Context(), source, config)
+		require.NoError(t, err)
+		return p.Prepare
+	}
+	git := plan.Capabilities{Git: true}
+	assert.Nil(t, prepare(plan.Config{Engine: everything}))
+	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "openssh-client"}, prepare(plan.Config{Engine: git}))
+	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "make", "openssh-client"}, prepare(plan.Config{Engine: git, BuilderPackages: []string{"make", "git"}}))
+	assert.Nil(t, prepare(plan.Config{Engine: git, CGO: "dynamic", Runtime: "distroless-base"}), "Debian's has it")
+
+	// Checks say whether tests look for data races; plans of images do not, so that they are the same wherever they are made.
+	for race, want := range map[plan.Race][2]bool{plan.RaceWithCGO: {false, true}, plan.RaceNever: {false, false}, plan.RaceAlways: {true, true}} {
+		for i, config := range []plan.Config{{}, {CGO: "dynamic", Runtime: "distroless-base"}} {
+			config.Engine = plan.Capabilities{Race: race}
+			p, err := plan.ResolveChecks(t.Context(), source, config)
+			require.NoError(t, err)
+			test, _ := p.Check("test")
+			assert.Equal(t, want[i], test.Command[2] == "-race", race)
+			assert.Equal(t, want[i], test.Env["CGO_ENABLED"] == "1", race)
+			p, err = plan.Resolve(t.Context(), source, config)
+			require.NoError(t, err)
+			test, _ = p.Check("test")
+			assert.NotContains(t, test.Command, "-race")
+		}
+	}
+}
