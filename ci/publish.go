@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -232,25 +233,33 @@ func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built 
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := path.Join(dir, image.Plan.Name+".tar")
-	if err := oci.WriteArchive(ctx, file, built.Artifact, image.Plan.Name); err != nil {
-		return "", err
-	}
-	archive, err := dag.CurrentModule().WorkdirFile(file).Sync(ctx)
-	if err != nil {
-		return "", err
-	}
 	client, err := sdk.Connect(ctx)
 	if err != nil {
 		return "", err
 	}
-	images, err := public[*sdk.File](ctx, client, archive)
-	if err != nil {
-		return "", err
+	var archives []engine.Archive
+	for _, img := range built.Images {
+		file := path.Join(dir, strings.ReplaceAll(img.Platform, "/", "-")+".tar")
+		if err := oci.WriteArchive(ctx, file, img.Image, image.Plan.Name); err != nil {
+			return "", err
+		}
+		archive, err := dag.CurrentModule().WorkdirFile(file).Sync(ctx)
+		if err != nil {
+			return "", err
+		}
+		public, err := public[*sdk.File](ctx, client, archive)
+		if err != nil {
+			return "", err
+		}
+		manifest, err := img.Manifest()
+		if err != nil {
+			return "", err
+		}
+		archives = append(archives, engine.Archive{Platform: img.Platform, File: public, Annotations: manifest.Annotations})
 	}
 	describe, err := m.connect(ctx)
 	if err != nil {
 		return "", err
 	}
-	return describe(image.Plan).Push(ctx, images, image.Target)
+	return describe(image.Plan).Push(ctx, archives, image.Target)
 }

@@ -420,12 +420,23 @@ func (b *Build) BuilderImage(ctx context.Context) (provenance.Image, error) {
 	return b.resolved(ctx, b.plan.Builder, "")
 }
 
-// Push has the engine push the images in an OCI archive of all platforms, by its own login, and returns the reference by digest.
-// The engine writes the manifests and configurations again, so the digest is not the archive's.
-func (b *Build) Push(ctx context.Context, archive *dagger.File, to target.Target) (string, error) {
-	containers := make([]*dagger.Container, len(b.plan.Compile))
-	for i, c := range b.plan.Compile {
-		containers[i] = b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(c.Platform.String())}).Import(archive)
+// Archive is the image of a platform as an OCI archive.
+type Archive struct {
+	Platform string
+	File     *dagger.File
+	// Annotations are those of its manifest, which the engine does not read.
+	Annotations map[string]string
+}
+
+// Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine writes the manifests
+// and configurations again, so the digest is another than the one that the images have together.
+func (b *Build) Push(ctx context.Context, images []Archive, to target.Target) (string, error) {
+	containers := make([]*dagger.Container, len(images))
+	for i, image := range images {
+		containers[i] = b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(image.Platform)}).Import(image.File)
+		for _, k := range slices.Sorted(maps.Keys(image.Annotations)) {
+			containers[i] = containers[i].WithAnnotation(k, image.Annotations[k])
+		}
 	}
 	var ref string
 	var err error

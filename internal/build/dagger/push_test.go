@@ -2,6 +2,7 @@ package dagger_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -24,8 +25,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/daggertest"
 )
 
-// All platforms of the archive are pushed at once, in the plan's order, under each tag. The engine compiles and compresses nothing
-// for it.
+// All platforms are pushed at once, in their order and each from its own archive, under each tag, with the annotations that the engine
+// does not read. It compiles and compresses nothing for it.
 func TestPush(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, plan.Config{Runtime: "scratch"})
@@ -36,10 +37,13 @@ func TestPush(t *testing.T) {
 		return nil, errors.New("nothing else is asked")
 	})
 	client := connect(t)
-	archive := client.CurrentModule().WorkdirFile("app.tar")
+	images := []dagger.Archive{
+		{"linux/arm/v6", client.CurrentModule().WorkdirFile("v6.tar"), map[string]string{"b": "2", "a": "1"}},
+		{"linux/arm/v7", client.CurrentModule().WorkdirFile("v7.tar"), nil},
+	}
 	push := func(tags ...string) (string, error) {
 		return dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
-			Push(t.Context(), archive, target.Target{Repository: "registry.example:5000/team/app", Tags: tags})
+			Push(t.Context(), images, target.Target{Repository: "registry.example:5000/team/app", Tags: tags})
 	}
 	ref, err := push("v1", "v2")
 	require.NoError(t, err)
@@ -53,14 +57,16 @@ func TestPush(t *testing.T) {
 		}
 		addresses = append(addresses, last.Args["address"])
 		assert.Nil(t, last.Args["forcedCompression"], "layers stay as they are")
-		var platforms []any
+		var pushed []string
 		for _, variant := range last.Args["platformVariants"].([]any) {
 			variant := variant.(daggertest.Chain)
-			assert.Len(t, variant, 2)
-			assert.Equal(t, "app.tar", variant.Named("import")[0].Args["source"].(daggertest.Chain).Named("workdirFile")[0].Args["path"])
-			platforms = append(platforms, variant[0].Args["platform"])
+			text := variant[0].Args["platform"].(string) + " " + variant.Named("import")[0].Args["source"].(daggertest.Chain).Named("workdirFile")[0].Args["path"].(string)
+			for _, call := range variant[2:] {
+				text += fmt.Sprintf(" %s %s=%s", call.Name, call.Args["name"], call.Args["value"])
+			}
+			pushed = append(pushed, text)
 		}
-		assert.Equal(t, []any{"linux/amd64", "linux/arm64"}, platforms)
+		assert.Equal(t, []string{"linux/arm/v6 v6.tar withAnnotation a=1 withAnnotation b=2", "linux/arm/v7 v7.tar"}, pushed)
 	}
 	assert.Equal(t, []any{"registry.example:5000/team/app:v1", "registry.example:5000/team/app:v2"}, addresses)
 }
@@ -82,7 +88,7 @@ func TestPushRefused(t *testing.T) {
 			daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New(said) })
 			client := connect(t)
 			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
-			_, err := build.Push(t.Context(), client.CurrentModule().WorkdirFile("x"), target.Target{Repository: ref, Tags: []string{"v1"}})
+			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, target.Target{Repository: ref, Tags: []string{"v1"}})
 			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
 			require.ErrorContains(t, err, said)
 			advised := strings.HasSuffix(err.Error(), ": give --username and --password, or log in with docker login where the dagger command runs")
