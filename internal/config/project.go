@@ -63,7 +63,7 @@ func (i Image) Same(other Image) bool {
 	i.Facts, other.Facts = plan.Facts{}, plan.Facts{}
 	i.Outputs, other.Outputs = nil, nil
 	i.VulnDB, other.VulnDB = "", ""
-	i.Outputs, other.Outputs = nil, nil
+	i.Engine, other.Engine = plan.Capabilities{}, plan.Capabilities{}
 	return reflect.DeepEqual(i, other)
 }
 
