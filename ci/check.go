@@ -108,14 +108,14 @@ func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result,
 	if err != nil {
 		return nil, "", err
 	}
-	excuses := m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{p.Source.Dir + "/" + check.VEXFile}}).Directory(p.Source.Dir)
-	entries, err := excuses.Entries(ctx)
+	suppressions := m.Source.Filter(dagger.DirectoryFilterOpts{Include: []string{p.Source.Dir + "/" + check.VEXFile}}).Directory(p.Source.Dir)
+	entries, err := suppressions.Entries(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	o := check.Options{Now: time.Now(), Words: engine.Words}
 	if len(entries) > 0 {
-		if o.VEX, err = excuses.File(check.VEXFile).Contents(ctx); err != nil {
+		if o.VEX, err = suppressions.File(check.VEXFile).Contents(ctx); err != nil {
 			return nil, "", err
 		}
 	}

@@ -29,7 +29,7 @@ type example struct {
 	flags    []string
 	// arm64 are the arguments for qemu where the image has that platform, too.
 	arm64 []string
-	// env is what the program is told, besides its port and its directory.
+	// env is the environment of the program, besides its port and its directory.
 	env   []string
 	ready func(port, said string) bool
 	do    func(t *testing.T, port string)
