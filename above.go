@@ -7,22 +7,23 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // withModuleAbove is err, in which a fault that there is no module in dir names the one above.
 func withModuleAbove(dir string, err error) error {
-	faults := slices.Clone(plan.AsFaults(err))
-	for i, fault := range faults {
-		if fault.Problem != plan.NoModuleHere {
+	faults := slices.Clone(fault.As(err))
+	for i, f := range faults {
+		if f.Problem != plan.NoModuleHere {
 			continue
 		}
 		above, below, found := moduleAbove(dir)
 		if !found {
 			return err
 		}
-		faults[i] = plan.Fault{
-			Field: fault.Field, Value: dir, Problem: "the directory belongs to the module or workspace in " + above,
+		faults[i] = fault.Fault{
+			Field: f.Field, Value: dir, Problem: "the directory belongs to the module or workspace in " + above,
 			Hint: "give that to slipway, and this as the program: --package " + below + " " + above,
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
@@ -258,32 +259,47 @@ func finish(ctx context.Context, all []*delivery) []*Result {
 // Failures says which images failed and why, images that failed for the same reason together, and whose tags have not moved; nil if
 // none failed. Of a single image it is the error itself.
 func Failures(results []*Result) error {
+	switch {
+	case !slices.ContainsFunc(results, func(r *Result) bool { return r.Err != nil }):
+		return nil
+	case len(results) == 1:
+		return results[0].Err
+	default:
+		return failures(results)
+	}
+}
+
+// failures is the error of several images, of which one or more failed.
+type failures []*Result
+
+func (f failures) Error() string { return f.text(error.Error) }
+
+// Reword implements [fault.Reworder].
+func (f failures) Reword(words func(string) string) string {
+	return f.text(func(err error) string { return fault.Reword(err, words) })
+}
+
+// text says of each image that failed why, as reason writes it.
+func (f failures) text(reason func(error) string) string {
 	var reasons, failed []string
 	names := map[string][]string{}
-	for _, r := range results {
+	for _, r := range f {
 		if r.Err == nil {
 			continue
 		}
-		if len(results) == 1 {
-			return r.Err
-		}
 		failed = append(failed, r.Name)
-		reason := r.Err.Error()
+		reason := reason(r.Err)
 		if names[reason] == nil {
 			reasons = append(reasons, reason)
 		}
 		names[reason] = append(names[reason], r.Name)
 	}
-	if failed == nil {
-		return nil
-	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d images failed: %s", len(failed), len(results), strings.Join(failed, ", "))
+	fmt.Fprintf(&text, "%d of %d images failed: %s", len(failed), len(f), strings.Join(failed, ", "))
 	for _, reason := range reasons {
 		fmt.Fprintf(&text, "\n%s: %s", strings.Join(names[reason], ", "), reason)
 	}
-	text.WriteString(untagged(results))
-	return errors.New(text.String())
+	return text.String() + untagged(f)
 }
 
 // untagged says whose tags have not moved although their images are up, after one that failed.

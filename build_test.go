@@ -2,6 +2,7 @@ package slipway_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
@@ -192,4 +194,14 @@ func TestBuildNotes(t *testing.T) {
 	assert.Equal(t, `api gets no tag by "{{.Env.NONE}}": nothing remains when it is filled in`, report.text[0])
 	assert.Equal(t, "api is found by its digest alone", report.text[1])
 	assert.Contains(t, report.text[2], "warning: the program runs as root, since --allow-root permits it")
+}
+
+// Each face names its own flags or arguments in the errors of several images, as in that of one. They are of work that failed.
+func TestFailuresAreReworded(t *testing.T) {
+	wrong := slipway.Faults{{Field: "go", Problem: "unknown", Hint: "choose another with --go"}}
+	failures := slipway.Failures([]*slipway.Result{{Name: "api", Err: wrong}, {Name: "web", Err: fmt.Errorf("reading --go: %w", wrong)}})
+	assert.EqualError(t, failures, "2 of 2 images failed: api, web\napi: go: unknown: choose another with --go\nweb: reading --go: go: unknown: choose another with --go")
+	assert.Equal(t, "2 of 2 images failed: api, web\napi: go-version: unknown: choose another with --go-version\nweb: reading --go: go-version: unknown: choose another with --go-version",
+		fault.Reword(failures, func(sentence string) string { return strings.ReplaceAll(sentence, "--go", "--go-version") }))
+	assert.Empty(t, fault.As(failures))
 }

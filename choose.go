@@ -16,17 +16,17 @@ func (r *Request) choose(file *config.Project) ([]Settings, error) {
 	if r.Fetch == nil {
 		where = filepath.Join(r.Dir, config.File)
 	}
-	fault := func(field, value, problem, hint string) ([]Settings, error) {
+	wrong := func(field, value, problem, hint string) ([]Settings, error) {
 		return nil, Faults{{Field: field, Value: value, Problem: problem, Hint: hint}}
 	}
 	names := r.Names
 	switch {
 	case r.All && len(names) > 0:
-		return fault("all", strings.Join(names, " "), "names besides it", "leave one of the two out")
+		return wrong("all", strings.Join(names, " "), "names besides it", "leave one of the two out")
 	case file == nil && r.All:
-		return fault("all", "", "there is no "+where, "list the images there, or leave --all out")
+		return wrong("all", "", "there is no "+where, "list the images there, or leave --all out")
 	case file == nil && len(names) > 0:
-		return fault("image", names[0], "there is no "+where, "list the images there")
+		return wrong("image", names[0], "there is no "+where, "list the images there")
 	case file == nil:
 		return []Settings{{}}, nil
 	case r.All:
@@ -37,13 +37,13 @@ func (r *Request) choose(file *config.Project) ([]Settings, error) {
 	case len(file.Images) == 1:
 		names = file.Names()
 	default:
-		return fault("image", "", fmt.Sprintf("%d images to choose from in %s: %s", len(file.Images), where, strings.Join(file.Names(), ", ")),
+		return wrong("image", "", fmt.Sprintf("%d images to choose from in %s: %s", len(file.Images), where, strings.Join(file.Names(), ", ")),
 			"name one or more, or give --all")
 	}
 	if len(names) > 1 {
 		for _, key := range []string{"name", "packages"} {
 			if r.given(key) {
-				return fault(strings.TrimSuffix(key, "s"), "", "given for several images", "give it in "+where+", for each its own")
+				return wrong(strings.TrimSuffix(key, "s"), "", "given for several images", "give it in "+where+", for each its own")
 			}
 		}
 	}
@@ -59,7 +59,7 @@ func (r *Request) choose(file *config.Project) ([]Settings, error) {
 		}
 	}
 	if unknown := slices.Sorted(maps.Keys(wanted)); len(unknown) > 0 {
-		return fault("image", unknown[0], "not in "+where, "choose from "+strings.Join(file.Names(), ", "))
+		return wrong("image", unknown[0], "not in "+where, "choose from "+strings.Join(file.Names(), ", "))
 	}
 	return chosen, nil
 }

@@ -36,12 +36,9 @@ func readCACerts(files []string) (string, error) {
 			err = fmt.Errorf("%w: name a file with certificates in PEM", path.Err)
 		}
 		if err != nil {
-			faults = append(faults, plan.Fault{Field: "ca-cert", Value: name, Problem: err.Error()})
+			faults.Add("ca-cert", name, err.Error(), "")
 		}
 		all.WriteString(certs)
 	}
-	if faults != nil {
-		return "", faults
-	}
-	return all.String(), nil
+	return all.String(), faults.Err()
 }

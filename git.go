@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -19,15 +20,15 @@ import (
 // readGit reads what settings need to know of the commit that the source is at: what the texts name, if one of them names
 // something, and the value of --revision auto.
 func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, revision string, err error) {
-	fault := func(problem, hint string) error {
-		return plan.Faults{{Field: "git", Problem: problem, Hint: hint}}
+	wrong := func(problem, hint string) error {
+		return fault.Faults{{Field: "git", Problem: problem, Hint: hint}}
 	}
 	repository, err := gitcommand.Open(ctx, r.Dir)
 	switch {
 	case ctx.Err() != nil:
 		return facts, "", ctx.Err()
 	case err != nil:
-		return facts, "", fault(gitcommand.Explain(err, "leave out --revision auto and templates with .Git"))
+		return facts, "", wrong(gitcommand.Explain(err, "leave out --revision auto and templates with .Git"))
 	}
 	defer func() { err = errors.Join(err, repository.Close()) }()
 	status, err := repository.Status(ctx)
@@ -35,7 +36,7 @@ func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, 
 	case err != nil:
 		return facts, "", fmt.Errorf("asking git for the state of the source: %w", err)
 	case status.Commit == "":
-		return facts, "", fault("there is no commit yet", "make one, or leave out --revision auto and templates with .Git")
+		return facts, "", wrong("there is no commit yet", "make one, or leave out --revision auto and templates with .Git")
 	}
 	dirty := r.dirty(status)
 	// A source that differs is marked: the image is not what the commit holds.

@@ -19,9 +19,9 @@ var layers = [][]string{
 	{"."}, // the road
 	{"internal/build", "internal/progress"},
 	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/gocommand", "internal/attest"},
-	{"internal/oci", "internal/publish", "internal/registry"},
+	{"internal/oci", "internal/registry"},
 	{
-		"internal/cache", "internal/child", "internal/console", "internal/gitcommand", "internal/goenv", "internal/secret",
+		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/goenv", "internal/secret",
 		"internal/source",
 	},
 }
@@ -83,7 +83,6 @@ func TestDependencies(t *testing.T) {
 		"./internal/config":   append(images, faces...),
 		"./internal/oci":      builds,
 		"./internal/registry": builds,
-		"./internal/publish":  builds,
 	} {
 		for _, path := range list(t, "-deps", dir) {
 			for _, prefix := range forbidden {

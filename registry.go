@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // Registry pushes images to the repositories that settings name, with attestations beside them.
@@ -43,7 +43,7 @@ func (g *Registry) put(ctx context.Context, d *delivery) error {
 			return err
 		})
 	}
-	session, err := publish.Begin(d.Client, target)
+	push, err := d.Client.Push(target)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (g *Registry) put(ctx context.Context, d *delivery) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return d.step("push", func(io.Writer) (err error) {
-			ref, err = session.Content(groupCtx, d.built.Artifact)
+			ref, err = push.Content(groupCtx, d.built.Artifact)
 			return err
 		})
 	})
@@ -67,13 +67,13 @@ func (g *Registry) put(ctx context.Context, d *delivery) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := g.attach(ctx, d, session, repository, documents); err != nil {
+	if err := g.attach(ctx, d, push, repository, documents); err != nil {
 		return err
 	}
 	d.Reference = ref.String()
 	if len(target.Tags) > 0 {
 		d.tag = func(ctx context.Context) error {
-			err := d.step("tag", func(io.Writer) error { return session.Tag(ctx) })
+			err := d.step("tag", func(io.Writer) error { return push.Tag(ctx) })
 			if err == nil {
 				d.Tags = target.Tags
 			}
@@ -139,11 +139,11 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 }
 
 // attach puts documents beside the image, before any tag leads to it.
-func (g *Registry) attach(ctx context.Context, d *delivery, session *publish.Session, repository name.Repository, documents []attest.Document) error {
+func (g *Registry) attach(ctx context.Context, d *delivery, push *registry.Push, repository name.Repository, documents []attest.Document) error {
 	if len(documents) > 0 {
 		err := d.step("attach", func(io.Writer) error {
-			err := attest.Attach(ctx, session, documents)
-			var rejected *publish.RejectedError
+			err := attest.Attach(ctx, push, documents)
+			var rejected *registry.RejectedError
 			if errors.As(err, &rejected) {
 				d.report.Warn(rejected.Error())
 				return nil
@@ -161,6 +161,6 @@ func (g *Registry) attach(ctx context.Context, d *delivery, session *publish.Ses
 		d.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
 	return d.step("sign", func(io.Writer) error {
-		return attest.Sign(ctx, session, g.Key, repository.Name(), d.built.Artifact, documents)
+		return attest.Sign(ctx, push, g.Key, repository.Name(), d.built.Artifact, documents)
 	})
 }

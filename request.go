@@ -9,8 +9,9 @@ import (
 	"slices"
 
 	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
@@ -21,10 +22,10 @@ type Settings = config.Image
 type Plan = plan.Plan
 
 // Faults are everything that is wrong with a request: settings, slipway.yaml, the source. Methods report work that failed by other errors.
-type Faults = plan.Faults
+type Faults = fault.Faults
 
 // Target is where an image is pushed to.
-type Target = target.Target
+type Target = registry.Target
 
 // Request says what is wanted of a source. Only Dir is required.
 type Request struct {
@@ -102,7 +103,7 @@ type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]
 func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Settings, error), resolve resolver) (_ []*Image, err error) {
 	if r.Fetch == nil {
 		if info, err := os.Stat(r.Dir); err != nil || !info.IsDir() {
-			return nil, plan.JoinFaults(Faults{{
+			return nil, fault.Join(Faults{{
 				Field: "source", Value: r.Dir, Problem: "not a directory", Hint: "give slipway the directory of a Go module",
 			}}, r.unplanned(r.Settings))
 		}
@@ -125,7 +126,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	case err != nil && r.Settings.Repository == "": // slipway.yaml may name one
 		return nil, err
 	case err != nil:
-		return nil, plan.JoinFaults(err, r.unplanned(r.Settings))
+		return nil, fault.Join(err, r.unplanned(r.Settings))
 	}
 	over := r.settings()
 	var certErr error // reported together with all else that is wrong
@@ -148,7 +149,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	if err := r.facts(ctx, images); err != nil {
 		return nil, err
 	}
-	return images, plan.JoinFaults(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images))
+	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images))
 }
 
 // fetchPlaced brings what images are made of besides programs: files that they hold, bases that are files, and the files that say what

@@ -113,7 +113,7 @@ func TestRequestFillsInTargets(t *testing.T) {
 	assert.NoError(t, err, "tags of their own")
 	request.Settings.Tags = []string{"v2"}
 	_, err = request.Plan(t.Context())
-	assert.EqualError(t, err, `tag "ghcr.io/shop/all:v2": api and web would both be it: give each a repository or a tag of its own, such as by {{.Name}}`)
+	assert.EqualError(t, err, `tag "ghcr.io/shop/all:v2": api and web would both be it: give each another repository or tag, such as by {{.Name}}`)
 	request.Settings.Tags = []string{}
 	images, err = request.Plan(t.Context())
 	require.NoError(t, err)

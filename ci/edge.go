@@ -6,7 +6,7 @@ import (
 
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/console"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/secret"
 )
 
@@ -22,6 +22,6 @@ var (
 // worded gives the error that a function is about to return the module's words, and makes it harmless.
 func worded(err *error) {
 	if *err != nil {
-		*err = errors.New(stderr.Clean(plan.Reword(*err, engine.Words)))
+		*err = errors.New(stderr.Clean(fault.Reword(*err, engine.Words)))
 	}
 }

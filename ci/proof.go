@@ -7,7 +7,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Format of a bill of materials.
@@ -46,7 +46,7 @@ func (m *Slipway) Sbom(
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
 	if format == None {
-		return nil, plan.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Hint: "choose CYCLONEDX or SPDX"}}
+		return nil, fault.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Hint: "choose CYCLONEDX or SPDX"}}
 	}
 	r, done, err := m.request()
 	if err != nil {
@@ -83,7 +83,7 @@ func (p proof) asked() bool { return p.sbom != "" || p.signKey != nil }
 func (p proof) key(ctx context.Context) (*slipway.PrivateKey, error) {
 	if p.signKey == nil {
 		if p.signPassword != nil {
-			return nil, errors.New("sign-password: there is no key that it is for: give sign-key, too")
+			return nil, fault.Faults{{Field: "sign-password", Problem: "there is no key that it is for", Hint: "give sign-key, too"}}
 		}
 		return nil, nil
 	}
@@ -99,7 +99,7 @@ func (p proof) key(ctx context.Context) (*slipway.PrivateKey, error) {
 	}
 	key, err := slipway.ParsePrivateKey([]byte(text), []byte(password))
 	if err != nil {
-		return nil, plan.Faults{{Field: "sign-key", Problem: err.Error(), Hint: "give the key that signs"}}
+		return nil, fault.Faults{{Field: "sign-key", Problem: err.Error(), Hint: "give the key that signs"}}
 	}
 	return key, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -169,7 +170,7 @@ type account struct {
 
 func (a account) check() error {
 	if (a.username == "") != (a.password == nil) {
-		return errors.New("username and password: one without the other: give both or neither")
+		return fault.Faults{{Field: "username and password", Problem: "one without the other", Hint: "give both or neither"}}
 	}
 	return nil
 }
@@ -226,7 +227,7 @@ func (m *Slipway) pushAfter(
 // pushByEngine has the engine push an image, by its own login.
 func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built *slipway.Built) (_ string, err error) {
 	if len(image.Target.Tags) == 0 {
-		return "", plan.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give --username and --password"}}
+		return "", fault.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give --username and --password"}}
 	}
 	dir, err := os.MkdirTemp(".", "archive-") // the engine reads below the current directory alone
 	if err != nil {

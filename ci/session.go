@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -97,11 +98,11 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 		return nil, err
 	}
 	if m.GitHost == "" || strings.ContainsAny(m.GitHost, "/@ \t\r\n") {
-		return nil, plan.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Hint: "write it like git.example.com"}}
+		return nil, fault.Faults{{Field: "git-host", Value: m.GitHost, Problem: "not the name of a server", Hint: "write it like git.example.com"}}
 	}
 	token = strings.TrimSpace(token)
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return nil, plan.Faults{{Field: "git-token", Problem: "holds no token", Hint: "it must be one word, and nothing else"}}
+		return nil, fault.Faults{{Field: "git-token", Problem: "holds no token", Hint: "it must be one word, and nothing else"}}
 	}
 	text := goenv.Login{Host: m.GitHost, User: goenv.TokenUser, Password: token}.Netrc()
 	if m.Netrc != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -78,8 +79,7 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 	}
 	switch {
 	case len(dirs) > 1:
-		return nil, "", requestError{fmt.Errorf("one directory is checked at a time, and %d were given: %s; the checks are %s",
-			len(dirs), strings.Join(dirs, ", "), strings.Join(plan.CheckNames, ", "))}
+		return nil, "", one("directory", dirs, "the checks are "+strings.Join(plan.CheckNames, ", "))
 	case len(dirs) == 1:
 		dir = dirs[0]
 	}
@@ -99,7 +99,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 	if a.Report != "" {
 		reportErr = request.Writable("report", a.Report, a.Report)
 	}
-	if err := errors.Join(a.environment, planErr, a.knownEngine(), loginsErr, requests(displayErr), reportErr); err != nil {
+	if err := fault.Join(a.environment, planErr, a.knownEngine(), loginsErr, displayErr, reportErr); err != nil {
 		return err
 	}
 	defer display.Close()
@@ -200,7 +200,7 @@ func readVEX(dir string, p *plan.Plan) (_ []byte, err error) {
 	text, err := tree.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, plan.Faults{{Field: name, Problem: problem, Hint: hint}}
+		return nil, fault.Faults{{Field: name, Problem: problem, Hint: hint}}
 	}
 	return text, nil
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -100,19 +100,19 @@ func TestCosign(t *testing.T) {
 			tag := root.Context().Tag("v1")
 			require.NoError(t, remote.Write(tag, changed))
 			refuses(signature, "no signatures found", "release", tag.String())
-			retag(t, root.Context(), manifest.Manifests[0].Digest, ".att", func(l *publish.Layer) {
+			retag(t, root.Context(), manifest.Manifests[0].Digest, ".att", func(l *registry.Layer) {
 				l.Content[bytes.Index(l.Content, []byte(`"payload":"`))+400] ^= 1
 			})
 			refuses(provenance, "signatures do not match", "release", at(0))
 			refuses(materials, "signatures do not match", "release", at(0))
-			retag(t, root.Context(), manifest.Manifests[0].Digest, ".sig", func(l *publish.Layer) {
+			retag(t, root.Context(), manifest.Manifests[0].Digest, ".sig", func(l *registry.Layer) {
 				raw, err := base64.StdEncoding.DecodeString(l.Annotations["dev.cosignproject.cosign/signature"])
 				require.NoError(t, err)
 				raw[len(raw)-1] ^= 1
 				l.Annotations["dev.cosignproject.cosign/signature"] = base64.StdEncoding.EncodeToString(raw)
 			})
 			refuses(signature, "invalid signature", "release", at(0))
-			retag(t, root.Context(), manifest.Manifests[1].Digest, ".sig", func(l *publish.Layer) {
+			retag(t, root.Context(), manifest.Manifests[1].Digest, ".sig", func(l *registry.Layer) {
 				l.Content[strings.Index(string(l.Content), "sha256:")+8] ^= 1
 			})
 			refuses(signature, "invalid signature", "release", at(1))
@@ -121,10 +121,10 @@ func TestCosign(t *testing.T) {
 }
 
 // retag changes all layers of an image of signatures.
-func retag(t *testing.T, repository name.Repository, digest v1.Hash, suffix string, change func(*publish.Layer)) {
+func retag(t *testing.T, repository name.Repository, digest v1.Hash, suffix string, change func(*registry.Layer)) {
 	t.Helper()
-	ref := repository.Tag(publish.TagFor(digest, suffix))
-	layers, err := publish.Layers(t.Context(), getter{}, ref)
+	ref := repository.Tag(registry.TagFor(digest, suffix))
+	layers, err := registry.Layers(t.Context(), getter{}, ref)
 	require.NoError(t, err)
 	require.NotEmpty(t, layers)
 	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)

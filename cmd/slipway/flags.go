@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/config/options"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -28,19 +30,32 @@ type settings struct {
 // read fills s from the environment.
 func (s *settings) read(ctx context.Context, vars []string) error {
 	s.Options = options.Defaults()
-	return requests(
+	return fault.Join(
 		environ.Unknown(vars, s.config, s.Options),
 		environ.Read(ctx, vars, &s.config),
 		environ.Read(ctx, vars, &s.Options),
 	)
 }
 
-// requests joins the faults of several looks at a request.
-func requests(errs ...error) error {
-	if err := errors.Join(errs...); err != nil {
-		return requestError{err}
+// flagFault is the fault in err, the error of parsing a command's flags.
+func flagFault(c *cobra.Command, err error) error {
+	var missing *pflag.ValueRequiredError
+	var wrong *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &missing):
+		return fault.Faults{{Field: missing.GetFlag().Name, Problem: "a value is missing", Hint: c.CommandPath() + " --help says what it is"}}
+	case errors.As(err, &wrong): // a switch: all other values are checked later
+		return fault.Faults{{Field: wrong.GetFlag().Name, Value: wrong.GetValue(), Problem: "neither true nor false", Hint: "write true or false"}}
+	default:
+		return fault.Faults{{Field: "flags", Problem: err.Error(), Hint: c.CommandPath() + " --help lists them"}}
 	}
-	return nil
+}
+
+// one reports that several of what there can be one of were given, or none.
+func one(what string, given []string, hint string) error {
+	return fault.Faults{{
+		Field: what, Value: strings.Join(given, ", "), Problem: fmt.Sprintf("%d were given, and one is taken at a time", len(given)), Hint: hint,
+	}}
 }
 
 // flags are the flags of one command. Each stands for a setting, whose value, filled from the environment, is its default.

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/config"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
@@ -36,13 +35,12 @@ func nameArgs(args []string) (names []string, dir string, err error) {
 			return nil, words[0], nil
 		}
 		if p == nil && len(words) > 1 {
-			return nil, "", requestError{fmt.Errorf("one directory is built at a time, and %d were given: %s; several images are built by their names in %s",
-				len(words), strings.Join(words, ", "), config.File)}
+			return nil, "", one("directory", words, "name one; several images are built by their names in "+config.File)
 		}
 		return words, ".", nil
 	}
 	if len(dirs) > 1 {
-		return nil, "", requestError{fmt.Errorf("one directory is built at a time, and %d were given: %s", len(dirs), strings.Join(dirs, ", "))}
+		return nil, "", one("directory", dirs, "name one")
 	}
 	return words, dirs[0], nil
 }
@@ -87,10 +85,10 @@ func (a *app) newRequest(dir string, names []string, to slipway.Sink) *slipway.R
 
 // orDirectory is err, in which a fault with the name of an image says how to name a directory instead.
 func orDirectory(err error) error {
-	faults := slices.Clone(plan.AsFaults(err))
-	for i, fault := range faults {
-		if fault.Field == "image" && fault.Value != "" {
-			faults[i].Hint += ", or name a directory like ./" + fault.Value
+	faults := slices.Clone(fault.As(err))
+	for i, f := range faults {
+		if f.Field == "image" && f.Value != "" {
+			faults[i].Hint += ", or name a directory like ./" + f.Value
 			return faults
 		}
 	}

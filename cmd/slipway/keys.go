@@ -5,20 +5,20 @@ import (
 	"os"
 	"strings"
 
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {
-	fault := func(problem, hint string) error {
-		return plan.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Hint: hint}}
+	wrong := func(problem, hint string) error {
+		return fault.Faults{{Field: field, Value: shownReference(ref), Problem: problem, Hint: hint}}
 	}
 	if variable, found := strings.CutPrefix(ref, "env:"); found {
 		value := a.variable(variable)
 		if value == "" {
-			return nil, fault("the variable is not set", "set "+cmp.Or(secret.ShownVariable(variable), "it")+" to the key's text, or name a file")
+			return nil, wrong("the variable is not set", "set "+cmp.Or(secret.ShownVariable(variable), "it")+" to the key's text, or name a file")
 		}
 		addLines(a.secrets, value)
 		if err := os.Unsetenv(variable); err != nil { // no program that is started needs it
@@ -28,7 +28,7 @@ func (a *app) readKey(field, ref string) ([]byte, error) {
 	}
 	text, err := source.ReadFile(ref)
 	if err != nil {
-		return nil, fault(reason(err), "name the key's file, or env:VARIABLE")
+		return nil, wrong(reason(err), "name the key's file, or env:VARIABLE")
 	}
 	addLines(a.secrets, string(text))
 	return text, nil

@@ -7,8 +7,8 @@ import (
 	"unicode"
 
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
-	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
 )
@@ -23,14 +23,11 @@ type logins struct {
 // token in place of where one is.
 func (a *app) readLogins() (logins, error) {
 	var l logins
-	var faults plan.Faults
-	fault := func(field, value, problem, hint string) {
-		faults = append(faults, plan.Fault{Field: field, Value: value, Problem: problem, Hint: hint})
-	}
+	var faults fault.Faults
 	read := func(field, value, name string) string {
 		content, err := source.ReadFile(name)
 		if err != nil {
-			fault(field, value, reason(err), "name a file that can be read")
+			faults.Add(field, value, reason(err), "name a file that can be read")
 		}
 		return string(content)
 	}
@@ -39,7 +36,7 @@ func (a *app) readLogins() (logins, error) {
 		l.netrc = read("netrc", shown, a.Netrc)
 		a.secrets.Add(goenv.Passwords(l.netrc)...)
 		if l.netrc == "" && faults == nil {
-			fault("netrc", shown, "the file is empty", "write lines like machine git.example.com login NAME password TOKEN into it")
+			faults.Add("netrc", shown, "the file is empty", "write lines like machine git.example.com login NAME password TOKEN into it")
 		}
 	}
 	for _, setting := range a.GitTokens {
@@ -56,13 +53,13 @@ func (a *app) readLogins() (logins, error) {
 		switch {
 		case !ok || user == "" || host == "" || strings.ContainsAny(account, "/ \t\n'\"") || strings.Contains(host, "@"):
 			// Without an equals sign, all of it may be the token.
-			fault("git-token", "", "a value is not of the form HOST=env:VARIABLE or HOST=file:PATH", form)
+			faults.Add("git-token", "", "a value is not of the form HOST=env:VARIABLE or HOST=file:PATH", form)
 		case !reference || name == "" || scheme != "env" && scheme != "file":
-			fault("git-token", secret.ShownAccount(account), "does not say where the token is", form+"; a token itself would be seen by other users of the machine")
+			faults.Add("git-token", secret.ShownAccount(account), "does not say where the token is", form+"; a token itself would be seen by other users of the machine")
 		case scheme == "env":
 			token = a.variable(name)
 			if token == "" {
-				fault("git-token", shown, "the variable is not set", "set it, or name another")
+				faults.Add("git-token", shown, "the variable is not set", "set it, or name another")
 			}
 		default:
 			token = read("git-token", shown, name)
@@ -72,16 +69,13 @@ func (a *app) readLogins() (logins, error) {
 			continue
 		}
 		if token == "" || strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			fault("git-token", shown, "holds no token", "it must be one word, and nothing else")
+			faults.Add("git-token", shown, "holds no token", "it must be one word, and nothing else")
 			continue
 		}
 		a.secrets.Add(token)
 		l.tokens = append(l.tokens, goenv.Login{Host: host, User: user, Password: token})
 	}
-	if faults != nil {
-		return logins{}, faults
-	}
-	return l, nil
+	return l, faults.Err()
 }
 
 // shownLogin is what an error shows of where the token of an account is; empty if a part of it may be the token.

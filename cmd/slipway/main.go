@@ -14,8 +14,8 @@ import (
 	"syscall"
 
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gocommand"
-	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 )
 
@@ -55,7 +55,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitFailed
 	}
 	fmt.Fprintln(errOut, "slipway: "+indent(message(err)))
-	if isRequest(err) {
+	if fault.As(err) != nil {
 		return exitRequest
 	}
 	return exitFailed
@@ -85,19 +85,10 @@ func joinOptional(args []string) []string {
 	return joined
 }
 
-// requestError is a request that cannot be carried out as it stands.
-type requestError struct{ error }
-
-func (e requestError) Unwrap() error { return e.error }
-
-func isRequest(err error) bool {
-	return errors.As(err, new(requestError)) || plan.AsFaults(err) != nil
-}
-
 // message is what the user reads: several faults are a list.
 func message(err error) string {
 	text := progress.Clean(err.Error())
-	if isRequest(err) && strings.Contains(text, "\n") {
+	if fault.As(err) != nil && strings.Contains(text, "\n") {
 		return "the request has several faults\n" + text
 	}
 	if file := (*fs.PathError)(nil); errors.As(err, &file) && errors.Is(file.Err, syscall.ENOSPC) {

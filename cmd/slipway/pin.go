@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/registry"
@@ -56,7 +57,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	images, planErr := a.newRequest(dir, names, nil).PlanUnlocked(ctx)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
-	if err := errors.Join(a.environment, orDirectory(planErr), requests(clientErr, displayErr)); err != nil {
+	if err := fault.Join(a.environment, orDirectory(planErr), clientErr, displayErr); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -119,11 +120,11 @@ func readLock(tree *source.Tree, file, shown string) (plan.Lock, string, error) 
 	text, err := tree.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem, hint := source.Describe(err)
-		return nil, "", plan.Faults{{Field: shown, Problem: problem, Hint: hint}}
+		return nil, "", fault.Faults{{Field: shown, Problem: problem, Hint: hint}}
 	}
 	lock, err := plan.ParseLock(string(text))
 	if err != nil {
-		return nil, "", plan.Faults{{Field: shown, Problem: err.Error(), Hint: "mend it, or delete it and run slipway pin"}}
+		return nil, "", fault.Faults{{Field: shown, Problem: err.Error(), Hint: "mend it, or delete it and run slipway pin"}}
 	}
 	return lock, string(text), nil
 }

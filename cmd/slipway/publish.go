@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/config/options"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -41,7 +41,7 @@ output.`,
 			}
 			to, err := a.toRegistry()
 			if a.Predicate != "" {
-				err = requests(err, plan.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Hint: "give it with an ARCHIVE, or leave it out"}})
+				err = fault.Join(err, fault.Faults{{Field: "predicate", Value: a.Predicate, Problem: "this build makes its own", Hint: "give it with an ARCHIVE, or leave it out"}})
 			}
 			return a.work(c.Context(), dir, names, to, err)
 		},
@@ -69,7 +69,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	image, targetErr := request.PlanArchive(archive)
 	client, clientErr := a.registry(nil)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
-	if err := requests(a.environment, noEffect(c.Flags()), targetErr, toErr, clientErr, displayErr); err != nil {
+	if err := fault.Join(a.environment, noEffect(c.Flags()), targetErr, toErr, clientErr, displayErr); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -90,16 +90,13 @@ func isArchive(source string) bool {
 
 // noEffect warns of flags that only a build heeds. Variables may be there for other commands.
 func noEffect(set *pflag.FlagSet) error {
-	var faults []error
+	var faults fault.Faults
 	set.Visit(func(f *pflag.Flag) {
 		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
-			faults = append(faults, plan.Fault{
-				Field: f.Name, Value: f.Value.String(), Problem: "an archive is published as it is",
-				Hint: "leave --" + f.Name + " out, or give it to slipway build",
-			})
+			faults.Add(f.Name, f.Value.String(), "an archive is published as it is", "leave --"+f.Name+" out, or give it to slipway build")
 		}
 	})
-	return requests(faults...)
+	return faults.Err()
 }
 
 // toRegistry is where publish takes images.
@@ -114,28 +111,28 @@ func (a *app) toRegistry() (*slipway.Registry, error) {
 		var text []byte
 		if text, keyErr = a.readKey("sign-key", a.SignKey); keyErr == nil {
 			if to.Key, keyErr = slipway.ParsePrivateKey(text, []byte(a.variable(signPassword))); keyErr != nil {
-				keyErr = plan.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: keyErr.Error(), Hint: "give the key that signs"}}
+				keyErr = fault.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: keyErr.Error(), Hint: "give the key that signs"}}
 			}
 		}
 	}
-	return to, requests(formatErr, keyErr, predicateErr)
+	return to, fault.Join(formatErr, keyErr, predicateErr)
 }
 
 // readPredicate reads a predicate that somebody else made.
 func readPredicate(file string) (json.RawMessage, error) {
-	fault := func(problem string) error {
-		return plan.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Hint: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
+	wrong := func(problem string) error {
+		return fault.Faults{{Field: "predicate", Value: secret.ShownFile(file, isFile(file)), Problem: problem, Hint: "name a file with the predicate of SLSA v1 provenance, in JSON, without the statement around it"}}
 	}
 	text, err := source.ReadFile(file)
 	if err != nil {
-		return nil, fault(reason(err))
+		return nil, wrong(reason(err))
 	}
 	var p provenance.Predicate
 	if err := json.Unmarshal(text, &p); err != nil {
-		return nil, fault(err.Error())
+		return nil, wrong(err.Error())
 	}
 	if p.BuildDefinition.BuildType == "" || p.RunDetails.Builder.ID == "" {
-		return nil, fault("it has no buildDefinition.buildType or no runDetails.builder.id")
+		return nil, wrong("it has no buildDefinition.buildType or no runDetails.builder.id")
 	}
 	return text, nil
 }

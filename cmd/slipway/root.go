@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
 )
@@ -44,7 +44,7 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return requestError{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
+		return flagFault(c, err)
 	})
 	root.AddCommand(a.buildCommand(), a.publishCommand(), a.checkCommand(), a.pinCommand(), a.sbomCommand(), a.verifyCommand(),
 		a.planCommand(), a.dockerfileCommand(), a.versionCommand())
@@ -54,7 +54,7 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return requestError{fmt.Errorf("there is no command %q: slipway --help lists the commands", args[0])}
+		return fault.Faults{{Field: "command", Value: args[0], Problem: "no such command", Hint: "slipway --help lists the commands"}}
 	}
 	return root
 }
@@ -99,7 +99,7 @@ cross-compiles. Slipway itself does not use it.`,
 			}
 			text, err := dockerfile.Render(p)
 			if err != nil {
-				return requestError{err}
+				return err
 			}
 			if len(p.Source.Excluded) > 0 {
 				fmt.Fprintln(a.stderr, "slipway: "+plan.IgnoreFile+" leaves out what this build needs: the first lines of the Dockerfile say how to build it nevertheless")
@@ -117,7 +117,12 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version of slipway",
-		Args:  cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fault.Faults{{Field: "argument", Value: args[0], Problem: "the version needs none", Hint: "leave it out"}}
+			}
+			return nil
+		},
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(a.stdout, "slipway "+versionText())
 			return err
@@ -137,7 +142,7 @@ func (a *app) plan(ctx context.Context, args []string) (*plan.Plan, error) {
 	case err != nil:
 		return nil, err
 	case len(images) > 1:
-		return nil, requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(images), strings.Join(names, ", "))}
+		return nil, one("image", names, "name one")
 	}
 	return images[0].Plan, nil
 }

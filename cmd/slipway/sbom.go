@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/config/options"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // format reads a flag for a format; empty is the default.
@@ -24,7 +23,7 @@ func format(field, value string, more ...string) (slipway.SBOMFormat, error) {
 	case slices.Contains(more, value):
 		return "", nil
 	case !slices.Contains(options.SBOMFormats(), value):
-		return "", plan.Faults{{Field: field, Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(append(options.SBOMFormats(), more...), ", ")}}
+		return "", fault.Faults{{Field: field, Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(append(options.SBOMFormats(), more...), ", ")}}
 	}
 	return slipway.SBOMFormat(value), nil
 }
@@ -46,7 +45,7 @@ platform.`,
 			}
 			names, source, err := nameArgs(args)
 			if err == nil && len(names) > 1 {
-				err = requestError{fmt.Errorf("one image is looked at at a time, and %d were given: %s", len(names), strings.Join(names, ", "))}
+				err = one("image", names, "name one")
 			}
 			if err != nil {
 				return err
@@ -65,7 +64,7 @@ platform.`,
 func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	format, err := format("format", a.Format)
 	if err != nil {
-		return requests(a.environment, err)
+		return fault.Join(a.environment, err)
 	}
 	if info, err := os.Stat(source); err == nil && info.IsDir() && !isLayout(source) {
 		return a.work(ctx, source, names, &slipway.Document{Format: format}, nil)
@@ -76,7 +75,7 @@ func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	}
 	ref, err := name.ParseReference(source)
 	if err != nil || strings.HasSuffix(source, ".tar") || strings.HasPrefix(source, ".") {
-		return requests(a.environment, fmt.Errorf("source %q: neither a directory, nor an archive, nor a reference: name one of them", source))
+		return fault.Join(a.environment, fault.Faults{{Field: "source", Value: source, Problem: "neither a directory, nor an archive, nor a reference", Hint: "name one of them"}})
 	}
 	repository := ref.Context().RepositoryStr()
 	return a.sbomOfImage(ctx, source, repository[strings.LastIndex(repository, "/")+1:], format)
@@ -90,7 +89,7 @@ func isLayout(dir string) bool {
 // sbomOfImage is of an image that was built before.
 func (a *app) sbomOfImage(ctx context.Context, ref, title string, format slipway.SBOMFormat) error {
 	client, clientErr := a.registry(a.Mirrors)
-	if err := requests(a.environment, clientErr); err != nil {
+	if err := fault.Join(a.environment, clientErr); err != nil {
 		return err
 	}
 	defer client.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/progress"
 )
 
@@ -26,7 +26,7 @@ verified goes to standard output.`,
   slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return requestError{fmt.Errorf("one reference is verified at a time, and %d were given: give it one, such as ghcr.io/me/api:v1.2.3", len(args))}
+				return one("reference", args, "give one, such as ghcr.io/me/api:v1.2.3")
 			}
 			return nil
 		},
@@ -40,17 +40,20 @@ verified goes to standard output.`,
 
 func (a *app) verify(ctx context.Context, reference string) error {
 	ref, refErr := name.ParseReference(reference)
+	if refErr != nil {
+		refErr = fault.Faults{{Field: "reference", Value: reference, Problem: "not one of an image", Hint: "write it like ghcr.io/me/api:v1.2.3"}}
+	}
 	var key *slipway.PublicKey
 	var keyErr error
 	if a.Key == "" {
-		keyErr = plan.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub"}}
+		keyErr = fault.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub"}}
 	} else if text, err := a.readKey("key", a.Key); err != nil {
 		keyErr = err
 	} else if key, err = slipway.ParsePublicKey(text); err != nil {
-		keyErr = plan.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
+		keyErr = fault.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
 	}
 	client, clientErr := a.registry(nil)
-	if err := requests(a.environment, refErr, keyErr, clientErr); err != nil {
+	if err := fault.Join(a.environment, refErr, keyErr, clientErr); err != nil {
 		return err
 	}
 	defer client.Close()

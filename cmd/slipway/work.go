@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/config/options"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
@@ -30,7 +31,7 @@ func (a *app) work(ctx context.Context, dir string, names []string, to slipway.S
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
-	if err := errors.Join(plan.JoinFaults(planErr, toErr), a.knownEngine(), loginsErr, requests(clientErr, displayErr)); err != nil {
+	if err := fault.Join(planErr, toErr, a.knownEngine(), loginsErr, clientErr, displayErr); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -156,7 +157,7 @@ func (a *app) knownEngine() error {
 	if a.Engine == "" || slices.Contains(options.Engines, a.Engine) {
 		return nil
 	}
-	return requests(plan.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(options.Engines, ", ")}})
+	return fault.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(options.Engines, ", ")}}
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.

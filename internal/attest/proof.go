@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
 	"github.com/slipway-ci/slipway/internal/oci/graph"
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // Options say which documents are made.
@@ -41,7 +41,7 @@ type Document struct {
 	// Statement is the in-toto statement that is signed, of the type PredicateType.
 	Statement     []byte
 	PredicateType string
-	// Identity is that of [publish.Attachment].
+	// Identity is that of [registry.Attachment].
 	Identity string
 }
 
@@ -154,17 +154,17 @@ func (s subject) statement(name, predicateType string, predicate any) ([]byte, e
 // annotationPredicate names a statement's type where attachments are listed, as BuildKit does.
 const annotationPredicate = "in-toto.io/predicate-type"
 
-// Attach puts the documents beside what they are about. The error is a [publish.RejectedError] if the registry takes none.
-func Attach(ctx context.Context, session *publish.Session, documents []Document) error {
-	var attachments []publish.Attachment
+// Attach puts the documents beside what they are about. The error is a [registry.RejectedError] if the registry takes none.
+func Attach(ctx context.Context, push *registry.Push, documents []Document) error {
+	var attachments []registry.Attachment
 	for _, d := range documents {
-		a := publish.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Identity: d.Identity}
+		a := registry.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Identity: d.Identity}
 		if d.MediaType == provenance.MediaType {
 			a.Annotations = map[string]string{annotationPredicate: d.PredicateType}
 		}
 		attachments = append(attachments, a)
 	}
-	return session.Attach(ctx, attachments)
+	return push.Attach(ctx, attachments)
 }
 
 // How cosign keeps signatures and signed statements: as layers of an image, under a tag made of the digest. Sources:
@@ -182,7 +182,7 @@ const (
 
 // Sign signs artifact and, if it is an index, each image in it, and the documents about them. Signatures of other keys that
 // are there stay; statements that the same key signed before are replaced by those of their type.
-func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repository string, artifact remote.Taggable, documents []Document) error {
+func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository string, artifact remote.Taggable, documents []Document) error {
 	subjects, err := subjectsOf(artifact)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repos
 			if err != nil {
 				return err
 			}
-			return session.Rewrite(ctx, publish.TagFor(s.Digest, signatureSuffix), func(old []publish.Layer) ([]publish.Layer, error) {
+			return push.Rewrite(ctx, registry.TagFor(s.Digest, signatureSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
 				return withSignature(old, key, payload)
 			})
 		})
@@ -204,7 +204,7 @@ func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repos
 		}
 		group.Go(func() error {
 			statements := &statements{key: key, documents: about}
-			return session.Rewrite(ctx, publish.TagFor(s.Digest, attestationSuffix), func(old []publish.Layer) ([]publish.Layer, error) {
+			return push.Rewrite(ctx, registry.TagFor(s.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
 				return statements.with(ctx, old)
 			})
 		})
@@ -212,7 +212,7 @@ func Sign(ctx context.Context, session *publish.Session, key *signing.Key, repos
 	return group.Wait()
 }
 
-func withSignature(old []publish.Layer, key *signing.Key, payload []byte) ([]publish.Layer, error) {
+func withSignature(old []registry.Layer, key *signing.Key, payload []byte) ([]registry.Layer, error) {
 	for _, l := range old {
 		if string(l.Content) == string(payload) && verifyLayer(l, key.Verifier()) == nil {
 			return old, nil
@@ -222,7 +222,7 @@ func withSignature(old []publish.Layer, key *signing.Key, payload []byte) ([]pub
 	if err != nil {
 		return nil, err
 	}
-	return append(slices.Clone(old), publish.Layer{
+	return append(slices.Clone(old), registry.Layer{
 		MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64Of(signature)},
 	}), nil
 }
@@ -231,20 +231,20 @@ func withSignature(old []publish.Layer, key *signing.Key, payload []byte) ([]pub
 type statements struct {
 	key       *signing.Key
 	documents []Document
-	signed    []publish.Layer // of documents; nil before the first call
+	signed    []registry.Layer // of documents; nil before the first call
 }
 
 // with adds the statements to the layers. The first time it replaces those of the same types that the key signed before.
 // After that it leaves them: they are of somebody who publishes with the same key at the same time.
-func (s *statements) with(ctx context.Context, old []publish.Layer) ([]publish.Layer, error) {
+func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry.Layer, error) {
 	layers := slices.Clone(old)
 	again := s.signed != nil
 	if !again {
-		s.signed = make([]publish.Layer, len(s.documents))
+		s.signed = make([]registry.Layer, len(s.documents))
 	}
 	for i, d := range s.documents {
 		there := false
-		layers = slices.DeleteFunc(layers, func(l publish.Layer) bool {
+		layers = slices.DeleteFunc(layers, func(l registry.Layer) bool {
 			payload, err := s.key.Verifier().Open(l.Content, provenance.MediaType)
 			if err != nil || l.Annotations[annotationPredicateType] != d.PredicateType {
 				return false
@@ -263,7 +263,7 @@ func (s *statements) with(ctx context.Context, old []publish.Layer) ([]publish.L
 			if err != nil {
 				return nil, err
 			}
-			s.signed[i] = publish.Layer{
+			s.signed[i] = registry.Layer{
 				MediaType: envelopeMediaType, Content: envelope,
 				// cosign wants the first to be there and empty.
 				Annotations: map[string]string{annotationSignature: "", annotationPredicateType: d.PredicateType},

@@ -31,7 +31,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
@@ -52,7 +51,7 @@ type published struct {
 	server     *registrytest.Registry
 	repository string
 	client     *registry.Client
-	session    *publish.Session
+	push       *registry.Push
 	index      v1.ImageIndex
 	ref        name.Digest
 	key        *signing.Key
@@ -88,9 +87,9 @@ func begin(t *testing.T) *published {
 	p.client, err = registry.New(registry.Options{})
 	require.NoError(t, err)
 	t.Cleanup(p.client.Close)
-	p.session, err = publish.Begin(p.client, publish.Target{Repository: p.repository})
+	p.push, err = p.client.Push(registry.Target{Repository: p.repository})
 	require.NoError(t, err)
-	p.ref, err = p.session.Content(t.Context(), index)
+	p.ref, err = p.push.Content(t.Context(), index)
 	require.NoError(t, err)
 	return p
 }
@@ -104,8 +103,8 @@ func (p *published) prove(t *testing.T) {
 	}
 	documents, err := attest.Documents(t.Context(), p.index, o)
 	require.NoError(t, err)
-	require.NoError(t, attest.Attach(t.Context(), p.session, documents))
-	require.NoError(t, attest.Sign(t.Context(), p.session, p.key, p.repository, p.index, documents))
+	require.NoError(t, attest.Attach(t.Context(), p.push, documents))
+	require.NoError(t, attest.Sign(t.Context(), p.push, p.key, p.repository, p.index, documents))
 }
 
 func (p *published) verify(t *testing.T, key *signing.Key) ([]attest.Verified, error) {
@@ -123,9 +122,9 @@ func (p *published) digests(t *testing.T) []v1.Hash {
 	return []v1.Hash{digest, manifest.Manifests[0].Digest, manifest.Manifests[1].Digest}
 }
 
-func (p *published) layers(t *testing.T, digest v1.Hash, suffix string) []publish.Layer {
+func (p *published) layers(t *testing.T, digest v1.Hash, suffix string) []registry.Layer {
 	t.Helper()
-	layers, err := publish.Layers(t.Context(), p.client, p.ref.Context().Tag(publish.TagFor(digest, suffix)))
+	layers, err := registry.Layers(t.Context(), p.client, p.ref.Context().Tag(registry.TagFor(digest, suffix)))
 	require.NoError(t, err)
 	return layers
 }
@@ -157,7 +156,7 @@ func TestVerify(t *testing.T) {
 
 // Whatever is changed after the signing is found out, at the index and at each image.
 func TestTampering(t *testing.T) {
-	flip := func(l *publish.Layer) {
+	flip := func(l *registry.Layer) {
 		l.Content = slices.Clone(l.Content)
 		i := strings.Index(string(l.Content), "sha256:") + 8 // in a signature's payload
 		if i < 8 {
@@ -168,10 +167,10 @@ func TestTampering(t *testing.T) {
 	for name, tamper := range map[string]struct {
 		suffix string
 		layer  int
-		change func(*publish.Layer)
+		change func(*registry.Layer)
 	}{
 		"payload": {".sig", 0, flip},
-		"signature": {".sig", 0, func(l *publish.Layer) {
+		"signature": {".sig", 0, func(l *registry.Layer) {
 			s := []byte(l.Annotations["dev.cosignproject.cosign/signature"])
 			s[len(s)/2] ^= 1
 			l.Annotations = map[string]string{"dev.cosignproject.cosign/signature": string(s)}
@@ -193,8 +192,8 @@ func TestTampering(t *testing.T) {
 					at = len(changed) - 1
 				}
 				tamper.change(&changed[at])
-				rewrite := func(layers []publish.Layer) {
-					require.NoError(t, p.session.Rewrite(t.Context(), publish.TagFor(digest, tamper.suffix), func([]publish.Layer) ([]publish.Layer, error) { return layers, nil }))
+				rewrite := func(layers []registry.Layer) {
+					require.NoError(t, p.push.Rewrite(t.Context(), registry.TagFor(digest, tamper.suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 				}
 				rewrite(changed)
 				_, err := p.verify(t, p.key)
@@ -216,8 +215,8 @@ func TestOfAnotherImage(t *testing.T) {
 	for _, suffix := range []string{".sig", ".att"} {
 		other := p.layers(t, digests[2], suffix)
 		own := p.layers(t, digests[1], suffix)
-		put := func(layers []publish.Layer) {
-			require.NoError(t, p.session.Rewrite(t.Context(), publish.TagFor(digests[1], suffix), func([]publish.Layer) ([]publish.Layer, error) { return layers, nil }))
+		put := func(layers []registry.Layer) {
+			require.NoError(t, p.push.Rewrite(t.Context(), registry.TagFor(digests[1], suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 		}
 		put(other)
 		_, err := p.verify(t, p.key)
@@ -254,7 +253,7 @@ func TestWhatIsMissing(t *testing.T) {
 		digest := p.digests(t)[0]
 		foreign, err := json.Marshal(provenance.NewStatement("x", digest.String(), provenance.PredicateType, provenance.Predicate{RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: "https://example.com/else"}}}))
 		require.NoError(t, err)
-		require.NoError(t, attest.Sign(t.Context(), p.session, p.key, p.repository, p.index, []attest.Document{{
+		require.NoError(t, attest.Sign(t.Context(), p.push, p.key, p.repository, p.index, []attest.Document{{
 			Subject: v1.Descriptor{Digest: digest}, Statement: foreign, PredicateType: provenance.PredicateType,
 		}}))
 		_, err = p.verify(t, p.key)
@@ -285,7 +284,7 @@ func TestVerifyOfHostileRegistries(t *testing.T) {
 	// The image, whose signatures hold, and what is under their tags.
 	lists := func(layers string) error {
 		image := p.digests(t)[1]
-		p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+publish.TagFor(image, ".sig")), Do: text(`{"config":{},"layers":[` + layers + `]}`)})
+		p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+registry.TagFor(image, ".sig")), Do: text(`{"config":{},"layers":[` + layers + `]}`)})
 		_, err := attest.Verify(t.Context(), p.client, p.ref.Context().Digest(image.String()), p.key.Verifier())
 		return err
 	}
@@ -324,7 +323,7 @@ func TestSignOnImmutableTags(t *testing.T) {
 		p.key = newKey(t)
 		documents, err := attest.Documents(t.Context(), p.index, attest.Options{Repository: p.repository, SBOM: p.format})
 		require.NoError(t, err)
-		err = attest.Sign(t.Context(), p.session, p.key, p.repository, p.index, documents)
+		err = attest.Sign(t.Context(), p.push, p.key, p.repository, p.index, documents)
 		assert.ErrorContains(t, err, "does not move the tag", "another key's signature is not there")
 	}
 }
@@ -343,9 +342,9 @@ func TestSignAtOnce(t *testing.T) {
 		o.Provenance = func(base provenance.Image) (any, error) { return build.Predicate(base) }
 		documents, err := attest.Documents(t.Context(), p.index, o)
 		require.NoError(t, err)
-		session, err := publish.Begin(p.client, publish.Target{Repository: p.repository})
+		push, err := p.client.Push(registry.Target{Repository: p.repository})
 		require.NoError(t, err)
-		group.Go(func() { errs[i] = attest.Sign(t.Context(), session, key, p.repository, p.index, documents) })
+		group.Go(func() { errs[i] = attest.Sign(t.Context(), push, key, p.repository, p.index, documents) })
 	}
 	group.Wait()
 	for i, key := range keys {

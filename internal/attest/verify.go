@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -35,7 +35,7 @@ type Verified struct {
 }
 
 // What is verified at most, however much a registry lists: images of one index, and the time for it all in which what is
-// slow but honest is read. What one image's signatures and statements may have is a bound of [publish.Layers].
+// slow but honest is read. What one image's signatures and statements may have is a bound of [registry.Layers].
 const (
 	imageLimit  = 200
 	configLimit = 8 << 20 // bytes
@@ -47,7 +47,7 @@ const (
 // Verify looks at the image or index under ref and at each image in an index: that the key signed it, that the key
 // signed where it comes from and that Slipway built it, and that the key signed each image's bill of materials. The error
 // names all that does not hold. The first of the result is what ref leads to.
-func Verify(ctx context.Context, client publish.Getter, ref name.Reference, verifier *signing.Verifier) ([]Verified, error) {
+func Verify(ctx context.Context, client registry.Getter, ref name.Reference, verifier *signing.Verifier) ([]Verified, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("verifying %s took more than %v: try again where the network is faster", ref, timeLimit))
 	defer cancel()
 	desc, err := client.Get(ctx, ref)
@@ -118,7 +118,7 @@ func overdue(ctx context.Context, err error) error {
 	return err
 }
 
-func (v *Verified) verify(ctx context.Context, client publish.Getter, repository name.Repository, verifier *signing.Verifier) error {
+func (v *Verified) verify(ctx context.Context, client registry.Getter, repository name.Repository, verifier *signing.Verifier) error {
 	digest, err := v1.NewHash(v.Digest)
 	if err != nil {
 		return err
@@ -127,14 +127,14 @@ func (v *Verified) verify(ctx context.Context, client publish.Getter, repository
 	if v.Platform != "" {
 		what = fmt.Sprintf("the image %s for %s", v.Digest, v.Platform)
 	}
-	signatures, err := publish.Layers(ctx, client, repository.Tag(publish.TagFor(digest, signatureSuffix)))
+	signatures, err := registry.Layers(ctx, client, repository.Tag(registry.TagFor(digest, signatureSuffix)))
 	if err != nil {
 		return err
 	}
 	if err := signed(signatures, digest, verifier); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	envelopes, err := publish.Layers(ctx, client, repository.Tag(publish.TagFor(digest, attestationSuffix)))
+	envelopes, err := registry.Layers(ctx, client, repository.Tag(registry.TagFor(digest, attestationSuffix)))
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (v *Verified) verify(ctx context.Context, client publish.Getter, repository
 }
 
 // signed wants one signature that holds.
-func signed(layers []publish.Layer, digest v1.Hash, verifier *signing.Verifier) error {
+func signed(layers []registry.Layer, digest v1.Hash, verifier *signing.Verifier) error {
 	if len(layers) == 0 {
 		return errors.New("it is not signed: publish it with --sign-key")
 	}
@@ -163,7 +163,7 @@ func signed(layers []publish.Layer, digest v1.Hash, verifier *signing.Verifier) 
 	return fmt.Errorf("none of its signatures (%d) holds: %w", len(layers), errors.Join(faults...))
 }
 
-func verifyLayer(l publish.Layer, verifier *signing.Verifier) error {
+func verifyLayer(l registry.Layer, verifier *signing.Verifier) error {
 	signature, err := base64.StdEncoding.DecodeString(l.Annotations[annotationSignature])
 	if err != nil || l.MediaType != signatureMediaType {
 		return errors.New("it is no signature in cosign's form")
@@ -178,7 +178,7 @@ type statement struct {
 }
 
 // statements wants provenance of this digest by Slipway and, for an image, its bill of materials, both by this key.
-func (v *Verified) statements(layers []publish.Layer, digest v1.Hash, verifier *signing.Verifier) error {
+func (v *Verified) statements(layers []registry.Layer, digest v1.Hash, verifier *signing.Verifier) error {
 	var faults []error
 	found := map[string]json.RawMessage{}
 	for _, l := range layers {

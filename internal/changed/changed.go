@@ -56,7 +56,7 @@ type List func(ctx context.Context, plan *plan.Plan, c plan.Compile, args ...str
 
 // Since says of each image, in their order, whether it could differ from what the same settings give at the revision rev of the
 // git repository that the directory source is in. The revision is one that images were built at. An error that is
-// [plan.Faults] says what is wrong with rev or the repository.
+// [fault.Faults] says what is wrong with rev or the repository.
 func Since(ctx context.Context, source, rev string, images []Image, list List) (_ []Verdict, err error) {
 	if source, err = filepath.Abs(source); err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
-	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // field is what faults call the revision.
@@ -42,20 +42,20 @@ func (r *repository) Close() error {
 	return err
 }
 
-// open finds the commit that rev names in the repository that dir is in. What is wrong with either is [plan.Faults]. The caller
+// open finds the commit that rev names in the repository that dir is in. What is wrong with either is [fault.Faults]. The caller
 // closes the repository.
 func open(ctx context.Context, dir, rev string) (*repository, error) {
-	fault := func(problem, hint string) error {
-		return plan.Faults{{Field: field, Value: rev, Problem: problem, Hint: hint}}
+	wrong := func(problem, hint string) error {
+		return fault.Faults{{Field: field, Value: rev, Problem: problem, Hint: hint}}
 	}
 	git, err := gitcommand.Open(ctx, dir)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fault(gitcommand.Explain(err, "build all images"))
+		return nil, wrong(gitcommand.Explain(err, "build all images"))
 	}
-	commit, err := findCommit(ctx, git, rev, fault)
+	commit, err := findCommit(ctx, git, rev, wrong)
 	if err != nil {
 		return nil, errors.Join(err, git.Close())
 	}
@@ -63,10 +63,10 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 }
 
 // findCommit is the hash of the commit that rev names.
-func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, fault func(problem, hint string) error) (string, error) {
+func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, wrong func(problem, hint string) error) (string, error) {
 	// What begins with a dash is an option, and with a caret all that is not in a revision.
 	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
-		return "", fault("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
+		return "", wrong("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
 	}
 	object, err := git.Run(ctx, "rev-parse", "--verify", "--quiet", rev)
 	if err == nil { // peeled in a second step, for rev may end in a text to search for
@@ -79,10 +79,10 @@ func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, fau
 		return "", err
 	}
 	if shallow, err := git.Run(ctx, "rev-parse", "--is-shallow-repository"); err == nil && strings.TrimSpace(shallow) == "true" {
-		return "", fault("no such revision in this clone, which is shallow",
+		return "", wrong("no such revision in this clone, which is shallow",
 			"fetch all of it: git fetch --unshallow, or fetch-depth: 0 for actions/checkout, or GIT_DEPTH: 0 in GitLab")
 	}
-	return "", fault("no such revision in this repository", "name a commit, tag or branch that git log knows; git fetch brings those of the remote")
+	return "", wrong("no such revision in this repository", "name a commit, tag or branch that git log knows; git fetch brings those of the remote")
 }
 
 // entry is a file as a commit has it.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/changed"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -29,10 +30,10 @@ func main() {}
 `
 
 // fault is what is wrong with a revision or repository.
-func fault(t *testing.T, dir, rev string) plan.Fault {
+func faultOf(t *testing.T, dir, rev string) fault.Fault {
 	t.Helper()
 	_, err := changed.Since(t.Context(), dir, rev, []changed.Image{planned(t, dir, "hello", plan.Config{})}, lister(dir))
-	faults := plan.AsFaults(err)
+	faults := fault.As(err)
 	require.Len(t, faults, 1, "%v", err)
 	assert.Equal(t, "changed-since", faults[0].Field)
 	assert.Equal(t, rev, faults[0].Value)
@@ -56,17 +57,17 @@ func TestRevisions(t *testing.T) {
 		assert.Equal(t, want, got, rev)
 	}
 	for _, rev := range []string{"nowhere", "v1..main", "HEAD:main.go", "v1^{tree}", "0000000000000000000000000000000000000000", "HEAD HEAD", "v1\t", "*"} {
-		f := fault(t, r.dir, rev)
+		f := faultOf(t, r.dir, rev)
 		assert.Equal(t, "no such revision in this repository", f.Problem, rev)
 		assert.Contains(t, f.Hint, "git fetch")
 	}
 	for _, rev := range []string{"", "-", "--all", "-h", "--output=/tmp/x", "--git-dir", "^v1", "v1\n", "v1\x00"} {
-		assert.Equal(t, "not a revision", fault(t, r.dir, rev).Problem, rev)
+		assert.Equal(t, "not a revision", faultOf(t, r.dir, rev).Problem, rev)
 	}
 
 	clone := filepath.Join(t.TempDir(), "clone")
 	r.git("clone", "-q", "--depth=1", "file://"+filepath.ToSlash(r.dir), clone)
-	f := fault(t, clone, "v1")
+	f := faultOf(t, clone, "v1")
 	assert.Contains(t, f.Problem, "shallow")
 	assert.Contains(t, f.Hint, "git fetch --unshallow")
 	assert.Contains(t, f.Hint, "fetch-depth: 0")
@@ -78,17 +79,17 @@ func TestNoRepository(t *testing.T) {
 	require.NoError(t, os.CopyFS(plain, os.DirFS(r.dir)))
 	require.NoError(t, os.RemoveAll(filepath.Join(plain, ".git")))
 	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(plain))
-	f := fault(t, plain, "v1")
+	f := faultOf(t, plain, "v1")
 	assert.Contains(t, f.Problem, "not a git repository")
 	assert.Contains(t, f.Hint, "work tree of a git repository")
 
 	r.git("init", "-q", "--bare", "bare")
 	bare := r.path("bare")
 	require.NoError(t, os.CopyFS(bare, os.DirFS(plain)))
-	assert.Contains(t, fault(t, bare, "v1").Problem, "is not in a work tree")
+	assert.Contains(t, faultOf(t, bare, "v1").Problem, "is not in a work tree")
 
 	t.Setenv("PATH", t.TempDir())
-	f = fault(t, r.dir, "v1")
+	f = faultOf(t, r.dir, "v1")
 	assert.Equal(t, "there is no git command on the PATH", f.Problem)
 	assert.Contains(t, f.Hint, "install git")
 }
@@ -106,7 +107,7 @@ func TestOwner(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	t.Setenv("SUDO_UID", "")
-	f := fault(t, r.dir, "v1")
+	f := faultOf(t, r.dir, "v1")
 	assert.Contains(t, f.Problem, "detected dubious ownership")
 	assert.Equal(t, "git config --global --add safe.directory "+r.dir, f.Hint)
 

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/changed"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
@@ -441,7 +442,7 @@ func (w *world) plan(source string) []changed.Image {
 			config.Platforms = []string{"linux/amd64"}
 		}
 		p, err := plan.Resolve(w.t.Context(), os.DirFS(source), config)
-		if plan.AsFaults(err) != nil {
+		if fault.As(err) != nil {
 			continue
 		}
 		require.NoError(w.t, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -83,7 +84,7 @@ func Run(ctx context.Context, runner Runner, p *plan.Plan, names []string, o Opt
 	for i, name := range names {
 		c, ok := p.Check(name)
 		if !ok {
-			return nil, plan.Faults{{Field: "check", Value: name, Problem: "there is no such check", Hint: "choose from " + strings.Join(plan.CheckNames, ", ")}}
+			return nil, fault.Faults{{Field: "check", Value: name, Problem: "there is no such check", Hint: "choose from " + strings.Join(plan.CheckNames, ", ")}}
 		}
 		checks[i] = c
 	}

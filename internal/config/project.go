@@ -18,6 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
 )
@@ -117,7 +118,7 @@ func isPairs(key string) bool {
 // one is the key that may stand in the place of packages where there is one.
 const one = "package"
 
-// Read reads the file of a source; nil if there is none. An error that is [plan.Faults] lists all that is wrong with its form,
+// Read reads the file of a source; nil if there is none. An error that is [fault.Faults] lists all that is wrong with its form,
 // with line numbers; what the values mean, [plan.Resolve] decides.
 func Read(tree fs.FS) (*Project, error) {
 	text, err := fs.ReadFile(tree, File)
@@ -126,7 +127,7 @@ func Read(tree fs.FS) (*Project, error) {
 	}
 	if err != nil {
 		problem, hint := source.Describe(err)
-		return nil, plan.Faults{{Field: File, Problem: problem, Hint: hint}}
+		return nil, fault.Faults{{Field: File, Problem: problem, Hint: hint}}
 	}
 	return Parse(text)
 }
@@ -136,22 +137,22 @@ func Parse(text []byte) (*Project, error) {
 	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, plan.Faults{{Field: File, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "mend the YAML"}}
+		return nil, fault.Faults{{Field: File, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "mend the YAML"}}
 	}
 	r := &reader{}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "more than one document", Hint: "write all images into the list of the first"})
+		r.faults.Add(File, "", "more than one document", "write all images into the list of the first")
 	}
 	p := r.project(&document)
 	if r.faults != nil {
-		slices.SortStableFunc(r.faults, func(a, b plan.Fault) int { return cmp.Compare(line(a), line(b)) })
+		slices.SortStableFunc(r.faults, func(a, b fault.Fault) int { return cmp.Compare(line(a), line(b)) })
 		return nil, r.faults
 	}
 	return p, nil
 }
 
 // line is the number in a fault's field.
-func line(f plan.Fault) int {
+func line(f fault.Fault) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(f.Field, File+":"))
 	return n
 }
@@ -166,10 +167,10 @@ type setting struct {
 // settings are those of an image or of the defaults, by their keys.
 type settings map[string]setting
 
-type reader struct{ faults plan.Faults }
+type reader struct{ faults fault.Faults }
 
 func (r *reader) fault(at *yaml.Node, value, problem, hint string) {
-	r.faults = append(r.faults, plan.Fault{Field: File + ":" + strconv.Itoa(at.Line), Value: value, Problem: problem, Hint: hint})
+	r.faults.Add(File+":"+strconv.Itoa(at.Line), value, problem, hint)
 }
 
 const hintForm = "write defaults and a list of images, as in slipway.schema.json"
@@ -201,7 +202,7 @@ func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node
 
 func (r *reader) project(document *yaml.Node) *Project {
 	if len(document.Content) == 0 {
-		r.faults = append(r.faults, plan.Fault{Field: File, Problem: "it is empty", Hint: hintForm})
+		r.faults.Add(File, "", "it is empty", hintForm)
 		return nil
 	}
 	root := document.Content[0]
@@ -441,18 +442,18 @@ func (i Image) Over(other Image, given func(key string) bool) Image {
 }
 
 // Target fills in where the image goes: its repository, empty if there is none, and its tags, each once, in which name stands for its
-// name. Skipped are the tags of which nothing remains. The error is [plan.Faults].
+// name. Skipped are the tags of which nothing remains. The error is [fault.Faults].
 func (i Image) Target(name string) (repository string, tags, skipped []string, err error) {
-	var faults plan.Faults
+	var faults fault.Faults
 	expand := func(field, text string) string {
 		filled, err := i.Facts.Expand(field, name, text)
-		for _, fault := range plan.AsFaults(err) {
-			faults = append(faults, i.Locate(fault))
+		for _, f := range fault.As(err) {
+			faults = append(faults, i.Locate(f))
 		}
 		return filled
 	}
 	if repository = expand("repository", i.Repository); repository == "" && i.Repository != "" && faults == nil {
-		faults = append(faults, i.Locate(plan.Fault{
+		faults = append(faults, i.Locate(fault.Fault{
 			Field: "repository", Value: i.Repository, Problem: "nothing remains when it is filled in",
 			Hint: `name what to take instead, like {{or .Git.Branch "main"}}`,
 		}))
@@ -473,19 +474,19 @@ func (i Image) Target(name string) (repository string, tags, skipped []string, e
 
 // Located is err with each of its faults as [Image.Locate] has it.
 func (i Image) Located(err error) error {
-	faults := plan.AsFaults(err)
+	faults := fault.As(err)
 	if faults == nil {
 		return err
 	}
-	located := make(plan.Faults, len(faults))
-	for n, fault := range faults {
-		located[n] = i.Locate(fault)
+	located := make(fault.Faults, len(faults))
+	for n, f := range faults {
+		located[n] = i.Locate(f)
 	}
 	return located
 }
 
 // Locate says of a fault with a setting in which line of the file that is, and of which image; other faults stay as they are.
-func (i Image) Locate(f plan.Fault) plan.Fault {
+func (i Image) Locate(f fault.Fault) fault.Fault {
 	for _, key := range []string{f.Field, f.Field + "s"} {
 		s, ok := i.settings[key]
 		if !ok {

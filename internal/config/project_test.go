@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/config"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -101,7 +102,7 @@ slipway.yaml:11 "more": no such key: write defaults and a list of images, as in 
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Parse([]byte(c.text))
-			assert.NotNil(t, plan.AsFaults(err))
+			assert.NotNil(t, fault.As(err))
 			assert.EqualError(t, err, c.want)
 		})
 	}
@@ -114,16 +115,16 @@ func TestLocate(t *testing.T) {
 	source := fstest.MapFS{"go.mod": {Data: []byte("module example.com/a\n\ngo 1.26.8\n")}, "cmd/a/a.go": {Data: []byte("package main\n\nfunc main() {}\n")}}
 	_, err = plan.Resolve(t.Context(), source, p.Images[0].Config)
 	var where []string
-	for _, fault := range plan.AsFaults(err) {
-		where = append(where, p.Images[0].Locate(fault).Field)
+	for _, f := range fault.As(err) {
+		where = append(where, p.Images[0].Locate(f).Field)
 	}
 	assert.Equal(t, []string{"slipway.yaml:2: runtime", "slipway.yaml:8: port", "slipway.yaml:10: label"}, where)
-	none := plan.Fault{Field: "go.sum", Problem: "missing"}
+	none := fault.Fault{Field: "go.sum", Problem: "missing"}
 	assert.Equal(t, none, p.Images[0].Locate(none))
 
 	_, err = plan.Resolve(t.Context(), fstest.MapFS{"go.mod": source["go.mod"]}, plan.Config{Packages: p.Images[0].Packages})
-	require.Len(t, plan.AsFaults(err), 1)
-	assert.Equal(t, "slipway.yaml:5: package", p.Images[0].Locate(plan.AsFaults(err)[0]).Field)
+	require.Len(t, fault.As(err), 1)
+	assert.Equal(t, "slipway.yaml:5: package", p.Images[0].Locate(fault.As(err)[0]).Field)
 }
 
 func TestOver(t *testing.T) {
@@ -169,7 +170,7 @@ func TestAliasesAndDefaultsAreBounded(t *testing.T) {
 		fmt.Fprintf(&text, "  - {name: i%d, env: {}, tags: *many}\n", i)
 	}
 	_, err := config.Parse([]byte(text.String()))
-	require.Len(t, plan.AsFaults(err), 1)
+	require.Len(t, fault.As(err), 1)
 	assert.ErrorContains(t, err, "more than 1048576 values up to here")
 }
 
@@ -180,7 +181,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := config.Parse([]byte(text))
 		if err != nil {
-			assert.NotNil(t, plan.AsFaults(err), "%v", err)
+			assert.NotNil(t, fault.As(err), "%v", err)
 			assert.NotContains(t, err.Error(), "\x00", strings.TrimSpace(text))
 			return
 		}

@@ -16,14 +16,20 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/console"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
 // What a plan may hold and a Dockerfile has no notation for.
 var (
-	ErrArchiveBase error = plan.Sentence("a Dockerfile cannot build on an OCI archive: unpack it and set --base oci:DIR")
-	ErrInvisible   error = plan.Sentence("a Dockerfile cannot hold characters that nobody sees, such as control characters: leave them out of the settings and of the names of files")
-	ErrLineBreak   error = plan.Sentence("a Dockerfile cannot hold a value of several lines: leave the line break out of --env, --label and --stamp")
+	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
+	ErrInvisible   error = fault.Fault{
+		Field: "dockerfile", Problem: "it cannot hold characters that nobody sees, such as control characters",
+		Hint: "leave them out of the settings and of the names of files",
+	}
+	ErrLineBreak error = fault.Fault{
+		Field: "dockerfile", Problem: "it cannot hold a value of several lines", Hint: "leave the line break out of --env, --label and --stamp",
+	}
 )
 
 // Directories of the builder stage.

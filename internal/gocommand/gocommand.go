@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
-var _ plan.Reworder = (*Error)(nil)
+var _ fault.Reworder = (*Error)(nil)
 
 // Error is a command that failed.
 type Error struct {
@@ -89,7 +89,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Reword implements [plan.Reworder].
+// Reword implements [fault.Reworder].
 func (e *Error) Reword(words func(string) string) string {
 	reworded := *e
 	reworded.Hint = words(e.Hint)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/mod/semver"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 //go:generate go run ../distributions https://raw.githubusercontent.com/endoflife-date/endoflife.date/master distributions.go
@@ -137,7 +139,7 @@ var staticFlag = regexp.MustCompile(`(^|[\s='"])-static($|[\s'"])`)
 
 // checkLibc faults a program that would load glibc where there is none, which the guard would find when all is compiled. Flags for the
 // linker may still make it static.
-func (s settings) checkLibc(f *faulty, c Config) {
+func (s settings) checkLibc(f *fault.Faults, c Config) {
 	if s.cgo != cgoDynamic || s.hasGLIBC() || staticFlag.MatchString(c.LDFlags) {
 		return
 	}
@@ -145,7 +147,7 @@ func (s settings) checkLibc(f *faulty, c Config) {
 	if c.Base != "" {
 		where = "the base " + s.base
 	}
-	f.add("cgo", c.CGO, "the program would need glibc, which "+where+" does not have",
+	f.Add("cgo", c.CGO, "the program would need glibc, which "+where+" does not have",
 		"link its C into it with --cgo=static, or choose --runtime "+string(DistrolessBase))
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // CABundle is where root certificates are in images, and in builder containers. Go, OpenSSL and git find them there.
@@ -71,16 +73,16 @@ func ParseCACerts(text string) (string, error) {
 var caCertsSetting = Setting{
 	Flag: "ca-cert", Content: true, Value: "FILE", Help: "root certificates, in PEM, that the image and the build trust besides the public ones",
 	Field: "CACerts",
-	read:  func(c Config, s *settings, f *faulty) { s.caCerts = c.readCACerts(f) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.caCerts = c.readCACerts(f) },
 }
 
-func (c Config) readCACerts(f *faulty) string {
+func (c Config) readCACerts(f *fault.Faults) string {
 	if strings.TrimSpace(c.CACerts) == "" {
 		return ""
 	}
 	certs, err := ParseCACerts(c.CACerts)
 	if err != nil {
-		f.add("ca-cert", "", err.Error(), "")
+		f.Add("ca-cert", "", err.Error(), "")
 	}
 	return certs
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -39,7 +40,7 @@ func TestCapabilities(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, test.want)
-		assert.NotNil(t, plan.AsFaults(err))
+		assert.NotNil(t, fault.As(err))
 	}
 
 	// Git is installed with what else is, where a builder lacks it.

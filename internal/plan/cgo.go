@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // The values of Config.CGO, besides those of a switch.
@@ -22,7 +24,7 @@ var cgoSetting = Setting{
 		{cgoStatic, "The C library, which is musl, is linked into the program, so that it runs on any runtime."},
 	},
 	Field: "CGO",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.cgo = c.readCGO(f)
 		s.checkLibc(f, c)
 		if s.cgo == cgoStatic {
@@ -33,7 +35,7 @@ var cgoSetting = Setting{
 }
 
 // readCGO is "" for no cgo.
-func (c Config) readCGO(f *faulty) string {
+func (c Config) readCGO(f *fault.Faults) string {
 	value := strings.TrimSpace(c.CGO)
 	if value == "" || value == cgoDynamic || value == cgoStatic {
 		return value
@@ -41,7 +43,7 @@ func (c Config) readCGO(f *faulty) string {
 	yes, err := strconv.ParseBool(value)
 	switch {
 	case err != nil:
-		f.add("cgo", c.CGO, "no such way to link", "write dynamic, which true means, static, or false")
+		f.Add("cgo", c.CGO, "no such way to link", "write dynamic, which true means, static, or false")
 		return ""
 	case yes:
 		return cgoDynamic

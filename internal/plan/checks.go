@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Pinned tools of checks. The Go command fetches them through the module proxy, and checks them against its database of sums.
@@ -66,9 +68,9 @@ var vulnDBSetting = Setting{
 	Flag: "vulndb", ForChecks: true, Value: "URL", Help: "database of vulnerabilities, by its URL",
 	More: "also file:///DIR", Default: "https://vuln.go.dev",
 	Field: "VulnDB",
-	read: func(c Config, _ *settings, f *faulty) {
+	read: func(c Config, _ *settings, f *fault.Faults) {
 		if db, err := url.Parse(c.VulnDB); c.VulnDB != "" && (err != nil || !slices.Contains([]string{"http", "https", "file"}, db.Scheme)) {
-			f.add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
+			f.Add("vulndb", c.VulnDB, "not the URL of a database", "write it like https://vuln.example.com or file:///srv/vulndb")
 		}
 	},
 }

@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"errors"
-	"sync"
-)
+import "sync"
 
 // Config is what a user asks for. The zero value asks for the defaults. Each field that has a variable is a setting: [Settings] says
 // what it means.
@@ -62,10 +59,3 @@ var Settings = sync.OnceValue(func() []Setting {
 		vulnDBSetting,
 	)
 })
-
-// AsFaults returns the faults in err, or nil.
-func AsFaults(err error) Faults {
-	var faults Faults
-	errors.As(err, &faults)
-	return faults
-}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // defaultFIPS is the version of the Go Cryptographic Module that a setting without one means: the one with a certificate, CMVP #5247.
@@ -30,11 +32,11 @@ var fipsSetting = Setting{
 	More:     "--fips alone is true",
 	Examples: fipsVersions,
 	Field:    "FIPS",
-	read:     func(c Config, s *settings, f *faulty) { s.fips = c.readFIPS(f) },
+	read:     func(c Config, s *settings, f *fault.Faults) { s.fips = c.readFIPS(f) },
 }
 
 // readFIPS is the value of GOFIPS140; empty for none.
-func (c Config) readFIPS(f *faulty) string {
+func (c Config) readFIPS(f *fault.Faults) string {
 	value := strings.TrimSpace(c.FIPS)
 	if on, err := strconv.ParseBool(value); err == nil {
 		value = map[bool]string{true: defaultFIPS, false: "off"}[on]
@@ -43,7 +45,7 @@ func (c Config) readFIPS(f *faulty) string {
 	case value == "" || value == "off":
 		return ""
 	case !fipsVersion.MatchString(value) && !slices.Contains(fipsVersions, value):
-		f.add("fips", c.FIPS, "no version of the Go Cryptographic Module", "choose from "+strings.Join(fipsVersions, ", ")+"; --fips alone is "+defaultFIPS)
+		f.Add("fips", c.FIPS, "no version of the Go Cryptographic Module", "choose from "+strings.Join(fipsVersions, ", ")+"; --fips alone is "+defaultFIPS)
 		return ""
 	}
 	return value
@@ -52,7 +54,7 @@ func (c Config) readFIPS(f *faulty) string {
 var goExperimentsSetting = Setting{
 	Flag: "go-experiment", Value: "EXPERIMENT", Help: "experiment of the Go toolchain, like jsonv2, as GOEXPERIMENT takes it",
 	Field: "GoExperiments",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.experiments = sorted(each(f, "go-experiment", c.GoExperiments, parseExperiment))
 	},
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
@@ -31,8 +32,10 @@ type workset struct {
 // tree is a source tree, with the faults of what it reads.
 type tree struct {
 	fs.FS
-	*faulty
+	faults *fault.Faults
 }
+
+func (t tree) add(field, value, problem, hint string) { t.faults.Add(field, value, problem, hint) }
 
 // ReadFile, ReadDir and Stat are those of the source, where it has them: to open a file for its state takes longer.
 func (t tree) ReadFile(name string) ([]byte, error)       { return fs.ReadFile(t.FS, name) }

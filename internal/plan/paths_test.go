@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // What cannot be in one image is refused before anything is built.
@@ -46,7 +48,7 @@ func TestPathsOfAnImage(t *testing.T) {
 			for _, want := range test.want {
 				require.ErrorContains(t, err, want)
 			}
-			assert.IsType(t, Faults{}, err)
+			assert.IsType(t, fault.Faults{}, err)
 		})
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
-// Resolve decides what building source as config asks does. An error that is [Faults] lists all that is wrong with the
+// Resolve decides what building source as config asks does. An error that is [fault.Faults] lists all that is wrong with the
 // request, as far as one fault does not hide another.
 //
 // Images are those of the file [LockFile] in the source, where there is one.
@@ -56,13 +58,13 @@ func resolveAll(ctx context.Context, source fs.FS, configs []Config, m mode) ([]
 type scans map[string]func() scanned
 
 func (s scans) resolve(ctx context.Context, source fs.FS, config Config, m mode) (*Plan, error) {
-	f := &faulty{}
+	f := &fault.Faults{}
 	r := resolver{config: config, mode: m, settings: config.settings(f), tree: tree{source, f}, scans: s}
 	plan, err := r.plan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
 	}
-	if err := f.err(); err != nil {
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	return plan, nil
@@ -204,7 +206,7 @@ func (r resolver) workset() *workset {
 	if len(r.settings.packages) > 0 {
 		start = r.settings.packages[0]
 	}
-	if work := r.findWorkset(start); work != nil || len(r.faults) > 0 {
+	if work := r.findWorkset(start); work != nil || len(*r.faults) > 0 {
 		return work
 	}
 	below := r.modulesBelow()

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/config/environ"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/planfile"
 )
@@ -24,7 +25,7 @@ func TestPlans(t *testing.T) {
 			p, err := plan.Resolve(t.Context(), file.Source, config)
 
 			got := map[string]string{}
-			if faults := plan.AsFaults(err); faults != nil {
+			if faults := fault.As(err); faults != nil {
 				got["faults"] = faults.Error() + "\n"
 			} else {
 				require.NoError(t, err)

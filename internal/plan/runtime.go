@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Runtime is a kind of image that programs run in.
@@ -50,7 +52,7 @@ var runtimeSetting = Setting{
 	Flag: "runtime", Value: "RUNTIME", Help: "what the program runs in", Default: string(Distroless),
 	Choices: runtimeChoices(), Enum: true,
 	Field: "Runtime",
-	read:  func(c Config, s *settings, f *faulty) { s.runtime, s.base = c.readRuntime(f) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.runtime, s.base = c.readRuntime(f) },
 }
 
 func runtimeChoices() []Choice {
@@ -61,15 +63,15 @@ func runtimeChoices() []Choice {
 	return choices
 }
 
-func (c Config) readRuntime(f *faulty) (Runtime, string) {
+func (c Config) readRuntime(f *fault.Faults) (Runtime, string) {
 	var base string
 	if c.Base != "" {
 		var err error
 		if base, err = parseBase(c.Base); err != nil {
-			f.add("base", c.Base, err.Error(), "")
+			f.Add("base", c.Base, err.Error(), "")
 		}
 		if strings.HasPrefix(base, "oci:") && (c.Engine.NoLayouts || c.Engine.NoLayoutPackages && len(c.RuntimePackages) > 0) {
-			f.add("base", c.Base, "a Dagger engine reads no OCI layout directory", "put it into an archive with tar, and name that with oci-archive:FILE")
+			f.Add("base", c.Base, "a Dagger engine reads no OCI layout directory", "put it into an archive with tar, and name that with oci-archive:FILE")
 		}
 	}
 	switch {
@@ -78,10 +80,10 @@ func (c Config) readRuntime(f *faulty) (Runtime, string) {
 	case c.Runtime == "":
 		return Distroless, runtimes[Distroless].base
 	case !slices.Contains(Runtimes(), c.Runtime):
-		f.add("runtime", c.Runtime, "no such runtime", "choose from "+strings.Join(Runtimes(), ", ")+", or name an image with --base")
+		f.Add("runtime", c.Runtime, "no such runtime", "choose from "+strings.Join(Runtimes(), ", ")+", or name an image with --base")
 		return Custom, base
 	case c.Runtime == string(Scratch) && c.Base != "":
-		f.add("base", c.Base, "the runtime scratch has no base", "leave out one of the two")
+		f.Add("base", c.Base, "the runtime scratch has no base", "leave out one of the two")
 		return Scratch, ""
 	case c.Base != "":
 		return Runtime(c.Runtime), base
@@ -94,16 +96,16 @@ var runtimePackagesSetting = Setting{
 	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Alpine to install in the image, with --runtime alpine",
 	More:  "needs a Dagger engine",
 	Field: "RuntimePackages",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
 		given := strings.Join(c.RuntimePackages, ",")
 		switch {
 		case len(c.RuntimePackages) == 0:
 		case s.runtime != Alpine:
-			f.add("runtime-package", given, "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
+			f.Add("runtime-package", given, "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
 				"add --runtime alpine, also to an Alpine image of your own in --base")
 		case c.Engine.NoInstall:
-			f.add("runtime-package", given, "the host engine places files in an image and runs nothing there",
+			f.Add("runtime-package", given, "the host engine places files in an image and runs nothing there",
 				"use --engine dagger, or name an image that has the packages with --base")
 		}
 	},

@@ -3,6 +3,8 @@ package plan
 import (
 	"reflect"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Setting is what a user can decide about an image. It is declared once, in [Settings], and is from there a flag of the command,
@@ -44,7 +46,7 @@ type Setting struct {
 
 	// read parses the value, with those of the settings before it at hand, and puts the result into s. Faults go to f. It is nil
 	// for what is used as it is given.
-	read func(c Config, s *settings, f *faulty)
+	read func(c Config, s *settings, f *fault.Faults)
 }
 
 // Choice is a value of a setting.

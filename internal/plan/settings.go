@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // settings are a Config's values, parsed, in the form that a plan has them. What needs the source tree, such as packages and files,
@@ -30,7 +32,7 @@ type settings struct {
 }
 
 // settings parses c. Each fault that it finds goes to f, and the setting is left out.
-func (c Config) settings(f *faulty) settings {
+func (c Config) settings(f *fault.Faults) settings {
 	var s settings
 	for _, setting := range Settings() {
 		if setting.read != nil {
@@ -42,11 +44,11 @@ func (c Config) settings(f *faulty) settings {
 }
 
 // each parses every value of a list.
-func each[T any](f *faulty, field string, values []string, parse func(string) (T, error)) []T {
+func each[T any](f *fault.Faults, field string, values []string, parse func(string) (T, error)) []T {
 	var parsed []T
 	for _, v := range values {
 		if t, err := parse(strings.TrimSpace(v)); err != nil {
-			f.add(field, v, err.Error(), "")
+			f.Add(field, v, err.Error(), "")
 		} else {
 			parsed = append(parsed, t)
 		}

@@ -8,12 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 var portsSetting = Setting{
 	Flag: "port", Value: "PORT", Help: "port that the program listens on, like 8080 or 53/udp",
 	Field: "Ports",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		ports := each(f, "port", c.Ports, parsePort)
 		slices.SortFunc(ports, comparePorts)
 		s.image.Ports = slices.Compact(ports)
@@ -42,7 +44,7 @@ func comparePorts(a, b string) int {
 var envSetting = Setting{
 	Flag: "env", Argument: "environment", Value: "KEY=VALUE", Help: "environment variable of the image",
 	Field: "Env",
-	read:  func(c Config, s *settings, f *faulty) { s.image.Env = each(f, "env", c.Env, parseEnv) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.image.Env = each(f, "env", c.Env, parseEnv) },
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
@@ -58,17 +60,17 @@ func parseEnv(s string) (string, error) {
 var argsSetting = Setting{
 	Flag: "arg", Value: "ARGUMENT", Help: "default argument of the program",
 	Field: "Args",
-	read:  func(c Config, s *settings, _ *faulty) { s.image.Args = c.Args },
+	read:  func(c Config, s *settings, _ *fault.Faults) { s.image.Args = c.Args },
 }
 
 var workdirSetting = Setting{
 	Flag: "workdir", Argument: "workingDir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir,
 	Field: "Workdir",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		switch dir := path.Clean(c.Workdir); {
 		case c.Workdir == "":
 		case !path.IsAbs(dir) || strings.ContainsRune(dir, 0):
-			f.add("workdir", c.Workdir, "not an absolute path of the image", "write it like /srv")
+			f.Add("workdir", c.Workdir, "not an absolute path of the image", "write it like /srv")
 		default:
 			s.image.WorkingDir = dir
 		}
@@ -79,17 +81,17 @@ var stopSignalSetting = Setting{
 	Flag: "stop-signal", Value: "SIGNAL", Help: "signal that asks the program to end, like SIGINT or 2", Default: "that of the base, or SIGTERM",
 	Examples: []string{"SIGTERM", "SIGINT", "SIGQUIT"},
 	Field:    "StopSignal",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		if c.StopSignal == "" {
 			return
 		}
 		name := strings.ToUpper(c.StopSignal)
 		if number, err := strconv.Atoi(name); err == nil {
 			if number < 1 || number > lastSignal || strconv.Itoa(number) != name {
-				f.add("stop-signal", c.StopSignal, "no signal of Linux", fmt.Sprintf("write a number from 1 to %d, or a name like SIGINT", lastSignal))
+				f.Add("stop-signal", c.StopSignal, "no signal of Linux", fmt.Sprintf("write a number from 1 to %d, or a name like SIGINT", lastSignal))
 			}
 		} else if name = "SIG" + strings.TrimPrefix(name, "SIG"); !signalName.MatchString(name) {
-			f.add("stop-signal", c.StopSignal, "no signal of Linux", "write its name, like SIGINT, or its number")
+			f.Add("stop-signal", c.StopSignal, "no signal of Linux", "write its name, like SIGINT, or its number")
 		}
 		s.image.StopSignal = name
 	},
@@ -109,12 +111,12 @@ var allowRootSetting = Setting{
 var userSetting = Setting{
 	Flag: "user", Value: "UID[:GID]", Help: "numeric user to run as, UID or UID:GID", Default: "65532:65532, and 1000:1000 on alpine and scratch",
 	Field: "User",
-	read:  func(c Config, s *settings, f *faulty) { s.user = c.readUser(f, s.runtime) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.user = c.readUser(f, s.runtime) },
 }
 
 // readUser reads "UID" or "UID:GID". Names are refused: Kubernetes can check runAsNonRoot on a number only.
 // Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
-func (c Config) readUser(f *faulty, runtime Runtime) string {
+func (c Config) readUser(f *fault.Faults, runtime Runtime) string {
 	user := strings.TrimSpace(c.User)
 	if user == "" {
 		return runtimes[runtime].user
@@ -129,13 +131,13 @@ func (c Config) readUser(f *faulty, runtime Runtime) string {
 	for i, id := range ids {
 		n, err := strconv.ParseUint(id, 10, 31)
 		if err != nil || len(ids) > 2 {
-			f.add("user", c.User, "not a numeric user", "write UID or UID:GID, like 1000:1000")
+			f.Add("user", c.User, "not a numeric user", "write UID or UID:GID, like 1000:1000")
 			return ""
 		}
 		ids[i] = strconv.FormatUint(n, 10)
 	}
 	if ids[0] == "0" && !c.AllowRoot {
-		f.add("user", c.User, "the program would run as root", "choose a user like 1000:1000, or add --allow-root if it must be")
+		f.Add("user", c.User, "the program would run as root", "choose a user like 1000:1000, or add --allow-root if it must be")
 	}
 	return strings.Join(ids, ":")
 }
@@ -143,27 +145,27 @@ func (c Config) readUser(f *faulty, runtime Runtime) string {
 var labelsSetting = Setting{
 	Flag: "label", Value: "KEY=VALUE", Help: "label of the image", Template: true,
 	Field: "Labels",
-	read:  func(c Config, s *settings, f *faulty) { s.labels = readMap(f, "label", c.Labels) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.labels = readMap(f, "label", c.Labels) },
 }
 
 var annotationsSetting = Setting{
 	Flag: "annotation", Value: "KEY=VALUE", Help: "annotation of manifests and index", Template: true,
 	Field: "Annotations",
-	read:  func(c Config, s *settings, f *faulty) { s.annotations = readMap(f, "annotation", c.Annotations) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.annotations = readMap(f, "annotation", c.Annotations) },
 }
 
 // readMap reads KEY=VALUE settings, of which each key may stand once.
-func readMap(f *faulty, field string, values []string) map[string]string {
+func readMap(f *fault.Faults, field string, values []string) map[string]string {
 	m := map[string]string{}
 	for _, v := range values {
 		key, value, ok := strings.Cut(v, "=")
 		key = strings.TrimSpace(key)
 		if !ok || key == "" {
-			f.add(field, v, "not of the form KEY=VALUE", "write it like org.opencontainers.image.vendor=Example")
+			f.Add(field, v, "not of the form KEY=VALUE", "write it like org.opencontainers.image.vendor=Example")
 			continue
 		}
 		if _, twice := m[key]; twice {
-			f.add(field, v, "set twice", "leave one out")
+			f.Add(field, v, "set twice", "leave one out")
 		}
 		m[key] = value
 	}
@@ -173,7 +175,7 @@ func readMap(f *faulty, field string, values []string) map[string]string {
 var filesSetting = Setting{
 	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE",
 	Field: "Files",
-	read:  func(c Config, s *settings, f *faulty) { s.files = each(f, "file", c.Files, parseFile) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.files = each(f, "file", c.Files, parseFile) },
 }
 
 // file is a value of Config.Files.
@@ -209,7 +211,7 @@ func parseFile(s string) (file, error) {
 var writableSetting = Setting{
 	Flag: "writable", Value: "DIR", Help: "directory of the image that the program may write to, like /data", Default: "/tmp alone",
 	Field: "Writable",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
 	},
 }
@@ -217,7 +219,7 @@ var writableSetting = Setting{
 var volumesSetting = Setting{
 	Flag: "volume", Value: "DIR", Help: "directory of the image that a volume is mounted at, like /data, which --writable gives to the user",
 	Field: "Volumes",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.image.Volumes = sorted(each(f, "volume", c.Volumes, func(text string) (string, error) {
 			dir := path.Clean(text)
 			if !path.IsAbs(dir) || dir == "/" || strings.ContainsRune(dir, 0) {
@@ -259,14 +261,14 @@ var compressionSetting = Setting{
 	More: "a level is up to 9 for gzip, and up to 22 for zstd", Default: "gzip",
 	Choices: []Choice{{Gzip, "What every registry and runtime takes."}, {Zstd, "Smaller and faster to unpack, but not every registry and runtime takes it."}},
 	Field:   "Compression",
-	read:    func(c Config, s *settings, f *faulty) { s.image.Compression = c.readCompression(f) },
+	read:    func(c Config, s *settings, f *fault.Faults) { s.image.Compression = c.readCompression(f) },
 }
 
 // levels are the highest of the formats of compression. Sources: gzip(1), zstd(1)
 var levels = map[string]int{Gzip: 9, Zstd: 22}
 
 // readCompression gives what is asked for by default one form, so that it is the same plan.
-func (c Config) readCompression(f *faulty) Compression {
+func (c Config) readCompression(f *fault.Faults) Compression {
 	format, text, leveled := strings.Cut(strings.TrimSpace(c.Compression), ":")
 	if format == "" && !leveled || format == Gzip && !leveled {
 		return Compression{}
@@ -277,9 +279,9 @@ func (c Config) readCompression(f *faulty) Compression {
 	}
 	switch highest, known := levels[format]; {
 	case !known:
-		f.add("compression", c.Compression, "no such compression", "choose gzip or zstd, with a level if you like, as in zstd:19")
+		f.Add("compression", c.Compression, "no such compression", "choose gzip or zstd, with a level if you like, as in zstd:19")
 	case err != nil || leveled && (level < 1 || level > highest):
-		f.add("compression", c.Compression, "no level of "+format, fmt.Sprintf("choose one from 1 to %d, or leave it out", highest))
+		f.Add("compression", c.Compression, "no level of "+format, fmt.Sprintf("choose one from 1 to %d, or leave it out", highest))
 	default:
 		return Compression{format, level}
 	}
@@ -291,9 +293,9 @@ var revisionSetting = Setting{
 	More:    "auto asks git",
 	Default: "none, so that a commit that changes nothing in the program changes nothing in the image",
 	Field:   "Revision",
-	read: func(c Config, _ *settings, f *faulty) {
+	read: func(c Config, _ *settings, f *fault.Faults) {
 		if c.Revision != "" && !revision.MatchString(c.Revision) {
-			f.add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
+			f.Add("revision", c.Revision, "not a commit", "write its hash, as git rev-parse HEAD prints it")
 		}
 	},
 }
@@ -305,20 +307,20 @@ var revision = regexp.MustCompile(`^[0-9a-f]{7,64}(-dirty)?$`)
 var epochSetting = Setting{
 	Number: true, Help: "time of everything in the image, in seconds since 1970", Default: "0",
 	Field: "SourceDateEpoch",
-	read:  func(c Config, s *settings, f *faulty) { s.image.Created = c.readEpoch(f) },
+	read:  func(c Config, s *settings, f *fault.Faults) { s.image.Created = c.readEpoch(f) },
 }
 
 // lastEpoch is the last second that the tar format and RFC 3339 both can hold.
 var lastEpoch = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 
-func (c Config) readEpoch(f *faulty) int64 {
+func (c Config) readEpoch(f *fault.Faults) int64 {
 	text := strings.TrimSpace(c.SourceDateEpoch)
 	if text == "" {
 		return 0
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || seconds < 0 || seconds > lastEpoch {
-		f.add("SOURCE_DATE_EPOCH", c.SourceDateEpoch, "not a time in whole seconds since 1970",
+		f.Add("SOURCE_DATE_EPOCH", c.SourceDateEpoch, "not a time in whole seconds since 1970",
 			"set it like SOURCE_DATE_EPOCH=$(git log -1 --format=%ct), or unset it")
 		return 0
 	}

@@ -8,14 +8,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 var nameSetting = Setting{
 	Flag: "name", NotInModule: true, Value: "NAME", Help: "name of the image", Default: "that of its first program",
 	Field: "Name",
-	read: func(c Config, _ *settings, f *faulty) {
+	read: func(c Config, _ *settings, f *fault.Faults) {
 		if c.Name != "" && !imageName.MatchString(c.Name) {
-			f.add("name", c.Name, "not a name of an image", "write lower-case letters and digits, with . _ __ or any number of - between them")
+			f.Add("name", c.Name, "not a name of an image", "write lower-case letters and digits, with . _ __ or any number of - between them")
 		}
 	},
 }
@@ -44,7 +46,9 @@ var packagesSetting = Setting{
 	Flag: "package", Value: "DIR", Help: "main package to build, as a directory of the source like ./cmd/server; of several programs in one image the first is the entrypoint",
 	Default: "the only one there is",
 	Field:   "Packages",
-	read:    func(c Config, s *settings, f *faulty) { s.packages = each(f, "package", c.Packages, parsePackage) },
+	read: func(c Config, s *settings, f *fault.Faults) {
+		s.packages = each(f, "package", c.Packages, parsePackage)
+	},
 }
 
 func parsePackage(s string) (string, error) {
@@ -69,7 +73,7 @@ var platformsSetting = Setting{
 	Flag: "platform", Value: "PLATFORM", Help: "platform to build for, like linux/arm/v7", Default: "linux/amd64,linux/arm64",
 	Examples: []string{"linux/amd64", "linux/arm64", "linux/arm/v7"},
 	Field:    "Platforms",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.platforms = each(f, "platform", c.Platforms, ParsePlatform)
 		if len(c.Platforms) == 0 {
 			s.platforms = []Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
@@ -89,7 +93,7 @@ var builderPackagesSetting = Setting{
 	Flag: "builder-package", Value: "PACKAGE", Help: "package to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo dynamic",
 	More:  "nothing is installed on this machine",
 	Field: "BuilderPackages",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.builderPackages = sorted(each(f, "builder-package", c.BuilderPackages, parseSystemPackage))
 	},
 }
@@ -107,7 +111,7 @@ func parseSystemPackage(s string) (string, error) {
 var buildTagsSetting = Setting{
 	Flag: "build-tags", Value: "TAG", Help: "build constraint to satisfy, as go build -tags takes it",
 	Field: "BuildTags",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.tags = append(s.tags, each(f, "build-tags", c.BuildTags, parseBuildTag)...)
 	},
 }
@@ -124,7 +128,7 @@ func parseBuildTag(s string) (string, error) {
 var tzdataSetting = Setting{
 	Flag: "tzdata", Help: "compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none",
 	Field: "TZData",
-	read: func(c Config, s *settings, _ *faulty) {
+	read: func(c Config, s *settings, _ *fault.Faults) {
 		if c.TZData {
 			s.tags = append(s.tags, "timetzdata") // Source: https://pkg.go.dev/time/tzdata
 		}
@@ -139,7 +143,7 @@ var ldflagsSetting = Setting{
 var stampsSetting = Setting{
 	Flag: "stamp", Value: "IMPORTPATH.NAME=VALUE", Help: "string variable to set at link time, like main.version=v1.2.3", Template: true,
 	Field: "Stamps",
-	read: func(c Config, s *settings, f *faulty) {
+	read: func(c Config, s *settings, f *fault.Faults) {
 		s.stamps = each(f, "stamp", c.Stamps, func(text string) (stamp, error) {
 			if isTemplate(text) {
 				return stamp{template: text}, nil // it is parsed when what it names is known
@@ -170,7 +174,7 @@ func (r resolver) linkerFlags(p Platform, names map[string]any) string {
 			flags = append(flags, "-X", stamp.flag)
 			continue
 		}
-		for _, flag := range each(r.faulty, "stamp", r.expandAll("stamp", []string{stamp.template}, names), parseStamp) {
+		for _, flag := range each(r.faults, "stamp", r.expandAll("stamp", []string{stamp.template}, names), parseStamp) {
 			flags = append(flags, "-X", flag)
 		}
 	}

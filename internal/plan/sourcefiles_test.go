@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
 )
@@ -93,7 +94,7 @@ func TestDockerignoreThatDockerRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("[a\n"), 0o644))
 	_, err := plan.Resolve(t.Context(), tree, plan.Config{})
 	assert.ErrorContains(t, err, ".dockerignore: ")
-	assert.NotNil(t, plan.AsFaults(err))
+	assert.NotNil(t, fault.As(err))
 }
 
 func TestWhatABuildNeedsAndDockerignoreLeavesOut(t *testing.T) {
@@ -151,7 +152,7 @@ func TestGoDoesNotFollowLinksOutOfTheSource(t *testing.T) {
 				assert.NoError(t, err)
 				return
 			}
-			faults := plan.AsFaults(err)
+			faults := fault.As(err)
 			require.NotEmpty(t, faults, "%v", err)
 			var fields []string
 			for _, f := range faults {

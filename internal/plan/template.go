@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and others
@@ -55,7 +57,7 @@ func (c Config) Templates() []string {
 	return all
 }
 
-// Expand fills in a template of the setting field for the image called name. The error is [Faults].
+// Expand fills in a template of the setting field for the image called name. The error is [fault.Faults].
 func (f Facts) Expand(field, name, text string) (string, error) {
 	return f.expand(field, text, map[string]any{"Name": name})
 }
@@ -75,22 +77,22 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
 		}
 	}
-	fault := func(err error, hint string) error {
-		return Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Hint: hint}}
+	wrong := func(err error, hint string) error {
+		return fault.Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Hint: hint}}
 	}
 	parsed, err := template.New(field).Option("missingkey=error").Parse(text)
 	if err != nil {
-		return "", fault(err, `write it in the notation of Go's text/template, with {{"{{"}} for braces themselves`)
+		return "", wrong(err, `write it in the notation of Go's text/template, with {{"{{"}} for braces themselves`)
 	}
 	var b strings.Builder
 	if err := parsed.Execute(&b, names); err != nil {
 		switch {
 		case f.Git == (Git{}) && NeedsGit(text):
-			return "", Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Hint: "build in a git repository, or leave out .Git"}}
+			return "", fault.Faults{{Field: field, Value: text, Problem: "nothing is known of a commit", Hint: "build in a git repository, or leave out .Git"}}
 		case strings.Contains(text, ".Env"):
-			return "", fault(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
+			return "", wrong(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
 		}
-		return "", fault(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
+		return "", wrong(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
 	}
 	return b.String(), nil
 }
@@ -104,7 +106,7 @@ func (r resolver) expandAll(field string, list []string, names map[string]any) [
 	for _, text := range list {
 		filled, err := r.config.Facts.expand(field, text, names)
 		if err != nil {
-			r.faults = append(r.faults, AsFaults(err)...)
+			*r.faults = append(*r.faults, fault.As(err)...)
 			continue
 		}
 		all = append(all, filled)

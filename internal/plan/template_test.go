@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -95,7 +96,7 @@ func FuzzExpand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := facts.Expand("tag", "hello", text)
 		if err != nil {
-			assert.NotNil(t, plan.AsFaults(err))
+			assert.NotNil(t, fault.As(err))
 			assert.Empty(t, got)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/console"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Formats are the names that [New] takes.
@@ -63,7 +63,7 @@ func (e event) took() time.Duration { return e.at - e.step.began }
 
 // New returns a display that writes to w in format; an empty one means auto. environ, in the form of [os.Environ], is
 // asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. A wrong format is
-// reported as [plan.Faults].
+// reported as [fault.Faults].
 func New(format string, w io.Writer, environ []string) (*Display, error) {
 	began := time.Now()
 	return newDisplay(format, w, environ, func() time.Duration { return time.Since(began) })
@@ -91,7 +91,7 @@ func newDisplay(format string, w io.Writer, environ []string, elapsed func() tim
 	case "json":
 		d.sink = jsonLines{w}
 	default:
-		return nil, plan.Faults{{Field: "progress", Value: format, Problem: "no such format", Hint: "choose from " + strings.Join(Formats, ", ")}}
+		return nil, fault.Faults{{Field: "progress", Value: format, Problem: "no such format", Hint: "choose from " + strings.Join(Formats, ", ")}}
 	}
 	return d, nil
 }

@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-ci/slipway/internal/build"
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -168,7 +168,7 @@ func TestDrawable(t *testing.T) {
 func TestWrongFormat(t *testing.T) {
 	_, err := New("pretty", io.Discard, nil)
 	assert.EqualError(t, err, `progress "pretty": no such format: choose from auto, tty, plain, json`)
-	assert.ErrorAs(t, err, new(plan.Faults))
+	assert.ErrorAs(t, err, new(fault.Faults))
 }
 
 // failing is a writer that works a number of times.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // mirrors are the places where images of a registry are looked for first, by the registry's name as
@@ -34,16 +36,16 @@ func (m mirrors) candidates(ref name.Reference) []name.Reference {
 
 func parseMirrors(values []string) (mirrors, error) {
 	parsed := mirrors{}
-	var faults []error
+	var faults fault.Faults
 	for _, value := range values {
 		host, m, err := parseMirror(value)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("mirror %q: %w", withoutLogin(value), err))
+			faults.Add("mirror", withoutLogin(value), err.Error(), "")
 			continue
 		}
 		parsed[host] = append(parsed[host], m)
 	}
-	return parsed, errors.Join(faults...)
+	return parsed, faults.Err()
 }
 
 func parseMirror(value string) (host string, m mirror, err error) {

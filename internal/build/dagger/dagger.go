@@ -26,7 +26,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/check"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // Directories of the builder container.
@@ -430,7 +430,7 @@ type Archive struct {
 
 // Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine writes the manifests
 // and configurations again, so the digest is another than the one that the images have together.
-func (b *Build) Push(ctx context.Context, images []Archive, to target.Target) (string, error) {
+func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) (string, error) {
 	containers := make([]*dagger.Container, len(images))
 	for i, image := range images {
 		containers[i] = b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(image.Platform)}).Import(image.File)

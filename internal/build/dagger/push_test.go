@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/daggertest"
 )
 
@@ -43,7 +43,7 @@ func TestPush(t *testing.T) {
 	}
 	push := func(tags ...string) (string, error) {
 		return dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
-			Push(t.Context(), images, target.Target{Repository: "registry.example:5000/team/app", Tags: tags})
+			Push(t.Context(), images, registry.Target{Repository: "registry.example:5000/team/app", Tags: tags})
 	}
 	ref, err := push("v1", "v2")
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestPushRefused(t *testing.T) {
 			daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New(said) })
 			client := connect(t)
 			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
-			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, target.Target{Repository: ref, Tags: []string{"v1"}})
+			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, registry.Target{Repository: ref, Tags: []string{"v1"}})
 			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
 			require.ErrorContains(t, err, said)
 			advised := strings.HasSuffix(err.Error(), ": give --username and --password, or log in with docker login where the dagger command runs")

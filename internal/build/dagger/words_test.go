@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gocommand"
-	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
@@ -35,19 +35,19 @@ func TestWords(t *testing.T) {
 
 // Only what Slipway itself says is reworded, wherever it stands in an error.
 func TestReword(t *testing.T) {
-	faults := plan.Faults{
+	faults := fault.Faults{
 		{Field: "go", Value: "--go", Problem: "unknown", Hint: "choose another with --go"},
 		{Field: "slipway.yaml:3: tag", Value: "x", Problem: "not a tag"},
 	}
 	failed := gocommand.NewError("compiling", "main.go:1: no --package: certificate signed by unknown authority", "", errors.New("exit status 1"))
-	err := errors.Join(fmt.Errorf("all of --go: %w", faults), failed, plan.Sentence("leave out --port"), errors.New("--port"))
+	err := errors.Join(fmt.Errorf("all of --go: %w", faults), failed, fault.Sentence("leave out --port"), errors.New("--port"))
 	assert.Equal(t, `all of --go: go-version "--go": unknown: choose another with --go-version
 slipway.yaml:3: tag "x": not a tag
 compiling: the Go command failed (exit status 1):
 main.go:1: no --package: certificate signed by unknown authority
 A server's certificate is not of a public authority: add the root that it is of with --ca-certs FILE.
 leave out --ports
---port`, plan.Reword(err, dagger.Words))
+--port`, fault.Reword(err, dagger.Words))
 }
 
 // What is said of a registry that refuses a login, in terms of the module's arguments.
@@ -77,7 +77,7 @@ func TestWordsOfRefusedLogins(t *testing.T) {
 	} {
 		t.Run(about, func(t *testing.T) {
 			err := fmt.Errorf("publishing: %w", refusal(t, test.status, test.given))
-			text := plan.Reword(err, dagger.Words)
+			text := fault.Reword(err, dagger.Words)
 			assert.Regexp(t, test.want, text)
 			for _, not := range []string{"Go command", "GOPRIVATE", "DOCKER_", "docker login", "\n", "wrong-horse"} {
 				assert.NotContains(t, text, not)

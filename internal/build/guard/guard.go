@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -69,7 +70,7 @@ func Check(binary io.ReaderAt, p *plan.Plan, compile plan.Compile, program plan.
 	}
 	var faults []error
 	fault := func(format string, args ...any) {
-		faults = append(faults, plan.Sentence(fmt.Sprintf("%s for %s "+format, append([]any{program.Name, compile.Platform}, args...)...)))
+		faults = append(faults, fault.Sentence(fmt.Sprintf("%s for %s "+format, append([]any{program.Name, compile.Platform}, args...)...)))
 	}
 
 	want := machines[compile.Platform.Architecture]

@@ -11,14 +11,14 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 
-	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Read fills target, a pointer to a struct whose fields have env tags, from environ, a list of KEY=VALUE. Fields without a variable
-// stay as they are. Values that their fields cannot hold are reported, all at once, as [plan.Faults].
+// stay as they are. Values that their fields cannot hold are reported, all at once, as [fault.Faults].
 func Read(ctx context.Context, environ []string, target any) error {
 	values := nonEmpty(environ)
-	var faults plan.Faults
+	var faults fault.Faults
 	for field := range reflect.TypeOf(target).Elem().Fields() {
 		name := Name(field)
 		value, set := values[name]
@@ -31,13 +31,10 @@ func Read(ctx context.Context, environ []string, target any) error {
 			if field.Type.Kind() != reflect.Bool {
 				return fmt.Errorf("reading the variable %s: %w", name, err)
 			}
-			faults = append(faults, plan.Fault{Field: name, Value: value, Problem: "neither true nor false", Hint: "write true or false"})
+			faults.Add(name, value, "neither true nor false", "write true or false")
 		}
 	}
-	if faults == nil {
-		return nil // and not an empty list, which is an error
-	}
-	return faults
+	return faults.Err()
 }
 
 // Name is the variable that fills a struct's field, or "".
@@ -46,7 +43,7 @@ func Name(field reflect.StructField) string {
 	return name
 }
 
-// Unknown reports, as [plan.Faults], each SLIPWAY_* variable of environ that no field of the structs reads: a misspelled
+// Unknown reports, as [fault.Faults], each SLIPWAY_* variable of environ that no field of the structs reads: a misspelled
 // setting would otherwise be a silent one.
 func Unknown(environ []string, structs ...any) error {
 	var known []string
@@ -55,17 +52,14 @@ func Unknown(environ []string, structs ...any) error {
 			known = append(known, Name(field))
 		}
 	}
-	var faults plan.Faults
+	var faults fault.Faults
 	for name := range nonEmpty(environ) {
 		if strings.HasPrefix(name, "SLIPWAY_") && !slices.Contains(known, name) {
-			faults = append(faults, plan.Fault{Field: name, Problem: "no such setting", Hint: "slipway build --help lists the variables"})
+			faults.Add(name, "", "no such setting", "slipway build --help lists the variables")
 		}
 	}
-	if faults == nil {
-		return nil // and not an empty list, which is an error
-	}
-	slices.SortFunc(faults, func(a, b plan.Fault) int { return strings.Compare(a.Field, b.Field) })
-	return faults
+	slices.SortFunc(faults, func(a, b fault.Fault) int { return strings.Compare(a.Field, b.Field) })
+	return faults.Err()
 }
 
 // nonEmpty leaves out variables without a value: CI systems define every input, also those that nobody filled in.

@@ -22,7 +22,7 @@ import (
 
 // sentences are the packages whose errors reach the user of the command and of the module.
 var sentences = []string{
-	".", "internal/plan", "internal/config", "internal/dockerfile", "internal/check", "internal/build/dagger", "internal/publish/target", "internal/gocommand",
+	".", "internal/plan", "internal/config", "internal/dockerfile", "internal/check", "internal/build/dagger", "internal/gocommand",
 	"internal/build/guard", "internal/oci", "internal/registry",
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/assemble"
 	"github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/check"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -89,17 +90,12 @@ func (e *Engine) Build(
 
 // excluded faults a plan that needs what is not sent.
 func excluded(p *plan.Plan) error {
-	var faults plan.Faults
+	var faults fault.Faults
 	for _, name := range p.Source.Excluded {
-		faults = append(faults, plan.Fault{
-			Field: plan.IgnoreFile, Value: name, Problem: "the build needs it, and it is left out of what the engine gets",
-			Hint: "add the line !" + name + ", or use --engine host",
-		})
+		faults.Add(plan.IgnoreFile, name, "the build needs it, and it is left out of what the engine gets",
+			"add the line !"+name+", or use --engine host")
 	}
-	if faults == nil {
-		return nil
-	}
-	return faults
+	return faults.Err()
 }
 
 // Checks returns what runs the plan's checks of the source tree below the directory source, which is sent to the engine.

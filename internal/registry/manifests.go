@@ -1,4 +1,4 @@
-package publish
+package registry
 
 import (
 	"bytes"
@@ -35,22 +35,22 @@ var acceptManifests = strings.Join([]string{
 }, ",")
 
 // push puts m under its digest unless it is there.
-func (s *Session) push(ctx context.Context, m manifest) error {
-	return s.client.Retry(ctx, func() error {
-		ref := s.repository.Digest(m.digest.String())
-		if there, err := s.has(ctx, ref, m); err != nil || there {
+func (p *Push) push(ctx context.Context, m manifest) error {
+	return p.client.Retry(ctx, func() error {
+		ref := p.repository.Digest(m.digest.String())
+		if there, err := p.has(ctx, ref, m); err != nil || there {
 			return err
 		}
-		_, err := s.put(ctx, ref, m)
+		_, err := p.put(ctx, ref, m)
 		return err
 	})
 }
 
 // move makes a tag lead to m, and reads it back. Unless from is nil, the tag has to lead there until then, the zero digest standing for
 // nothing; the error is errOvertaken if it does not.
-func (s *Session) move(ctx context.Context, tag name.Tag, m manifest, from *v1.Hash) error {
-	return s.client.Retry(ctx, func() error {
-		content, err := s.read(ctx, tag)
+func (p *Push) move(ctx context.Context, tag name.Tag, m manifest, from *v1.Hash) error {
+	return p.client.Retry(ctx, func() error {
+		content, err := p.read(ctx, tag)
 		if err != nil && !isForbidden(err) || err == nil && bytes.Equal(content, m.raw) {
 			return err
 		}
@@ -65,14 +65,14 @@ func (s *Session) move(ctx context.Context, tag name.Tag, m manifest, from *v1.H
 				return errOvertaken
 			}
 		}
-		_, err = s.put(ctx, tag, m)
+		_, err = p.put(ctx, tag, m)
 		return err
 	})
 }
 
 // has asks whether the registry has m, by the digest that it reports of it, else by its content.
-func (s *Session) has(ctx context.Context, ref name.Digest, m manifest) (bool, error) {
-	resp, err := s.request(ctx, http.MethodHead, s.url("manifests", ref.Identifier()), manifest{})
+func (p *Push) has(ctx context.Context, ref name.Digest, m manifest) (bool, error) {
+	resp, err := p.request(ctx, http.MethodHead, p.url("manifests", ref.Identifier()), manifest{})
 	if err != nil {
 		return false, err
 	}
@@ -85,12 +85,12 @@ func (s *Session) has(ctx context.Context, ref name.Digest, m manifest) (bool, e
 	case resp.StatusCode == http.StatusOK && resp.Header.Get(headerDigest) == m.digest.String():
 		return true, nil
 	}
-	return s.leadsTo(ctx, ref, m)
+	return p.leadsTo(ctx, ref, m)
 }
 
 // leadsTo reads what ref leads to and reports whether that is m.
-func (s *Session) leadsTo(ctx context.Context, ref name.Reference, m manifest) (bool, error) {
-	content, err := s.read(ctx, ref)
+func (p *Push) leadsTo(ctx context.Context, ref name.Reference, m manifest) (bool, error) {
+	content, err := p.read(ctx, ref)
 	if isForbidden(err) {
 		return false, nil
 	}
@@ -111,8 +111,8 @@ const (
 )
 
 // put puts m under ref and makes sure that it is what is there now. It returns the header of the answer.
-func (s *Session) put(ctx context.Context, ref name.Reference, m manifest) (http.Header, error) {
-	resp, err := s.request(ctx, http.MethodPut, s.url("manifests", ref.Identifier()), m)
+func (p *Push) put(ctx context.Context, ref name.Reference, m manifest) (http.Header, error) {
+	resp, err := p.request(ctx, http.MethodPut, p.url("manifests", ref.Identifier()), m)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *Session) put(ctx context.Context, ref name.Reference, m manifest) (http
 	if _, byTag := ref.(name.Tag); !byTag && claimed != "" && resp.StatusCode == http.StatusCreated {
 		return resp.Header, nil
 	}
-	content, err := s.read(ctx, ref)
+	content, err := p.read(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -150,12 +150,12 @@ func (s *Session) put(ctx context.Context, ref name.Reference, m manifest) (http
 type notStoredError struct{ problem string }
 
 func (e *notStoredError) Error() string {
-	return e.problem + " (check that it is a registry, and that nothing else pushes there at the same time; then publish again)"
+	return e.problem + ": check that it is a registry, and that nothing else pushes there at the same time; then publish again"
 }
 
 // read returns the manifest under ref, nil if there is none.
-func (s *Session) read(ctx context.Context, ref name.Reference) ([]byte, error) {
-	resp, err := s.request(ctx, http.MethodGet, s.url("manifests", ref.Identifier()), manifest{})
+func (p *Push) read(ctx context.Context, ref name.Reference) ([]byte, error) {
+	resp, err := p.request(ctx, http.MethodGet, p.url("manifests", ref.Identifier()), manifest{})
 	if err != nil {
 		return nil, err
 	}
@@ -170,16 +170,16 @@ func (s *Session) read(ctx context.Context, ref name.Reference) ([]byte, error) 
 }
 
 // url is an address of the registry's API about the repository.
-func (s *Session) url(kind, identifier string) *url.URL {
+func (p *Push) url(kind, identifier string) *url.URL {
 	return &url.URL{
-		Scheme: s.repository.Scheme(), Host: s.repository.RegistryStr(),
-		Path: fmt.Sprintf("/v2/%s/%s/%s", s.repository.RepositoryStr(), kind, identifier),
+		Scheme: p.repository.Scheme(), Host: p.repository.RegistryStr(),
+		Path: fmt.Sprintf("/v2/%s/%s/%s", p.repository.RepositoryStr(), kind, identifier),
 	}
 }
 
 // request asks the registry. It sends m if that is not empty.
-func (s *Session) request(ctx context.Context, method string, to *url.URL, m manifest) (*http.Response, error) {
-	client, err := s.login(ctx)
+func (p *Push) request(ctx context.Context, method string, to *url.URL, m manifest) (*http.Response, error) {
+	client, err := p.login(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -199,15 +199,15 @@ func (s *Session) request(ctx context.Context, method string, to *url.URL, m man
 }
 
 // login returns the client that is logged in. A login that failed is tried again by the next request.
-func (s *Session) login(ctx context.Context) (*http.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.http == nil {
-		client, err := s.client.HTTP(ctx, s.repository)
+func (p *Push) login(ctx context.Context) (*http.Client, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.http == nil {
+		client, err := p.client.HTTP(ctx, p.repository)
 		if err != nil {
 			return nil, err
 		}
-		s.http = client
+		p.http = client
 	}
-	return s.http, nil
+	return p.http, nil
 }

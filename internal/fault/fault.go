@@ -1,4 +1,6 @@
-package plan
+// Package fault has the one shape of a user's mistake: what is wrong with a request, where, and what mends it. A command whose error
+// is of it exits with status 2; errors of all other kinds are of work that failed. Nothing is carried out of a request that has one.
+package fault
 
 import (
 	"errors"
@@ -29,16 +31,45 @@ func (f Fault) Error() string {
 	return b.String()
 }
 
-// Faults is everything that is wrong with a request, in the order in which the settings are documented. It is the error
-// of [Resolve] whenever the request and not the machine is at fault; the command then exits with status 2.
+// Faults is everything that is wrong with a request, in the order in which the settings are documented.
 type Faults []Fault
 
 func (f Faults) Error() string {
 	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.Error()
+	for i, one := range f {
+		lines[i] = one.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Add adds a fault.
+func (f *Faults) Add(field, value, problem, hint string) {
+	*f = append(*f, Fault{field, value, problem, hint})
+}
+
+// Err is f with each fault once, as an error: nil, and not an empty list, where nothing is wrong.
+func (f Faults) Err() error {
+	var once Faults
+	seen := map[Fault]bool{}
+	for _, one := range f {
+		if !seen[one] {
+			once, seen[one] = append(once, one), true
+		}
+	}
+	if once == nil {
+		return nil
+	}
+	return once
+}
+
+// As returns the faults in err, or nil.
+func As(err error) Faults {
+	var faults Faults
+	var one Fault
+	if !errors.As(err, &faults) && errors.As(err, &one) {
+		return Faults{one}
+	}
+	return faults
 }
 
 // Reworder is an error that names settings by the command's flags, such as --package, and can name them otherwise.
@@ -80,8 +111,8 @@ func (f Fault) Reword(words func(string) string) string {
 // Reword implements [Reworder].
 func (f Faults) Reword(words func(string) string) string {
 	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.Reword(words)
+	for i, one := range f {
+		lines[i] = one.Reword(words)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -94,31 +125,26 @@ func (s Sentence) Error() string { return string(s) }
 // Reword implements [Reworder].
 func (s Sentence) Reword(words func(string) string) string { return words(string(s)) }
 
-// JoinFaults joins errors: all faults that are in them as one [Faults], each once, before the other errors. What is wrong with a source
+// Join joins errors: all faults that are in them as one [Faults], each once, before the other errors. What is wrong with a source
 // is wrong with every image of it.
-func JoinFaults(errs ...error) error {
+func Join(errs ...error) error {
 	var faults Faults
 	var others []error
-	seen := map[Fault]bool{}
 	var add func(err error)
 	add = func(err error) {
 		switch e := err.(type) {
 		case nil:
 		case Fault:
-			if !seen[e] {
-				faults, seen[e] = append(faults, e), true
-			}
+			faults = append(faults, e)
 		case Faults:
-			for _, fault := range e {
-				add(fault)
-			}
+			faults = append(faults, e...)
 		case interface{ Unwrap() []error }:
 			for _, err := range e.Unwrap() {
 				add(err)
 			}
 		default:
 			// What says no more than the faults in it.
-			if inner := errors.Unwrap(err); inner != nil && inner.Error() == err.Error() && AsFaults(err) != nil {
+			if inner := errors.Unwrap(err); inner != nil && inner.Error() == err.Error() && As(err) != nil {
 				add(inner)
 				return
 			}
@@ -126,30 +152,5 @@ func JoinFaults(errs ...error) error {
 		}
 	}
 	add(errors.Join(errs...))
-	if faults != nil {
-		others = append([]error{faults}, others...)
-	}
-	return errors.Join(others...)
-}
-
-// faulty collects faults while settings are read.
-type faulty struct{ faults Faults }
-
-func (f *faulty) add(field, value, problem, hint string) {
-	f.faults = append(f.faults, Fault{field, value, problem, hint})
-}
-
-// err is nil, and not an empty Faults, where nothing is wrong. What was found twice, such as for two platforms, is reported once.
-func (f *faulty) err() error {
-	var once Faults
-	seen := map[Fault]bool{}
-	for _, fault := range f.faults {
-		if !seen[fault] {
-			once, seen[fault] = append(once, fault), true
-		}
-	}
-	if once == nil {
-		return nil
-	}
-	return once
+	return errors.Join(append([]error{faults.Err()}, others...)...)
 }

@@ -1,4 +1,4 @@
-package publish
+package registry
 
 import (
 	"bytes"
@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,7 +40,7 @@ const (
 	bytesLimit  = 64 << 20
 )
 
-// Layers reads the image of documents under ref. The error is one of [registry.Client.Explain]; where there is no such
+// Layers reads the image of documents under ref. The error is one of [Client.Explain]; where there is no such
 // image, there are no layers and no error.
 func Layers(ctx context.Context, client Getter, ref name.Reference) ([]Layer, error) {
 	layers, _, err := layersUnder(ctx, client.Get, ref)
@@ -118,10 +115,10 @@ func readLayer(layer v1.Layer) (content []byte, err error) {
 // Rewrite puts the layers that change makes of those there are under a tag of the repository. Where nothing changes,
 // nothing is pushed. change is called again with what is there then if another push came between, or if the registry
 // refuses to move the tag: whatever change leaves as it is, is good.
-func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
-	ref := s.repository.Tag(tag)
-	return s.update(ctx, ref, func() (*manifest, v1.Hash, error) {
-		old, was, err := layersUnder(ctx, s.client.GetUpstream, ref)
+func (p *Push) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
+	ref := p.repository.Tag(tag)
+	return p.update(ctx, ref, func() (*manifest, v1.Hash, error) {
+		old, was, err := layersUnder(ctx, p.client.GetUpstream, ref)
 		if err != nil {
 			return nil, was, err
 		}
@@ -142,74 +139,6 @@ func (s *Session) Rewrite(ctx context.Context, tag string, change func(old []Lay
 			return nil, was, err
 		}
 		whole := nodes[len(nodes)-1]
-		return &manifest{whole.Manifest, whole.MediaType, whole.Digest}, was, s.client.Explain(ref, s.blobs(ctx, nodes))
+		return &manifest{whole.Manifest, whole.MediaType, whole.Digest}, was, p.client.Explain(ref, p.blobs(ctx, nodes))
 	})
-}
-
-// updates is how often a tag is written that others write at the same time.
-const updates = 8
-
-// errOvertaken says that a tag was not moved, since somebody else has moved it since it was read.
-var errOvertaken = errors.New("others keep changing it at the same time: publish again when they are done")
-
-// update moves a tag to what next makes of what is there, nil if that is good as it is; next also returns the digest of what it
-// read. Registries cannot write a tag on the condition that nobody else has. So the tag is read again just before it is written, and
-// once more after a pause, in which whoever read it before that has written, too.
-func (s *Session) update(ctx context.Context, tag name.Tag, next func() (*manifest, v1.Hash, error)) error {
-	var failure error
-	for range updates {
-		began := time.Now()
-		m, was, err := next()
-		if err != nil || m == nil {
-			return err
-		}
-		if isRefusal(failure) {
-			return failure
-		}
-		failure = s.move(ctx, tag, *m, &was)
-		took := time.Since(began)
-		var notStored *notStoredError
-		switch {
-		case errors.Is(failure, errOvertaken):
-			continue
-		case failure == nil, errors.As(failure, &notStored):
-		case isRefusal(failure):
-			failure = s.client.Explain(tag, failure)
-			continue
-		default:
-			return s.client.Explain(tag, failure)
-		}
-		if err := pause(ctx, took+rand.N(took/2+1)); err != nil { // many times what others take from reading to writing
-			return err
-		}
-		if there, err := s.leadsTo(ctx, tag, *m); err != nil || there {
-			return s.client.Explain(tag, err)
-		}
-	}
-	if failure == nil {
-		failure = errOvertaken
-	}
-	return s.client.Explain(tag, failure)
-}
-
-// isRefusal reports whether a registry does not do what it was asked, and will not.
-func isRefusal(err error) bool {
-	var answered *transport.Error
-	return errors.As(err, &answered) && answered.StatusCode < http.StatusInternalServerError
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
-// TagFor is a tag that stands for a digest, as "sha256-abc…" with the suffix.
-func TagFor(digest v1.Hash, suffix string) string {
-	return strings.Replace(digest.String(), ":", "-", 1) + suffix
 }

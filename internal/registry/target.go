@@ -1,5 +1,4 @@
-// Package target says where an image goes, and what is wrong with that.
-package target
+package registry
 
 import (
 	"fmt"
@@ -7,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Target is where an image goes.
@@ -17,24 +18,10 @@ type Target struct {
 	Tags []string
 }
 
-// Fault is one thing that is wrong with a target.
-type Fault struct {
-	// Field is "repository" or "tag".
-	Field string
-	// Value is what was given; empty where nothing was.
-	Value string
-	// Problem says what is wrong, Hint what mends it.
-	Problem, Hint string
-}
-
-func (f Fault) Error() string {
-	return fmt.Sprintf("%s %q: %s: %s", f.Field, f.Value, f.Problem, f.Hint)
-}
-
 // The grammars of the OCI distribution specification, section "Pulling manifests".
 var (
-	repositoryPath = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tag            = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	validTag       = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 	notInTag       = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
 )
 
@@ -42,14 +29,11 @@ var (
 const longestPath = 255
 
 // Validate returns everything that is wrong with the target: nothing, if it can be pushed to.
-func (t Target) Validate() []Fault {
+func (t Target) Validate() fault.Faults {
 	faults := validateRepository(t.Repository)
 	for _, value := range t.Tags {
-		if !tag.MatchString(value) {
-			faults = append(faults, Fault{
-				"tag", value,
-				"it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagHint(value),
-			})
+		if !validTag.MatchString(value) {
+			faults.Add("tag", value, "it is not a tag: tags have 1 to 128 letters, digits, and . _ -, and begin with none of . and -", tagHint(value))
 		}
 	}
 	return faults
@@ -80,9 +64,9 @@ func cutLogin(value string) (without string, found bool) {
 	return scheme + rest[at+1:], true
 }
 
-func validateRepository(value string) (faults []Fault) {
+func validateRepository(value string) (faults fault.Faults) {
 	add := func(problem, hint string, arguments ...any) {
-		faults = append(faults, Fault{"repository", value, problem, fmt.Sprintf(hint, arguments...)})
+		faults.Add("repository", value, problem, fmt.Sprintf(hint, arguments...))
 	}
 	if value == "" {
 		add("there is none", "write HOST/OWNER/NAME, such as ghcr.io/owner/app")
@@ -124,10 +108,10 @@ func validateRepository(value string) (faults []Fault) {
 	case path != strings.ToLower(path):
 		lower := strings.TrimSuffix(rest, path) + strings.ToLower(path)
 		add("repository names are lower case", "use %s", lower)
-		if !repositoryPath.MatchString(strings.ToLower(path)) {
+		if !repositoryName.MatchString(strings.ToLower(path)) {
 			add("it has characters that no repository name has", "use lower-case letters and digits, with . _ - / between them")
 		}
-	case !repositoryPath.MatchString(path):
+	case !repositoryName.MatchString(path):
 		add("it has characters that no repository name has", "use lower-case letters and digits, with . _ - / between them")
 	case len(path) > longestPath:
 		add(fmt.Sprintf("its path has %d characters", len(path)), "use %d at most", longestPath)

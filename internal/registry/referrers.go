@@ -1,4 +1,4 @@
-package publish
+package registry
 
 import (
 	"context"
@@ -20,8 +20,8 @@ const referrersPages = 50
 
 // referrers are what the registry itself lists for a subject, and whether it lists at all. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (s *Session) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Descriptor, lists bool) {
-	page := s.url("referrers", subject.String())
+func (p *Push) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Descriptor, lists bool) {
+	page := p.url("referrers", subject.String())
 	read := map[string]bool{}
 	for range referrersPages {
 		if page == nil || read[page.String()] {
@@ -30,7 +30,7 @@ func (s *Session) referrers(ctx context.Context, subject v1.Hash) (listed []v1.D
 		read[page.String()] = true
 		var more []v1.Descriptor
 		var err error
-		if more, page, err = s.referrersPage(ctx, page); err != nil {
+		if more, page, err = p.referrersPage(ctx, page); err != nil {
 			break // what is not known to be there is attached once more
 		}
 		lists = true
@@ -39,8 +39,8 @@ func (s *Session) referrers(ctx context.Context, subject v1.Hash) (listed []v1.D
 	return listed, lists
 }
 
-func (s *Session) referrersPage(ctx context.Context, page *url.URL) (listed []v1.Descriptor, next *url.URL, err error) {
-	resp, err := s.request(ctx, http.MethodGet, page, manifest{})
+func (p *Push) referrersPage(ctx context.Context, page *url.URL) (listed []v1.Descriptor, next *url.URL, err error) {
+	resp, err := p.request(ctx, http.MethodGet, page, manifest{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,12 +154,12 @@ func (i *index) with(add []v1.Descriptor) (*manifest, error) {
 }
 
 // fallbackIndex is the list under a subject's fallback tag, with its digest; empty if there is none.
-func (s *Session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
-	tag := s.repository.Tag(TagFor(subject, ""))
-	content, err := s.read(ctx, tag)
+func (p *Push) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
+	tag := p.repository.Tag(TagFor(subject, ""))
+	content, err := p.read(ctx, tag)
 	switch {
 	case err != nil:
-		return nil, v1.Hash{}, s.client.Explain(tag, err)
+		return nil, v1.Hash{}, p.client.Explain(tag, err)
 	case content == nil:
 		return &index{}, v1.Hash{}, nil
 	}
@@ -179,9 +179,9 @@ func (s *Session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v
 
 // list writes what is attached to a subject into the list under its fallback tag. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-func (s *Session) list(ctx context.Context, subject v1.Hash, attached []v1.Descriptor) error {
-	return s.update(ctx, s.repository.Tag(TagFor(subject, "")), func() (*manifest, v1.Hash, error) {
-		list, was, err := s.fallbackIndex(ctx, subject)
+func (p *Push) list(ctx context.Context, subject v1.Hash, attached []v1.Descriptor) error {
+	return p.update(ctx, p.repository.Tag(TagFor(subject, "")), func() (*manifest, v1.Hash, error) {
+		list, was, err := p.fallbackIndex(ctx, subject)
 		if err != nil {
 			return nil, was, err
 		}

@@ -1,4 +1,4 @@
-package plan
+package fault
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestJoinFaults(t *testing.T) {
+func TestJoin(t *testing.T) {
 	port, user := Fault{Field: "port", Problem: "wrong"}, Fault{Field: "user", Problem: "wrong"}
 	other := errors.New("the disk is full")
 	inWords := fmt.Errorf("reading: %w", Faults{user})
@@ -22,7 +22,7 @@ func TestJoinFaults(t *testing.T) {
 		"in what adds no words":  {[]error{silent{errors.Join(Faults{port}, Faults{user})}, silent{other}}, errors.Join(Faults{port, user}, silent{other})},
 		"not in what adds words": {[]error{inWords, port}, errors.Join(Faults{port}, inWords)},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, JoinFaults(c.errs...)) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, Join(c.errs...)) })
 	}
 }
 

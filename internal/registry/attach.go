@@ -1,4 +1,4 @@
-package publish
+package registry
 
 import (
 	"context"
@@ -76,19 +76,19 @@ var emptyConfig = static.NewLayer([]byte("{}"), emptyType)
 // written once; what others listed there stays. A document that is there already stays as it is, and so does one of the same
 // identity. The error is a [RejectedError] if the registry refuses such manifests, or does not list them. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
-func (s *Session) Attach(ctx context.Context, attachments []Attachment) error {
+func (p *Push) Attach(ctx context.Context, attachments []Attachment) error {
 	bySubject := map[v1.Hash][]Attachment{}
 	for _, a := range attachments {
 		bySubject[a.Subject.Digest] = append(bySubject[a.Subject.Digest], a)
 	}
-	config := sync.OnceValue(func() error { return s.upload(ctx, emptyConfig) })
+	config := sync.OnceValue(func() error { return p.upload(ctx, emptyConfig) })
 	rejected := &RejectedError{attached: len(attachments), all: len(attachments)}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, list := range bySubject {
 		group.Go(func() error {
-			without, err := s.attachTo(ctx, list[0].Subject.Digest, list, config)
+			without, err := p.attachTo(ctx, list[0].Subject.Digest, list, config)
 			if without == 0 {
 				return err
 			}
@@ -111,19 +111,19 @@ func (s *Session) Attach(ctx context.Context, attachments []Attachment) error {
 
 // attachTo attaches documents to one subject. It returns how many the registry does not take or list, and why; or no
 // number, and an error that ends the push.
-func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachment, config func() error) (without int, err error) {
-	listed, byRegistry := s.referrers(ctx, subject)
+func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []Attachment, config func() error) (without int, err error) {
+	listed, byRegistry := p.referrers(ctx, subject)
 	missing := slices.DeleteFunc(slices.Clone(list), func(a Attachment) bool { return has(listed, a) })
 	if len(missing) > 0 && len(listed) == 0 {
-		if index, _, err := s.fallbackIndex(ctx, subject); err == nil {
+		if index, _, err := p.fallbackIndex(ctx, subject); err == nil {
 			missing = slices.DeleteFunc(missing, func(a Attachment) bool { return has(index.referrers(), a) })
 		}
 	}
 	var unlisted []v1.Descriptor
 	for i, a := range missing {
-		descriptor, listed, err := s.attach(ctx, a, config)
+		descriptor, listed, err := p.attach(ctx, a, config)
 		if err != nil {
-			explained := s.client.Explain(s.repository.Digest(subject.String()), err)
+			explained := p.client.Explain(p.repository.Digest(subject.String()), err)
 			if !isRejection(err) {
 				return 0, explained
 			}
@@ -134,7 +134,7 @@ func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachme
 		}
 	}
 	if len(unlisted) > 0 && byRegistry { // there are registries that list them and do not say so
-		listed, _ := s.referrers(ctx, subject)
+		listed, _ := p.referrers(ctx, subject)
 		unlisted = slices.DeleteFunc(unlisted, func(d v1.Descriptor) bool {
 			return slices.ContainsFunc(listed, func(other v1.Descriptor) bool { return other.Digest == d.Digest })
 		})
@@ -142,7 +142,7 @@ func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachme
 	if len(unlisted) == 0 {
 		return 0, nil
 	}
-	err = s.list(ctx, subject, unlisted)
+	err = p.list(ctx, subject, unlisted)
 	var foreign *notIndexError
 	if err == nil || !errors.As(err, &foreign) && !isRefusal(err) {
 		return 0, err
@@ -152,7 +152,7 @@ func (s *Session) attachTo(ctx context.Context, subject v1.Hash, list []Attachme
 		stored = append(stored, d.Digest.String())
 	}
 	return len(unlisted), fmt.Errorf("what is attached to %s is in %s as %s, but listed nowhere: %w",
-		subject, s.repository, strings.Join(stored, ", "), err)
+		subject, p.repository, strings.Join(stored, ", "), err)
 }
 
 // has reports whether an attachment, or one that says the same, is among what is listed.
@@ -161,12 +161,12 @@ func has(listed []v1.Descriptor, a Attachment) bool {
 }
 
 // attach puts an attachment into the repository. It returns how it is listed, and whether the registry does that.
-func (s *Session) attach(ctx context.Context, a Attachment, config func() error) (descriptor v1.Descriptor, listed bool, err error) {
+func (p *Push) attach(ctx context.Context, a Attachment, config func() error) (descriptor v1.Descriptor, listed bool, err error) {
 	if err := config(); err != nil {
 		return descriptor, false, err
 	}
 	layer := static.NewLayer(a.Content, types.MediaType(a.MediaType))
-	if err := s.upload(ctx, layer); err != nil {
+	if err := p.upload(ctx, layer); err != nil {
 		return descriptor, false, err
 	}
 	digest, err := layer.Digest()
@@ -196,8 +196,8 @@ func (s *Session) attach(ctx context.Context, a Attachment, config func() error)
 		return descriptor, false, err
 	}
 	// It is put there even if it is there: only the answer says whether the registry lists it.
-	err = s.client.Retry(ctx, func() error {
-		header, err := s.put(ctx, s.repository.Digest(m.digest.String()), m)
+	err = p.client.Retry(ctx, func() error {
+		header, err := p.put(ctx, p.repository.Digest(m.digest.String()), m)
 		listed = err == nil && header.Get(headerSubject) == a.Subject.Digest.String()
 		return err
 	})
@@ -206,8 +206,8 @@ func (s *Session) attach(ctx context.Context, a Attachment, config func() error)
 	}, listed, err
 }
 
-func (s *Session) upload(ctx context.Context, layer v1.Layer) error {
-	return s.client.Retry(ctx, func() error { return s.pusher.Upload(ctx, s.repository, layer) })
+func (p *Push) upload(ctx context.Context, layer v1.Layer) error {
+	return p.client.Retry(ctx, func() error { return p.pusher.Upload(ctx, p.repository, layer) })
 }
 
 // rejections are what registries answer that do not know such manifests, or media types.

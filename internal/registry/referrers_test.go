@@ -1,4 +1,4 @@
-package publish_test
+package registry_test
 
 import (
 	"encoding/json"
@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
 // attaching is an image in a registry, to attach to.
 type attaching struct {
 	*registrytest.Registry
-	session *publish.Session
+	session *registry.Push
 	subject v1.Descriptor
 }
 
@@ -32,7 +32,7 @@ func beginAttaching(t *testing.T, server *registrytest.Registry) *attaching {
 	registrytest.NoLogin(t)
 	image, err := random.Image(1000, 1)
 	require.NoError(t, err)
-	session, err := publish.Begin(newClient(t), publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}})
+	session, err := newPushClient(t).Push(registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}})
 	require.NoError(t, err)
 	_, err = session.Content(t.Context(), image)
 	require.NoError(t, err)
@@ -44,21 +44,21 @@ func beginAttaching(t *testing.T, server *registrytest.Registry) *attaching {
 
 func (a *attaching) attach(t *testing.T, texts ...string) error {
 	t.Helper()
-	var all []publish.Attachment
+	var all []registry.Attachment
 	for _, text := range texts {
-		all = append(all, publish.Attachment{Subject: a.subject, MediaType: "application/vnd.test", Content: []byte(text), Annotations: map[string]string{"note": text}})
+		all = append(all, registry.Attachment{Subject: a.subject, MediaType: "application/vnd.test", Content: []byte(text), Annotations: map[string]string{"note": text}})
 	}
 	return a.session.Attach(t.Context(), all)
 }
 
-func (a *attaching) tag() string { return publish.TagFor(a.subject.Digest, "") }
+func (a *attaching) tag() string { return registry.TagFor(a.subject.Digest, "") }
 
 // listed are the notes under the fallback tag.
 func (a *attaching) listed(t *testing.T) (notes []string) {
 	t.Helper()
 	ref, err := name.ParseReference(a.Host + "/app:" + a.tag())
 	require.NoError(t, err)
-	desc, err := newClient(t).Get(t.Context(), ref)
+	desc, err := newPushClient(t).Get(t.Context(), ref)
 	require.NoError(t, err)
 	var index v1.IndexManifest
 	require.NoError(t, json.Unmarshal(desc.Manifest, &index))
@@ -124,7 +124,7 @@ func TestNotListed(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			a := beginAttaching(t, registrytest.Start(t, test.fault))
 			err := a.attach(t, "one", "two")
-			var rejected *publish.RejectedError
+			var rejected *registry.RejectedError
 			require.ErrorAs(t, err, &rejected)
 			require.ErrorContains(t, err, test.says)
 			require.ErrorContains(t, err, "listed nowhere")
@@ -132,7 +132,7 @@ func TestNotListed(t *testing.T) {
 			_, after, _ := strings.Cut(err.Error(), " as ")
 			stored, _, _ := strings.Cut(after, ", but")
 			for _, digest := range strings.Split(stored, ", ") {
-				require.NotEmpty(t, at(t, newClient(t), a.Host+"/app@"+digest))
+				require.NotEmpty(t, at(t, newPushClient(t), a.Host+"/app@"+digest))
 			}
 			require.NoError(t, a.session.Tag(t.Context()))
 		})
@@ -154,7 +154,7 @@ func TestForeignEntriesStay(t *testing.T) {
 	require.NoError(t, a.attach(t, "theirs"))
 	ref, err := name.ParseReference(a.Host + "/app:" + a.tag())
 	require.NoError(t, err)
-	desc, err := newClient(t).Get(t.Context(), ref)
+	desc, err := newPushClient(t).Get(t.Context(), ref)
 	require.NoError(t, err)
 	var list map[string]any
 	require.NoError(t, json.Unmarshal(desc.Manifest, &list))
@@ -165,7 +165,7 @@ func TestForeignEntriesStay(t *testing.T) {
 	require.NoError(t, remote.Put(ref, foreignIndex{raw}))
 
 	require.NoError(t, a.attach(t, "ours"))
-	desc, err = newClient(t).Get(t.Context(), ref)
+	desc, err = newPushClient(t).Get(t.Context(), ref)
 	require.NoError(t, err)
 	var after map[string]any
 	require.NoError(t, json.Unmarshal(desc.Manifest, &after))
@@ -232,10 +232,10 @@ func TestWritersAtOnce(t *testing.T) {
 	errs := make([]error, writers)
 	var group sync.WaitGroup
 	for i := range writers {
-		session, err := publish.Begin(newClient(t), publish.Target{Repository: a.Host + "/app"})
+		session, err := newPushClient(t).Push(registry.Target{Repository: a.Host + "/app"})
 		require.NoError(t, err)
 		group.Go(func() {
-			errs[i] = session.Attach(t.Context(), []publish.Attachment{{
+			errs[i] = session.Attach(t.Context(), []registry.Attachment{{
 				Subject: a.subject, MediaType: "a/b", Content: fmt.Append(nil, i), Annotations: map[string]string{"note": fmt.Sprint(i)},
 			}})
 		})

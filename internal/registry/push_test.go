@@ -1,4 +1,4 @@
-package publish_test
+package registry_test
 
 import (
 	"context"
@@ -18,30 +18,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
-	"github.com/slipway-ci/slipway/internal/publish"
-	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// quick are bounds for tests.
-var quick = registry.Bounds{Tries: 3, Wait: 5 * time.Millisecond, Limit: 3 * time.Second, Silence: 5 * time.Second}
-
-func newClient(t testing.TB) *registry.Client {
+// newPushClient is a client that waits long enough for registries that store what they get.
+func newPushClient(t testing.TB) *registry.Client {
 	t.Helper()
-	client, err := registry.New(registry.Options{Bounds: quick})
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
-	return client
+	bounds := quick
+	bounds.Silence = 5 * time.Second
+	return newClient(t, registry.Options{Bounds: bounds})
 }
 
 // push puts an image or index into a repository and moves its tags.
-func push(ctx context.Context, client *registry.Client, target publish.Target, artifact remote.Taggable) (name.Digest, error) {
-	session, err := publish.Begin(client, target)
+func push(ctx context.Context, client *registry.Client, target registry.Target, artifact remote.Taggable) (name.Digest, error) {
+	session, err := client.Push(target)
 	if err != nil {
 		return name.Digest{}, err
 	}
@@ -81,13 +74,6 @@ func rootFS(t testing.TB, layers ...v1.Layer) v1.RootFS {
 	return fs
 }
 
-func digestOf(t testing.TB, artifact interface{ Digest() (v1.Hash, error) }) string {
-	t.Helper()
-	digest, err := artifact.Digest()
-	require.NoError(t, err)
-	return digest.String()
-}
-
 // at returns the digest that a reference points to, "" if it does not exist.
 func at(t testing.TB, client *registry.Client, reference string) string {
 	t.Helper()
@@ -117,8 +103,8 @@ func kind(r registrytest.Request) string {
 
 func TestPush(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client, index := registrytest.Start(t), newClient(t), twoPlatforms(t)
-	target := publish.Target{Repository: server.Host + "/owner/app", Tags: []string{"v1", "latest"}}
+	server, client, index := registrytest.Start(t), newPushClient(t), twoPlatforms(t)
+	target := registry.Target{Repository: server.Host + "/owner/app", Tags: []string{"v1", "latest"}}
 	pushed, err := push(t.Context(), client, target, index)
 	require.NoError(t, err)
 	require.Equal(t, server.Host+"/owner/app@"+digestOf(t, index), pushed.String())
@@ -152,7 +138,7 @@ func TestPush(t *testing.T) {
 	require.Equal(t, digestOf(t, index), at(t, client, target.Repository+":latest"))
 
 	server.Forget()
-	_, err = push(t.Context(), newClient(t), target, index)
+	_, err = push(t.Context(), newPushClient(t), target, index)
 	require.NoError(t, err)
 	for _, request := range server.Requests() {
 		require.Contains(t, []string{http.MethodHead, http.MethodGet}, request.Method, "a second push only reads")
@@ -161,10 +147,10 @@ func TestPush(t *testing.T) {
 
 func TestPushOneImage(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client := registrytest.Start(t), newClient(t)
+	server, client := registrytest.Start(t), newPushClient(t)
 	image, err := random.Image(1000, 2)
 	require.NoError(t, err)
-	pushed, err := push(t.Context(), client, publish.Target{Repository: server.Host + "/app"}, image)
+	pushed, err := push(t.Context(), client, registry.Target{Repository: server.Host + "/app"}, image)
 	require.NoError(t, err)
 	require.Equal(t, digestOf(t, image), at(t, client, pushed.String()))
 	for _, request := range server.Requests() {
@@ -185,8 +171,8 @@ func TestPushTriesAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, client, index := registrytest.Start(t, fault), newClient(t), twoPlatforms(t)
-			target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
+			server, client, index := registrytest.Start(t, fault), newPushClient(t), twoPlatforms(t)
+			target := registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
 			_, err := push(t.Context(), client, target, index)
 			require.NoError(t, err)
 			require.Equal(t, digestOf(t, index), at(t, client, target.Repository+":v1"))
@@ -213,8 +199,8 @@ func TestFailedPushMovesNoTag(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, client := registrytest.Start(t), newClient(t)
-			target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
+			server, client := registrytest.Start(t), newPushClient(t)
+			target := registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
 			_, err := push(t.Context(), client, target, old)
 			require.NoError(t, err)
 			server.Break(test.fault)
@@ -234,8 +220,8 @@ func TestFailedPushMovesNoTag(t *testing.T) {
 func TestFailedTagSaysWhatMoved(t *testing.T) {
 	registrytest.NoLogin(t)
 	server := registrytest.Start(t, registrytest.Fault{When: registrytest.On("PUT", "/manifests/v2"), Do: registrytest.Answer(403, "DENIED", "tags are immutable")})
-	target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1", "v2", "v3"}}
-	_, err := push(t.Context(), newClient(t), target, twoPlatforms(t))
+	target := registry.Target{Repository: server.Host + "/app", Tags: []string{"v1", "v2", "v3"}}
+	_, err := push(t.Context(), newPushClient(t), target, twoPlatforms(t))
 	require.ErrorContains(t, err, server.Host+"/app:v2")
 	require.ErrorContains(t, err, "already moved: v1")
 }
@@ -256,10 +242,10 @@ func TestBaseLayersAreMounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, requests := start(t)
-			client := newClient(t)
+			client := newPushClient(t)
 			base, err := random.Image(1000, 1)
 			require.NoError(t, err)
-			pushedBase, err := push(t.Context(), client, publish.Target{Repository: host + "/bases/static"}, base)
+			pushedBase, err := push(t.Context(), client, registry.Target{Repository: host + "/bases/static"}, base)
 			require.NoError(t, err)
 
 			desc, err := client.Get(t.Context(), pushedBase)
@@ -270,7 +256,7 @@ func TestBaseLayersAreMounted(t *testing.T) {
 			require.NoError(t, err)
 			image, err := mutate.AppendLayers(pulled, own)
 			require.NoError(t, err)
-			pushed, err := push(t.Context(), client, publish.Target{Repository: host + "/app"}, image)
+			pushed, err := push(t.Context(), client, registry.Target{Repository: host + "/app"}, image)
 			require.NoError(t, err)
 			desc, err = client.Get(t.Context(), pushed)
 			require.NoError(t, err)
@@ -291,16 +277,16 @@ func TestBaseLayersAreMounted(t *testing.T) {
 
 func TestFaultOfTheBaseIsNamed(t *testing.T) {
 	registrytest.NoLogin(t)
-	bases, server, client := registrytest.Start(t), registrytest.Start(t), newClient(t)
+	bases, server, client := registrytest.Start(t), registrytest.Start(t), newPushClient(t)
 	base, err := random.Image(1000, 1)
 	require.NoError(t, err)
-	pushedBase, err := push(t.Context(), client, publish.Target{Repository: bases.Host + "/static"}, base)
+	pushedBase, err := push(t.Context(), client, registry.Target{Repository: bases.Host + "/static"}, base)
 	require.NoError(t, err)
 	desc, err := client.Get(t.Context(), pushedBase)
 	require.NoError(t, err)
 	pulled, err := desc.Image()
 	require.NoError(t, err)
-	target := publish.Target{Repository: server.Host + "/app"}
+	target := registry.Target{Repository: server.Host + "/app"}
 
 	bases.Break(registrytest.Fault{When: registrytest.On("GET", "/blobs/"), Do: registrytest.Answer(403, "DENIED", "not yours")})
 	_, err = push(t.Context(), client, target, pulled)
@@ -330,7 +316,7 @@ func TestCancelledPushReturnsAtOnce(t *testing.T) {
 			stop := time.AfterFunc(100*time.Millisecond, cancel)
 			defer stop.Stop()
 			began := time.Now()
-			_, err := push(ctx, newClient(t), publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}, twoPlatforms(t))
+			_, err := push(ctx, newPushClient(t), registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}, twoPlatforms(t))
 			require.ErrorIs(t, err, context.Canceled)
 			require.Less(t, time.Since(began), time.Second)
 		})
@@ -340,8 +326,8 @@ func TestCancelledPushReturnsAtOnce(t *testing.T) {
 func TestRealRegistry(t *testing.T) {
 	host := registrytest.StartDistribution(t, true)
 	registrytest.Login(t, host, registrytest.User, registrytest.Password)
-	client, index := newClient(t), twoPlatforms(t)
-	target := publish.Target{Repository: host + "/owner/app", Tags: []string{"v1", "latest"}}
+	client, index := newPushClient(t), twoPlatforms(t)
+	target := registry.Target{Repository: host + "/owner/app", Tags: []string{"v1", "latest"}}
 	for range 2 {
 		pushed, err := push(t.Context(), client, target, index)
 		require.NoError(t, err)
@@ -354,16 +340,16 @@ func TestRealRegistry(t *testing.T) {
 	}
 
 	file := registrytest.Login(t, host, registrytest.User, "wrong-"+registrytest.Password)
-	_, err := push(t.Context(), newClient(t), target, twoPlatforms(t))
+	_, err := push(t.Context(), newPushClient(t), target, twoPlatforms(t))
 	require.ErrorContains(t, err, host+" refuses access to "+host+"/owner/app@sha256:")
 	require.ErrorContains(t, err, "the credential from the file "+file+" (401 Unauthorized")
 	require.NotContains(t, err.Error(), registrytest.Password)
 }
 
 func TestPushRefusesWhatIsNoImage(t *testing.T) {
-	_, err := push(t.Context(), newClient(t), publish.Target{Repository: "ghcr.io/owner/app"}, struct{ remote.Taggable }{})
+	_, err := push(t.Context(), newPushClient(t), registry.Target{Repository: "ghcr.io/owner/app"}, struct{ remote.Taggable }{})
 	require.ErrorContains(t, err, "neither an image nor an index")
-	_, err = push(t.Context(), newClient(t), publish.Target{Repository: "ghcr.io/Owner/app", Tags: []string{"+"}}, empty.Image)
-	var fault target.Fault
-	require.ErrorAs(t, err, &fault)
+	_, err = push(t.Context(), newPushClient(t), registry.Target{Repository: "ghcr.io/Owner/app", Tags: []string{"+"}}, empty.Image)
+	var faults fault.Faults
+	require.ErrorAs(t, err, &faults)
 }

@@ -1,4 +1,4 @@
-package publish_test
+package registry_test
 
 import (
 	"net/http"
@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/publish"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
@@ -52,20 +51,20 @@ func TestAttach(t *testing.T) {
 			registrytest.NoLogin(t)
 			host, fallback := start(t)
 			repository := host + "/owner/app"
-			client, index := newClient(t), twoPlatforms(t)
-			session, err := publish.Begin(client, publish.Target{Repository: repository, Tags: []string{"v1"}})
+			client, index := newPushClient(t), twoPlatforms(t)
+			session, err := client.Push(registry.Target{Repository: repository, Tags: []string{"v1"}})
 			require.NoError(t, err)
 			root, err := session.Content(t.Context(), index)
 			require.NoError(t, err)
 
-			var attachments []publish.Attachment
+			var attachments []registry.Attachment
 			subject, err := partial.Descriptor(index)
 			require.NoError(t, err)
 			manifest, err := index.IndexManifest()
 			require.NoError(t, err)
 			for _, d := range append([]v1.Descriptor{*subject}, manifest.Manifests...) {
 				for _, note := range []string{"one", "two"} {
-					attachments = append(attachments, publish.Attachment{
+					attachments = append(attachments, registry.Attachment{
 						Subject: d, MediaType: "application/vnd.test+json", Content: []byte(note + d.Digest.String()), Annotations: map[string]string{"note": note},
 					})
 				}
@@ -75,7 +74,7 @@ func TestAttach(t *testing.T) {
 			assert.Empty(t, at(t, client, repository+":v1"), "no tag has moved yet")
 			for _, d := range append([]v1.Descriptor{*subject}, manifest.Manifests...) {
 				assert.Equal(t, []string{"application/vnd.test+json one", "application/vnd.test+json two"}, referrers(t, repository, d.Digest))
-				assert.Equal(t, fallback, at(t, client, repository+":"+publish.TagFor(d.Digest, "")) != "", "the fallback tag")
+				assert.Equal(t, fallback, at(t, client, repository+":"+registry.TagFor(d.Digest, "")) != "", "the fallback tag")
 			}
 			require.NoError(t, session.Tag(t.Context()))
 			assert.Equal(t, root.DigestStr(), at(t, client, repository+":v1"))
@@ -90,15 +89,15 @@ func TestAttachAgain(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			registrytest.NoLogin(t)
-			server, client, index := start(t), newClient(t), twoPlatforms(t)
-			session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
+			server, client, index := start(t), newPushClient(t), twoPlatforms(t)
+			session, err := client.Push(registry.Target{Repository: server.Host + "/owner/app"})
 			require.NoError(t, err)
 			_, err = session.Content(t.Context(), index)
 			require.NoError(t, err)
 			subject, err := partial.Descriptor(index)
 			require.NoError(t, err)
-			document := func(mediaType, content, identity string) []publish.Attachment {
-				return []publish.Attachment{{Subject: *subject, MediaType: mediaType, Content: []byte(content), Identity: identity}}
+			document := func(mediaType, content, identity string) []registry.Attachment {
+				return []registry.Attachment{{Subject: *subject, MediaType: mediaType, Content: []byte(content), Identity: identity}}
 			}
 			require.NoError(t, session.Attach(t.Context(), document("a/b", "made at one", "same")))
 			require.NoError(t, session.Attach(t.Context(), document("a/b", "plain", "")))
@@ -118,19 +117,19 @@ func TestAttachAgain(t *testing.T) {
 // A registry that refuses attachments still has the image, and the error says which of the two it was.
 func TestAttachRejected(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client, index := registrytest.Start(t), newClient(t), twoPlatforms(t)
-	session, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app", Tags: []string{"v1"}})
+	server, client, index := registrytest.Start(t), newPushClient(t), twoPlatforms(t)
+	session, err := client.Push(registry.Target{Repository: server.Host + "/owner/app", Tags: []string{"v1"}})
 	require.NoError(t, err)
 	_, err = session.Content(t.Context(), index)
 	require.NoError(t, err)
 	subject, err := partial.Descriptor(index)
 	require.NoError(t, err)
-	attachments := []publish.Attachment{{Subject: *subject, MediaType: "a/b", Content: []byte("x")}}
+	attachments := []registry.Attachment{{Subject: *subject, MediaType: "a/b", Content: []byte("x")}}
 	for status, rejected := range map[int]bool{http.StatusBadRequest: true, http.StatusUnsupportedMediaType: true, http.StatusForbidden: false, http.StatusInternalServerError: false} {
 		server.Break(registrytest.Fault{When: registrytest.On(http.MethodPut, "/manifests/"), Do: registrytest.Answer(status, "MANIFEST_INVALID", "manifest invalid")})
 		err := session.Attach(t.Context(), attachments)
 		require.Error(t, err)
-		var r *publish.RejectedError
+		var r *registry.RejectedError
 		assert.Equal(t, rejected, assert.ErrorAs(new(testing.T), err, &r), "%d: %v", status, err)
 	}
 	server.Break()
@@ -139,41 +138,41 @@ func TestAttachRejected(t *testing.T) {
 
 func TestRewrite(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client := registrytest.Start(t), newClient(t)
+	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
 	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
 	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
-	got, err := publish.Layers(t.Context(), client, tag)
+	got, err := registry.Layers(t.Context(), client, tag)
 	require.NoError(t, err)
-	assert.Equal(t, []publish.Layer{document("one"), document("two")}, got)
+	assert.Equal(t, []registry.Layer{document("one"), document("two")}, got)
 
 	server.Forget()
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) { return old, nil }))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) { return old, nil }))
 	for _, r := range server.Requests() {
 		assert.Equal(t, http.MethodGet, r.Method, "nothing is pushed, nor looked for, where nothing changes")
 	}
-	none, err := publish.Layers(t.Context(), client, tag.Context().Tag("none"))
+	none, err := registry.Layers(t.Context(), client, tag.Context().Tag("none"))
 	require.NoError(t, err)
 	assert.Empty(t, none)
 }
 
 // signatures is a session with a repository and a tag that documents are kept under, as signatures are.
-func signatures(t *testing.T, client *registry.Client, host string) (session *publish.Session, tag name.Tag) {
+func signatures(t *testing.T, client *registry.Client, host string) (session *registry.Push, tag name.Tag) {
 	t.Helper()
-	session, err := publish.Begin(client, publish.Target{Repository: host + "/owner/app"})
+	session, err := client.Push(registry.Target{Repository: host + "/owner/app"})
 	require.NoError(t, err)
-	tag, err = name.NewTag(host + "/owner/app:" + publish.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig"))
+	tag, err = name.NewTag(host + "/owner/app:" + registry.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig"))
 	require.NoError(t, err)
 	return session, tag
 }
 
-func document(text string) publish.Layer {
-	return publish.Layer{MediaType: "application/vnd.test", Annotations: map[string]string{"a": text}, Content: []byte(text)}
+func document(text string) registry.Layer {
+	return registry.Layer{MediaType: "application/vnd.test", Annotations: map[string]string{"a": text}, Content: []byte(text)}
 }
 
 // with adds a document.
-func with(text string) func([]publish.Layer) ([]publish.Layer, error) {
-	return func(old []publish.Layer) ([]publish.Layer, error) {
+func with(text string) func([]registry.Layer) ([]registry.Layer, error) {
+	return func(old []registry.Layer) ([]registry.Layer, error) {
 		return append(slices.Clone(old), document(text)), nil
 	}
 }
@@ -181,36 +180,36 @@ func with(text string) func([]publish.Layer) ([]publish.Layer, error) {
 // What another writes between reading and writing stays, even if the other was done long before.
 func TestRewriteAfterOther(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client := registrytest.Start(t), newClient(t)
+	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
 	others := []string{"one", "two", "three"}
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) {
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) {
 		if len(others) > 0 {
-			other, err := publish.Begin(client, publish.Target{Repository: server.Host + "/owner/app"})
+			other, err := client.Push(registry.Target{Repository: server.Host + "/owner/app"})
 			require.NoError(t, err)
 			require.NoError(t, other.Rewrite(t.Context(), tag.TagStr(), with(others[0])))
 			others = others[1:]
 		}
 		return with("last")(old)
 	}))
-	got, err := publish.Layers(t.Context(), client, tag)
+	got, err := registry.Layers(t.Context(), client, tag)
 	require.NoError(t, err)
-	assert.Equal(t, []publish.Layer{document("one"), document("two"), document("three"), document("last")}, got)
+	assert.Equal(t, []registry.Layer{document("one"), document("two"), document("three"), document("last")}, got)
 }
 
 // Whoever is overtaken each time gives up, and takes nothing away.
 func TestRewriteOvertaken(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client := registrytest.Start(t), newClient(t)
+	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
 	count := 0
-	err := session.Rewrite(t.Context(), tag.TagStr(), func(old []publish.Layer) ([]publish.Layer, error) {
+	err := session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) {
 		count++
 		require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with(strconv.Itoa(count))))
 		return with("last")(old)
 	})
 	require.ErrorContains(t, err, tag.String()+": others keep changing it at the same time: publish again when they are done")
-	got, err := publish.Layers(t.Context(), client, tag)
+	got, err := registry.Layers(t.Context(), client, tag)
 	require.NoError(t, err)
 	assert.Len(t, got, count)
 	assert.NotContains(t, got, document("last"))
@@ -220,28 +219,28 @@ func TestRewriteOvertaken(t *testing.T) {
 // the list and reading it again before it is written.
 func TestAttachAfterOther(t *testing.T) {
 	registrytest.NoLogin(t)
-	server, client, index := registrytest.Start(t), newClient(t), twoPlatforms(t)
-	target := publish.Target{Repository: server.Host + "/owner/app"}
-	session, err := publish.Begin(client, target)
+	server, client, index := registrytest.Start(t), newPushClient(t), twoPlatforms(t)
+	target := registry.Target{Repository: server.Host + "/owner/app"}
+	session, err := client.Push(target)
 	require.NoError(t, err)
 	_, err = session.Content(t.Context(), index)
 	require.NoError(t, err)
 	subject, err := partial.Descriptor(index)
 	require.NoError(t, err)
-	about := func(note string) []publish.Attachment {
-		return []publish.Attachment{{Subject: *subject, MediaType: "a/b", Content: []byte(note), Annotations: map[string]string{"note": note}}}
+	about := func(note string) []registry.Attachment {
+		return []registry.Attachment{{Subject: *subject, MediaType: "a/b", Content: []byte(note), Annotations: map[string]string{"note": note}}}
 	}
 	reads := 0
 	server.Break(registrytest.Fault{
 		When: func(r *http.Request) bool {
-			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/"+publish.TagFor(subject.Digest, "")) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/"+registry.TagFor(subject.Digest, "")) {
 				reads++ // what is there already; the list; the list just before it is written
 				return reads == 3
 			}
 			return false
 		},
 		Before: func(http.ResponseWriter, *http.Request) {
-			other, err := publish.Begin(client, target)
+			other, err := client.Push(target)
 			if assert.NoError(t, err) {
 				assert.NoError(t, other.Attach(t.Context(), about("first")))
 			}
@@ -259,12 +258,12 @@ func TestRewriteBesideMirror(t *testing.T) {
 	client, err := registry.New(registry.Options{Bounds: quick, Mirrors: []string{server.Host + "=http://" + mirror.Host}})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
-	stale, tag := signatures(t, newClient(t), mirror.Host)
+	stale, tag := signatures(t, newPushClient(t), mirror.Host)
 	require.NoError(t, stale.Rewrite(t.Context(), tag.TagStr(), with("stale")))
 	session, tag := signatures(t, client, server.Host)
 	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
 	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
-	got, err := publish.Layers(t.Context(), newClient(t), tag)
+	got, err := registry.Layers(t.Context(), newPushClient(t), tag)
 	require.NoError(t, err)
-	assert.Equal(t, []publish.Layer{document("one"), document("two")}, got)
+	assert.Equal(t, []registry.Layer{document("one"), document("two")}, got)
 }

@@ -1,4 +1,4 @@
-package target_test
+package registry_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/slipway-ci/slipway/internal/publish/target"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 func TestValidTargets(t *testing.T) {
@@ -16,13 +16,13 @@ func TestValidTargets(t *testing.T) {
 		"ghcr.io/owner/app", "localhost/app", "localhost:5000/app", "127.0.0.1:5000/a/b/c", "docker.io/owner/app", "owner/app",
 		"registry.example:443/a__b/c-d.e", "[::1]:5000/app",
 	} {
-		require.Empty(t, target.Target{Repository: repository, Tags: []string{"v1", "latest", "_x", "A.b-c_1"}}.Validate(), repository)
+		require.Empty(t, registry.Target{Repository: repository, Tags: []string{"v1", "latest", "_x", "A.b-c_1"}}.Validate(), repository)
 	}
 }
 
 func TestRepositoryFaults(t *testing.T) {
 	for repository, says := range map[string][]string{
-		"":                                    {`repository "": there is none: write HOST/OWNER/NAME`},
+		"":                                    {`repository: there is none: write HOST/OWNER/NAME`},
 		"app":                                 {"names no registry and repository: write HOST/OWNER/NAME"},
 		"app:v1":                              {"names no registry and repository"},
 		"https://ghcr.io/owner/app":           {"it is a URL: write it without the scheme: ghcr.io/owner/app"},
@@ -41,12 +41,12 @@ func TestRepositoryFaults(t *testing.T) {
 			"repository names are lower case: use ghcr.io/owner/app",
 		},
 	} {
-		faults := target.Target{Repository: repository}.Validate()
+		faults := registry.Target{Repository: repository}.Validate()
 		require.Len(t, faults, len(says), "%s: %v", repository, faults)
-		for i, fault := range faults {
-			require.ErrorContains(t, fault, says[i])
-			require.Equal(t, "repository", fault.Field)
-			require.Equal(t, repository, fault.Value)
+		for i, f := range faults {
+			require.ErrorContains(t, f, says[i])
+			require.Equal(t, "repository", f.Field)
+			require.Equal(t, repository, f.Value)
 		}
 	}
 }
@@ -60,26 +60,26 @@ func TestTagFaults(t *testing.T) {
 		"-v1":                    `use "v1"`,
 		strings.Repeat("a", 129): `use "` + strings.Repeat("a", 128) + `"`,
 	} {
-		faults := target.Target{Repository: "ghcr.io/owner/app", Tags: []string{"ok", tag}}.Validate()
+		faults := registry.Target{Repository: "ghcr.io/owner/app", Tags: []string{"ok", tag}}.Validate()
 		require.Len(t, faults, 1, tag)
 		require.Equal(t, "tag", faults[0].Field)
 		require.Equal(t, hint, faults[0].Hint)
 	}
-	require.Len(t, target.Target{Repository: "App", Tags: []string{"a b", "c d"}}.Validate(), 3, "all at once")
+	require.Len(t, registry.Target{Repository: "App", Tags: []string{"a b", "c d"}}.Validate(), 3, "all at once")
 }
 
 // What is valid here, go-containerregistry takes; what is suggested instead of a tag is one.
 func TestValidTargetsParse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		destination := target.Target{
+		destination := registry.Target{
 			Repository: rapid.StringMatching(`(ghcr\.io/|localhost:5000/|)[a-z0-9A-Z._/:@-]{0,20}`).Draw(t, "repository"),
 			Tags:       []string{rapid.String().Draw(t, "tag")},
 		}
 		faulty := map[string]bool{}
-		for _, fault := range destination.Validate() {
-			faulty[fault.Field] = true
-			if suggested, ok := strings.CutPrefix(fault.Hint, `use "`); ok && fault.Field == "tag" {
-				require.Empty(t, target.Target{Repository: "a/b", Tags: []string{strings.TrimSuffix(suggested, `"`)}}.Validate())
+		for _, f := range destination.Validate() {
+			faulty[f.Field] = true
+			if suggested, ok := strings.CutPrefix(f.Hint, `use "`); ok && f.Field == "tag" {
+				require.Empty(t, registry.Target{Repository: "a/b", Tags: []string{strings.TrimSuffix(suggested, `"`)}}.Validate())
 			}
 		}
 		if !faulty["repository"] {
@@ -98,10 +98,10 @@ const zeroes = "0000000000000000000000000000000000000000000000000000000000000000
 // A login in the wrong place is not printed.
 func TestValidateHidesALogin(t *testing.T) {
 	for _, value := range []string{"https://me:hunter2@registry.example/app", "me:hunter2@registry.example/app", "me:hunter2@registry.example"} {
-		faults := target.Target{Repository: value}.Validate()
+		faults := registry.Target{Repository: value}.Validate()
 		require.Len(t, faults, 1, value)
 		require.NotContains(t, faults[0].Error(), "hunter2")
 		require.Contains(t, faults[0].Error(), "docker login")
 	}
-	require.Contains(t, target.Target{Repository: "app@sha256:aaaa"}.Validate()[0].Error(), "digest")
+	require.Contains(t, registry.Target{Repository: "app@sha256:aaaa"}.Validate()[0].Error(), "digest")
 }

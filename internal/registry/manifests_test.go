@@ -1,4 +1,4 @@
-package publish_test
+package registry_test
 
 import (
 	"net/http"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/stretchr/testify/require"
 
-	"github.com/slipway-ci/slipway/internal/publish"
+	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
@@ -36,7 +36,7 @@ func TestPushIsReadBack(t *testing.T) {
 			image, err := random.Image(1000, 1)
 			require.NoError(t, err)
 			server := registrytest.Start(t, test.faults...)
-			_, err = push(t.Context(), newClient(t), publish.Target{Repository: server.Host + "/app", Tags: test.tags}, image)
+			_, err = push(t.Context(), newPushClient(t), registry.Target{Repository: server.Host + "/app", Tags: test.tags}, image)
 			require.ErrorContains(t, err, test.says)
 			require.ErrorContains(t, err, server.Host+"/app")
 		})
@@ -55,8 +55,8 @@ func TestPushToOddRegistries(t *testing.T) {
 			t.Parallel()
 			image, err := random.Image(1000, 1)
 			require.NoError(t, err)
-			server, client := registrytest.Start(t, faults...), newClient(t)
-			target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
+			server, client := registrytest.Start(t, faults...), newPushClient(t)
+			target := registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
 			_, err = push(t.Context(), client, target, image)
 			require.NoError(t, err)
 			require.Equal(t, digestOf(t, image), at(t, client, target.Repository+":v1"))
@@ -69,17 +69,17 @@ func TestImmutableTag(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 409, 412} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
-			server, client := registrytest.Start(t, registrytest.ImmutableTags(status)), newClient(t)
-			target := publish.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
+			server, client := registrytest.Start(t, registrytest.ImmutableTags(status)), newPushClient(t)
+			target := registry.Target{Repository: server.Host + "/app", Tags: []string{"v1"}}
 			first, err := random.Image(1000, 1)
 			require.NoError(t, err)
 			for range 2 { // what a tag leads to already is not pushed there again
-				_, err = push(t.Context(), newClient(t), target, first)
+				_, err = push(t.Context(), newPushClient(t), target, first)
 				require.NoError(t, err)
 			}
 			second, err := random.Image(1000, 1)
 			require.NoError(t, err)
-			_, err = push(t.Context(), newClient(t), target, second)
+			_, err = push(t.Context(), newPushClient(t), target, second)
 			require.ErrorContains(t, err, server.Host+" does not move the tag "+target.Repository+":v1")
 			require.ErrorContains(t, err, "choose another tag")
 			require.NotContains(t, err.Error(), "docker login")
