@@ -56,6 +56,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("run", "%s", shellLine(p.Generate))
 	}
 	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
+	row("host engine", "adds -p where several platforms compile at once: the machine's processors, divided among them")
 	row("environment", "%s", assignments(p.Env))
 	for _, c := range p.Compile {
 		if c.C != nil && c.C.Install != nil {

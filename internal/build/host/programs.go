@@ -21,7 +21,7 @@ import (
 
 // share is how many programs go build may run at once, -p, where a machine has so many processors and go build runs for so many
 // platforms side by side. Were each to take all processors, as is its default, compiling everything would take a tenth longer, and as
-// much more memory as there are platforms.
+// much more memory as there are platforms. The plan says that it is added and not how many: it is the same on all machines.
 func share(processors, platforms int) int {
 	return (processors + platforms - 1) / platforms
 }
@@ -34,7 +34,10 @@ func share(processors, platforms int) int {
 // cached beside the programs say so.
 func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile, programs []plan.Program, env map[string]string, out string) (digests map[string]string, err error) {
 	build := func(out string) error {
-		args := slices.Insert(p.Command(out), 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), len(c.plan.Compile))))
+		args := p.Command(out)
+		if platforms := len(c.plan.Compile); platforms > 1 {
+			args = slices.Insert(args, 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), platforms)))
+		}
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
 		return c.goCommand(ctx, step, cmd, env)
 	}
