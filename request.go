@@ -223,7 +223,7 @@ func (r *Request) facts(ctx context.Context, images []*Image) error {
 		outputs = r.outputs()
 	}
 	for _, image := range images {
-		image.Settings.Facts, image.Settings.Outputs, image.Settings.Engine = facts, outputs, r.Engine
+		image.Settings.Surroundings = plan.Surroundings{Facts: facts, Outputs: outputs, Engine: r.Engine}
 		if image.Settings.Revision == auto {
 			image.Settings.Revision = revision
 		}

@@ -28,14 +28,6 @@ the file has an image of that name. The path of each result goes to standard out
 			return a.work(c.Context(), dir, names, &slipway.Files{Load: a.Load}, nil)
 		},
 	}
-	f := a.flags(c)
-	f.completeImages()
-	f.options("all")
-	f.options("changed-since")
-	f.plan()
-	f.options("output")
-	f.options("load")
-	f.work()
-	f.options("json")
+	a.flags(c).completeImages()
 	return c
 }

@@ -58,11 +58,7 @@ written like ./test.`,
 			return a.check(c.Context(), names, dir)
 		},
 	}
-	f := a.flags(c)
-	f.options("report")
-	f.checks()
-	f.plan()
-	f.work()
+	a.flags(c)
 	return c
 }
 

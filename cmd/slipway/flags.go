@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/fault"
@@ -19,8 +21,8 @@ import (
 
 // settings are all that a user can set: first the variables fill them, then the flags.
 type settings struct {
-	config plan.Config
-	// caCertFiles take the place of config.CACerts.
+	image slipway.Settings
+	// caCertFiles take the place of image.CACerts.
 	caCertFiles []string
 	options.Options
 	// flagsOf are the flags that fill a setting, by its variable: one of each command that has it.
@@ -31,8 +33,8 @@ type settings struct {
 func (s *settings) read(ctx context.Context, vars []string) error {
 	s.Options = options.Defaults()
 	return fault.Join(
-		environ.Unknown(vars, s.config, s.Options),
-		environ.Read(ctx, vars, &s.config),
+		environ.Unknown(vars, s.image, s.Options),
+		environ.Read(ctx, vars, &s.image),
 		environ.Read(ctx, vars, &s.Options),
 	)
 }
@@ -65,43 +67,25 @@ type flags struct {
 	set      *pflag.FlagSet
 }
 
+// flags defines the flags that c has by the tables of settings.
 func (s *settings) flags(c *cobra.Command) flags {
 	if s.flagsOf == nil {
 		s.flagsOf = map[string][]*pflag.Flag{}
 	}
 	f := flags{s, c, c.Flags()}
 	f.set.SortFlags = false
+	for _, table := range []struct {
+		settings []plan.Setting
+		target   any
+	}{{config.Target(), &s.image}, {options.Results(), &s.Options}, {plan.Settings(), &s.image}, {options.Work(), &s.Options}} {
+		for _, setting := range table.settings {
+			if setting.Flag != "" && slices.Contains(setting.OfCommands(), c.Name()) {
+				f.define(setting, table.target)
+			}
+		}
+	}
 	return f
 }
-
-// plan defines the flags that decide what the image is.
-func (f flags) plan() {
-	for _, setting := range plan.Settings() {
-		if setting.Flag != "" && !setting.ForChecks {
-			f.define(setting, &f.settings.config)
-		}
-	}
-}
-
-// checks defines the flags that decide what is checked, besides.
-func (f flags) checks() {
-	for _, setting := range plan.Settings() {
-		if setting.ForChecks {
-			f.define(setting, &f.settings.config)
-		}
-	}
-}
-
-// options defines the flags of these names.
-func (f flags) options(names ...string) {
-	for _, name := range names {
-		i := slices.IndexFunc(options.Settings(), func(s plan.Setting) bool { return s.Flag == name })
-		f.define(options.Settings()[i], &f.settings.Options)
-	}
-}
-
-// work defines the flags that say how the command works.
-func (f flags) work() { f.options("mirror", "netrc", "git-token", "engine", "progress") }
 
 // define defines the flag of a setting, whose value is in the struct that target points to.
 func (f flags) define(setting plan.Setting, target any) {

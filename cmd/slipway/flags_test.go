@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/config/environ"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -33,10 +35,10 @@ func TestEverySettingIsDocumented(t *testing.T) {
 			assert.NotEmpty(t, text)
 		}
 	}
-	for _, s := range []any{plan.Config{}, options.Options{}} {
+	for _, s := range []any{plan.Config{}, slipway.Settings{}, options.Options{}} {
 		for field := range reflect.TypeOf(s).Fields() {
 			name := environ.Name(field)
-			if field.Name == "Facts" || field.Name == "Outputs" || field.Name == "Engine" {
+			if field.Anonymous || !field.IsExported() {
 				continue // no setting
 			}
 			assert.True(t, strings.Contains(string(page), "`"+name+"`"), "the page has no %s", name)
@@ -47,19 +49,46 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 }
 
+// Of each option, the page of settings names the commands that have the flag.
+func TestCommandsOfFlags(t *testing.T) {
+	page, err := os.ReadFile("../../docs/settings.md")
+	require.NoError(t, err)
+	commands := map[string][]string{}
+	for _, c := range quietRoot().Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { commands[f.Name] = append(commands[f.Name], c.Name()) })
+	}
+	_, images, _ := strings.Cut(string(page), "\nCommands: ")
+	ofImages, images, _ := strings.Cut(images, ".\n")
+	images, others, found := strings.Cut(images, "\n## ")
+	require.True(t, found)
+	row := regexp.MustCompile("(?m)^\\| `--([a-z-]+).* \\| (.*) \\| .* \\|$")
+	for _, cells := range row.FindAllStringSubmatch(images, -1) {
+		want := ofImages
+		if cells[1] == "vulndb" {
+			want = "check"
+			assert.Contains(t, cells[0], "of check alone")
+		}
+		assert.ElementsMatch(t, commands[cells[1]], strings.Split(want, ", "), cells[0])
+		delete(commands, cells[1])
+	}
+	for _, cells := range row.FindAllStringSubmatch(others, -1) {
+		assert.ElementsMatch(t, commands[cells[1]], strings.Split(cells[2], ", "), cells[0])
+		delete(commands, cells[1])
+	}
+	assert.Empty(t, commands)
+}
+
 // A flag wins over its variable, a list flag replaces the variable's list.
 func TestFlagsWin(t *testing.T) {
 	s := &settings{}
 	require.NoError(t, s.read(t.Context(), []string{"SLIPWAY_PLATFORMS=linux/386", "SLIPWAY_LABELS=a=1\nb=2", "SLIPWAY_RUNTIME=alpine", "SLIPWAY_CGO=true"}))
-	c := &cobra.Command{}
-	f := s.flags(c)
-	f.plan()
-	f.work()
+	c := &cobra.Command{Use: "build"}
+	s.flags(c)
 	require.NoError(t, c.ParseFlags([]string{"--platform", "linux/amd64,linux/arm64", "--platform", "linux/arm", "--label", "c=3,4", "--runtime", "scratch", "--cgo=false"}))
-	assert.Equal(t, plan.List{"linux/amd64", "linux/arm64", "linux/arm"}, s.config.Platforms)
-	assert.Equal(t, plan.Pairs{"c=3,4"}, s.config.Labels)
-	assert.Equal(t, "scratch", s.config.Runtime)
-	assert.Equal(t, "false", s.config.CGO)
+	assert.Equal(t, plan.List{"linux/amd64", "linux/arm64", "linux/arm"}, s.image.Platforms)
+	assert.Equal(t, plan.Pairs{"c=3,4"}, s.image.Labels)
+	assert.Equal(t, "scratch", s.image.Runtime)
+	assert.Equal(t, "false", s.image.CGO)
 }
 
 // The value of --cgo may be left out, and may follow as a word of its own.

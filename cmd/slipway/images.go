@@ -78,7 +78,7 @@ func (a *app) plans(ctx context.Context, dir string, names []string, to slipway.
 // newRequest is what flags and variables ask for, of the source in dir.
 func (a *app) newRequest(dir string, names []string, to slipway.Sink) *slipway.Request {
 	return &slipway.Request{
-		Dir: dir, To: to, Names: names, All: a.All, Settings: slipway.Settings{Config: a.config, Repository: a.Repository, Tags: a.Tags},
+		Dir: dir, To: to, Names: names, All: a.All, Settings: a.image,
 		Given: a.given, Engine: a.capabilities(), CACerts: a.caCertFiles, Environ: a.environ, Output: a.Output, Report: a.Report,
 	}
 }

@@ -8,14 +8,15 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gocommand"
+	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 )
 
@@ -61,12 +62,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// optional are the values of flags that may stand alone.
-var optional = map[string]*regexp.Regexp{
-	"--cgo":  regexp.MustCompile(`^(dynamic|static|true|false)$`),
-	"--fips": regexp.MustCompile(`^(v1\.[0-9]+\.[0-9]+|certified|inprocess|latest|off|true|false)$`),
-}
-
 // joinOptional writes "--cgo static" as "--cgo=static": since --cgo may stand alone, its value would otherwise be taken for the
 // source's directory. A directory of such a name is written "./static".
 func joinOptional(args []string) []string {
@@ -75,7 +70,9 @@ func joinOptional(args []string) []string {
 		if args[i] == "--" {
 			return append(joined, args[i:]...)
 		}
-		if values := optional[args[i]]; values != nil && i+1 < len(args) && values.MatchString(args[i+1]) {
+		if i+1 < len(args) && slices.ContainsFunc(plan.Settings(), func(s plan.Setting) bool {
+			return s.Alone != "" && args[i] == "--"+s.Flag && s.Follows(args[i+1])
+		}) {
 			joined = append(joined, args[i]+"="+args[i+1])
 			i++
 			continue

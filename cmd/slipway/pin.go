@@ -38,13 +38,7 @@ To drop what no build needs any more, delete the file first, or its lines.`,
   slipway pin --check                  in CI: fail and say which tags have moved`,
 		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), args) },
 	}
-	f := a.flags(c)
-	f.completeImages()
-	f.options("all")
-	f.options("check")
-	f.plan()
-	f.options("mirror")
-	f.options("progress")
+	a.flags(c).completeImages()
 	return c
 }
 

@@ -46,19 +46,7 @@ output.`,
 			return a.work(c.Context(), dir, names, to, err)
 		},
 	}
-	f := a.flags(c)
-	f.completeImages()
-	f.options("all")
-	f.options("changed-since")
-	f.options("repository")
-	f.options("tag")
-	f.options("sbom")
-	f.options("provenance")
-	f.options("predicate")
-	f.options("sign-key")
-	f.plan()
-	f.work()
-	f.options("json")
+	a.flags(c).completeImages()
 	return c
 }
 

@@ -77,10 +77,7 @@ func (a *app) planCommand() *cobra.Command {
 			return plan.WriteText(a.stdout)
 		},
 	}
-	f := a.flags(c)
-	f.completeImages()
-	f.plan()
-	f.options("json")
+	a.flags(c).completeImages()
 	return c
 }
 
@@ -107,9 +104,7 @@ cross-compiles. Slipway itself does not use it.`,
 			return a.stdout.Exact(text)
 		},
 	}
-	f := a.flags(c)
-	f.completeImages()
-	f.plan()
+	a.flags(c).completeImages()
 	return c
 }
 

@@ -53,10 +53,7 @@ platform.`,
 			return a.sbom(c.Context(), source, names)
 		},
 	}
-	f := a.flags(c)
-	f.options("format")
-	f.plan()
-	f.work()
+	a.flags(c)
 	return c
 }
 

@@ -32,9 +32,7 @@ verified goes to standard output.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args[0]) },
 	}
-	f := a.flags(c)
-	f.options("key")
-	f.options("json")
+	a.flags(c)
 	return c
 }
 

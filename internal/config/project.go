@@ -61,10 +61,8 @@ func (i Image) Listed() bool { return i.settings != nil }
 // Same says whether two images have the same settings, wherever they come from.
 func (i Image) Same(other Image) bool {
 	i.settings, other.settings = nil, nil
-	i.Facts, other.Facts = plan.Facts{}, plan.Facts{}
-	i.Outputs, other.Outputs = nil, nil
+	i.Surroundings, other.Surroundings = plan.Surroundings{}, plan.Surroundings{}
 	i.VulnDB, other.VulnDB = "", ""
-	i.Engine, other.Engine = plan.Capabilities{}, plan.Capabilities{}
 	return reflect.DeepEqual(i, other)
 }
 
@@ -85,14 +83,15 @@ var Settings = sync.OnceValue(func() []plan.Setting {
 
 // Target are the settings that say where an image goes.
 func Target() []plan.Setting {
+	publishes := []string{"publish"}
 	return plan.Declare[Image](
 		plan.Setting{
-			Field: "Repository", Flag: "repository", Template: true,
-			Help: "`REPOSITORY` to push to, with its registry, like ghcr.io/me/api or ghcr.io/me/{{.Name}}",
+			Field: "Repository", Flag: "repository", Value: "REPOSITORY", Template: true, Commands: publishes,
+			Help: "repository to push to, with its registry, like ghcr.io/me/api or ghcr.io/me/{{.Name}}",
 		},
 		plan.Setting{
-			Field: "Tags", Flag: "tag", Template: true,
-			Help: "`TAG` to move to the image, like {{.Git.Tag}}", Default: "latest; given but empty, it moves none: the image is found by its digest",
+			Field: "Tags", Flag: "tag", Value: "TAG", Template: true, Commands: publishes,
+			Help: "tag to move to the image, like {{.Git.Tag}}", Default: "latest; given but empty, it moves none: the image is found by its digest",
 		},
 	)
 }

@@ -55,8 +55,8 @@ func TestTheStageOfFilesMakesWhatThePlanSays(t *testing.T) {
 	})
 	require.NoError(t, os.Symlink("../plain.txt", filepath.Join(dir, "web", "link")))
 	p, text := render(t, dir, plan.Config{
-		Files:   []string{"web:/www", "web/sub:/modes:0600", ".:/src", "web/[id].js:/x/[id].js", "strange/*:/star's", "plain.txt:/plain.txt", "-dash:/dash", "odd\nEOF\n:/odd"},
-		Outputs: []string{"dist/*.tar", "web/dist/*.tar"},
+		Files:        []string{"web:/www", "web/sub:/modes:0600", ".:/src", "web/[id].js:/x/[id].js", "strange/*:/star's", "plain.txt:/plain.txt", "-dash:/dash", "odd\nEOF\n:/odd"},
+		Surroundings: plan.Surroundings{Outputs: []string{"dist/*.tar", "web/dist/*.tar"}},
 	})
 	assert.Contains(t, text, "\nCOPY --chmod=0644 plain.txt /plain.txt\n")
 	assert.Contains(t, text, "\nCOPY --chmod=0644 [\"-dash\",\"/dash\"]\n")

@@ -50,10 +50,10 @@ func TestCapabilities(t *testing.T) {
 		return p.Prepare
 	}
 	git := plan.Capabilities{Git: true}
-	assert.Nil(t, prepare(plan.Config{Engine: everything}))
-	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "openssh-client"}, prepare(plan.Config{Engine: git}))
-	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "make", "openssh-client"}, prepare(plan.Config{Engine: git, BuilderPackages: []string{"make", "git"}}))
-	assert.Nil(t, prepare(plan.Config{Engine: git, CGO: "dynamic", Runtime: "distroless-base"}), "Debian's has it")
+	assert.Nil(t, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: everything}}))
+	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "openssh-client"}, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: git}}))
+	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "make", "openssh-client"}, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: git}, BuilderPackages: []string{"make", "git"}}))
+	assert.Nil(t, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: git}, CGO: "dynamic", Runtime: "distroless-base"}), "Debian's has it")
 
 	// Checks say whether tests look for data races; plans of images do not, so that they are the same wherever they are made.
 	for race, want := range map[plan.Race][2]bool{plan.RaceWithCGO: {false, true}, plan.RaceNever: {false, false}, plan.RaceAlways: {true, true}} {

@@ -2,8 +2,8 @@ package plan
 
 import "sync"
 
-// Config is what a user asks for. The zero value asks for the defaults. Each field that has a variable is a setting: [Settings] says
-// what it means.
+// Config is what a user asks for. The zero value asks for the defaults. Each field but [Surroundings] is a setting: [Settings] says what
+// it means.
 type Config struct {
 	Name            string `env:"SLIPWAY_NAME"`
 	Packages        List   `env:"SLIPWAY_PACKAGES"`
@@ -40,6 +40,11 @@ type Config struct {
 	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
 	VulnDB          string `env:"SLIPWAY_VULNDB"`
 
+	Surroundings
+}
+
+// Surroundings are what a plan depends on besides the source, and what no user sets.
+type Surroundings struct {
 	// Facts are what templates may name.
 	Facts Facts `json:"facts,omitzero"`
 	// Outputs are what Slipway writes into the source.

@@ -31,6 +31,7 @@ var fipsSetting = Setting{
 	Flag: "fips", Alone: "true", Value: "VERSION", Help: "version of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; true is v1.0.0, which has a certificate",
 	More:     "--fips alone is true",
 	Examples: fipsVersions,
+	Form:     fipsVersion,
 	Field:    "FIPS",
 	read:     func(c Config, s *settings, f *fault.Faults) { s.fips = c.readFIPS(f) },
 }

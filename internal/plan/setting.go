@@ -2,6 +2,8 @@ package plan
 
 import (
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/fault"
@@ -31,6 +33,10 @@ type Setting struct {
 	Examples []string
 	// Alone is the value of the flag where it is given without one. Empty: it needs a value.
 	Alone string
+	// Form is that of values besides Choices and Examples; nil for none, or where it does not matter: see [Setting.Follows].
+	Form *regexp.Regexp
+	// Commands are the commands that have the flag. None: those that plan images, or that check where ForChecks is set.
+	Commands []string
 	// Template says that values are templates: see [Facts].
 	Template bool
 	// Content says that a flag, and an argument of the module, names files that hold the value.
@@ -81,6 +87,28 @@ func Declare[T any](settings ...Setting) []Setting {
 // In is the setting's value in the struct that target points to.
 func (s Setting) In(target any) reflect.Value {
 	return reflect.ValueOf(target).Elem().FieldByName(s.Field)
+}
+
+// Follows reports whether a word after the flag of a setting, which may stand alone, is its value and not the next argument.
+func (s Setting) Follows(word string) bool {
+	is := func(c Choice) bool { return c.Value == word }
+	return word == "true" || word == "false" || slices.ContainsFunc(s.Choices, is) || slices.Contains(s.Examples, word) ||
+		s.Form != nil && s.Form.MatchString(word)
+}
+
+// planning are the commands that plan images.
+var planning = []string{"build", "publish", "check", "pin", "sbom", "plan", "dockerfile"}
+
+// OfCommands are the commands that have the setting's flag.
+func (s Setting) OfCommands() []string {
+	switch {
+	case s.Commands != nil:
+		return s.Commands
+	case s.ForChecks:
+		return []string{"check"}
+	default:
+		return planning
+	}
 }
 
 // Key is the setting's key in slipway.yaml.

@@ -109,7 +109,7 @@ func TestWhatABuildNeedsAndDockerignoreLeavesOut(t *testing.T) {
 func TestOutputsAreNoPartOfTheSource(t *testing.T) {
 	_, clean := module(t)
 	_, built := module(t, "dist/hello.tar", "dist/.tmp-1", "out/layout/blobs/x")
-	config := plan.Config{Outputs: []string{"dist/*.tar", "dist/.tmp-*", "out/layout"}}
+	config := plan.Config{Surroundings: plan.Surroundings{Outputs: []string{"dist/*.tar", "dist/.tmp-*", "out/layout"}}}
 	assert.Equal(t, placed(t, clean, config), placed(t, built, config))
 	_, users := module(t, "dist/hello.tar", "dist/app.js")
 	assert.Contains(t, placed(t, users, config), "dist/app.js")

@@ -26,13 +26,13 @@ var facts = plan.Facts{
 
 func TestTemplates(t *testing.T) {
 	plan, err := plan.Resolve(t.Context(), hello, plan.Config{
-		Platforms:   []string{"linux/amd64", "linux/arm/v7"},
-		Name:        "greeter",
-		LDFlags:     "-X main.platform={{.Platform}}",
-		Stamps:      []string{"main.version={{.Git.Tag}} of {{.Git.ShortCommit}}", "main.arch={{.OS}}-{{.Arch}}"},
-		Labels:      []string{"channel={{.Env.CHANNEL}}", "built={{.Git.Date}}", `braces={{"{{"}}`},
-		Annotations: []string{`where={{if .Git.Dirty}}changed{{else}}{{.Git.Branch}}{{end}}`, "of={{.Name}}"},
-		Facts:       facts,
+		Platforms:    []string{"linux/amd64", "linux/arm/v7"},
+		Name:         "greeter",
+		LDFlags:      "-X main.platform={{.Platform}}",
+		Stamps:       []string{"main.version={{.Git.Tag}} of {{.Git.ShortCommit}}", "main.arch={{.OS}}-{{.Arch}}"},
+		Labels:       []string{"channel={{.Env.CHANNEL}}", "built={{.Git.Date}}", `braces={{"{{"}}`},
+		Annotations:  []string{`where={{if .Git.Dirty}}changed{{else}}{{.Git.Branch}}{{end}}`, "of={{.Name}}"},
+		Surroundings: plan.Surroundings{Facts: facts},
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "greeter", plan.Name)
@@ -53,19 +53,19 @@ func TestTemplateFaults(t *testing.T) {
 		want   string
 	}{
 		"unknown name": {
-			plan.Config{Labels: []string{"a={{.Git.Tga}}"}, Facts: facts},
+			plan.Config{Labels: []string{"a={{.Git.Tga}}"}, Surroundings: plan.Surroundings{Facts: facts}},
 			`label "{{.Git.Tga}}": template: <.Git.Tga>: map has no entry for key "Tga": ` + known,
 		},
 		"unknown variable": {
-			plan.Config{Labels: []string{"a={{.Env.NONE}}"}, Facts: facts},
+			plan.Config{Labels: []string{"a={{.Env.NONE}}"}, Surroundings: plan.Surroundings{Facts: facts}},
 			`label "{{.Env.NONE}}": template: <.Env.NONE>: map has no entry for key "NONE": set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named`,
 		},
 		"platform where there is none": {
-			plan.Config{Annotations: []string{"a={{.Platform}}"}, Facts: facts},
+			plan.Config{Annotations: []string{"a={{.Platform}}"}, Surroundings: plan.Surroundings{Facts: facts}},
 			`annotation "{{.Platform}}": template: <.Platform>: map has no entry for key "Platform": ` + known,
 		},
 		"syntax": {
-			plan.Config{LDFlags: "-X a.b={{.Git", Facts: facts},
+			plan.Config{LDFlags: "-X a.b={{.Git", Surroundings: plan.Surroundings{Facts: facts}},
 			`ldflags "-X a.b={{.Git": template: unclosed action: write it in the notation of Go's text/template, with {{"{{"}} for braces themselves`,
 		},
 		"no commit": {
@@ -73,7 +73,7 @@ func TestTemplateFaults(t *testing.T) {
 			`stamp "main.v={{.Git.Tag}}": nothing is known of a commit: build in a git repository, or leave out .Git`,
 		},
 		"what is filled in": {
-			plan.Config{Stamps: []string{"main.v=\"{{.Env.Q}}"}, Facts: plan.Facts{Env: map[string]string{"Q": "'"}}},
+			plan.Config{Stamps: []string{"main.v=\"{{.Env.Q}}"}, Surroundings: plan.Surroundings{Facts: plan.Facts{Env: map[string]string{"Q": "'"}}}},
 			`stamp "main.v=\"'": has both kinds of quotes, which go build cannot take: use one kind`,
 		},
 	} {

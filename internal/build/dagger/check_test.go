@@ -144,7 +144,7 @@ func TestCheckThen(t *testing.T) {
 // With cgo the builder has a C compiler, and tests are run under the race detector.
 func TestRaceDetector(t *testing.T) {
 	dir := program(t)
-	plan, err := plan.ResolveChecks(t.Context(), os.DirFS(dir), plan.Config{CGO: "dynamic", Runtime: "distroless-base", Engine: dagger.Capabilities(nil)})
+	plan, err := plan.ResolveChecks(t.Context(), os.DirFS(dir), plan.Config{CGO: "dynamic", Runtime: "distroless-base", Surroundings: plan.Surroundings{Engine: dagger.Capabilities(nil)}})
 	require.NoError(t, err)
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		switch c[len(c)-1].Name {

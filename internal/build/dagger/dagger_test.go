@@ -430,7 +430,7 @@ func TestBuilderOfSettings(t *testing.T) {
 	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: httptestRoot(t)}))
 	plan := resolve(t, dir, plan.Config{
 		CGO: "true", Runtime: "distroless-base", Debug: true, Generate: true, BuilderPackages: []string{"protobuf-dev"}, CACerts: root,
-		Engine: dagger.Capabilities(map[string]string{"GOPRIVATE": "git.example"}),
+		Surroundings: plan.Surroundings{Engine: dagger.Capabilities(map[string]string{"GOPRIVATE": "git.example"})},
 	})
 	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })
 	client := connect(t)

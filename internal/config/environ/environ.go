@@ -19,7 +19,7 @@ import (
 func Read(ctx context.Context, environ []string, target any) error {
 	values := nonEmpty(environ)
 	var faults fault.Faults
-	for field := range reflect.TypeOf(target).Elem().Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(target).Elem()) {
 		name := Name(field)
 		value, set := values[name]
 		if !set {
@@ -48,7 +48,7 @@ func Name(field reflect.StructField) string {
 func Unknown(environ []string, structs ...any) error {
 	var known []string
 	for _, s := range structs {
-		for field := range reflect.TypeOf(s).Fields() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(s)) {
 			known = append(known, Name(field))
 		}
 	}

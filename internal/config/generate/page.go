@@ -23,6 +23,8 @@ what templates know. ` + "`slipway COMMAND --help`" + ` lists the flags of one c
 
 ## What the image is
 
+Commands: ` + commands(plan.Setting{}) + `.
+
 | flag | variable | slipway.yaml | dagger call | what it decides |
 | --- | --- | --- | --- | --- |
 `)
@@ -34,20 +36,22 @@ what templates know. ` + "`slipway COMMAND --help`" + ` lists the flags of one c
 		if s.NotInModule {
 			argument = ""
 		}
+		if s.ForChecks {
+			s.More = strings.TrimPrefix(s.More+"; of "+commands(s)+" alone", "; ")
+		}
 		row(&b, &plan.Config{}, s, key, argument)
 	}
 	b.WriteString(`
 ## Where results go and how the command works
 
-| flag | variable | slipway.yaml | what it decides |
-| --- | --- | --- | --- |
+| flag | variable | slipway.yaml | commands | what it decides |
+| --- | --- | --- | --- | --- |
 `)
+	for _, s := range config.Target() {
+		row(&b, &config.Image{}, s, code(s.Key()+":"), commands(s))
+	}
 	for _, s := range options.Settings() {
-		key := ""
-		if config.Lookup(s.Key()).Flag == s.Flag {
-			key = code(s.Key() + ":")
-		}
-		row(&b, &options.Options{}, s, key)
+		row(&b, &options.Options{}, s, "", commands(s))
 	}
 	return []byte(b.String()), nil
 }
@@ -64,5 +68,8 @@ func row(b *strings.Builder, target any, s plan.Setting, cells ...string) {
 	usage := strings.TrimSuffix(s.Usage(target), " ("+s.Variable+")")
 	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", flag, code(s.Variable), strings.Join(cells, " | "), strings.ReplaceAll(usage, "|", "\\|"))
 }
+
+// commands are those that have the setting's flag.
+func commands(s plan.Setting) string { return strings.Join(s.OfCommands(), ", ") }
 
 func code(text string) string { return "`" + text + "`" }

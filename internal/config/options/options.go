@@ -2,10 +2,10 @@
 package options
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
-	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
 )
@@ -16,8 +16,6 @@ type Options struct {
 	ChangedSince string    `env:"SLIPWAY_CHANGED_SINCE"`
 	Output       string    `env:"SLIPWAY_OUTPUT"`
 	Load         bool      `env:"SLIPWAY_LOAD"`
-	Repository   string    `env:"SLIPWAY_REPOSITORY"`
-	Tags         plan.List `env:"SLIPWAY_TAGS"`
 	SBOM         string    `env:"SLIPWAY_SBOM"`
 	Provenance   bool      `env:"SLIPWAY_PROVENANCE"`
 	Predicate    string    `env:"SLIPWAY_PREDICATE"`
@@ -52,44 +50,55 @@ func SBOMFormats() []string {
 // NoSBOM is the format that asks for no bill of materials.
 const NoSBOM = "none"
 
-// Settings are the settings of [Options]. The list is shared: nobody changes it.
-var Settings = sync.OnceValue(func() []plan.Setting {
-	return append(plan.Declare[Options](
-		plan.Setting{Field: "All", Flag: "all", Help: "all images of slipway.yaml"},
+// Settings are the settings of [Options].
+func Settings() []plan.Setting { return slices.Concat(Results(), Work()) }
+
+// Results are the settings that say what is built and where results go. The list is shared: nobody changes it.
+var Results = sync.OnceValue(func() []plan.Setting {
+	publish := []string{"publish"}
+	return plan.Declare[Options](
+		plan.Setting{Field: "All", Flag: "all", Commands: []string{"build", "publish", "pin"}, Help: "all images of slipway.yaml"},
 		plan.Setting{
-			Field: "ChangedSince", Flag: "changed-since", Value: "REVISION",
+			Field: "ChangedSince", Flag: "changed-since", Commands: []string{"build", "publish"}, Value: "REVISION",
 			Help: "leave out images that no change since a revision of git, like origin/main, concerns, and say why each is in or out",
 		},
 		plan.Setting{
-			Field: "Output", Flag: "output", Value: "PATH", Default: "dist/NAME.tar",
+			Field: "Output", Flag: "output", Commands: []string{"build"}, Value: "PATH", Default: "dist/NAME.tar",
 			Help: "path of the result: an OCI archive of all platforms if it ends in .tar, else an OCI layout directory, which is added to",
 		},
-		plan.Setting{Field: "Load", Flag: "load", Help: "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest"},
+		plan.Setting{Field: "Load", Flag: "load", Commands: []string{"build"}, Help: "also load the image for this machine's platform into docker, podman or nerdctl, as NAME:latest"},
 		plan.Setting{
-			Field: "SBOM", Flag: "sbom", Value: "FORMAT", Default: SBOMFormats()[0], Choices: plan.Choices(append(SBOMFormats(), NoSBOM)...),
+			Field: "SBOM", Flag: "sbom", Commands: publish, Value: "FORMAT", Default: SBOMFormats()[0], Choices: plan.Choices(append(SBOMFormats(), NoSBOM)...),
 			Help: "format of the bills of materials that are attached",
 		},
-		plan.Setting{Field: "Provenance", Flag: "provenance", Help: "attach where the image comes from: source, settings, builder, time"},
+		plan.Setting{Field: "Provenance", Flag: "provenance", Commands: publish, Help: "attach where the image comes from: source, settings, builder, time"},
 		plan.Setting{
-			Field: "Predicate", Flag: "predicate", Value: "FILE",
+			Field: "Predicate", Flag: "predicate", Commands: publish, Value: "FILE",
 			Help: "provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON",
 		},
 		plan.Setting{
-			Field: "SignKey", Flag: "sign-key", Value: "KEY",
+			Field: "SignKey", Flag: "sign-key", Commands: publish, Value: "KEY",
 			Help: "private key to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
 		},
-		plan.Setting{Field: "Key", Flag: "key", Value: "KEY", Help: "public key that belongs to the one that signed: a file, or env:VARIABLE"},
-		plan.Setting{Field: "Format", Flag: "format", Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
-		plan.Setting{Field: "Mirrors", Flag: "mirror", Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
-		plan.Setting{Field: "Netrc", Flag: "netrc", Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, in place of that"},
-		plan.Setting{Field: "GitTokens", Flag: "git-token", Value: "[USER@]HOST=TOKEN", Help: "token for private modules of a host, as [USER@]HOST=env:VARIABLE or HOST=file:PATH"},
+		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key that belongs to the one that signed: a file, or env:VARIABLE"},
+		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
+		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
+		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, or an image of the build is not in the file"},
+	)
+})
+
+// Work are the settings that say how the command works. The list is shared: nobody changes it.
+var Work = sync.OnceValue(func() []plan.Setting {
+	build, registries := []string{"build", "publish", "check", "sbom"}, []string{"build", "publish", "check", "sbom", "pin"}
+	return plan.Declare[Options](
+		plan.Setting{Field: "Mirrors", Flag: "mirror", Commands: registries, Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
+		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, in place of that"},
+		plan.Setting{Field: "GitTokens", Flag: "git-token", Commands: build, Value: "[USER@]HOST=TOKEN", Help: "token for private modules of a host, as [USER@]HOST=env:VARIABLE or HOST=file:PATH"},
 		plan.Setting{
-			Field: "Engine", Flag: "engine", Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
+			Field: "Engine", Flag: "engine", Commands: build, Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
 			Help: "what builds: host is this machine's Go, dagger a Dagger engine",
 		},
-		plan.Setting{Field: "Progress", Flag: "progress", Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Help: "write the result as JSON"},
-		plan.Setting{Field: "Report", Flag: "report", Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
-		plan.Setting{Field: "PinCheck", Flag: "check", Help: "write nothing; fail if a tag has moved since, or an image of the build is not in the file"},
-	), config.Target()...)
+		plan.Setting{Field: "Progress", Flag: "progress", Commands: registries, Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify"}, Help: "write the result as JSON"},
+	)
 })

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -54,7 +55,7 @@ func literals(t *testing.T, dir string, visit func(text, at string)) {
 func commandFlags(t *testing.T) map[string]bool {
 	t.Helper()
 	flags := map[string]bool{}
-	for _, s := range append(slices.Clone(plan.Settings()), options.Settings()...) {
+	for _, s := range slices.Concat(plan.Settings(), config.Target(), options.Settings()) {
 		flags[s.Flag] = true
 	}
 	require.Greater(t, len(flags), 30)
