@@ -53,6 +53,11 @@ func command(ctx context.Context, t *testing.T, dir string, args ...string) *exe
 	return cmd
 }
 
+// withoutOurs is the environment for the slipway command, which takes these tests' own variables for misspelt settings.
+func withoutOurs(env []string) []string {
+	return slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "SLIPWAY_E2E_") })
+}
+
 func call(t *testing.T, dir string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := command(t.Context(), t, dir, args...)
@@ -268,7 +273,7 @@ func TestPinned(t *testing.T) {
 	dir := user(t)
 	pin := exec.Command("go", "run", "./cmd/slipway", "pin", "--runtime", "alpine", dir)
 	pin.Dir = "../../.."
-	pin.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "SLIPWAY_E2E_") })
+	pin.Env = withoutOurs(os.Environ())
 	out, err := pin.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, image := range []string{"golang", "alpine"} {

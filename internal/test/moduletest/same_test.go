@@ -132,6 +132,7 @@ func TestOneDigest(t *testing.T) {
 	registrytest.Login(t, host, registrytest.User, registrytest.Password)
 	for _, engine := range []string{"host", "dagger"} {
 		publish := exec.Command(slipway, append(append([]string{"publish", "--engine", engine}, command...), dir)...)
+		publish.Env = withoutOurs(os.Environ())
 		var said bytes.Buffer
 		publish.Stderr = &said
 		ref, err := publish.Output()
