@@ -199,6 +199,7 @@ func (m *Slipway) pushAfter(
 	byEngine := login.password == nil && m.RegistryConfig == nil && !asked.asked()
 	if byEngine {
 		to = &slipway.Registry{Push: m.pushByEngine}
+		r.Engine.NoLevels = true
 	}
 	r.To = to
 	images, err := r.Plan(ctx)

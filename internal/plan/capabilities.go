@@ -9,6 +9,8 @@ type Capabilities struct {
 	NoInstall bool
 	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it installs no packages in them.
 	NoLayouts, NoLayoutPackages bool
+	// NoLevels says that it pushes by itself, and compresses at a level of its own.
+	NoLevels bool
 	// Race says when tests can look for data races.
 	Race Race
 	// Git reports whether builders need git, for modules that come from where they are developed.

@@ -31,6 +31,9 @@ func TestCapabilities(t *testing.T) {
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},
 		{layout, plan.Capabilities{NoLayoutPackages: true}, ""},
+		{plan.Config{Compression: "zstd:19"}, everything, ""},
+		{plan.Config{Compression: "zstd:19"}, plan.Capabilities{NoLevels: true}, `compression "zstd:19": the engine pushes, and compresses at a level of its own: leave the level out: zstd`},
+		{plan.Config{Compression: "zstd"}, plan.Capabilities{NoLevels: true}, ""},
 		{plan.Config{Base: "oci-archive:base.tar"}, plan.Capabilities{NoInstall: true, NoLayouts: true}, ""},
 	} {
 		test.config.Engine = test.engine

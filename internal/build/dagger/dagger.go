@@ -428,9 +428,14 @@ type Archive struct {
 	Annotations map[string]string
 }
 
-// Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine writes the manifests
-// and configurations again, so the digest is another than the one that the images have together.
+// Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine unpacks the archives,
+// compresses all layers again, and writes manifests, histories and dates of its own, so the digest is another than the one that the
+// images have together. It compresses with gzip unless zstd is forced.
 func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) (string, error) {
+	opts := dagger.ContainerPublishOpts{}
+	if b.plan.Image.Compression.Format == plan.Zstd {
+		opts.ForcedCompression = dagger.ImageLayerCompressionZstd
+	}
 	containers := make([]*dagger.Container, len(images))
 	for i, image := range images {
 		containers[i] = b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(image.Platform)}).Import(image.File)
@@ -438,10 +443,11 @@ func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) 
 			containers[i] = containers[i].WithAnnotation(k, image.Annotations[k])
 		}
 	}
+	opts.PlatformVariants = containers
 	var ref string
 	var err error
 	for _, tag := range to.Tags {
-		ref, err = b.client.Container().Publish(ctx, to.Repository+":"+tag, dagger.ContainerPublishOpts{PlatformVariants: containers})
+		ref, err = b.client.Container().Publish(ctx, to.Repository+":"+tag, opts)
 		if err != nil {
 			return "", pushError(to.Repository+":"+tag, err)
 		}

@@ -26,7 +26,7 @@ import (
 )
 
 // All platforms are pushed at once, in their order and each from its own archive, under each tag, with the annotations that the engine
-// does not read. It compiles and compresses nothing for it.
+// does not read. It compiles nothing for it.
 func TestPush(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, plan.Config{Runtime: "scratch"})
@@ -56,7 +56,7 @@ func TestPush(t *testing.T) {
 			continue
 		}
 		addresses = append(addresses, last.Args["address"])
-		assert.Nil(t, last.Args["forcedCompression"], "layers stay as they are")
+		assert.Nil(t, last.Args["forcedCompression"], "gzip is the engine's own choice")
 		var pushed []string
 		for _, variant := range last.Args["platformVariants"].([]any) {
 			variant := variant.(daggertest.Chain)
@@ -69,6 +69,13 @@ func TestPush(t *testing.T) {
 		assert.Equal(t, []string{"linux/arm/v6 v6.tar withAnnotation a=1 withAnnotation b=2", "linux/arm/v7 v7.tar"}, pushed)
 	}
 	assert.Equal(t, []any{"registry.example:5000/team/app:v1", "registry.example:5000/team/app:v2"}, addresses)
+
+	// It compresses the layers of an archive again, with gzip unless it is asked for another.
+	plan.Image.Compression.Format = "zstd"
+	_, err = push("v3")
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	assert.Equal(t, "Zstd", asked[len(asked)-1].Named("publish")[0].Args["forcedCompression"])
 }
 
 // What the engine's errors are for a registry that refuses its login: with a status, and as containerd words it where the registry asks
