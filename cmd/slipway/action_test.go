@@ -74,7 +74,7 @@ func TestActionsOutputs(t *testing.T) {
 	run := func(env ...string) (outputs map[string]string, said string, err error) {
 		file := filepath.Join(t.TempDir(), "outputs")
 		cmd := slipwayCommand(t, append([]string{
-			"SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host,
+			sharedCache, "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host,
 			"RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + file, "COMMAND=build", "SOURCE=shop", "IMAGES=",
 		}, env...))
 		cmd.Path, cmd.Args, cmd.Err = bash, []string{bash, "-eo", "pipefail", "-c", script}, nil

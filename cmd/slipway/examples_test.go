@@ -195,7 +195,7 @@ func TestGenerateExample(t *testing.T) {
 	protoc := testtool.Need(t, "protoc", "protobuf-compiler")
 	source := copyExample(t, "grpc-service")
 	build := func(flags ...string) slipway.Result {
-		args := append([]string{"build", "--json", "--runtime", "scratch", "--package", "./cmd/server", "--output", filepath.Join(t.TempDir(), "image.tar")}, flags...)
+		args := append([]string{"build", "--json", "--runtime", "scratch", "--platform", "linux/amd64", "--package", "./cmd/server", "--output", filepath.Join(t.TempDir(), "image.tar")}, flags...)
 		var r slipway.Result
 		require.NoError(t, json.Unmarshal([]byte(must(t, slipwayCommand(t, nil, append(args, source)...))), &r))
 		return r

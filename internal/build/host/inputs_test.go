@@ -104,6 +104,7 @@ func TestUnchanged(t *testing.T) {
 		files     map[string]string // besides those of hello
 		change    func(t *testing.T, s *site)
 		unchanged bool
+		slow      bool // another of its kind is always tried
 	}{
 		"an edit of the same size and time": {change: func(t *testing.T, s *site) {
 			rewrite(t, filepath.Join(s.dir, "main.go"), "package main\n\nfunc main() { println(\"jello\") }\n")
@@ -111,56 +112,60 @@ func TestUnchanged(t *testing.T) {
 		"a file more": {change: func(t *testing.T, s *site) {
 			s.write(t, "more.go", "package main\n\nfunc init() { println(\"more\") }\n")
 		}},
-		"a file less": {files: map[string]string{"more.go": "package main\n\nfunc init() { println(\"more\") }\n"}, change: func(t *testing.T, s *site) {
+		"a file less": {slow: true, files: map[string]string{"more.go": "package main\n\nfunc init() { println(\"more\") }\n"}, change: func(t *testing.T, s *site) {
 			require.NoError(t, os.Remove(filepath.Join(s.dir, "more.go")))
 		}},
 		"another package": {files: map[string]string{
 			"main.go": "package main\n\nimport \"example.com/hello/sub\"\n\nfunc main() { sub.Say() }\n", "sub/sub.go": "package sub\n\nfunc Say() { println(1) }\n",
 		}, change: func(t *testing.T, s *site) { s.write(t, "sub/sub.go", "package sub\n\nfunc Say() { println(2) }\n") }},
-		"go.mod": {change: func(t *testing.T, s *site) {
+		"go.mod": {slow: true, change: func(t *testing.T, s *site) {
 			s.write(t, "go.mod", "module example.com/hello\n\ngo 1.26.7\n\ntoolchain go1.26.8\n")
 		}},
-		"a profile": {change: func(t *testing.T, s *site) { s.write(t, "default.pgo", profile(t)) }},
+		"a profile": {slow: true, change: func(t *testing.T, s *site) { s.write(t, "default.pgo", profile(t)) }},
 		"a setting": {
+			slow:   true,
 			files:  map[string]string{"main.go": "package main\n\nvar x = \"-\"\n\nfunc main() { println(x) }\n"},
 			change: func(_ *testing.T, s *site) { s.config.Stamps = []string{"main.x=1"} },
 		},
-		"the first embedded file": {files: map[string]string{"data.txt": "one"}, change: func(t *testing.T, s *site) { s.write(t, "main.go", embeds) }},
+		"the first embedded file": {slow: true, files: map[string]string{"data.txt": "one"}, change: func(t *testing.T, s *site) { s.write(t, "main.go", embeds) }},
 		"an embedded file": {files: map[string]string{"main.go": embeds, "data.txt": "one"}, change: func(t *testing.T, s *site) {
 			rewrite(t, filepath.Join(s.dir, "data.txt"), "two")
 		}},
-		"a link to a directory": {change: func(t *testing.T, s *site) {
+		"a link to a directory": {slow: true, change: func(t *testing.T, s *site) {
 			require.NoError(t, os.Symlink(t.TempDir(), filepath.Join(s.dir, "linked")))
 		}},
 		"a program damaged": {change: func(t *testing.T, s *site) {
 			s.damageAll(t, "programs/*/hello", func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
 		}},
-		"a program cut off": {change: func(t *testing.T, s *site) {
+		"a program cut off": {slow: true, change: func(t *testing.T, s *site) {
 			s.damageAll(t, "programs/*/hello", func(b []byte) []byte { return b[:len(b)/2] })
 		}},
-		"a program gone": {change: func(t *testing.T, s *site) {
+		"a program gone": {slow: true, change: func(t *testing.T, s *site) {
 			names, err := filepath.Glob(filepath.Join(s.cache, "programs/*/hello"))
 			require.NoError(t, err)
 			require.NoError(t, os.Remove(names[0]))
 		}},
 		"notes gone": {change: func(t *testing.T, s *site) { require.NoError(t, os.RemoveAll(filepath.Join(s.cache, "notes"))) }},
-		"notes and a byte of the program": {change: func(t *testing.T, s *site) {
+		"notes and a byte of the program": {slow: true, change: func(t *testing.T, s *site) {
 			require.NoError(t, os.RemoveAll(filepath.Join(s.cache, "notes")))
 			s.damageAll(t, "programs/*/hello", func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
 		}},
 
 		"nothing":          {change: func(*testing.T, *site) {}, unchanged: true},
-		"a text":           {change: func(t *testing.T, s *site) { s.write(t, "README.md", "text") }, unchanged: true},
-		"a result":         {change: func(t *testing.T, s *site) { s.write(t, "dist/hello.tar", "image") }, unchanged: true},
-		"git":              {change: func(t *testing.T, s *site) { s.write(t, ".git/x.go", "package x\n") }, unchanged: true},
-		"a link to a text": {change: func(t *testing.T, s *site) { require.NoError(t, os.Symlink("main.go", filepath.Join(s.dir, "link"))) }, unchanged: true},
+		"a text":           {slow: true, change: func(t *testing.T, s *site) { s.write(t, "README.md", "text") }, unchanged: true},
+		"a result":         {slow: true, change: func(t *testing.T, s *site) { s.write(t, "dist/hello.tar", "image") }, unchanged: true},
+		"git":              {slow: true, change: func(t *testing.T, s *site) { s.write(t, ".git/x.go", "package x\n") }, unchanged: true},
+		"a link to a text": {slow: true, change: func(t *testing.T, s *site) { require.NoError(t, os.Symlink("main.go", filepath.Join(s.dir, "link"))) }, unchanged: true},
 		"a label":          {change: func(_ *testing.T, s *site) { s.config.Labels = []string{"a=b"} }, unchanged: true},
-		"layers gone": {change: func(t *testing.T, s *site) {
+		"layers gone": {slow: true, change: func(t *testing.T, s *site) {
 			require.NoError(t, os.RemoveAll(filepath.Join(s.cache, "blobs")))
 			require.NoError(t, os.MkdirAll(filepath.Join(s.cache, "blobs/sha256"), 0o755))
 		}, unchanged: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if test.slow {
+				testtool.NeedTime(t, "each change is built five times")
+			}
 			t.Parallel()
 			files := map[string]string{"go.mod": hello["go.mod"], "main.go": hello["main.go"]}
 			for name, content := range test.files {

@@ -60,17 +60,21 @@ func TestMissingModule(t *testing.T) {
 		withSums  string // of which modules
 		main      string
 		fails     bool
+		slow      bool // another of its kind is always tried
 	}{
 		"no zip file":                   {gone: "*.zip", withSums: "here missing", main: uses},
-		"nothing":                       {gone: "*", withSums: "here missing", main: uses},
+		"nothing":                       {gone: "*", withSums: "here missing", main: uses, slow: true},
 		"nothing and no sums":           {gone: "*", withSums: "here", main: uses},
-		"workspace":                     {gone: "*.zip", withSums: "here missing", main: uses, workspace: true},
+		"workspace":                     {gone: "*.zip", withSums: "here missing", main: uses, workspace: true, slow: true},
 		"workspace of incomplete sums":  {gone: "*.zip", withSums: "here", main: uses, workspace: true},
 		"needed":                        {gone: "*.zip", withSums: "here missing", main: needs, fails: true},
-		"nothing of what is needed":     {gone: "*", withSums: "here missing", main: needs, fails: true},
-		"workspace that needs a module": {gone: "*.zip", withSums: "here missing", main: needs, workspace: true, fails: true},
+		"nothing of what is needed":     {gone: "*", withSums: "here missing", main: needs, fails: true, slow: true},
+		"workspace that needs a module": {gone: "*.zip", withSums: "here missing", main: needs, workspace: true, fails: true, slow: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if test.slow {
+				testtool.NeedTime(t, "each source is built six times")
+			}
 			proxy, sums := moduleProxy(t, "here", "missing")
 			gone, err := filepath.Glob(filepath.Join(proxy, "example.com/missing/@v", test.gone))
 			require.NoError(t, err)
