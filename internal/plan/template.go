@@ -2,16 +2,20 @@ package plan
 
 import (
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"text/template"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/slipway-ci/slipway/internal/fault"
 )
 
 // Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and others
-// the fields of Git, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
+// the fields of Git, {{.Git.Version}}, {{.Git.Major}}, {{.Git.Minor}}, {{.Git.Patch}} and {{.Git.Prerelease}} the parts of a tag like
+// v1.2.3-rc.1 or api/v1.2.3, without the v, and empty for another, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
 // {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
 type Facts struct {
 	// Git is the commit that is built; zero where it is not known.
@@ -72,10 +76,7 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 	names = maps.Clone(names)
 	names["Env"] = f.Env
 	if f.Git != (Git{}) {
-		names["Git"] = map[string]any{
-			"Commit": f.Git.Commit, "ShortCommit": f.Git.ShortCommit, "Tag": f.Git.Tag, "Describe": f.Git.Describe, "Branch": f.Git.Branch,
-			"Date": f.Git.Date, "Timestamp": f.Git.Timestamp, "Dirty": f.Git.Dirty,
-		}
+		names["Git"] = f.Git.names()
 	}
 	wrong := func(err error, hint string) error {
 		return fault.Faults{{Field: field, Value: text, Problem: "template: " + at.ReplaceAllString(err.Error(), ""), Hint: hint}}
@@ -92,9 +93,25 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 		case strings.Contains(text, ".Env"):
 			return "", wrong(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
 		}
-		return "", wrong(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
+		return "", wrong(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Version, .Major, .Minor, .Patch, .Prerelease, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
 	}
 	return b.String(), nil
+}
+
+// names are the fields of g, and the parts of its tag.
+func (g Git) names() map[string]any {
+	version := strings.TrimPrefix(path.Base(g.Tag), "v")
+	if !semver.IsValid("v" + version) {
+		version = ""
+	}
+	core, _, _ := strings.Cut(version, "+")
+	core, prerelease, _ := strings.Cut(core, "-")
+	numbers := append(strings.Split(core, "."), "", "")
+	return map[string]any{
+		"Commit": g.Commit, "ShortCommit": g.ShortCommit, "Tag": g.Tag, "Describe": g.Describe, "Branch": g.Branch,
+		"Date": g.Date, "Timestamp": g.Timestamp, "Dirty": g.Dirty,
+		"Version": version, "Major": numbers[0], "Minor": numbers[1], "Patch": numbers[2], "Prerelease": prerelease,
+	}
 }
 
 // isTemplate says whether a text has something to fill in.

@@ -45,9 +45,35 @@ func TestTemplates(t *testing.T) {
 	assert.Equal(t, []string{"/app/hello"}, plan.Image.Entrypoint, "the program keeps its name")
 }
 
+func TestPartsOfATag(t *testing.T) {
+	const all = "{{.Git.Version}}|{{.Git.Major}}|{{.Git.Minor}}|{{.Git.Patch}}|{{.Git.Prerelease}}"
+	for tag, want := range map[string]string{
+		"v1.2.3":               "1.2.3|1|2|3|",
+		"1.2.3":                "1.2.3|1|2|3|",
+		"v1.2.3-rc.1+build.7":  "1.2.3-rc.1+build.7|1|2|3|rc.1",
+		"v1.2.3+build-7":       "1.2.3+build-7|1|2|3|",
+		"api/v0.10.0":          "0.10.0|0|10|0|",
+		"v2":                   "2|2|||",
+		"release-2026-01":      "||||",
+		"v01.2.3":              "||||",
+		"":                     "||||",
+		"v1.2.3-a-b":           "1.2.3-a-b|1|2|3|a-b",
+		"deploy/2026/v20.1.99": "20.1.99|20|1|99|",
+	} {
+		facts := facts
+		facts.Git.Tag = tag
+		got, err := facts.Expand("tag", "x", all)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, tag)
+	}
+	final, err := facts.Expand("tag", "x", "{{if not .Git.Prerelease}}{{.Git.Major}}.{{.Git.Minor}}{{end}}")
+	require.NoError(t, err)
+	assert.Equal(t, "1.2", final)
+}
+
 func TestTemplateFaults(t *testing.T) {
-	known := "the names are .Name, .Env.VARIABLE, .Git.Tag, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, " +
-		"and for ldflags and stamps .Platform, .OS and .Arch"
+	known := "the names are .Name, .Env.VARIABLE, .Git.Tag, .Version, .Major, .Minor, .Patch, .Prerelease, .Describe, .Commit, .ShortCommit, .Branch, .Date, " +
+		".Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch"
 	for name, c := range map[string]struct {
 		config plan.Config
 		want   string
