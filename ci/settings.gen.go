@@ -51,8 +51,9 @@ func New(
 	// names.
 	// +optional
 	source *dagger.Directory,
-	// Main package to build, as a directory of the source like ./cmd/server; of several programs in one image the first is the
-	// entrypoint. Default: the only one there is.
+	// Main package to build, as a directory of the source like ./cmd/server, or with the path of its program in the image like
+	// ./cmd/server=/usr/bin/server; of several programs in one image the first is the entrypoint, as DIR[=DESTINATION].
+	// Default: the only one there is, in /app.
 	// +optional
 	packages []string,
 	// Platform to build for, like linux/arm/v7. Default: linux/amd64,linux/arm64.
@@ -112,10 +113,15 @@ func New(
 	// Environment variable of the image, as KEY=VALUE.
 	// +optional
 	environment []string,
-	// Default argument of the program.
+	// Word of the command that a container runs, whose first is the path of a file of the image, like /app/server, and the
+	// others arguments that come before the user's. Default: the path of the first program.
+	// +optional
+	entrypoint []string,
+	// Default argument of the program, in place of which a user may give others.
 	// +optional
 	args []string,
-	// Directory of the image that the program starts in, which is made if it is missing. Default: /app.
+	// Directory of the image that the program starts in, which is made if it is missing. Default: /app, or / where no program
+	// is there.
 	// +optional
 	workingDir string,
 	// Permit --user 0.
@@ -204,6 +210,7 @@ func New(
 		Debug:           debugger,
 		Ports:           ports,
 		Env:             environment,
+		Entrypoint:      entrypoint,
 		Args:            args,
 		Workdir:         workingDir,
 		AllowRoot:       allowRoot,

@@ -25,6 +25,7 @@ type Config struct {
 	CACerts         string `env:"SLIPWAY_CA_CERTS"`
 	Ports           List   `env:"SLIPWAY_PORTS"`
 	Env             Pairs  `env:"SLIPWAY_ENV"`
+	Entrypoint      Lines  `env:"SLIPWAY_ENTRYPOINT"`
 	Args            Lines  `env:"SLIPWAY_ARGS"`
 	User            string `env:"SLIPWAY_USER"`
 	Workdir         string `env:"SLIPWAY_WORKDIR"`
@@ -59,7 +60,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
-		debugSetting, caCertsSetting, portsSetting, envSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
+		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
 		labelsSetting, annotationsSetting, filesSetting, writableSetting, volumesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)

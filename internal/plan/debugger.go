@@ -86,11 +86,12 @@ func (r resolver) checkDebugger(goVersion string, programs []Program) {
 	}
 }
 
-// debugged is the command line that runs program under the debugger. Arguments of the program may follow it.
-func debugged(program string) []string {
+// debugged is the command line that runs that of a program under the debugger. Arguments of the program may follow it.
+func debugged(command []string) []string {
 	port, _, _ := strings.Cut(debugPort, "/")
-	return []string{
+	debugger := []string{
 		path.Join(appDir, debuggerName), "exec", "--headless", "--accept-multiclient", "--continue", "--api-version=2",
-		"--listen=:" + port, appPath(program), "--",
+		"--listen=:" + port, command[0], "--",
 	}
+	return append(debugger, command[1:]...)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -300,7 +299,5 @@ func (p *Plan) Platforms() []Platform {
 	return platforms
 }
 
-// appDir holds the programs.
+// appDir holds the programs that have no other destination.
 const appDir = "/app"
-
-func appPath(program string) string { return path.Join(appDir, program) }

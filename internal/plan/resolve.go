@@ -159,7 +159,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	for _, p := range r.settings.platforms {
 		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
 	}
-	plan.Image = r.image(programs, files, names)
+	plan.Image = r.image(work, programs, files, names)
 	r.addGoSettings(plan)
 	plan.Image.Copies = copies
 	if plan.Source.Excluded, err = r.excluded(ignore, plan); err != nil {
@@ -388,7 +388,7 @@ func (f file) fileMode(own fs.FileMode) Mode {
 	}
 }
 
-func (r resolver) image(programs []Program, files []File, names map[string]any) Image {
+func (r resolver) image(work *workset, programs []Program, files []File, names map[string]any) Image {
 	described := map[string]string{"org.opencontainers.image.title": fmt.Sprint(names["Name"])}
 	if r.config.Revision != "" {
 		described["org.opencontainers.image.revision"] = r.config.Revision
@@ -401,19 +401,27 @@ func (r resolver) image(programs []Program, files []File, names map[string]any) 
 	}
 	image := r.settings.image
 	image.Runtime, image.Base, image.User, image.Packages, image.Install = r.runtime, r.base, r.user, r.runtimePackages, apkAdd(r.runtimePackages)
-	image.Entrypoint, image.WorkingDir = []string{appPath(programs[0].Name)}, cmp.Or(image.WorkingDir, appDir)
 	image.Labels, image.Annotations = labels, annotations
-	var binaries []File
+	binaries := r.binaries(work, programs)
+	if len(image.Entrypoint) == 0 {
+		image.Entrypoint = []string{binaries[0].Path}
+	}
+	r.checkEntrypoint(image, binaries, files)
 	if r.config.Debug {
-		image.Entrypoint = debugged(programs[0].Name)
+		image.Entrypoint = debugged(image.Entrypoint)
 		image.Ports = append(slices.Clone(image.Ports), debugPort)
 		slices.SortFunc(image.Ports, comparePorts)
-		programs = append(slices.Clone(programs), Program{Name: debuggerName})
+		binaries = append(binaries, File{Path: path.Join(appDir, debuggerName), Mode: 0o755, Program: debuggerName})
 	}
-	for _, p := range programs {
-		binaries = append(binaries, File{Path: appPath(p.Name), Mode: 0o755, Program: p.Name})
+	if image.WorkingDir == "" {
+		image.WorkingDir = "/"
+		if slices.ContainsFunc(binaries, func(f File) bool { return within(appDir, f.Path) }) {
+			image.WorkingDir = appDir
+		}
+	}
+	for _, p := range binaries {
 		for _, f := range files {
-			if f.Path == appPath(p.Name) {
+			if f.Path == p.Path {
 				r.add("file", f.Source+":"+f.Path, "the program itself goes there", "choose another destination")
 			}
 		}

@@ -10,7 +10,8 @@ import (
 // settings are a Config's values, parsed, in the form that a plan has them. What needs the source tree, such as packages and files,
 // is parsed as far as that goes without it.
 type settings struct {
-	packages        []string
+	packages        []string          // directories
+	destinations    map[string]string // where the programs of packages go that do not go to appDir
 	builderPackages []string
 	runtimePackages []string
 	platforms       []Platform

@@ -58,13 +58,13 @@ func parseEnv(s string) (string, error) {
 }
 
 var argsSetting = Setting{
-	Flag: "arg", Value: "ARGUMENT", Help: "default argument of the program",
+	Flag: "arg", Value: "ARGUMENT", Help: "default argument of the program, in place of which a user may give others",
 	Field: "Args",
 	read:  func(c Config, s *settings, _ *fault.Faults) { s.image.Args = c.Args },
 }
 
 var workdirSetting = Setting{
-	Flag: "workdir", Argument: "workingDir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir,
+	Flag: "workdir", Argument: "workingDir", Value: "DIR", Help: "directory of the image that the program starts in, which is made if it is missing", Default: appDir + ", or / where no program is there",
 	Field: "Workdir",
 	read: func(c Config, s *settings, f *fault.Faults) {
 		switch dir := path.Clean(c.Workdir); {
@@ -194,11 +194,11 @@ func parseFile(s string) (file, error) {
 	if path.IsAbs(f.src) || f.src == ".." || strings.HasPrefix(f.src, "../") {
 		return file{}, fmt.Errorf("%s is outside the source: name a file relative to the source, in it", parts[0])
 	}
-	if !path.IsAbs(f.dst) || f.dst == "/" {
-		return file{}, fmt.Errorf("%s is not an absolute path in the image: write it like /etc/app/config.yaml", parts[1])
-	}
 	if strings.HasSuffix(parts[1], "/") {
 		f.dst = path.Join(f.dst, path.Base(f.src))
+	}
+	if !path.IsAbs(f.dst) || f.dst == "/" {
+		return file{}, fmt.Errorf("%s is not the absolute path of a file in the image: write it like /etc/app/config.yaml", parts[1])
 	}
 	if len(parts) == 3 {
 		if err := f.mode.UnmarshalText([]byte(parts[2])); err != nil || f.mode == 0 {

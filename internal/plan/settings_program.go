@@ -43,11 +43,25 @@ func nameOf(program string) string {
 }
 
 var packagesSetting = Setting{
-	Flag: "package", Value: "DIR", Help: "main package to build, as a directory of the source like ./cmd/server; of several programs in one image the first is the entrypoint",
-	Default: "the only one there is",
+	Flag: "package", Value: "DIR[=DESTINATION]",
+	Help:    "main package to build, as a directory of the source like ./cmd/server, or with the path of its program in the image like ./cmd/server=/usr/bin/server; of several programs in one image the first is the entrypoint",
+	Default: "the only one there is, in " + appDir,
 	Field:   "Packages",
 	read: func(c Config, s *settings, f *fault.Faults) {
-		s.packages = each(f, "package", c.Packages, parsePackage)
+		s.destinations = map[string]string{}
+		s.packages = each(f, "package", c.Packages, func(text string) (string, error) {
+			text, destination, given := strings.Cut(text, "=")
+			dir, err := parsePackage(text)
+			if err != nil || !given {
+				return dir, err
+			}
+			at := path.Clean(destination)
+			if !path.IsAbs(at) || at == "/" || strings.ContainsRune(at, 0) || strings.HasSuffix(destination, "/") {
+				return "", fmt.Errorf("%s is not the absolute path of a file in the image: write it like %s=/usr/bin/server", destination, text)
+			}
+			s.destinations[dir] = at
+			return dir, imagePath(at)
+		})
 	},
 }
 

@@ -462,6 +462,9 @@ func (b *execution) assemble(ctx context.Context, platform plan.Platform, conten
 		return nil, err
 	}
 	plan := b.plan.Image
+	if err := all.starts(plan.Entrypoint[0]); err != nil {
+		return nil, err
+	}
 	spec := oci.Spec{
 		Platform: ociPlatform(platform),
 		Base:     b.base,

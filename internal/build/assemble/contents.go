@@ -78,6 +78,21 @@ func (c *contents) layer(ctx context.Context, layer plan.Layer, programs *compil
 	return nil
 }
 
+// starts finds out whether a container can run the file: an entrypoint may be the base's.
+func (c *contents) starts(entrypoint string) error {
+	file, err := c.files.Stat(entrypoint)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the entrypoint %s is not in the image: its base %s has no such file: name another with --entrypoint, or place a program there with --package DIR=%s",
+			entrypoint, c.execution.plan.Image.Base, entrypoint)
+	case err != nil:
+		return fmt.Errorf("the entrypoint %s: %w", entrypoint, err)
+	case !file.Mode.IsRegular() || file.Mode&0o111 == 0:
+		return fmt.Errorf("the entrypoint %s is not an executable file (%s): name another with --entrypoint", entrypoint, file.Mode)
+	}
+	return nil
+}
+
 // resolve says what a file of the plan is in the image: none or more files.
 func (c *contents) resolve(ctx context.Context, f plan.File, programs *compiled) ([]oci.File, error) {
 	one := func(file oci.File, err error) ([]oci.File, error) { return []oci.File{file}, err }
