@@ -84,13 +84,16 @@ func entryOf(h *tar.Header) (entry, error) {
 // entry is the file in a layer. A zero time stands for the layer's.
 func (f File) entry() entry {
 	e := entry{
-		path: f.Path, kind: tar.TypeReg, mode: f.permissions(), uid: f.UID, gid: f.GID, size: f.Size, time: f.Time, link: f.Link, xattrs: f.Xattrs,
+		path: f.Path, kind: tar.TypeReg, mode: f.Permissions(), uid: f.UID, gid: f.GID, size: f.Size, time: f.Time, link: f.Link, xattrs: f.Xattrs,
 	}
 	switch f.Mode.Type() {
+	case 0:
 	case fs.ModeDir:
 		e.kind = tar.TypeDir
 	case fs.ModeSymlink:
 		e.kind = tar.TypeSymlink
+	default:
+		e.kind = tar.TypeFifo // or a device, of a base: nobody reads it
 	}
 	return e
 }

@@ -29,6 +29,8 @@ type File struct {
 	// Size in bytes of a regular file, and Open to read exactly as many.
 	Size int64
 	Open func() (io.ReadCloser, error)
+	// From is what the content comes from, in terms of a caller who opens it later than [FileSystem.Place] places it.
+	From any
 	// ID is the SHA-256 of the content in hexadecimal digits; empty if it is not known, and layers with the file are always
 	// made anew.
 	ID string

@@ -101,6 +101,20 @@ func NewFileSystem(ctx context.Context, img v1.Image) (*FileSystem, error) {
 	return f, nil
 }
 
+// FileSystemOf is the file system of an image that has these files, each of which comes after its directory. They are opened when they
+// are read.
+func FileSystemOf(files []File) (*FileSystem, error) {
+	f := &FileSystem{root: newDir("/"), own: new(byte)}
+	for _, file := range files {
+		at, dir, err := f.walk(path.Dir(file.Path))
+		if err != nil || dir == nil || !dir.isDir() || path.Join(at, path.Base(file.Path)) != file.Path || file.Path == "/" {
+			return nil, fmt.Errorf("%q is in no directory of the image", file.Path)
+		}
+		f.put(file)
+	}
+	return f, nil
+}
+
 // Copy returns a file system that begins as f, which must not change afterwards.
 func (f *FileSystem) Copy() *FileSystem { return &FileSystem{root: f.root, own: new(byte)} }
 

@@ -204,8 +204,8 @@ func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (er
 // specialBits are the bits of a mode besides the permissions, in tar's numbers.
 var specialBits = map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky}
 
-// permissions are the permissions and special bits in tar's numbers.
-func (f File) permissions() int64 {
+// Permissions are the permissions and special bits in the numbers of chmod and tar.
+func (f File) Permissions() int64 {
 	mode := int64(f.Mode.Perm())
 	for bit, in := range specialBits {
 		if f.Mode&in != 0 {
@@ -221,7 +221,7 @@ func (f File) header(when time.Time) *tar.Header {
 		Format:   tar.FormatPAX,
 		Typeflag: tar.TypeReg,
 		Name:     strings.TrimPrefix(f.Path, "/"),
-		Mode:     f.permissions(),
+		Mode:     f.Permissions(),
 		Uid:      f.UID,
 		Gid:      f.GID,
 		ModTime:  when.Truncate(time.Second),

@@ -390,17 +390,7 @@ func (b *execution) prepare(ctx context.Context) error {
 	for _, p := range b.plan.Platforms() {
 		c := &contents{execution: b}
 		b.contents = append(b.contents, c)
-		group.Go(func() (err error) {
-			if b.plan.Image.Install != nil {
-				err = c.install(ctx, p)
-			} else if c.files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
-				err = fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
-			}
-			if err != nil {
-				return err
-			}
-			return c.add(ctx, nil)
-		})
+		group.Go(func() error { return c.prepare(ctx, p) })
 	}
 	return group.Wait()
 }
@@ -457,18 +447,15 @@ func (b *execution) image(ctx context.Context, c plan.Compile, contents *content
 
 // assemble puts the image of a platform together.
 func (b *execution) assemble(ctx context.Context, platform plan.Platform, contents *contents, programs compiled) (v1.Image, error) {
-	all := contents.copy() // of what is prepared, as often as programs have to be compiled
-	if err := all.add(ctx, &programs); err != nil {
+	layers, err := contents.layers(ctx, programs)
+	if err != nil {
 		return nil, err
 	}
 	plan := b.plan.Image
-	if err := all.starts(plan.Entrypoint[0]); err != nil {
-		return nil, err
-	}
 	spec := oci.Spec{
 		Platform: ociPlatform(platform),
 		Base:     b.base,
-		Layers:   all.layers,
+		Layers:   layers,
 		Config: v1.Config{
 			User: plan.User, Entrypoint: plan.Entrypoint, Cmd: plan.Args, Env: plan.Env, WorkingDir: plan.WorkingDir,
 			ExposedPorts: set(plan.Ports), Volumes: set(plan.Volumes), Labels: plan.Labels, StopSignal: plan.StopSignal,

@@ -13,12 +13,12 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// install begins the image of a platform with the base and a layer of the packages that the plan installs in it.
-func (c *contents) install(ctx context.Context, platform plan.Platform) error {
+// install makes layers of the packages that the plan installs in the base, and returns the file system with them.
+func (c *contents) install(ctx context.Context, platform plan.Platform) (*oci.FileSystem, error) {
 	b := c.execution
 	installer, ok := b.group.compiler.(Installer)
 	if !ok {
-		return errors.New("installing packages: the engine runs nothing in images")
+		return nil, errors.New("installing packages: the engine runs nothing in images")
 	}
 	ref := b.plan.Image.Base
 	if b.base.Name != "" { // the engine finds tags by itself, and they may move
@@ -30,36 +30,36 @@ func (c *contents) install(ctx context.Context, platform plan.Platform) error {
 		return installer.Install(ctx, b.plan, platform, ref, archive)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.installed(ctx, platform, archive); err != nil {
-		return fmt.Errorf("reading the base %s with packages for %s: %w", b.plan.Image.Base, platform, err)
+	files, err := c.readInstalled(ctx, platform, archive)
+	if err != nil {
+		return nil, fmt.Errorf("reading the base %s with packages for %s: %w", b.plan.Image.Base, platform, err)
 	}
-	return nil
+	return files, nil
 }
 
-// installed reads the archive of the base with packages.
-func (c *contents) installed(ctx context.Context, platform plan.Platform, archive string) error {
+// readInstalled reads the archive of the base with packages.
+func (c *contents) readInstalled(ctx context.Context, platform plan.Platform, archive string) (*oci.FileSystem, error) {
 	b := c.execution
 	found, err := (&oci.Bases{Cache: b.cache}).Resolve(ctx, "oci-archive:"+archive)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	img, err := found.Image(ociPlatform(platform))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	base, err := b.base.Image(ociPlatform(platform))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	layers, err := oci.Added(ctx, b.cache, img, base, b.created(), compression(b.plan.Image.Compression))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, l := range layers {
-		c.layers = append(c.layers, oci.Layer{Layer: l, CreatedBy: "slipway: packages"})
+		c.installed = append(c.installed, oci.Layer{Layer: l, CreatedBy: "slipway: packages"})
 	}
-	c.files, err = oci.NewFileSystem(ctx, img)
-	return err
+	return oci.NewFileSystem(ctx, img)
 }

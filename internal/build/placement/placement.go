@@ -1,0 +1,140 @@
+// Package placement computes what the files of a plan are in an image: their paths, modes, owners and contents, on top of what the base
+// has. Whoever makes the image only puts them there.
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/oci/roots"
+	"github.com/slipway-ci/slipway/internal/plan"
+)
+
+// Layer is a layer of a plan, as it comes into an image.
+type Layer struct {
+	Name string
+	// Files are the plan's and the directories above them, sorted by path. Directories that the base has are as they are there.
+	Files []oci.File
+}
+
+// From is the file of the plan that f is, if its content is a program or from the source, which f cannot open yet. It is the zero value
+// for other files.
+func From(f oci.File) plan.File {
+	from, _ := f.From.(plan.File)
+	return from
+}
+
+// NeedsPrograms reports whether programs come into the layer.
+func (l Layer) NeedsPrograms() bool {
+	return slices.ContainsFunc(l.Files, func(f oci.File) bool { return From(f).Program != "" })
+}
+
+// Layers places the layers of a plan on the file system of its base, which has their files in the end. A layer that the base has all of
+// is left out.
+func Layers(ctx context.Context, base *oci.FileSystem, layers []plan.Layer) ([]Layer, error) {
+	var all []Layer
+	for _, layer := range layers {
+		placed, err := place(ctx, base, layer.Files)
+		if err != nil {
+			return nil, fmt.Errorf("making the layer %s: %w", layer.Name, err)
+		}
+		if len(placed) > 0 {
+			all = append(all, Layer{layer.Name, placed})
+		}
+	}
+	return all, nil
+}
+
+func place(ctx context.Context, base *oci.FileSystem, files []plan.File) ([]oci.File, error) {
+	var all []oci.File
+	for _, f := range files {
+		resolved, err := resolve(ctx, base, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, resolved...)
+	}
+	return base.Place(all)
+}
+
+// resolve says what a file of the plan is in the image: none or more files.
+func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File, error) {
+	file := oci.File{Path: f.Path, Mode: f.Mode.FileMode()}
+	switch {
+	case f.Dir:
+		var err error
+		file.Mode |= fs.ModeDir
+		file.UID, file.GID, err = f.IDs()
+		return []oci.File{file}, err
+	case f.Program != "" || f.Source != "":
+		file.From, file.Open = f, notYet
+		if there, err := base.Stat(f.Path); f.Source != "" && err == nil && there.Mode.IsDir() {
+			file.Path = path.Join(f.Path, path.Base(f.Source)) // as COPY does
+		}
+		return []oci.File{file}, nil
+	case f.Certificates || f.CACerts != "":
+		names, err := bundles(base, f.Path)
+		if err != nil {
+			return nil, err
+		}
+		public := string(roots.PEM())
+		return extend(ctx, base, f, names, public, func(bundle string) string { return f.Bundle(bundle, public) })
+	case f.Append != "":
+		return extend(ctx, base, f, []string{f.Path}, "", f.Appended)
+	default:
+		return []oci.File{oci.FromBytes(f.Path, file.Mode, []byte(f.Text))}, nil
+	}
+}
+
+func notYet() (io.ReadCloser, error) { return nil, errors.New("its content is not there yet") }
+
+// bundles are the image's bundles of certificates, each once however many links lead to it, or the one to make.
+func bundles(base *oci.FileSystem, missing string) ([]string, error) {
+	var names []string
+	for _, name := range plan.Bundles {
+		there, err := base.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || err == nil && slices.Contains(names, there.Path):
+		case err != nil:
+			return nil, err
+		default:
+			names = append(names, there.Path)
+		}
+	}
+	if names == nil {
+		return []string{missing}, nil
+	}
+	return names, nil
+}
+
+// extend is files of the image with more in them, of the mode and owner that they have; a new one begins with initial. There is nothing
+// to place for those that have all of it.
+func extend(ctx context.Context, base *oci.FileSystem, f plan.File, names []string, initial string, more func(string) string) ([]oci.File, error) {
+	var files []oci.File
+	for _, name := range names {
+		there, err := base.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			files = append(files, oci.FromBytes(name, f.Mode.FileMode(), []byte(more(initial))))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		content, err := base.ReadFile(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if extended := more(string(content)); extended != string(content) {
+			file := oci.FromBytes(name, there.Mode, []byte(extended))
+			file.UID, file.GID, file.Xattrs = there.UID, there.GID, there.Xattrs
+			files = append(files, file)
+		}
+	}
+	return files, nil
+}
