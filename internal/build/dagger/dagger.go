@@ -22,6 +22,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/build/guard"
+	"github.com/slipway-ci/slipway/internal/build/placement"
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/check"
 	"github.com/slipway-ci/slipway/internal/gocommand"
@@ -229,9 +230,16 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 		}
 	}
 	ctr = ctr.With(b.installed)
-	base := ctr.Rootfs()
-	for _, layer := range plan.Layers {
-		dir, err := b.layer(ctx, layer, base, c)
+	files, err := b.fileSystem(ctx, ctr.Rootfs())
+	if err != nil {
+		return nil, err
+	}
+	layers, err := placement.Layers(ctx, files, plan.Layers)
+	if err != nil {
+		return nil, err
+	}
+	for _, layer := range layers {
+		dir, err := b.layer(layer, c)
 		if err != nil {
 			return nil, err
 		}

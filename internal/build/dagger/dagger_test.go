@@ -1,9 +1,11 @@
 package dagger_test
 
 import (
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -310,8 +312,8 @@ func TestContainer(t *testing.T) {
 		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
 	})
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		if found, ok := located(c, "/etc/passwd", "/etc/group"); ok {
-			return found, nil
+		if listed(c) {
+			return listing("41ed 0 0 4096", "/base", "", "41e8 0 5 4096", "/base/etc", "", "81a0 7 7 30", "/base/etc/passwd", "", "81a0 7 7 30", "/base/etc/group", ""), nil
 		}
 		switch c[len(c)-1].Name {
 		case "contents":
@@ -351,14 +353,15 @@ func TestContainer(t *testing.T) {
 		"org.opencontainers.image.base.name": plan.Image.Base, "org.opencontainers.image.base.digest": "sha256:abc",
 	}, annotations)
 
-	placed := map[any]any{}
+	placed, owners, dirs := map[any]any{}, map[any]any{}, map[string]string{}
 	for _, layer := range chain.Named("withDirectory") {
+		maps.Copy(dirs, directories(layer))
 		for _, call := range onSkeleton(t, layer) {
 			if call.Name == "withFile" {
 				assert.Equal(t, "0:0", call.Args["owner"])
 			}
 			if call.Name == "chown" {
-				assert.Equal(t, "7:7", call.Args["owner"], "a file of the base keeps its owner")
+				owners[call.Args["path"]] = call.Args["owner"]
 			}
 			if strings.HasPrefix(call.Name, "with") && call.Name != "withTimestamps" {
 				placed[call.Args["path"]] = call.Args["permissions"]
@@ -372,24 +375,30 @@ func TestContainer(t *testing.T) {
 		"/app/app": int64(0o755), "/etc/app/config.yaml": int64(0o600), "/etc/group": int64(0o640), "/etc/passwd": int64(0o640),
 		"/etc/ssl/certs/ca-certificates.crt": int64(0o644),
 	}, placed)
+	assert.Equal(t, map[any]any{"/etc/group": "7:7", "/etc/passwd": "7:7", "/etc/ssl/certs/ca-certificates.crt": "0:0"}, owners, "a file of the base keeps its owner")
+	assert.Equal(t, map[string]string{"/etc": "750 0:5", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/etc/app": "755 0:0", "/app": "755 0:0"}, dirs)
 }
 
-// located answers what the base has where files are to go: regular files with an owner of their own at some paths, and nothing else.
-func located(c daggertest.Chain, there ...string) (found string, ok bool) {
-	if file := c.Named("file"); len(file) == 0 || file[len(file)-1].Args["path"] != "/found" {
-		return "", false
-	}
-	for _, call := range c.Named("withNewFile") {
-		for line := range strings.Lines(call.Args["contents"].(string)) {
-			_, name, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if slices.Contains(there, name) {
-				found += "file 640 7:7 " + name + "\n"
-			} else {
-				found += "none 0 0:0 " + name + "\n"
-			}
+// listed reports whether a chain asks for the listing of the base.
+func listed(c daggertest.Chain) bool {
+	files := c.Named("file")
+	return len(files) > 0 && files[len(files)-1].Args["path"] == "/listing.base64"
+}
+
+// listing is one of these texts, three for each file.
+func listing(texts ...string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Join(texts, "\x00") + "\x00"))
+}
+
+// directories are the directories that a layer is made with, with their modes and owners.
+func directories(layer daggertest.Call) map[string]string {
+	all := map[string]string{}
+	for _, command := range execs(layer.Args["source"].(daggertest.Chain)) {
+		for args := command[4:]; len(args) > 0; args = args[3:] {
+			all[args[2]] = args[0] + " " + args[1]
 		}
 	}
-	return found, true
+	return all
 }
 
 // onSkeleton are the calls that put a layer's files into the directories of the base.
@@ -412,15 +421,11 @@ func TestStickyDirectory(t *testing.T) {
 	_, err = ctr.Sync(t.Context())
 	require.NoError(t, err)
 	asked := recorded.Asked()
-	var made [][]string
+	made := map[string]string{}
 	for _, layer := range asked[len(asked)-1].Named("withDirectory") {
-		for _, call := range layer.Args["source"].(daggertest.Chain) {
-			if from, ok := call.Args["source"].(daggertest.Chain); ok && call.Name == "withDirectory" {
-				made = append(made, execs(from)...)
-			}
-		}
+		maps.Copy(made, directories(layer))
 	}
-	assert.Equal(t, [][]string{{"install", "-d", "-m", "1777", "/rootfs/tmp"}}, made)
+	assert.Equal(t, map[string]string{"/app": "755 0:0", "/etc": "755 0:0", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/tmp": "1777 0:0"}, made)
 }
 
 // What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled
@@ -481,8 +486,8 @@ func TestContainerOfSettings(t *testing.T) {
 		Runtime: "alpine", Writable: []string{"/var/lib/app"}, RuntimePackages: []string{"curl"}, Platforms: []string{"linux/amd64"},
 	})
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
-		if found, ok := located(c); ok {
-			return found, nil
+		if listed(c) {
+			return listing("41ed 0 0 4096", "/base", ""), nil
 		}
 		if c[len(c)-1].Name == "contents" {
 			return "root:x:0:0:root:/root:/bin/sh\n", nil
@@ -506,13 +511,15 @@ func TestContainerOfSettings(t *testing.T) {
 	users := chain.Named("withUser")
 	assert.Equal(t, "1000:1000", users[len(users)-1].Args["name"])
 
-	owners := map[any]any{}
+	owners := map[string]string{}
 	for _, layer := range chain.Named("withDirectory") {
+		maps.Copy(owners, directories(layer))
 		for _, c := range onSkeleton(t, layer) {
 			if c.Name == "chown" {
-				owners[c.Args["path"]] = c.Args["owner"]
+				assert.Equal(t, "0:0", c.Args["owner"])
 			}
 		}
 	}
-	assert.Equal(t, map[any]any{"/var/lib/app": "1000:1000"}, owners)
+	maps.DeleteFunc(owners, func(_, owner string) bool { return strings.HasSuffix(owner, " 0:0") })
+	assert.Equal(t, map[string]string{"/var/lib/app": "755 1000:1000"}, owners)
 }

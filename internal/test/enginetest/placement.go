@@ -84,15 +84,20 @@ func PlacementBase(t *testing.T) string {
 		Directory("etc/", 0o755, 0), Regular("etc/passwd", 0o640, 7, "root:x:0:0:root:/root:/bin/sh\n"), Regular("etc/group", 0o644, 0, "root:x:0:\n"),
 		Directory("home/", 0o755, 0), Directory("home/nonroot/", 0o700, 65532), Directory("run/", 0o755, 0), Directory("var/", 0o755, 0), Link("var/run", "/run"),
 		Link("data", "mnt/data"), Link("chain", "up/lib"), Link("up", "../../usr"), Regular("usr/lib/libc.so", 0o644, 0, "libc"),
+		Directory(oddDir, 0o2755, 7), Link("odd", oddDir), Link("odd\nlink", "nowhere\n"),
 		Directory("gone/", 0o700, 7), Regular("gone/x", 0o600, 7, "x"), Directory("owned/", 0o750, 7), Directory("usr/bin/", 0o711, 0), Regular("usr/bin/tool", 0o755, 0, "tool"),
 		{Header: tar.Header{Typeflag: tar.TypeLink, Name: "usr/bin/same", Linkname: "usr/bin/tool", Mode: 0o755, ModTime: baseTime}},
 	}, []Entry{Regular(".wh.gone", 0o644, 0, ""), Regular("usr/lib/libm.so", 0o644, 0, "libm")})
 }
 
+// oddDir has a name that no program should read as something else. What is in it begins as its group's.
+const oddDir = "usr/odd\n$x 'y' \"z\" *"
+
 // PlacementFiles are files for [PlacementBase], whose source has the file seed.txt and the directory web with the file a.
 var PlacementFiles = []string{
 	"seed.txt:/tmp/seed.txt", "seed.txt:/lib/x.conf", "seed.txt:/home/nonroot/.config", "seed.txt:/var/run/app/pid", "seed.txt:/data/in/file:0600",
 	"seed.txt:/chain/chained", "seed.txt:/gone/y", "seed.txt:/usr/bin/same:0755", "seed.txt:/etc/passwd.d/x", "seed.txt:/owned", "web:/up/share",
+	"seed.txt:/odd/in/seed.txt",
 }
 
 // placement: files are where COPY would put them. What is expected was compared with BuildKit's.
@@ -110,7 +115,8 @@ func (s suite) placement(t *testing.T) {
 		"/run/app": "drwxr-xr-x 0:0", "/mnt/data/in/file": "-rw------- 0:0", "/mnt/data/in": "drwxr-xr-x 0:0", "/usr/lib/chained": "-rw-r--r-- 0:0",
 		"/gone": "drwxr-xr-x 0:0", "/gone/y": "-rw-r--r-- 0:0", "/usr/bin": "drwx--x--x 0:0", "/usr/bin/same": "-rwxr-xr-x 0:0", "/etc/passwd": "-rw-r----- 7:7",
 		"/owned/seed.txt": "-rw-r--r-- 0:0", "/usr/share": "drwxr-xr-x 0:0", "/usr/share/a": "-rw-r--r-- 0:0", "/run/state": "drwxr-xr-x 1000:1000",
-		"/home/nonroot/cache": "drwxr-xr-x 1000:1000",
+		"/home/nonroot/cache": "drwxr-xr-x 1000:1000", "/" + oddDir: "dgrwxr-xr-x 7:7", "/" + oddDir + "/in": "drwxr-xr-x 0:0",
+		"/" + oddDir + "/in/seed.txt": "-rw-r--r-- 0:0",
 	} {
 		assert.Equal(t, want, files[name].Owned(), name)
 	}
@@ -132,7 +138,7 @@ func (s suite) placement(t *testing.T) {
 
 // bundles: certificates are added to those that a base has, wherever it has them.
 func (s suite) bundles(t *testing.T) {
-	own, added := authority(t), authority(t)
+	own, added := Authority(t), Authority(t)
 	const debian, redHat, openSSL = "etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-bundle.crt", "etc/ssl/cert.pem"
 	dir := extract(t, hello)
 	for name, test := range map[string]struct {
@@ -182,8 +188,8 @@ func (s suite) bundles(t *testing.T) {
 	}
 }
 
-// authority makes a root certificate.
-func authority(t *testing.T) string {
+// Authority makes a root certificate.
+func Authority(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
