@@ -34,7 +34,7 @@ func (c *contents) prepare(ctx context.Context, p plan.Platform) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.placed, err = placement.Layers(ctx, files, b.plan.Image.Layers); err != nil {
+	if c.placed, err = placement.Layers(ctx, files, b.plan.Image); err != nil {
 		return err
 	}
 	c.made = make([]v1.Layer, len(c.placed))

@@ -234,7 +234,7 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 	if err != nil {
 		return nil, err
 	}
-	layers, err := placement.Layers(ctx, files, plan.Layers)
+	layers, err := placement.Layers(ctx, files, plan)
 	if err != nil {
 		return nil, err
 	}

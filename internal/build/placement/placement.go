@@ -35,11 +35,11 @@ func (l Layer) NeedsPrograms() bool {
 	return slices.ContainsFunc(l.Files, func(f oci.File) bool { return From(f).Program != "" })
 }
 
-// Layers places the layers of a plan on the file system of its base, which has their files in the end. A layer that the base has all of
-// is left out.
-func Layers(ctx context.Context, base *oci.FileSystem, layers []plan.Layer) ([]Layer, error) {
+// Layers places the layers of an image on the file system of its base, which has their files in the end. A layer that the base has all
+// of is left out. The entrypoint has to be a file that can be executed then.
+func Layers(ctx context.Context, base *oci.FileSystem, image plan.Image) ([]Layer, error) {
 	var all []Layer
-	for _, layer := range layers {
+	for _, layer := range image.Layers {
 		placed, err := place(ctx, base, layer.Files)
 		if err != nil {
 			return nil, fmt.Errorf("making the layer %s: %w", layer.Name, err)
@@ -48,7 +48,23 @@ func Layers(ctx context.Context, base *oci.FileSystem, layers []plan.Layer) ([]L
 			all = append(all, Layer{layer.Name, placed})
 		}
 	}
-	return all, nil
+	return all, starts(base, image)
+}
+
+// starts finds out whether a container can run the entrypoint, which may be a file of the base.
+func starts(files *oci.FileSystem, image plan.Image) error {
+	entrypoint := image.Entrypoint[0]
+	file, err := files.Stat(entrypoint)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the entrypoint %s is not in the image: its base %s has no such file: name another with --entrypoint, or place a program there with --package DIR=%s",
+			entrypoint, image.Base, entrypoint)
+	case err != nil:
+		return fmt.Errorf("the entrypoint %s: %w", entrypoint, err)
+	case !file.Mode.IsRegular() || file.Mode&0o111 == 0:
+		return fmt.Errorf("the entrypoint %s is not an executable file (%s): name another with --entrypoint", entrypoint, file.Mode)
+	}
+	return nil
 }
 
 func place(ctx context.Context, base *oci.FileSystem, files []plan.File) ([]oci.File, error) {
