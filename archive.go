@@ -26,13 +26,13 @@ func (i *Image) archiveName() string { return strings.TrimSuffix(filepath.Base(i
 
 // PublishArchive pushes an image of [Request.PlanArchive], as it is.
 func (b *Builder) PublishArchive(ctx context.Context, image *Image) *Result {
-	d := newWork(ctx, b, image.request).delivery(image, image.archiveName())
-	if d.built, d.Err = openArchive(ctx, b.Bases, image.archive); d.Err != nil {
-		d.Err = fmt.Errorf("%w: give publish an archive that slipway build wrote", d.Err)
-		return d.Result
+	j := newWork(ctx, b, image.request).job(image, image.archiveName())
+	if j.built, j.Err = openArchive(ctx, b.Bases, image.archive); j.Err != nil {
+		j.Err = fmt.Errorf("%w: give publish an archive that slipway build wrote", j.Err)
+		return j.Result
 	}
-	d.run(ctx)
-	return finish(ctx, []*delivery{d})[0]
+	j.run(ctx)
+	return finish(ctx, []*job{j})[0]
 }
 
 // openArchive is the result of the build that wrote an archive.

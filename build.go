@@ -102,31 +102,31 @@ func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
 		go func() { _, _ = w.source() }() // git takes as long as a build without changes
 	}
 	plans := make([]*Plan, len(images))
-	all := make([]*delivery, len(images))
+	all := make([]*job, len(images))
 	for i, image := range images {
 		plans[i] = image.Plan
-		all[i] = w.delivery(image, image.Plan.Name)
+		all[i] = w.job(image, image.Plan.Name)
 		if request.All || len(request.Names) > 0 {
 			all[i].lane = image.Plan.Name
 		}
 	}
 	if err := request.fetchPlaced(ctx, images); err != nil {
-		for _, d := range all {
-			d.Err = err
+		for _, j := range all {
+			j.Err = err
 		}
 		return finish(ctx, all)
 	}
 	slots := make(chan struct{}, sideBySide)
 	b.Engine.Build(ctx, request.Dir, plans, w.report, func(i int, built *Built, err error) {
-		d := all[i]
-		if d.built, d.Err = built, err; err != nil {
+		j := all[i]
+		if j.built, j.Err = built, err; err != nil {
 			return
 		}
 		if _, root := plans[i].Image.Labels[plan.RootLabel]; root {
-			w.report.Warn(cmp.Or(d.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + plan.RootLabel)
+			w.report.Warn(cmp.Or(j.lane, "the program") + " runs as root, since --allow-root permits it; the image says so in the label " + plan.RootLabel)
 		}
 		slots <- struct{}{}
-		d.run(ctx)
+		j.run(ctx)
 		<-slots
 	})
 	return finish(ctx, all)
@@ -169,18 +169,18 @@ type warnings struct {
 func (warnings) Note(string)        {}
 func (w warnings) Warn(text string) { w.warn(text) }
 
-func (w *work) delivery(image *Image, name string) *delivery {
+func (w *work) job(image *Image, name string) *job {
 	for _, tag := range image.Skipped {
 		w.report.Note(fmt.Sprintf("%s gets no tag by %q: nothing remains when it is filled in", name, tag))
 	}
 	if image.Skipped != nil && image.Target.Tags == nil {
 		w.report.Note(name + " is found by its digest alone")
 	}
-	return &delivery{work: w, image: image, Result: &Result{Name: name}}
+	return &job{work: w, image: image, Result: &Result{Name: name}}
 }
 
-// delivery is an image on its way.
-type delivery struct {
+// job takes an image to where it goes.
+type job struct {
 	*work
 	*Result
 	image *Image
@@ -192,20 +192,20 @@ type delivery struct {
 }
 
 // run takes the image to where it goes.
-func (d *delivery) run(ctx context.Context) {
-	d.Err = errors.Join(d.put(ctx), d.built.Close())
+func (j *job) run(ctx context.Context) {
+	j.Err = errors.Join(j.put(ctx), j.built.Close())
 }
 
-func (d *delivery) put(ctx context.Context) error {
-	digest, err := d.built.Artifact.Digest()
+func (j *job) put(ctx context.Context) error {
+	digest, err := j.built.Artifact.Digest()
 	if err != nil {
 		return err
 	}
-	d.Digest = digest.String()
-	if err := d.request.To.put(ctx, d); err != nil {
+	j.Digest = digest.String()
+	if err := j.request.To.put(ctx, j); err != nil {
 		return err
 	}
-	for _, img := range d.built.Images {
+	for _, img := range j.built.Images {
 		one := PlatformImage{Platform: img.Platform, BinarySize: img.BinarySize}
 		digest, err := img.Image.Digest()
 		if err != nil {
@@ -215,22 +215,22 @@ func (d *delivery) put(ctx context.Context) error {
 		if one.ImageSize, one.UnpackedSize, err = oci.Sizes(img.Image); err != nil {
 			return err
 		}
-		d.Platforms = append(d.Platforms, one)
+		j.Platforms = append(j.Platforms, one)
 	}
 	return nil
 }
 
 // step reports what f does.
-func (d *delivery) step(name string, f func(io.Writer) error) error {
-	return build.Do(d.report, d.lane, name, func(step build.Step) error { return f(step) })
+func (j *job) step(name string, f func(io.Writer) error) error {
+	return build.Do(j.report, j.lane, name, func(step build.Step) error { return f(step) })
 }
 
 // finish moves the tags of all images, but none if one of the images is not up. Once a tag could not be moved, no image's follow.
-func finish(ctx context.Context, all []*delivery) []*Result {
+func finish(ctx context.Context, all []*job) []*Result {
 	results := make([]*Result, len(all))
-	for i, d := range all {
-		results[i] = d.Result
-		d.waiting = d.tag != nil
+	for i, j := range all {
+		results[i] = j.Result
+		j.waiting = j.tag != nil
 	}
 	if slices.ContainsFunc(results, func(r *Result) bool { return r.Err != nil }) {
 		return results
@@ -238,15 +238,15 @@ func finish(ctx context.Context, all []*delivery) []*Result {
 	var stopped atomic.Bool
 	var group errgroup.Group
 	group.SetLimit(sideBySide)
-	for _, d := range all {
-		if d.tag == nil {
+	for _, j := range all {
+		if j.tag == nil {
 			continue
 		}
 		group.Go(func() error {
 			if stopped.Load() {
 				return nil
 			}
-			if d.Err = d.tag(ctx); d.Err != nil {
+			if j.Err = j.tag(ctx); j.Err != nil {
 				stopped.Store(true)
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
-// Host is a builder that compiles with this machine's Go, talks to registries by the logins of docker login, and keeps what the next build
+// Host is a builder that compiles with this machine's Go, talks to registries by the logins of docker login, and caches what the next build
 // needs in the user's directory for caches. environ is the caller's environment, as a list of KEY=VALUE. The caller calls Close.
 func Host(ctx context.Context, environ []string) (*Builder, error) {
 	client, err := registry.New(registry.Options{})
@@ -30,7 +30,7 @@ func Host(ctx context.Context, environ []string) (*Builder, error) {
 // Close ends connections.
 func (b *Builder) Close() { b.Client.Close() }
 
-// OpenBases opens the cache: of base images, which client fetches, and of what builds keep for the next one.
+// OpenBases opens the cache of base images, which client fetches, and of results of builds.
 func OpenBases(ctx context.Context, client *registry.Client) (*oci.Bases, error) {
 	c, err := cache.OpenUser()
 	if err != nil {

@@ -7,7 +7,7 @@
 //
 // A [Request] names a source, the images of its slipway.yaml, the settings that lie over those of the file, and a [Sink]: [Files],
 // a [Registry], or a [Document] about the image. [Request.Plan] decides: each [Image] comes with a [Plan] that says every command, file
-// and reference, and with where it goes, before anything runs. All that is wrong with a request is reported at once, as [Faults].
+// and reference, and with where it goes, before anything runs. Everything that is wrong with a request is reported at once, as [Faults].
 //
 // A [Builder] carries plans out: its [Engine] downloads and verifies modules, compiles, and refuses programs that the image could not
 // run; [Builder.Build] takes each image to its sink and moves tags last, when all images are up. [Host] makes a builder that needs

@@ -20,7 +20,7 @@ type Sink interface {
 	// check reports what is wrong with where an image goes, one of so many, before it is built. Its plan may be missing.
 	check(image *Image, images int) error
 	// put takes an image there, and notes in the result where it is.
-	put(ctx context.Context, d *delivery) error
+	put(ctx context.Context, j *job) error
 }
 
 // Files writes images to Output of the request: into OCI archives, or into an OCI layout.
@@ -57,27 +57,27 @@ func (f *Files) check(image *Image, images int) error {
 	return err
 }
 
-func (f *Files) put(ctx context.Context, d *delivery) error {
-	output, name := f.at(d.image), d.image.Plan.Name
-	err := d.step("write", func(io.Writer) error {
+func (f *Files) put(ctx context.Context, j *job) error {
+	output, name := f.at(j.image), j.image.Plan.Name
+	err := j.step("write", func(io.Writer) error {
 		if strings.HasSuffix(output, ".tar") {
-			return d.request.WriteInto(filepath.Dir(output), func() error { return oci.WriteArchive(ctx, output, d.built.Artifact, name) })
+			return j.request.WriteInto(filepath.Dir(output), func() error { return oci.WriteArchive(ctx, output, j.built.Artifact, name) })
 		}
-		return d.request.WriteInto(output, func() error { return oci.WriteLayout(ctx, output, d.built.Artifact, name) })
+		return j.request.WriteInto(output, func() error { return oci.WriteLayout(ctx, output, j.built.Artifact, name) })
 	})
 	if err != nil {
 		return fmt.Errorf("%w: choose another place with --output, or mend this one", err)
 	}
-	d.Output = output
+	j.Output = output
 	if !f.Load {
 		return nil
 	}
-	load, err := newLoader(d.image.Plan)
+	load, err := newLoader(j.image.Plan)
 	if err != nil {
 		return err
 	}
-	d.Loaded = load.name
-	return d.step("load", func(out io.Writer) error { return load.run(ctx, d.built, out) })
+	j.Loaded = load.name
+	return j.step("load", func(out io.Writer) error { return load.run(ctx, j.built, out) })
 }
 
 // Writable finds out, before the work and without leaving a trace, whether files can be made in parent after it, for what the setting

@@ -15,7 +15,7 @@ const module = "github.com/slipway-ci/slipway"
 // Imports lead from one to itself or to one further down.
 var layers = [][]string{
 	{"internal/test", "internal/sizes", "internal/goversions", "internal/distributions", "internal/config/generate"}, // tests and generators
-	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is a module of its own
+	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is another module
 	{"."}, // the road
 	{"internal/build", "internal/progress"},
 	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/gocommand", "internal/attest"},

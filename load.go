@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// runtimes are the commands that can load an image, in the order in which they are looked for.
+// runtimes are the commands that can load an image, in the order in which they are tried.
 var runtimes = []string{"docker", "podman", "nerdctl"}
 
 // runtimeVariables are the variables by which they find their daemon and their storage.

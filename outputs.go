@@ -30,7 +30,7 @@ var ignoreText = "# Written by slipway: its output is not part of the source.\n/
 	strings.Join(slices.Concat([]string{ignoreFile, "*.tar"}, layoutNames, reportNames), "\n/") + "\n"
 
 // outputs are what Slipway writes into the source: archives in the directory that is the default, what Output names, and its files in
-// directories that it made. Those are looked for in the source, along Output and Report, and in one another.
+// directories that it made. Those are searched in the source, along Output and Report, and in one another.
 func (r *Request) outputs() plan.Outputs {
 	var outputs plan.Outputs
 	add := func(at string, patterns ...string) {

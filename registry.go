@@ -26,24 +26,24 @@ type Registry struct {
 	Predicate json.RawMessage
 	// Key signs the image and what is attached; nil for no signatures.
 	Key *PrivateKey
-	// Push pushes an image and its tags in place of all that, and returns the reference by digest; nil for none.
+	// Push pushes an image and its tags instead, and returns the reference by digest; nil for none.
 	Push func(ctx context.Context, image *Image, built *Built) (string, error)
 }
 
 // check: targets are filled in when the image is planned.
 func (*Registry) check(*Image, int) error { return nil }
 
-func (g *Registry) put(ctx context.Context, d *delivery) error {
-	target := d.image.Target
+func (g *Registry) put(ctx context.Context, j *job) error {
+	target := j.image.Target
 	if g.Push != nil {
-		return d.step("push", func(io.Writer) (err error) {
-			if d.Reference, err = g.Push(ctx, d.image, d.built); err == nil {
-				d.Tags = target.Tags
+		return j.step("push", func(io.Writer) (err error) {
+			if j.Reference, err = g.Push(ctx, j.image, j.built); err == nil {
+				j.Tags = target.Tags
 			}
 			return err
 		})
 	}
-	push, err := d.Client.Push(target)
+	push, err := j.Client.Push(target)
 	if err != nil {
 		return err
 	}
@@ -55,27 +55,27 @@ func (g *Registry) put(ctx context.Context, d *delivery) error {
 	var documents []attest.Document
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return d.step("push", func(io.Writer) (err error) {
-			ref, err = push.Content(groupCtx, d.built.Artifact)
+		return j.step("push", func(io.Writer) (err error) {
+			ref, err = push.Content(groupCtx, j.built.Artifact)
 			return err
 		})
 	})
 	group.Go(func() (err error) {
-		documents, err = g.documents(groupCtx, d, repository.Name())
+		documents, err = g.documents(groupCtx, j, repository.Name())
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := g.attach(ctx, d, push, repository, documents); err != nil {
+	if err := g.attach(ctx, j, push, repository, documents); err != nil {
 		return err
 	}
-	d.Reference = ref.String()
+	j.Reference = ref.String()
 	if len(target.Tags) > 0 {
-		d.tag = func(ctx context.Context) error {
-			err := d.step("tag", func(io.Writer) error { return push.Tag(ctx) })
+		j.tag = func(ctx context.Context) error {
+			err := j.step("tag", func(io.Writer) error { return push.Tag(ctx) })
 			if err == nil {
-				d.Tags = target.Tags
+				j.Tags = target.Tags
 			}
 			return err
 		}
@@ -84,42 +84,42 @@ func (g *Registry) put(ctx context.Context, d *delivery) error {
 }
 
 // documents makes what is attached.
-func (g *Registry) documents(ctx context.Context, d *delivery, repository string) (documents []attest.Document, err error) {
+func (g *Registry) documents(ctx context.Context, j *job, repository string) (documents []attest.Document, err error) {
 	o := attest.Options{Repository: repository, SBOM: g.SBOM}
-	if o.Provenance, err = g.provenance(ctx, d); err != nil || o.SBOM == "" && o.Provenance == nil {
+	if o.Provenance, err = g.provenance(ctx, j); err != nil || o.SBOM == "" && o.Provenance == nil {
 		return nil, err
 	}
-	err = d.step("attest", func(io.Writer) (err error) {
+	err = j.step("attest", func(io.Writer) (err error) {
 		if o.SBOM != "" {
-			if o.Inventory, err = d.inventory(ctx); err != nil {
+			if o.Inventory, err = j.inventory(ctx); err != nil {
 				return err
 			}
 		}
-		documents, err = attest.Documents(ctx, d.built.Artifact, o)
+		documents, err = attest.Documents(ctx, j.built.Artifact, o)
 		return err
 	})
 	return documents, err
 }
 
 // provenance makes predicates. It is nil if there are to be none, or nothing is known of the build.
-func (g *Registry) provenance(ctx context.Context, d *delivery) (func(provenance.Image) (any, error), error) {
+func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Image) (any, error), error) {
 	switch {
 	case g.Predicate != nil:
 		return func(provenance.Image) (any, error) { return g.Predicate, nil }, nil
-	case d.image.Plan == nil || !g.Provenance:
+	case j.image.Plan == nil || !g.Provenance:
 		return nil, nil
 	}
 	build := provenance.Build{
-		Plan: d.image.Plan, Config: d.image.Settings.Config, Engine: "host", Version: d.Version,
-		Source: provenance.Source{Revision: d.image.Settings.Revision}, CI: provenance.ReadCI(d.Environ), Started: d.begun, Finished: time.Now(),
+		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: "host", Version: j.Version,
+		Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
 	}
-	if d.request.Fetch == nil {
-		build.Source = d.provenanceSource(ctx)
+	if j.request.Fetch == nil {
+		build.Source = j.provenanceSource(ctx)
 	}
-	if d.BuilderImage != nil {
+	if j.BuilderImage != nil {
 		var err error
 		build.Engine = "dagger"
-		if build.BuilderImage, err = d.BuilderImage(ctx, d.image.Plan); err != nil {
+		if build.BuilderImage, err = j.BuilderImage(ctx, j.image.Plan); err != nil {
 			return nil, err
 		}
 	}
@@ -139,13 +139,13 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 }
 
 // attach puts documents beside the image, before any tag leads to it.
-func (g *Registry) attach(ctx context.Context, d *delivery, push *registry.Push, repository name.Repository, documents []attest.Document) error {
+func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repository name.Repository, documents []attest.Document) error {
 	if len(documents) > 0 {
-		err := d.step("attach", func(io.Writer) error {
+		err := j.step("attach", func(io.Writer) error {
 			err := attest.Attach(ctx, push, documents)
 			var rejected *registry.RejectedError
 			if errors.As(err, &rejected) {
-				d.report.Warn(rejected.Error())
+				j.report.Warn(rejected.Error())
 				return nil
 			}
 			return err
@@ -157,10 +157,10 @@ func (g *Registry) attach(ctx context.Context, d *delivery, push *registry.Push,
 	if g.Key == nil {
 		return nil
 	}
-	if d.image.Plan == nil && g.Predicate == nil {
-		d.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
+	if j.image.Plan == nil && g.Predicate == nil {
+		j.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
-	return d.step("sign", func(io.Writer) error {
-		return attest.Sign(ctx, push, g.Key, repository.Name(), d.built.Artifact, documents)
+	return j.step("sign", func(io.Writer) error {
+		return attest.Sign(ctx, push, g.Key, repository.Name(), j.built.Artifact, documents)
 	})
 }

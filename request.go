@@ -69,7 +69,7 @@ type Image struct {
 }
 
 // Plan decides what the request means, without doing any of it. It reads the source, and asks git only what settings name. An error
-// that is [Faults] has all that is wrong; images that have a plan nevertheless come with it.
+// that is [Faults] has everything that is wrong; images that have a plan nevertheless come with it.
 func (r *Request) Plan(ctx context.Context) ([]*Image, error) {
 	return r.plan(ctx, r.choose, plan.ResolveAll)
 }
@@ -137,7 +137,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	var patterns []string
 	for i, settings := range chosen {
 		settings = settings.Over(over, r.given)
-		settings.VulnDB = over.VulnDB // no image has one of its own
+		settings.VulnDB = over.VulnDB // no image has one
 		images[i] = &Image{Settings: settings, request: r}
 		patterns = append(patterns, settings.FilePatterns()...)
 	}

@@ -110,7 +110,7 @@ func TestRequestFillsInTargets(t *testing.T) {
 	}
 	request.Settings = slipway.Settings{Repository: "ghcr.io/shop/all"}
 	_, err = request.Plan(t.Context())
-	assert.NoError(t, err, "tags of their own")
+	assert.NoError(t, err, "other tags")
 	request.Settings.Tags = []string{"v2"}
 	_, err = request.Plan(t.Context())
 	assert.EqualError(t, err, `tag "ghcr.io/shop/all:v2": api and web would both be it: give each another repository or tag, such as by {{.Name}}`)

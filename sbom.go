@@ -21,12 +21,12 @@ type Document struct{ Format SBOMFormat }
 
 func (*Document) check(image *Image, _ int) error { return image.request.onePlatform() }
 
-func (s *Document) put(ctx context.Context, d *delivery) error {
-	o, err := d.inventory(ctx)
+func (s *Document) put(ctx context.Context, j *job) error {
+	o, err := j.inventory(ctx)
 	if err != nil {
 		return err
 	}
-	d.Result.Document, err = sbom.Document(ctx, d.built.Images[0].Image, o, s.Format)
+	j.Result.Document, err = sbom.Document(ctx, j.built.Images[0].Image, o, s.Format)
 	return err
 }
 
@@ -53,8 +53,8 @@ func (b *Builder) DocumentOf(ctx context.Context, r *Request, ref, name string, 
 		return nil, err
 	}
 	w := newWork(ctx, b, r)
-	d := w.delivery(&Image{request: r}, name)
-	o, err := d.inventory(ctx)
+	j := w.job(&Image{request: r}, name)
+	o, err := j.inventory(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (r *Request) onePlatform() error {
 	if len(platforms) < 2 {
 		return nil
 	}
-	return Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Hint: "choose one: each has a bill of materials of its own"}}
+	return Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Hint: "choose one: each has its own bill of materials"}}
 }
 
 // described is the compilation for the platform whose image a bill of materials describes.
@@ -79,20 +79,20 @@ func described(all []plan.Compile) []plan.Compile {
 	return []plan.Compile{all[max(i, 0)]}
 }
 
-// inventory is what bills of materials say besides what is in the image. It looks things up in the go.mod files of the plan's source;
+// inventory is what bills of materials say besides what is in the image. It reads the go.mod files of the plan's source;
 // without a plan, in that of the request's directory, which is for the image's program or else has no effect.
-func (d *delivery) inventory(ctx context.Context) (sbom.Options, error) {
-	o := sbom.Options{Name: d.Name, Version: d.Version}
-	if d.Bases.Cache != nil {
-		o.Cache = d.Bases.Cache
+func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
+	o := sbom.Options{Name: j.Name, Version: j.Version}
+	if j.Bases.Cache != nil {
+		o.Cache = j.Bases.Cache
 	}
 	files := []string{"go.mod"}
-	if d.image.Plan != nil {
-		files = d.image.Plan.Dependencies.Files
+	if j.image.Plan != nil {
+		files = j.image.Plan.Dependencies.Files
 	}
 	var goMods [][]byte
 	// One that cannot be read only makes the graph flatter.
-	if tree, err := source.Open(d.request.Dir); err == nil {
+	if tree, err := source.Open(j.request.Dir); err == nil {
 		defer tree.Close()
 		for _, file := range files {
 			if path.Base(file) != "go.mod" {
@@ -103,12 +103,12 @@ func (d *delivery) inventory(ctx context.Context) (sbom.Options, error) {
 			}
 		}
 	}
-	if d.Modules != nil {
+	if j.Modules != nil {
 		var err error
-		o.Modules, err = d.Modules(ctx, d.image.Plan, goMods)
+		o.Modules, err = j.Modules(ctx, j.image.Plan, goMods)
 		return o, err
 	}
-	if cache := goenv.ModuleCache(d.Environ); cache != "" {
+	if cache := goenv.ModuleCache(j.Environ); cache != "" {
 		o.Modules = sbom.NewModules(os.DirFS(cache), goMods...)
 	} else {
 		o.Modules = sbom.NewModules(nil, goMods...)

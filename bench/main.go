@@ -128,8 +128,8 @@ func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, out st
 	return err
 }
 
-// serveCommand is the hidden command that is the registry. It keeps all in its memory, and the kernel takes the memory of a process
-// that starts another one for the other's, so that it has to be a process of its own.
+// serveCommand is the hidden command that is the registry. It has everything in its memory, and the kernel takes the memory of a process
+// that starts another one for the other's, so that it has to be another process.
 const serveCommand = "serve-registry"
 
 // serve says where the registry is, and ends with its standard input.
@@ -269,7 +269,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 	return r, save(r)
 }
 
-// once makes the case's edit and runs a tool. cold is a directory for caches of its own, Slipway's too; empty for those that all share.
+// once makes the case's edit and runs a tool. cold is a directory for the caches of this run, Slipway's too; empty for those that all share.
 // Processes are counted into the file count; empty for no counting, which takes time.
 func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, count string) (run, error) {
 	if k.edit != "" {

@@ -22,7 +22,7 @@ const (
 	koCached    = "ko, KOCACHE"
 	goBuild     = "go build"
 	buildKit    = "BuildKit"
-	slipwayOnly = "slipway, no proof"
+	slipwayOnly = "slipway, no attestations"
 )
 
 // peer is a tool, and how it is called.
@@ -36,7 +36,7 @@ type peer struct {
 func nothing(*lab, *project) []string { return nil }
 
 // peers are Slipway and the tools that it is measured against in a case, those whose name matches. BuildKit is one where its daemon
-// is at hand, as BUILDKIT_HOST says. Neither it nor ko with a cache of its own are in cold, which is without caches.
+// is at hand, as BUILDKIT_HOST says. Neither it nor ko with its own cache are in cold, which is without caches.
 func peers(p *project, k kind, against *regexp.Regexp) []peer {
 	all := []peer{
 		{slipway, slipwayCommands(), nothing},

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/secret"
 )
 
-// The edge between the module and whoever called it: all that its functions print or return as text passes here.
+// The edge between the module and whoever called it: everything that its functions print or return as text passes here.
 
 var (
 	// known are secrets that must not come into any text.

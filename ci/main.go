@@ -27,7 +27,7 @@ import (
 type Slipway struct {
 	// +private
 	Source *dagger.Directory
-	// Settings is a plan.Config as JSON: the engine keeps what it can name.
+	// Settings is a plan.Config as JSON: the engine stores fields of types that it knows.
 	// +private
 	Settings string
 	// +private

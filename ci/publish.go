@@ -50,7 +50,7 @@ func (m *Slipway) Publish(
 	signPassword *dagger.Secret,
 ) (_ string, err error) {
 	defer worded(&err)
-	refs, err := m.push(ctx, false, repository, tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	refs, err := m.push(ctx, false, repository, tags, account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword})
 	return strings.Join(refs, ""), err
 }
 
@@ -107,7 +107,7 @@ func (m *Slipway) PublishAll(
 	signPassword *dagger.Secret,
 ) (_ []string, err error) {
 	defer worded(&err)
-	return m.push(ctx, true, "", tags, account{username, password}, proof{sbom, !noProvenance, signKey, signPassword})
+	return m.push(ctx, true, "", tags, account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword})
 }
 
 // Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call.
@@ -142,7 +142,7 @@ func (m *Slipway) Ci(
 	signPassword *dagger.Secret,
 ) (_ string, err error) {
 	defer worded(&err)
-	login, asked := account{username, password}, proof{sbom, !noProvenance, signKey, signPassword}
+	login, asked := account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword}
 	check := func() error { return m.checks(ctx, plan.CheckNames...) }
 	if repository != "" {
 		refs, err := m.pushAfter(ctx, check, false, repository, tags, login, asked)
@@ -177,13 +177,13 @@ func (a account) check() error {
 
 // push builds and publishes the image that this is about, or all of slipway.yaml: to the repository and with the tags, or else those of
 // the file. It returns their references.
-func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, login account, asked proof) ([]string, error) {
+func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, login account, asked attestations) ([]string, error) {
 	return m.pushAfter(ctx, func() error { return nil }, all, repository, tags, login, asked)
 }
 
 // pushAfter is push, that does first what a request without faults is worth.
 func (m *Slipway) pushAfter(
-	ctx context.Context, first func() error, all bool, repository string, tags []string, login account, asked proof,
+	ctx context.Context, first func() error, all bool, repository string, tags []string, login account, asked attestations,
 ) (_ []string, err error) {
 	r, done, err := m.request()
 	if err != nil {

@@ -182,8 +182,8 @@ func New(
 	// Directory with a database of vulnerabilities, in place of one on a server.
 	// +optional
 	vulndbFiles *dagger.Directory,
-	// Where bases of a registry are looked for first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io. The engine's
-	// own mirrors hold for what it pulls itself: builders, and the bases of build and serve.
+	// Mirrors that are asked for bases of a registry first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io.
+	// Builders, and the bases of build and serve, come from the mirrors of the engine.
 	// +optional
 	mirrors []string,
 	// Logins of registries, for bases and for publishing: a docker config.json.

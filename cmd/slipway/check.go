@@ -28,7 +28,7 @@ import (
 func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [flags] [NAME...] [DIR]",
-		Short: "Verify, vet, test and lint the source, and look for known vulnerabilities",
+		Short: "Verify, vet, test and lint the source, and scan for known vulnerabilities",
 		Long: `Run checks of the Go module in DIR (default: the current directory), side by side: those that are
 named, or all of them.
 

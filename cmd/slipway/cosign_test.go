@@ -136,7 +136,7 @@ func retag(t *testing.T, repository name.Repository, digest v1.Hash, suffix stri
 	require.NoError(t, remote.Write(ref, img))
 }
 
-// getter reads without any of Slipway's own ways.
+// getter reads without Slipway.
 type getter struct{}
 
 func (getter) Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {

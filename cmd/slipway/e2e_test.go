@@ -32,7 +32,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// slipwayCommand is a call of the command in a process of its own.
+// slipwayCommand is a call of the command in its own process.
 func slipwayCommand(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "slipway", args...)
@@ -414,7 +414,7 @@ func TestLoad(t *testing.T) {
 	}
 	assert.True(t, names["manifest.json"] && names["index.json"] && names["oci-layout"])
 
-	// A daemon that fails is told of, and one that cannot run the image is not asked.
+	// A daemon that fails is reported, and one that cannot run the image is not asked.
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n"), 0o755))
 	said := fails(t, exitFailed, slipwayCommand(t, env, args...))
 	assert.Contains(t, said, "Cannot connect to the Docker daemon")

@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/secret"
 )
 
-// quietRoot is the command for tests that look at it without running it.
+// quietRoot is the command for tests that inspect it without running it.
 func quietRoot() *cobra.Command {
 	nowhere := console.NewWriter(io.Discard, &secret.Set{})
 	return newRoot(nil, nowhere, nowhere, &secret.Set{})
@@ -30,7 +30,7 @@ func quietRoot() *cobra.Command {
 func TestNothingPrintsPastTheEdge(t *testing.T) {
 	allowed := map[string]int{
 		"../../cmd/slipway/main.go":    3, // where the edge begins
-		"../../cmd/slipway/signals.go": 1, // one sentence of its own, as the process ends
+		"../../cmd/slipway/signals.go": 1, // one sentence, as the process ends
 		"../../ci/edge.go":             2,
 	}
 	files := 0

@@ -42,7 +42,7 @@ var (
 	atKathmandu = []string{"ZONE=Asia/Kathmandu", "AT=18:30"}
 )
 
-// runningExamples are all but private-module, which has a test of its own.
+// runningExamples are all but private-module, which has its own test.
 var runningExamples = []example{
 	{name: "http-server", runtimes: anyRuntime, arm64: onArm64, ready: answers("/health", "200 OK")},
 	{name: "gin-api", runtimes: anyRuntime, arm64: onArm64, ready: healthy},

@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// settings are all that a user can set: first the variables fill them, then the flags.
+// settings are everything that a user can set: first the variables fill them, then the flags.
 type settings struct {
 	image slipway.Settings
 	// caCertFiles take the place of image.CACerts.

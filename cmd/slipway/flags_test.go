@@ -91,7 +91,7 @@ func TestFlagsWin(t *testing.T) {
 	assert.Equal(t, "false", s.image.CGO)
 }
 
-// The value of --cgo may be left out, and may follow as a word of its own.
+// The value of --cgo may be left out, and may follow as another word.
 func TestCgoFlag(t *testing.T) {
 	for args, want := range map[string][]string{
 		"build --cgo":                {"build", "--cgo"},

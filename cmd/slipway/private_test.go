@@ -103,7 +103,7 @@ func spies(t *testing.T, log string, names ...string) (path string) {
 	return dir + ":" + os.Getenv("PATH")
 }
 
-// everythingIn is all that an OCI layout holds, with every layer unpacked.
+// everythingIn is everything that an OCI layout holds, with every layer unpacked.
 func everythingIn(t *testing.T, directory string) string {
 	t.Helper()
 	var all strings.Builder
@@ -151,7 +151,7 @@ func TestPrivateModule(t *testing.T) {
 	require.NoError(t, os.WriteFile(tokenFile, []byte(token+"\n"), 0o600))
 	require.NoError(t, os.WriteFile(netrc, []byte("machine git.example.com\nlogin x-access-token\npassword "+token+"\n"), 0o600))
 
-	// build returns what the command said, and all that is in the image.
+	// build returns what the command said, and everything that is in the image.
 	build := func(t *testing.T, env []string, flags ...string) (said, image string, environ []string, err error) {
 		tmp, modules := t.TempDir(), t.TempDir()
 		output, arguments := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "arguments")

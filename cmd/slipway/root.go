@@ -18,7 +18,7 @@ import (
 type app struct {
 	settings
 	environ []string
-	// stdout and stderr make what they get harmless. All that is printed goes through them.
+	// stdout and stderr make what they get harmless. Everything that is printed goes through them.
 	stdout, stderr *console.Writer
 	// secrets are those that neither prints.
 	secrets *secret.Set

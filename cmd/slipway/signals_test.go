@@ -60,7 +60,7 @@ func assertEmpty(t *testing.T, dirs ...string) {
 	}
 }
 
-// Whatever asks the command to end, it ends with all that it started and leaves nothing.
+// Whatever asks the command to end, it ends with everything that it started and leaves nothing.
 func TestSignals(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		t.Run(s.String(), func(t *testing.T) {

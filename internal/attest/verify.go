@@ -44,9 +44,8 @@ const (
 	atATime = 4
 )
 
-// Verify looks at the image or index under ref and at each image in an index: that the key signed it, that the key
-// signed where it comes from and that Slipway built it, and that the key signed each image's bill of materials. The error
-// names all that does not hold. The first of the result is what ref leads to.
+// Verify verifies the image or index under ref, and each image in an index: that the key signed it, its provenance by Slipway, and
+// the bill of materials of each image. The error names everything that does not hold. The first of the result is what ref leads to.
 func Verify(ctx context.Context, client registry.Getter, ref name.Reference, verifier *signing.Verifier) ([]Verified, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("verifying %s took more than %v: try again where the network is faster", ref, timeLimit))
 	defer cancel()

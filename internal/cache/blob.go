@@ -85,7 +85,7 @@ func (c *Cache) removeDamaged(f *os.File, name string) error {
 	return err
 }
 
-// PutBlob keeps what fill writes, if want, where it is not empty, is its digest.
+// PutBlob stores what fill writes, if its digest is want, or want is empty.
 func (c *Cache) PutBlob(want string, fill func(io.Writer) error) (digest string, size int64, err error) {
 	var written *Digester
 	part, err := temporary.Fill(c.dir, func(w io.Writer) error {

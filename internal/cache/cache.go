@@ -1,10 +1,10 @@
-// Package cache keeps on disk what one run makes and the next can use: content by its digest, what is known by a key, directories
-// that belong to one process at a time.
+// Package cache stores on disk what one run makes and the next can use: content by its digest, values by key, directories that
+// belong to one process at a time.
 //
 // Its verbs are those of cmd/go's cache: Get, Put and Trim. A cache may be removed at any time, and whatever in it is damaged, foreign or
-// of another version of Slipway counts as absent: it is made again. It knows nothing of what it keeps.
+// of another version of Slipway counts as absent: it is made again. It knows nothing of what it stores.
 //
-// The packages below it serve others, too: filestate finds out without reading files whether they have changed, filelock locks files
+// The packages below it serve others, too: filestate reports without reading files whether they have changed, filelock locks files
 // between processes, temporary writes files that are there whole or not at all.
 package cache
 
@@ -59,7 +59,7 @@ func OpenUser() (*Cache, error) {
 	return c, nil
 }
 
-// Lock waits until nobody else in this process has locked key. It keeps the same from being made or fetched twice.
+// Lock waits until nobody else in this process has locked key. So nothing is made or fetched twice.
 func (c *Cache) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	for {
 		c.mu.Lock()

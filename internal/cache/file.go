@@ -17,7 +17,7 @@ type assumed struct {
 	digest string
 }
 
-// fileDigest is what is kept of a file.
+// fileDigest is what is cached of a file.
 type fileDigest struct {
 	// State is the file's when it had the Digest.
 	State  string `json:"state"`
@@ -62,7 +62,7 @@ func (c *Cache) CachedFileDigest(name string) string {
 	return digest
 }
 
-// cachedDigest is the digest that is kept of a file. Where it is empty, state may be the one to keep a digest with.
+// cachedDigest is the cached digest of a file. Where it is empty, state may be the one to cache a digest with.
 func (c *Cache) cachedDigest(name string, info fs.FileInfo) (digest, state string) {
 	if info.Size() < worthNoting {
 		return "", ""
@@ -92,15 +92,15 @@ func (c *Cache) AssumeFileDigest(name, digest string) error {
 	return nil
 }
 
-// PutFileDigest returns a function that keeps the digest of a file for other processes. It is to be called when enough time has passed
-// that nothing could have been done to the file since without a trace. If something has been, or too little time has passed, it keeps
-// nothing. Only who keeps others from writing to the file may say its digest within a moment of what was last done to it.
+// PutFileDigest returns a function that caches the digest of a file for other processes. Call it when enough time has passed that
+// nobody can have changed the file without a trace. If it was changed, or too little time has passed, the function caches nothing.
+// Only callers that exclude other writers may give the digest of a file that has just been written.
 func (c *Cache) PutFileDigest(name, digest string) (later func() error, err error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	was, _ := filestate.Read(time.Now(), filestate.All, name) // without it, nothing is kept
+	was, _ := filestate.Read(time.Now(), filestate.All, name) // without it, nothing is cached
 	return func() error {
 		cached, state := c.cachedDigest(name, info)
 		if cached != "" || state == "" || state != was.Digest {

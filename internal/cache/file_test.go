@@ -96,7 +96,7 @@ func TestFileDigestTrustsNothingRecent(t *testing.T) {
 	assert.False(t, c.Get(fileKey(name), &fileDigest{}))
 }
 
-// A digest is kept once nobody can have written to the file without a trace.
+// A digest is cached once nobody can have written to the file without a trace.
 func TestPutFileDigest(t *testing.T) {
 	name := settledFile(t)
 	c := newCache(t)

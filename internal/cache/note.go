@@ -17,7 +17,7 @@ type note struct {
 
 func noteDigest(key string, value []byte) string { return DigestOf(slices.Concat([]byte(key), value)) }
 
-// Put keeps a value, in JSON, under a key. A key says all that the value depends on, and the version of what makes and reads it.
+// Put stores a value, in JSON, under a key. A key names everything that the value depends on, and the version of the code that makes it.
 func (c *Cache) Put(key string, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {

@@ -3,7 +3,7 @@
 // It knows what an image is made of: the files of the packages that go list names, what they embed, the files that decide which
 // modules are used, and the files that settings put into the image. Each is compared with the revision, byte for byte, as it is
 // on disk. Where it cannot be known that nothing is different, the image counts as changed: a wrong answer is worse than a build
-// in vain. What the source does not hold is not looked at: the images that a floating reference names, the tools of this machine.
+// in vain. What the source does not hold is not compared: the images that a floating reference names, the tools of this machine.
 package changed
 
 import (
@@ -100,7 +100,7 @@ func Since(ctx context.Context, source, rev string, images []Image, list List) (
 	return verdicts, nil
 }
 
-// outside says how an image is different in all that the Go command has no part in.
+// outside says how an image is different in everything that the Go command has no part in.
 func (t *tree) outside(ctx context.Context, img Image) string {
 	p := img.Plan
 	switch {

@@ -182,7 +182,7 @@ func TestSince(t *testing.T) {
 		"a mode that does not count": {
 			func(r *repo) { r.chmod("conf/app.yaml", 0o600); r.chmod("cmd/api/main.go", 0o755) }, out, out,
 		},
-		"a file that git is not to look at": {
+		"a file that git ignores changes of": {
 			func(r *repo) {
 				r.git("update-index", "--assume-unchanged", "cmd/api/main.go")
 				r.write("cmd/api/main.go", r.read("cmd/api/main.go")+"//")

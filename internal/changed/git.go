@@ -64,7 +64,7 @@ func open(ctx context.Context, dir, rev string) (*repository, error) {
 
 // findCommit is the hash of the commit that rev names.
 func findCommit(ctx context.Context, git *gitcommand.Repository, rev string, wrong func(problem, hint string) error) (string, error) {
-	// What begins with a dash is an option, and with a caret all that is not in a revision.
+	// What begins with a dash is an option, and with a caret everything that is not in a revision.
 	if rev == "" || strings.ContainsAny(rev[:1], "-^") || strings.ContainsAny(rev, "\x00\n") {
 		return "", wrong("not a revision", "name a commit, tag or branch, like origin/main or HEAD~1")
 	}

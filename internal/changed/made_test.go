@@ -360,7 +360,7 @@ func TestQuestions(t *testing.T) {
 	}, verdicts)
 }
 
-// What the Go command cannot tell is no error: the build will say it better. The end of the context is one.
+// What the Go command does not know is no error: the build will say it better. The end of the context is one.
 func TestNoAnswer(t *testing.T) {
 	r := newRepo(t, hello)
 	images := []changed.Image{planned(t, r.dir, "hello", plan.Config{})}

@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// listArgs make go list say what goPackage holds, of the packages and of all that they import. What is wrong with one package is
+// listArgs make go list say what goPackage holds, of the packages and of everything that they import. What is wrong with one package is
 // said in its place, for the others are still to be judged. A profile would list packages once more for each program.
 var listArgs = []string{
 	"-deps", "-e", "-pgo=off",
@@ -287,7 +287,7 @@ func embeds(patterns []string, name string) bool {
 	return false
 }
 
-// include finds what assembly includes. The assembler looks beside the file that it reads, and for a name with a slash elsewhere.
+// include finds what assembly includes. The assembler reads a name beside the file that includes it, and one with a slash elsewhere.
 var include = regexp.MustCompile(`include.*"[^"\n]*[/\\][^"\n]*"`)
 
 // includesElsewhere says whether a file of a directory may include one of another.

@@ -33,7 +33,7 @@ var (
 )
 
 // An image that is out is the same, to the byte, when it is built from the revision and when it is built now. The repositories
-// are generated, and so are the edits; both are built without a look at what Since said.
+// are generated, and so are the edits; both are built whatever Since reports.
 func TestProperty(t *testing.T) {
 	began := time.Now()
 	seeds := []uint64{1, 2, 3}[:testtool.Trials(1, 3)]
@@ -72,8 +72,8 @@ type world struct {
 	log    []string
 }
 
-// Libraries import those of lower numbers, programs import any. What a package is made of, its function V tells, so that each
-// program holds a trace of all that is compiled into it.
+// Libraries import those of lower numbers, programs import any. What a package is made of, its function V returns, so that each
+// program holds a trace of everything that is compiled into it.
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		repo:   &repo{t, t.TempDir()},
@@ -147,7 +147,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// library writes one, of a kind of its own.
+// library writes a library; each is of another kind.
 func (w *world) library(dir string, imports []string, i int) {
 	name := path.Base(dir)
 	w.write(dir+"/lib.go", goFile(name, imports, ""))
@@ -402,7 +402,7 @@ func (w *world) editOne() {
 	case 27:
 		// Git is told to trust that a file stays as it is.
 		name := w.pick(w.files(isGo))
-		w.note("change %s where git does not look", name)
+		w.note("change %s where git sees nothing", name)
 		if strings.Contains(w.git("ls-files", "--", name), name) {
 			w.git("update-index", w.pick([]string{"--assume-unchanged", "--skip-worktree"}), name)
 		}
@@ -477,7 +477,7 @@ func (w *world) check(step int) (all, same, out int64) {
 	return all, same, out
 }
 
-// digests are those of all that images hold: their programs, for all platforms, and their files. An image that cannot be built has
+// digests are those of everything that images hold: their programs, for all platforms, and their files. An image that cannot be built has
 // none.
 func (w *world) digests(source string, images []changed.Image) (digests map[string]string, failed map[string]error) {
 	digests, failed = map[string]string{}, map[string]error{}

@@ -153,7 +153,7 @@ func (t *tree) everything(ctx context.Context) string {
 	return different
 }
 
-// walk calls visit for all that is below a directory, or for a file, until it says that something is different. Directories called skip
+// walk calls visit for everything that is below a directory, or for a file, until it says that something is different. Directories called skip
 // are left out.
 func (t *tree) walk(ctx context.Context, from, skip string, visit func(name string, e fs.DirEntry) string) (different string) {
 	err := filepath.WalkDir(t.path(from), func(at string, e fs.DirEntry, err error) error {

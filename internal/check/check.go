@@ -147,7 +147,7 @@ func read(c plan.Check, module string, out Output, o Options) Result {
 	case err != nil:
 		r.Summary, r.Detail = "did not work", err.Error()
 	case out.Err != nil && failing == 0:
-		// A tool that fails without a finding has not looked.
+		// A tool that fails without a finding has not done its work.
 		r.Summary, r.Detail = "did not work", said(out)
 	default:
 		r.Passed = failing == 0

@@ -43,7 +43,7 @@ func one(t *testing.T, name string, out Output, o Options) Result {
 	return results[0]
 }
 
-// A tool that fails without saying what it found has not looked.
+// A tool that fails without a finding has not done its work.
 func TestFailureWithoutFindings(t *testing.T) {
 	for _, name := range plan.CheckNames {
 		r := one(t, name, Output{Err: errExit, Stderr: "panic: x"}, Options{})
@@ -53,7 +53,7 @@ func TestFailureWithoutFindings(t *testing.T) {
 	}
 }
 
-// A check that says nothing at all has looked, where silence is what it says of good code; not a search for vulnerabilities.
+// A check that prints nothing has passed, where that is what it prints of good code; a scan for vulnerabilities has not.
 func TestSilence(t *testing.T) {
 	for name, passes := range map[string]bool{"verify": true, "vet": true, "lint": true, "vulncheck": false} {
 		assert.Equal(t, passes, one(t, name, Output{}, Options{}).Passed, name)
@@ -127,7 +127,7 @@ func TestLint(t *testing.T) {
 	assert.Contains(t, one(t, "lint", report(`{`), Options{}).Detail, "reading what golangci-lint wrote")
 }
 
-// What a change of another's words could do to the annotations: begin a command of its own.
+// What a change of another's words could do to the annotations: begin another command.
 func TestAnnotations(t *testing.T) {
 	text := Annotations([]Result{{Name: "lint", Findings: []Finding{
 		{File: "a,b:c.go", Line: 3, Rule: "r", Message: "50%\n::set-env name=X::y"}, {Rule: "minor", Message: "m", Minor: true},
@@ -180,7 +180,7 @@ func TestVulnerabilities(t *testing.T) {
 	for expires, passes := range map[string]bool{"2026-05-04": false, "2026-05-05": true, "2027-01-01": true, "soon": false} {
 		assert.Equal(t, passes, one(t, "vulncheck", Output{Stdout: reached}, vex(expires)).Passed, expires)
 	}
-	// It looked, and then something broke: what it found by then is not all.
+	// It scanned, and then something broke: what it found by then is not everything.
 	assert.False(t, one(t, "vulncheck", Output{Stdout: `{"config":{}}`, Err: errExit}, Options{}).Passed)
 }
 
@@ -194,7 +194,7 @@ func inProgram(id string) string {
 
 // What is vulnerable may be in a program though the source does not show it.
 func TestVulnerabilitiesOfPrograms(t *testing.T) {
-	look := func(source, program string) Result {
+	scan := func(source, program string) Result {
 		p := planOf()
 		vulncheck := &p.Checks[len(p.Checks)-1]
 		vulncheck.Then = []plan.CheckStep{
@@ -210,30 +210,30 @@ func TestVulnerabilitiesOfPrograms(t *testing.T) {
 	const required = nothing + `{"finding":{"osv":"GO-3","trace":[{"module":"example.com/dep","version":"v1.0.0"}]}}` + "\n"
 	const imported = nothing + `{"finding":{"osv":"GO-3","trace":[{"module":"example.com/dep","version":"v1.0.0","package":"example.com/dep/p"}]}}` + "\n"
 
-	r := look(nothing, nothing)
+	r := scan(nothing, nothing)
 	assert.True(t, r.Passed)
 	assert.Equal(t, "no vulnerability is reached, by the source and 1 program", r.Summary)
 	assert.Equal(t, nothing, r.Reports["govulncheck-programs.json"])
 	for _, source := range []string{nothing, required} {
-		r = look(source, inProgram("GO-3"))
+		r = scan(source, inProgram("GO-3"))
 		assert.False(t, r.Passed, source)
 		require.Len(t, r.Findings, 1)
 		assert.Contains(t, r.Findings[0].Message, "example.com/dep/p.G is in the program x for linux/arm64, which the source does not show")
 	}
 	// The source shows that it is not called.
-	r = look(imported, inProgram("GO-3"))
+	r = scan(imported, inProgram("GO-3"))
 	assert.True(t, r.Passed)
 	assert.Contains(t, r.Findings[0].Message, "what is vulnerable in it not called, though it is in x for linux/arm64")
 	// The source shows how it is called.
-	r = look(reached, inProgram("GO-1"))
+	r = scan(reached, inProgram("GO-1"))
 	assert.Contains(t, r.Findings[0].Message, "example.com/dep/p.T.F is called, by way of example.com/m.main")
 	// A package of the program without what is vulnerable in it.
-	r = look(nothing, imported)
+	r = scan(nothing, imported)
 	assert.True(t, r.Passed)
 	assert.Empty(t, r.Findings)
-	// Nobody looked.
-	assert.Contains(t, look(nothing, "").Detail, "govulncheck could not look")
-	assert.Contains(t, look(nothing, "?").Detail, "reading what govulncheck printed")
+	// Nothing was scanned.
+	assert.Contains(t, scan(nothing, "").Detail, "govulncheck could not scan")
+	assert.Contains(t, scan(nothing, "?").Detail, "reading what govulncheck printed")
 }
 
 func FuzzVEX(f *testing.F) {

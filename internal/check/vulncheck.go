@@ -75,7 +75,7 @@ type hit struct {
 }
 
 func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error {
-	hits, looked, err := parseGovulncheck(out.Stdout)
+	hits, scanned, err := parseGovulncheck(out.Stdout)
 	if err != nil {
 		return err
 	}
@@ -86,17 +86,17 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 			continue
 		}
 		text := out.Files[step.Out]
-		found, lookedInto, err := parseGovulncheck(text)
+		found, programScanned, err := parseGovulncheck(text)
 		if err != nil {
 			return err
 		}
-		hits, looked = withProgram(hits, found, step.About), looked && lookedInto
+		hits, scanned = withProgram(hits, found, step.About), scanned && programScanned
 		raw.WriteString(text)
 		programs++
 	}
-	if !looked || out.Err != nil {
-		// It exits with 0 even with findings, so that any failure is one of looking.
-		return fmt.Errorf("govulncheck could not look: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", said(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
+	if !scanned || out.Err != nil {
+		// It exits with 0 even with findings, so that any failure is one of scanning.
+		return fmt.Errorf("govulncheck could not scan: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", said(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
 	}
 	suppressions, err := parseVEX(o.VEX)
 	if err != nil {
@@ -158,8 +158,8 @@ func withProgram(hits, found []*hit, about string) []*hit {
 	return hits
 }
 
-// parseGovulncheck also says whether there was a look at all.
-func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
+// parseGovulncheck also reports whether anything was scanned.
+func parseGovulncheck(text string) (hits []*hit, scanned bool, err error) {
 	known := map[string]vulnerability{}
 	found := map[string]*hit{}
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -172,7 +172,7 @@ func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
 		}
 		switch {
 		case m.Config != nil:
-			looked = true
+			scanned = true
 		case m.OSV != nil:
 			known[m.OSV.ID] = *m.OSV
 		case m.Finding != nil && len(m.Finding.Trace) > 0:
@@ -197,7 +197,7 @@ func parseGovulncheck(text string) (hits []*hit, looked bool, err error) {
 		}
 		hits = append(hits, h)
 	}
-	return hits, looked, nil
+	return hits, scanned, nil
 }
 
 func (h *hit) finding(o Options) Finding {
@@ -215,7 +215,7 @@ func (h *hit) finding(o Options) Finding {
 	fmt.Fprintf(&b, "%s: %s", module, cmp.Or(h.Summary, "a known vulnerability"))
 	switch {
 	case h.hidden:
-		fmt.Fprintf(&b, "\n\t%s is in the program %s, which the source does not show, looked at for this machine's platform", h.trace[0].symbol(), strings.Join(h.programs, ", "))
+		fmt.Fprintf(&b, "\n\t%s is in the program %s, which the source does not show, scanned for this machine's platform", h.trace[0].symbol(), strings.Join(h.programs, ", "))
 	case h.depth == 2:
 		fmt.Fprintf(&b, "\n\t%s is called", h.trace[0].symbol())
 		// The trace ends in the main module.

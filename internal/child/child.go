@@ -1,4 +1,4 @@
-// Package child runs other programs. They and all that they start end with this process, however that ends, and when their context
+// Package child runs other programs. They and everything that they start end with this process, however that ends, and when their context
 // is done.
 package child
 
@@ -26,7 +26,7 @@ type Command struct {
 	Stdout, Stderr io.Writer
 }
 
-// Run runs the program to its end. When ctx is done, the program and all that it started are asked to end, and killed where they do
+// Run runs the program to its end. When ctx is done, the program and everything that it started are asked to end, and killed where they do
 // not; the error is that of ctx then. Otherwise it is that of [exec.Cmd.Run].
 func (c Command) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)

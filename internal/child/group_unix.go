@@ -16,7 +16,7 @@ import (
 // request to end, which the whole group gets, is not meant for it.
 const keeping = `trap "" HUP INT QUIT TERM; read line; kill -KILL 0`
 
-// group is a process group that a command and all that it starts are in, and a keeper, which leads it. The keeper is there before
+// group is a process group that a command and everything that it starts are in, and a keeper, which leads it. The keeper is there before
 // the command, so that there is no moment in which the command could outlive this process. Its process ID is the group's, and nobody
 // else's while the keeper has not been waited for.
 type group struct {
@@ -48,7 +48,7 @@ func newGroup(cmd *exec.Cmd) (*group, error) {
 		_ = alive.Close()
 		return nil, fmt.Errorf("starting a shell that ends %s with this process: %w", cmd.Args[0], err)
 	}
-	// Not SIGINT, which a job in the background of a shell ignores, with all that it starts.
+	// Not SIGINT, which a job in the background of a shell ignores, with everything that it starts.
 	cmd.Cancel = func() error { return g.signal(syscall.SIGTERM) }
 	return g, nil
 }

@@ -26,7 +26,7 @@ import (
 // File is the name of the file, in the source's directory.
 const File = "slipway.yaml"
 
-// Image is an image of the file: its settings, which [Settings] documents, with the file's defaults where it has none of its own.
+// Image is an image of the file: its settings, which [Settings] documents, with the file's defaults where it has none itself.
 type Image struct {
 	plan.Config
 	Repository string    `env:"SLIPWAY_REPOSITORY"`
@@ -39,7 +39,7 @@ type Image struct {
 type Project struct {
 	// Defaults is an image of no name, with nothing but the defaults.
 	Defaults Image
-	// Images are in the file's order. Each has a name of its own.
+	// Images are in the file's order. Each has another name.
 	Images []Image
 }
 
@@ -117,7 +117,7 @@ func isPairs(key string) bool {
 // one is the key that may stand in the place of packages where there is one.
 const one = "package"
 
-// Read reads the file of a source; nil if there is none. An error that is [fault.Faults] lists all that is wrong with its form,
+// Read reads the file of a source; nil if there is none. An error that is [fault.Faults] lists everything that is wrong with its form,
 // with line numbers; what the values mean, [plan.Resolve] decides.
 func Read(tree fs.FS) (*Project, error) {
 	text, err := fs.ReadFile(tree, File)
@@ -340,7 +340,7 @@ func (r *reader) setting(of plan.Setting, n *yaml.Node) (setting, bool) {
 	return s, true
 }
 
-// example shows what a setting looks like.
+// example is a value of a setting, as the file has it.
 func example(s plan.Setting) string {
 	switch s.In(&Image{}).Interface().(type) {
 	case bool:

@@ -108,7 +108,7 @@ slipway.yaml:11 "more": no such key: write defaults and a list of images, as in 
 	}
 }
 
-// What pipeline finds wrong with a value is told with the line that it is in.
+// What is wrong with a value is reported with its line.
 func TestLocate(t *testing.T) {
 	p, err := config.Parse([]byte("defaults:\n  runtime: alpin\nimages:\n- name: a\n  package: cmd/a\n  ports:\n  - 80\n  - http\n  labels:\n    x: '{{.No}}'\n"))
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func Line(text string) string {
 	return strings.ReplaceAll(Visible(text), "\n", `\n`)
 }
 
-// harmless reports whether text is what Visible would make of it, in one look at what nearly all text is.
+// harmless reports whether Visible would leave text, which is nearly always so, as it is; in one pass.
 func harmless(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' && c != '\n' && c != '\t' || c >= 0x7f || c == '#' || c == ':' && i+1 < len(text) && text[i+1] == ':' {
@@ -58,7 +58,7 @@ func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// style reports whether r says how the symbol before it looks: as text or as an emoji.
+// style reports whether r says how the symbol before it is shown: as text or as an emoji.
 func style(r rune) bool { return r == 0xfe0e || r == 0xfe0f }
 
 func escape(b *strings.Builder, r rune) {

@@ -28,7 +28,7 @@ import (
 var amd64 = []string{"linux/amd64"}
 
 // BuildKit makes of a rendered Dockerfile what the host engine makes of the plan: the same programs to the byte, the same
-// files and configuration. It needs buildctl, which finds its daemon by BUILDKIT_HOST; the host engine looks for bases where
+// files and configuration. It needs buildctl, which finds its daemon by BUILDKIT_HOST; the host engine takes bases from where
 // SLIPWAY_MIRRORS says.
 func TestBuildKitBuildsTheSame(t *testing.T) {
 	hosts := newHost(t)

@@ -23,7 +23,7 @@ type placed struct {
 	commands []string
 }
 
-// placedFiles are what COPY alone cannot place: directories, whose files have modes of their own, and files with names that it takes
+// placedFiles are what COPY alone cannot place: directories, whose files have their own modes, and files with names that it takes
 // for patterns.
 func placedFiles(plan *plan.Plan) []placed {
 	var all []placed

@@ -124,7 +124,7 @@ func (p *preparation) copy(from, to string) {
 	p.copies = append(p.copies, "COPY --from=builder "+arguments(to, from))
 }
 
-// special reports whether f is a directory with a mode or an owner of its own.
+// special reports whether f is a directory with its own mode or owner.
 func special(f plan.File) bool { return f.Dir && (f.Owner != "" || f.Mode != 0o755) }
 
 // install is the command that makes such a directory.
@@ -137,7 +137,7 @@ func install(f plan.File, at string) []string {
 	return append(command, at)
 }
 
-// directory makes a directory with a mode or an owner of its own. One that the base has, which is a word of the shell, keeps its mode,
+// directory makes a directory with its own mode or owner. One that the base has, which is a word of the shell, keeps its mode,
 // but its owner may write.
 func (p *preparation) directory(f plan.File, there string) {
 	dir := p.next()

@@ -75,11 +75,11 @@ func As(err error) Faults {
 // Reworder is an error that names settings by the command's flags, such as --package, and can name them otherwise.
 type Reworder interface {
 	error
-	// Reword returns the error's text with each sentence of Slipway's own as words writes it. What comes from outside stays.
+	// Reword returns the error's text with each of Slipway's sentences as words writes it. What comes from outside stays.
 	Reword(words func(sentence string) string) string
 }
 
-// Reword returns the text of err with all that is a [Reworder] in it as words writes it.
+// Reword returns the text of err with each [Reworder] in it as words writes it.
 func Reword(err error, words func(sentence string) string) string {
 	text := err.Error()
 	var each func(error)
@@ -117,7 +117,7 @@ func (f Faults) Reword(words func(string) string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Sentence is an error that is a sentence of Slipway's own.
+// Sentence is an error that is a sentence of Slipway.
 type Sentence string
 
 func (s Sentence) Error() string { return string(s) }

@@ -1,8 +1,8 @@
 // Package gitcommand reads the git repository that a directory is in, and runs nothing that the repository says.
 //
-// A repository's configuration can name programs in many places (filters, core.fsmonitor, hooks, an embedded repository with a
-// configuration of its own), and a source may bring a repository. So git never reads that configuration: [Open] makes a git
-// directory of its own, with a configuration that holds formats and conversions alone, which lends the repository's objects,
+// A repository's configuration can name programs in many places (filters, core.fsmonitor, hooks, the configuration of an
+// embedded repository), and a source may bring a repository. So git never reads that configuration: [Open] makes a git
+// directory, with a configuration that holds formats and conversions alone, which lends the repository's objects,
 // references and index. The user's and the machine's configuration count as ever: filters that they define are run.
 package gitcommand
 
@@ -33,7 +33,7 @@ var fixed = []string{
 }
 
 // off are the settings that turn off what even the user's own configuration must not do: programs of a relative name would be the
-// source's, and a git that looks into a submodule reads the configuration there.
+// source's, and a git that enters a submodule reads the configuration there.
 var off = []setting{
 	{"core", "", "fsmonitor", "false"},
 	{"core", "", "hookspath", os.DevNull},

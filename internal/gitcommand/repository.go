@@ -97,8 +97,8 @@ func (r *Repository) Prefix() string {
 // Origin is the URL of the remote that is called origin; empty for none.
 func (r *Repository) Origin() string { return r.origin }
 
-// find looks for the work tree that dir is in, and for its git directory. A directory that looks like a repository itself ends the
-// search: what is in it is no work tree, and may be a part of the source.
+// find finds the work tree that dir is in, and its git directory. A directory with the form of a repository ends the search: its
+// content is no work tree, and may be a part of the source.
 func find(dir string) (top, gitDir string, err error) {
 	ceilings := filepath.SplitList(os.Getenv("GIT_CEILING_DIRECTORIES"))
 	for top = dir; ; top = filepath.Dir(top) {

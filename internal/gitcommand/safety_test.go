@@ -58,7 +58,7 @@ func open(t *testing.T, dir string) *gitcommand.Repository {
 	return r
 }
 
-// readings are all that Slipway asks git.
+// readings are everything that Slipway asks git.
 func readings(ctx context.Context, dir string) []error {
 	r, err := gitcommand.Open(ctx, dir)
 	if err != nil {

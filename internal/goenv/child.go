@@ -15,7 +15,7 @@ var user = []string{
 }
 
 // Child is the environment of a child process that needs no more of environ than what finds programs and the user's directories, and
-// the variables that names lists: a name that ends in an asterisk stands for all that begin like it. Secrets stay behind. PATH is
+// the variables that names lists: a name that ends in an asterisk stands for every name that begins like it. Secrets stay behind. PATH is
 // without relative directories, which would make a program of the source one of the user's.
 func Child(environ []string, names ...string) []string {
 	var env []string

@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// render makes the Go file out of a list of versions. Releases before 1.21, and all that are not releases, are left out.
+// render makes the Go file out of a list of versions. Releases before 1.21, and what is no release, are left out.
 func render(versions []string) ([]byte, error) {
 	newest := map[string]int{}
 	for _, v := range versions {

@@ -53,7 +53,7 @@ func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, re
 const annotationContainerd = "io.containerd.image.name"
 
 // WriteDocker writes an image as a tar stream that docker load, podman load and nerdctl load take, under the name and
-// tag imageName: an OCI layout, and besides it the manifest.json that older versions look for. Layers that zstd has compressed are
+// tag imageName: an OCI layout, and besides it the manifest.json that older versions read. Layers that zstd has compressed are
 // decompressed, since docker load does not know it (as of 28.2); the image has another digest then.
 func WriteDocker(ctx context.Context, w io.Writer, img v1.Image, imageName string) error {
 	tag, err := name.NewTag(imageName)

@@ -11,7 +11,7 @@ import (
 
 // OpenArchive returns what is in the OCI archive path: a v1.Image or a v1.ImageIndex, with the very bytes and so the digest
 // that it had when it was written. There must be one image in it, or one index of images, and all of it in OCI's media types.
-// All that it says of sizes, digests, compression and platforms is compared with what there is.
+// Everything that it says of sizes, digests, compression and platforms is compared with what there is.
 func (b *Bases) OpenArchive(ctx context.Context, path string) (remote.Taggable, error) {
 	base, err := resolveLayout(ctx, path, openArchive)
 	if err != nil {

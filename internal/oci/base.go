@@ -32,7 +32,7 @@ type Remote interface {
 
 // Bases finds the images to build upon.
 type Bases struct {
-	// Cache keeps what came from registries.
+	// Cache has what came from registries.
 	Cache *cache.Cache
 	// Remote fetches what Cache lacks.
 	Remote Remote

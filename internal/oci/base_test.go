@@ -115,7 +115,7 @@ func TestWarmManifestColdLayer(t *testing.T) {
 	img := baseImage(t, resolve(t, bases, s.host+"/base@"+mustDigest(t, x).String()), amd64)
 	assert.Empty(t, s.requests())
 	require.NoError(t, validate.Image(img))
-	assert.Len(t, s.requests(), 2, "the manifest, which tells how to get blobs, and the layer")
+	assert.Len(t, s.requests(), 2, "the manifest, which says how to get blobs, and the layer")
 }
 
 func TestDamagedBlobIsPulledAgain(t *testing.T) {

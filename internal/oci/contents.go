@@ -201,7 +201,7 @@ func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {
 
 func contentsKey(digest v1.Hash) string { return "contents 1 of the layer " + digest.String() }
 
-// putContents keeps what a layer of these files holds, so that it is not read when it comes back in an archive.
+// putContents caches what a layer of these files holds, so that it is not read again in an archive.
 func putContents(c *cache.Cache, made madeLayer, files []File, when time.Time) error {
 	found := contents{Size: made.Size, DiffID: made.DiffID, Unpacked: made.Unpacked, MediaType: made.MediaType}
 	for _, f := range files {

@@ -40,7 +40,7 @@ func getBlob(c *cache.Cache, digest v1.Hash) (*cache.Blob, error) {
 	return c.GetBlob(digits)
 }
 
-// putBlob keeps what fill writes, whose digest has to be want.
+// putBlob caches what fill writes, whose digest has to be want.
 func putBlob(c *cache.Cache, want v1.Hash, fill func(io.Writer) error) error {
 	digits, err := digitsOf(want)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 )
 
 // Whiteout reports whether the entry of a layer with that path is no file, but says what of the layers below is gone: the file or directory
-// gone, or all that the directory emptied has had in it. Both are empty for an entry that means nothing.
+// gone, or everything that the directory emptied has had in it. Both are empty for an entry that means nothing.
 func Whiteout(name string) (gone, emptied string, is bool) {
 	dir, last := path.Split(name)
 	deleted, is := strings.CutPrefix(last, whiteout)
@@ -299,7 +299,7 @@ func (f *FileSystem) find(name string) (at string, found *node, err error) {
 func (f *FileSystem) Stat(name string) (File, error) {
 	at, found, err := f.find(name)
 	if err != nil {
-		return File{}, fmt.Errorf("looking for %s in an image: %w", name, err)
+		return File{}, fmt.Errorf("finding %s in an image: %w", name, err)
 	}
 	return found.file(at), nil
 }
@@ -330,7 +330,7 @@ func (n *node) file(at string) File {
 func (f *FileSystem) ReadFile(ctx context.Context, name string) (data []byte, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("looking for %s in an image: %w", name, err)
+			err = fmt.Errorf("finding %s in an image: %w", name, err)
 		}
 	}()
 	_, found, err := f.find(name)

@@ -124,7 +124,7 @@ func TestCacheIsMended(t *testing.T) {
 	}
 }
 
-// A disk may change what it holds and nothing tells: not the time, not the size. What is written is digested, and what is damaged is
+// A disk may change what it holds without a trace in time and size. What is written is digested, and what is damaged is
 // made again, in the same run.
 func TestSilentDamageIsMended(t *testing.T) {
 	for name, write := range map[string]func(t *testing.T, img v1.Image) string{

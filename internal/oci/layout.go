@@ -28,7 +28,7 @@ import (
 // layout that is named refName is replaced, and all others stay; with an empty refName it is the nameless entry of the
 // same content that is replaced. Blobs that are there are kept.
 //
-// The entry appears when all that it consists of is there. Several processes may write to one layout: they wait for each
+// The entry appears when everything that it consists of is there. Several processes may write to one layout: they wait for each
 // other. A directory that holds something else is refused and left as it is.
 func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refName string) (err error) {
 	defer func() {

@@ -40,7 +40,7 @@ func (m madeLayer) layer(c *cache.Cache) *layer {
 // packing is part of every recipe. It has to change when the same files are to give another layer.
 const packing = "1: tar PAX, klauspost/compress"
 
-// recipeOf names all that a layer is made of; empty if the content of a file is not known.
+// recipeOf names everything that a layer is made of; empty if the content of a file is not known.
 func recipeOf(files []File, when time.Time, c Compression) string {
 	c = c.normal()
 	recipe := fmt.Appendf(nil, "%s\n%v %d %d\n", packing, c.Zstd, c.Level, when.Unix())

@@ -27,7 +27,7 @@ type layoutSource struct{ open files }
 // resolveLayout finds a base in a layout. Its reference is a path, with ":" and a name or not.
 func resolveLayout(ctx context.Context, ref string, open func(path string) (files, error)) (*Base, error) {
 	location, refName := ref, ""
-	// A path may have a colon of its own, as on Windows: the one of an existing file is not taken apart.
+	// A path may have a colon, as on Windows: the one of an existing file is not taken apart.
 	if _, err := os.Stat(ref); err != nil {
 		if i := strings.LastIndexByte(ref, ':'); i >= 0 {
 			location, refName = ref[:i], ref[i+1:]

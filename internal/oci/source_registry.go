@@ -19,7 +19,7 @@ import (
 
 // registrySource takes from a registry what the cache lacks.
 type registrySource struct {
-	// ctx ends all that is fetched.
+	// ctx ends everything that is fetched.
 	ctx    context.Context
 	cache  *cache.Cache
 	remote Remote
@@ -58,7 +58,7 @@ func (b *Bases) resolveRegistry(ctx context.Context, given string) (*Base, error
 	}
 	base.Name = familiar(ref)
 	if before, _, pinned := strings.Cut(given, "@"); pinned {
-		// The digest has a field of its own, and the tag says what it is of.
+		// The digest has its own field, and the tag says what it is of.
 		if tag, err := name.NewTag(before, name.WithDefaultTag("")); err == nil && tag.TagStr() != "" {
 			base.Name = familiar(tag)
 		}
@@ -94,7 +94,7 @@ func (s *registrySource) manifest(ctx context.Context, digest v1.Hash) ([]byte, 
 	return got.Manifest, nil
 }
 
-// fetch gets a manifest from the registry and keeps it.
+// fetch gets a manifest from the registry and caches it.
 func (s *registrySource) fetch(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	// The descriptor fetches blobs in the context that it was made in, which must outlive ctx, and yet end with it now.
 	lasting, cancel := context.WithCancel(s.ctx)
@@ -116,10 +116,10 @@ func (s *registrySource) fetch(ctx context.Context, ref name.Reference) (*remote
 			return nil, err
 		}
 	}
-	// Manifests of Docker's schema 1 are signed within, and so have no digest of their own.
+	// Manifests of Docker's schema 1 are signed within, and so have no digest.
 	if !got.MediaType.IsSchema1() {
 		if err := putBlob(s.cache, want, func(w io.Writer) error { _, err := w.Write(got.Manifest); return err }); err != nil {
-			return nil, fmt.Errorf("keeping the manifest of %s: %w", ref, err)
+			return nil, fmt.Errorf("caching the manifest of %s: %w", ref, err)
 		}
 	}
 	s.mu.Lock()
@@ -157,7 +157,7 @@ func (s *registrySource) blob(ctx context.Context, manifest v1.Hash, blob v1.Des
 	return content, nil
 }
 
-// pull keeps a blob of the registry.
+// pull caches a blob of the registry.
 func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Descriptor) error {
 	s.mu.Lock()
 	from := s.fetched[manifest]

@@ -16,7 +16,7 @@ import (
 // Source: https://go.dev/src/crypto/x509/root_linux.go
 const CABundle = "/etc/ssl/certs/ca-certificates.crt"
 
-// Bundles are the files that distributions have root certificates in, in the order in which Go looks for them. Some are links to
+// Bundles are the files that distributions have root certificates in, in the order in which Go tries them. Some are links to
 // others.
 var Bundles = []string{
 	// Debian, Alpine
@@ -34,7 +34,7 @@ var Bundles = []string{
 }
 
 // ParseCACerts reads root certificates in PEM, and writes them again without what may stand between them. It does not
-// look at the clock: whether one has expired is found out where it is used.
+// read the clock: whether one has expired matters where it is used.
 func ParseCACerts(text string) (string, error) {
 	var all bytes.Buffer
 	rest := []byte(text)

@@ -51,7 +51,7 @@ func TestParseCACerts(t *testing.T) {
 	}
 }
 
-// A bundle keeps all that is in it, and gets each certificate that it lacks once.
+// A bundle keeps everything that is in it, and gets each certificate that it lacks once.
 func TestBundleAdds(t *testing.T) {
 	certificate := func(der string) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(der)}))

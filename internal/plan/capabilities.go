@@ -9,9 +9,9 @@ type Capabilities struct {
 	NoInstall bool
 	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it installs no packages in them.
 	NoLayouts, NoLayoutPackages bool
-	// NoLevels says that it pushes by itself, and compresses at a level of its own.
+	// NoLevels says that it pushes by itself, at its own level of compression.
 	NoLevels bool
-	// Race says when tests can look for data races.
+	// Race says when tests can detect data races.
 	Race Race
 	// Git reports whether builders need git, for modules that come from where they are developed.
 	Git bool
@@ -27,7 +27,7 @@ const (
 	RaceAlways
 )
 
-// race has the tests look for data races if the engine can.
+// race has the tests detect data races if the engine can.
 func (r resolver) race(test Check) Check {
 	e := r.config.Engine
 	if !r.anyPackage || e.Race == RaceNever || e.Race == RaceWithCGO && r.cgo == "" {

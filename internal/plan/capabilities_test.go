@@ -58,7 +58,7 @@ func TestCapabilities(t *testing.T) {
 	assert.Equal(t, []string{"apk", "add", "--no-cache", "git", "make", "openssh-client"}, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: git}, BuilderPackages: []string{"make", "git"}}))
 	assert.Nil(t, prepare(plan.Config{Surroundings: plan.Surroundings{Engine: git}, CGO: "dynamic", Runtime: "distroless-base"}), "Debian's has it")
 
-	// Checks say whether tests look for data races; plans of images do not, so that they are the same wherever they are made.
+	// Checks say whether tests detect data races; plans of images do not, so that they are the same wherever they are made.
 	for race, want := range map[plan.Race][2]bool{plan.RaceWithCGO: {false, true}, plan.RaceNever: {false, false}, plan.RaceAlways: {true, true}} {
 		for i, config := range []plan.Config{{}, {CGO: "dynamic", Runtime: "distroless-base"}} {
 			config.Engine = plan.Capabilities{Race: race}

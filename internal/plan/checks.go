@@ -15,14 +15,14 @@ const (
 	govulncheck  = "golang.org/x/vuln/cmd/govulncheck@v1.3.0"
 )
 
-// Check is a look at the source that needs the modules, downloaded and verified. Package check reads what its command says.
+// Check is a check of the source that needs the modules, downloaded and verified. Package check reads what its command prints.
 type Check struct {
 	Name string `json:"name"`
 	// Command is empty where there is nothing to do but to verify the modules. [CheckOut] in it stands for a directory.
 	Command []string `json:"command,omitempty"`
 	// Env is added to the plan's.
 	Env map[string]string `json:"env,omitempty"`
-	// Race says that Command is a go test that can look for data races, where the engine has a C compiler: see [Capabilities].
+	// Race says that Command is a go test that can detect data races, where the engine has a C compiler: see [Capabilities].
 	Race bool `json:"race,omitempty"`
 	// Reads is a directory, of the machine that the settings were made on, that Command reads besides the source; empty for none.
 	Reads string `json:"reads,omitempty"`
@@ -75,10 +75,10 @@ var vulnDBSetting = Setting{
 	},
 }
 
-// checks are all checks. programs are those that are looked into.
+// checks are all checks. programs are those that are scanned.
 func (r resolver) checks(work *workset, version string, compiles []Compile, programs []Program) []Check {
 	all := work.everything()
-	// In a workspace go mod tidy would look for the members in a registry; that the modules are verified remains.
+	// In a workspace go mod tidy would ask for the members at a module proxy; that the modules are verified remains.
 	var tidy []string
 	if work.work == nil {
 		tidy = []string{"go", "mod", "tidy", "-diff"}
@@ -96,7 +96,7 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 	vulncheck.Command = slices.Concat(scan, all)
 	for _, c := range compiles {
 		for _, program := range programs {
-			vulncheck.Then = append(vulncheck.Then, lookInto(c, program, version, scan)...)
+			vulncheck.Then = append(vulncheck.Then, scanProgram(c, program, version, scan)...)
 		}
 	}
 	return []Check{
@@ -122,7 +122,7 @@ func (r resolver) lint(tool map[string]string, packages []string) Check {
 	maps.Copy(env, tool)
 	wrapper := "env " + CheckGit
 	if r.cgo != "" {
-		wrapper += " CGO_ENABLED=1" // for the packages that it looks at
+		wrapper += " CGO_ENABLED=1" // for the packages that it reads
 	}
 	command := []string{"go", "run", "-exec", wrapper, golangciLint, "run", "--show-stats=false", "--fix=false", "--output.json.path=" + CheckOut + "/lint.json"}
 	for _, format := range lintFormats {
@@ -131,10 +131,10 @@ func (r resolver) lint(tool map[string]string, packages []string) Check {
 	return Check{Name: "lint", Env: env, Command: append(command, packages...)}
 }
 
-// lookInto compiles a program as for an image, but with its symbols, and has scan look for vulnerabilities in it: there are other files
-// for its platform than for the machine's own, and the linker leaves out what cannot be reached. With cgo there may be no C compiler
+// scanProgram compiles a program as for an image, but with its symbols, and has scan read it: its platform has other files than the
+// machine's, and the linker leaves out what cannot be reached. With cgo there may be no C compiler
 // for it.
-func lookInto(c Compile, program Program, version string, scan []string) []CheckStep {
+func scanProgram(c Compile, program Program, version string, scan []string) []CheckStep {
 	if c.C != nil {
 		return nil
 	}

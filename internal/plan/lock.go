@@ -23,7 +23,7 @@ type Lock map[string]string
 // lockHeader is for those who meet the file for the first time.
 const lockHeader = "# The digests that image references stood for when slipway pin was run. Commit this file.\n"
 
-// digestForm is what a digest looks like. Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
+// digestForm is the form of a digest. Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // ParseLock reads the text of a lock: a reference in full and its digest on each line. Empty lines and those that begin with #

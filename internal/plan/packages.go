@@ -21,7 +21,7 @@ type packages struct {
 	context build.Context
 }
 
-// newPackages looks at the source as Go of that version would when compiling for p. go/build's defaults would depend on
+// newPackages reads the source as Go of that version does when compiling for p. go/build's defaults would depend on
 // the Go that Slipway was compiled with.
 func (r resolver) newPackages(goVersion string, p Platform) packages {
 	t := r.tree
@@ -143,7 +143,7 @@ func (b *workset) refused(dir string) (why, how string) {
 	return "", ""
 }
 
-// skipped are the directories that "./..." does not look into. Source: go help packages
+// skipped reports whether "./..." leaves a directory of that name out. Source: go help packages
 func skipped(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor"
 }

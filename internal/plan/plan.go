@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Plan says everything that a build does. An engine carries it out and decides nothing of its own.
+// Plan says everything that a build does. An engine carries it out and decides nothing.
 //
 // A plan marshals to JSON that is stable from run to run: the same source and settings give the same bytes.
 type Plan struct {
@@ -41,7 +41,7 @@ type Plan struct {
 	Debugger *Debugger `json:"debugger,omitempty"`
 	Guard    Guard     `json:"guard"`
 	Image    Image     `json:"image"`
-	// Checks look at the source. A build does not need them.
+	// Checks check the source. A build does not need them.
 	Checks []Check `json:"checks"`
 	// Notes are what the reader may want to know. They change nothing.
 	Notes []Note `json:"notes,omitempty"`
@@ -63,7 +63,7 @@ type Source struct {
 	// Workspace says that go.work is in charge, Vendor that the vendor directory is.
 	Workspace bool `json:"workspace,omitempty"`
 	Vendor    bool `json:"vendor,omitempty"`
-	// Files are patterns, in the manner of .dockerignore, of all that compiling reads of the source. None: all of it.
+	// Files are patterns, in the manner of .dockerignore, of everything that compiling reads of the source. None: all of it.
 	Files []string `json:"files,omitempty"`
 	// Outputs are what Slipway writes into the source. They decide nothing about the image.
 	Outputs Outputs `json:"-"`
@@ -82,7 +82,7 @@ type Go struct {
 
 // Dependencies says how modules are brought in.
 type Dependencies struct {
-	// Files are all that the commands need of the source, relative to it, so that no other edit repeats them.
+	// Files are everything that the commands need of the source, relative to it, so that no other edit repeats them.
 	Files []string `json:"files"`
 	// Download and Verify are the commands. Both are empty where the vendor directory or nothing is needed.
 	Download []string `json:"download,omitempty"`

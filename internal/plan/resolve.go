@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/fault"
 )
 
-// Resolve decides what building source as config asks does. An error that is [fault.Faults] lists all that is wrong with the
+// Resolve decides what building source as config asks does. An error that is [fault.Faults] lists everything that is wrong with the
 // request, as far as one fault does not hide another.
 //
 // Images are those of the file [LockFile] in the source, where there is one.

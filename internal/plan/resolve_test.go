@@ -43,7 +43,7 @@ func TestPlans(t *testing.T) {
 
 				read, err := plan.Resolve(t.Context(), onlyRead(file.Source, config), config)
 				require.NoError(t, err)
-				assert.Equal(t, p, read, "plan.Reads has all that is read")
+				assert.Equal(t, p, read, "plan.Reads has everything that is read")
 			}
 			file.Check(t, got, "faults", "plan.txt", "plan.json")
 		})

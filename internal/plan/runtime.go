@@ -103,7 +103,7 @@ var runtimePackagesSetting = Setting{
 		case len(c.RuntimePackages) == 0:
 		case s.runtime != Alpine:
 			f.Add("runtime-package", given, "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
-				"add --runtime alpine, also to an Alpine image of your own in --base")
+				"add --runtime alpine, also to your own Alpine image in --base")
 		case c.Engine.NoInstall:
 			f.Add("runtime-package", given, "the host engine places files in an image and runs nothing there",
 				"use --engine dagger, or name an image that has the packages with --base")
@@ -154,7 +154,7 @@ func (r Runtime) etc(user, caCerts string) []File {
 	}
 }
 
-// RootLabel is the label of images whose program runs as root, for those who look for them. Its value is "allowed".
+// RootLabel is the label of images whose program runs as root, for those who search for them. Its value is "allowed".
 const RootLabel = "io.github.slipway-ci.root"
 
 // parseBase checks a base and returns it in full: a registry reference with its registry and repository spelled out.

@@ -132,7 +132,7 @@ func (p *placer) place(ctx context.Context, f file) error {
 			p.parents(f, inner)
 			p.put(f.text, File{Path: at, Mode: f.fileMode(info.Mode()), Source: name})
 		case info.IsDir() && !e.IsDir():
-			p.add("file", f.text, name+" is a link to a directory", "name the directory by a --file of its own, or leave the link out by "+IgnoreFile)
+			p.add("file", f.text, name+" is a link to a directory", "name the directory by another --file, or leave the link out by "+IgnoreFile)
 		case !e.IsDir():
 			p.add("file", f.text, name+" is "+source.ErrIrregular.Error(), "leave it out")
 		default:

@@ -23,7 +23,7 @@ var goReads = []string{
 	"**/go.mod", "**/go.sum", "**/go.work", "**/go.work.sum", "**/default.pgo",
 }
 
-// compiledFiles are patterns of all that compiling reads of the source, so that an edit of anything else compiles nothing.
+// compiledFiles are patterns of everything that compiling reads of the source, so that an edit of anything else compiles nothing.
 // They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, go generate may read and write
 // what it wants, and an import may lead through a symbolic link. That the Go command would follow a link out of the source is a fault.
 func (r resolver) compiledFiles(work *workset) ([]string, error) {

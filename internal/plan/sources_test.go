@@ -20,7 +20,7 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// What compiling reads is told from what it does not, and where that cannot be said it is everything.
+// What compiling reads is separated from what it does not, and where that cannot be said it is everything.
 func TestCompiledFiles(t *testing.T) {
 	tree := map[string]string{
 		"go.mod":            "module example.com/app\n\ngo 1.26.8\n\nrequire example.com/app/other/v2 v2.0.0\n\nreplace example.com/lib => ./third/lib\n",

@@ -124,7 +124,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 			row(note.About, "%s", note.Text)
 		}
 		for _, ref := range moving {
-			row("may move", "%s: slipway pin keeps it", ref)
+			row("may move", "%s: slipway pin records its digest", ref)
 		}
 	}
 

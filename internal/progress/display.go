@@ -20,7 +20,7 @@ var Formats = []string{"auto", "tty", "plain", "json"}
 
 // Display shows progress. Its methods may be called from many goroutines.
 type Display struct {
-	elapsed func() time.Duration // since the start; tests have a clock of their own
+	elapsed func() time.Duration // since the start; tests have their own clock
 	clean   func(string) string  // makes text harmless
 
 	mu     sync.Mutex

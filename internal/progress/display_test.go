@@ -183,7 +183,7 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A build goes on when its log cannot be written, and Close tells.
+// A build goes on when its log cannot be written, and Close reports that.
 func TestWriteErrors(t *testing.T) {
 	for _, format := range []string{"plain", "json", "tty"} {
 		d, err := New(format, &failing{writes: 1}, nil)

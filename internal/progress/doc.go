@@ -5,7 +5,7 @@
 //   - tty: a live view of a terminal. Steps are grouped by platform; each shows its state, its time and, while it runs,
 //     the last line of what it prints. [Display.Close] leaves the whole view in the terminal's scrollback.
 //   - plain: one line for each event, headed by the seconds since the start, for logs. Never with colour.
-//   - json: one JSON object for each event on a line of its own, for programs.
+//   - json: one JSON object for each event on its own line, for programs.
 //   - auto: tty where the writer is a terminal that can draw and no CI system is at work, else plain.
 //
 // What builds print is not trusted. In every format it is as package console makes it: without colours, and with control

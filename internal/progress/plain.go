@@ -47,5 +47,5 @@ func (p plain) text(e event) string {
 
 func (plain) close() error { return nil }
 
-// seconds is a time in a column of its own.
+// seconds is a time in its own column.
 func seconds(d time.Duration) string { return fmt.Sprintf("%5.1fs", d.Seconds()) }

@@ -105,7 +105,7 @@ func (t *terminal) find(s *step) *stepView {
 // start lets the program draw. It takes neither input nor signals, so the terminal stays in its ordinary mode and Ctrl-C
 // reaches this process as it always does.
 func (t *terminal) start() {
-	// The colours are those that every terminal has: to look for more would start other programs.
+	// The colours are those that every terminal has: finding more would start other programs.
 	t.program = tea.NewProgram(t, tea.WithOutput(t.w), tea.WithInput(nil), tea.WithoutSignalHandler(),
 		tea.WithEnvironment(t.environ), tea.WithColorProfile(colorprofile.ANSI), tea.WithWindowSize(t.width, t.height))
 	go func() {

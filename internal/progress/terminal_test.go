@@ -84,7 +84,7 @@ func TestTerminalDraws(t *testing.T) {
 	}
 }
 
-// watched is a writer that tells what it is given.
+// watched is a writer that shows what it is given.
 type watched struct {
 	w   io.Writer
 	saw chan string
@@ -147,7 +147,7 @@ func TestTerminalFollowsItsSize(t *testing.T) {
 	d, view, _, _ := open(t, 80, 24)
 	d.Step("linux/amd64", "compile")
 	assert.Eventually(t, func() bool {
-		// More than once, since the program tells the first size when it is ready to.
+		// More than once, since the program reports the first size when it is ready to.
 		view.program.Send(tea.WindowSizeMsg{Width: 12, Height: 24})
 		return content(view) == "⠋ linux/amd…"
 	}, 10*time.Second, time.Millisecond)

@@ -149,7 +149,7 @@ func TestRewrite(t *testing.T) {
 	server.Forget()
 	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) { return old, nil }))
 	for _, r := range server.Requests() {
-		assert.Equal(t, http.MethodGet, r.Method, "nothing is pushed, nor looked for, where nothing changes")
+		assert.Equal(t, http.MethodGet, r.Method, "nothing is pushed, nor searched, where nothing changes")
 	}
 	none, err := registry.Layers(t.Context(), client, tag.Context().Tag("none"))
 	require.NoError(t, err)

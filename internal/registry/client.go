@@ -22,7 +22,7 @@ const userAgent = "slipway"
 
 // Options are the settings of a [Client]. The zero value means no mirrors and the default bounds.
 type Options struct {
-	// Mirrors say where images of a registry are looked for first, each as HOST=MIRROR[/PREFIX], such as
+	// Mirrors are asked for images of a registry first, each as HOST=MIRROR[/PREFIX], such as
 	// "docker.io=mirror.gcr.io" or "docker.io=http://cache.internal:5000/hub". Several mirrors of one host are asked in
 	// the given order, and the host itself last.
 	Mirrors []string

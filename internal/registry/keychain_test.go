@@ -69,7 +69,7 @@ func TestKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := registrytest.NoLogin(t)
 			writeFile(t, file, auths(test.keys...))
-			for range 8 { // maps have an order of their own each time
+			for range 8 { // maps have another order each time
 				require.Equal(t, test.user, userFor(t, test.repository))
 			}
 		})

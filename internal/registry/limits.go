@@ -15,7 +15,7 @@ const (
 	documentLimit = 8 << 20
 )
 
-// limited bounds the answers that have no size of their own to be held to.
+// limited bounds the answers that have no size to be held to.
 type limited struct{ inner http.RoundTripper }
 
 func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/fault"
 )
 
-// mirrors are the places where images of a registry are looked for first, by the registry's name as
+// mirrors are asked for images of a registry first, by the registry's name as
 // go-containerregistry has it (index.docker.io for docker.io).
 type mirrors map[string][]mirror
 
@@ -20,7 +20,7 @@ type mirror struct {
 	prefix   string
 }
 
-// candidates are the references under which the content of ref is looked for, in this order; ref itself is the last.
+// candidates are the references that are asked for the content of ref, in this order; ref itself is the last.
 func (m mirrors) candidates(ref name.Reference) []name.Reference {
 	var candidates []name.Reference
 	for _, mirror := range m[ref.Context().RegistryStr()] {

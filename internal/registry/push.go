@@ -18,7 +18,7 @@ import (
 const parallel = 6
 
 // Push is a push to one repository, step by step: [Push.Content], then whatever is attached to it, then [Push.Tag]. Tags move last:
-// whoever pulls a tag gets either the whole old image or the whole new one, with all that is attached to it, and a push that fails
+// whoever pulls a tag gets either the whole old image or the whole new one, with everything that is attached to it, and a push that fails
 // leaves every tag where it was.
 type Push struct {
 	client     *Client

@@ -77,7 +77,7 @@ func (a *attaching) count(method, part string) (n int) {
 	return n
 }
 
-// The fallback tag is written once, with all that belongs to it.
+// The fallback tag is written once, with everything that belongs to it.
 func TestFallbackTagIsWrittenOnce(t *testing.T) {
 	for kind, faults := range map[string][]registrytest.Fault{
 		"no referrers API":                     nil,

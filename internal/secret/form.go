@@ -35,7 +35,7 @@ var (
 		`|xox[abeoprs]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}|hv[sbr]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}` +
 		`|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})`)
 
-	// tokenPrefixes are in each token. Looking for them first takes a thousandth of the time.
+	// tokenPrefixes are in each token. Finding them first takes a thousandth of the time.
 	tokenPrefixes = []string{
 		"ghp_", "gho_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "gloas-", "gldt-", "glrt-", "glptt-", "glcbt-", "glsoat-", "glft-",
 		"glimt-", "glagent-", "dckr_", "npm_", "xox", "AKIA", "ASIA", "hvs.", "hvb.", "hvr.", "AGE-SECRET-KEY-", "eyJ",
@@ -91,7 +91,7 @@ func runEnd(text string) int {
 	return len(text)
 }
 
-// hideBareLogins takes logins out that have no scheme before them. It looks from each @ back to a user and a colon.
+// hideBareLogins takes logins out that have no scheme before them. From each @ it goes back to a user and a colon.
 func hideBareLogins(text string) string {
 	var b strings.Builder
 	last := 0
@@ -114,7 +114,7 @@ func hideBareLogins(text string) string {
 	}
 }
 
-// longestLogin bounds how far back from a @ is looked, in bytes.
+// longestLogin bounds how far it goes back from a @, in bytes.
 const longestLogin = 1000
 
 func hostBegins(c byte) bool {
@@ -153,7 +153,7 @@ func loginIn(run string) (begin int, found bool) {
 const userCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+~$-"
 
 var (
-	// fileName is the name of a file by its looks, and variableName that of a variable.
+	// fileName is the form of a file's name, and variableName that of a variable.
 	fileName     = compiled(`^([\w.+~/\\: -]{1,200}\.[a-z]{2,8}|[a-z._-]{1,32})$`)
 	variableName = compiled(`^[A-Z][A-Z0-9_]{0,60}$`)
 	userName     = compiled(`^[A-Za-z._-]{1,32}$`)

@@ -69,7 +69,7 @@ func inJSON(value string, escapeHTML bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(text.String(), `"`), "\"\n")
 }
 
-// shortest is how long a secret is at least that is looked for in everything that is printed. Something shorter would be
+// shortest is the length of the shortest secret that is searched in everything that is printed. Something shorter would be
 // found in texts that have nothing to do with it.
 const shortest = 6
 

@@ -163,13 +163,13 @@ func measure(ctx context.Context, examples string, b sample) (r row, err error) 
 	return r, err
 }
 
-func carryOut(ctx context.Context, builder build.Engine, source string, plan *plan.Plan, look func(build.Image) error) error {
+func carryOut(ctx context.Context, builder build.Engine, source string, plan *plan.Plan, read func(build.Image) error) error {
 	built, err := build.BuildOne(ctx, builder, source, plan, build.Discard)
 	if err != nil {
 		return err
 	}
 	for _, img := range built.Images {
-		if err := look(img); err != nil {
+		if err := read(img); err != nil {
 			return errors.Join(err, built.Close())
 		}
 	}

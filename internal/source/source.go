@@ -185,7 +185,7 @@ func Describe(err error) (problem, hint string) {
 	return err.Error(), hint
 }
 
-// explain gives errors of [os.Root] the name that was asked for, and ErrOutside the word of its own that package os has for it.
+// explain gives errors of [os.Root] the name that was asked for, and ErrOutside for what package os says by another word.
 func explain(name string, err error) error {
 	if err == nil {
 		return nil

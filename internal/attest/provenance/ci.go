@@ -16,7 +16,7 @@ type CI struct {
 	Source Source `json:"-"`
 }
 
-// ReadCI recognises a CI system by environ, a list of KEY=VALUE. Only the variables named here are looked at. Sources:
+// ReadCI recognises a CI system by environ, a list of KEY=VALUE. Only the variables named here are read. Sources:
 // https://docs.github.com/actions/reference/variables-reference, https://docs.gitlab.com/ci/variables/predefined_variables/,
 // https://circleci.com/docs/reference/variables/, https://learn.microsoft.com/azure/devops/pipelines/build/variables and
 // https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables

@@ -33,7 +33,7 @@ type Modules struct {
 	requires map[gomodule.Version][]string
 }
 
-// NewModules looks things up in cache, a module cache as the Go command's GOMODCACHE is one; nil for none. goMods are the
+// NewModules reads cache, a module cache as the Go command's GOMODCACHE is one; nil for none. goMods are the
 // go.mod files of the main modules, which say what a program needs directly.
 func NewModules(cache fs.FS, goMods ...[]byte) *Modules {
 	m := &Modules{
@@ -162,7 +162,7 @@ func isLicence(name string) bool {
 		!slices.Contains([]string{".GO", ".PY", ".HTML", ".DOCS"}, path.Ext(name))
 }
 
-// The licences that Go modules have. Reading the patterns of all that licensecheck knows takes seconds, and those of long
+// The licences that Go modules have. Reading the patterns of everything that licensecheck knows takes seconds, and those of long
 // texts most of it, so they come in two groups, the second being read if the first does not do.
 var (
 	frequent = sync.OnceValue(func() *licensecheck.Scanner {

@@ -102,7 +102,7 @@ func goCommand(t testing.TB, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// notes are kept as JSON, as a cache.Cache does.
+// notes are stored as JSON, as a cache.Cache does.
 type notes map[string][]byte
 
 func (n notes) Get(key string, into any) bool {

@@ -43,7 +43,7 @@ const (
 	textLimit    = 64 << 20
 )
 
-// Cache keeps what was found in layers for the next time.
+// Cache has what was found in layers before.
 type Cache interface {
 	// Get reads what was put under the key; false if there is nothing.
 	Get(key string, value any) bool

@@ -91,12 +91,12 @@ func TestRun(t *testing.T) {
 	require.Len(t, mounted, 1)
 	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
 	assert.Nil(t, variable(asked[len(asked)-1], "STARTED_AT"), "a directory is content: its results may be cached")
-	// It fails: what follows is for who has looked.
+	// It fails: what follows is for who has scanned.
 	assert.Equal(t, c.Command, execs(asked[len(asked)-1])[2])
 	assert.Len(t, execs(asked[len(asked)-1]), 3)
 }
 
-// A check may have several commands, each with an environment of its own, whose output goes into files.
+// A check may have several commands, each with its environment, whose output goes into files.
 func TestCheckThen(t *testing.T) {
 	dir := program(t)
 	plan := resolve(t, dir, plan.Config{Platforms: []string{"linux/arm64"}})

@@ -63,7 +63,7 @@ func New(client *dagger.Client, source *dagger.Directory, plan *plan.Plan, priva
 	return &Build{client: client, source: source, plan: plan, private: private}
 }
 
-// tools is the container that compiles, on the engine's own platform, with all that the commands need but for modules and
+// tools is the container that compiles, on the engine's own platform, with everything that the commands need but for modules and
 // source. c is nil for commands that are not of one platform.
 func (b *Build) tools(c *plan.Compile) *dagger.Container {
 	ctr := b.client.Container().From(b.plan.Builder).With(b.trusting)
@@ -112,7 +112,7 @@ func withoutEnv(env map[string]string) dagger.WithContainerFunc {
 	}
 }
 
-// builder is tools with the modules downloaded and verified: only an edit of go.mod and its like repeats that.
+// builder is tools with the modules downloaded and verified: only an edit of the files that decide on modules repeats that.
 func (b *Build) builder(c *plan.Compile) *dagger.Container {
 	ctr := b.tools(c).WithWorkdir(path.Join(sourceDir, b.plan.Source.Dir))
 	if b.plan.Dependencies.Download != nil {

@@ -26,7 +26,7 @@ func Words(sentence string) string {
 	})
 }
 
-// noEntry says where a login was looked for, which are places in the module's container.
+// noEntry names the places where a login was searched, which are in the module's container.
 var noEntry = regexp.MustCompile(`no credential \((?:no entry for|neither docker nor podman) [^()]*\)`)
 
 // limitLogin is the command's advice on a registry that lets too few requests through.

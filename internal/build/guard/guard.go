@@ -1,5 +1,5 @@
-// Package guard looks at a compiled program before it goes into an image, so that one that cannot run there is found out
-// at build time and not in production. Nothing is executed: the ELF file and the build information in it say it all.
+// Package guard inspects compiled programs before they go into an image, so that one that cannot run there fails the build and not
+// in production. Nothing is executed: the ELF file and its build information say enough.
 package guard
 
 import (

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// inputs is all that go build makes programs of.
+// inputs is everything that go build makes programs of.
 type inputs struct {
 	// Digest is the same while nothing of it changes; empty where that cannot be said.
 	Digest string `json:"digest"`

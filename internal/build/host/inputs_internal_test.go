@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// What a program is made of is the same while nothing of it changes, and unknown where something cannot be told.
+// What a program is made of is the same while nothing of it changes, and unknown where something cannot be known.
 func TestInputs(t *testing.T) {
 	type given struct {
 		c                             compiler
@@ -25,7 +25,7 @@ func TestInputs(t *testing.T) {
 		err                           error
 		all                           bool
 	}
-	look := func(change func(*given)) inputs {
+	read := func(change func(*given)) inputs {
 		g := given{
 			c: compiler{
 				plan:     &plan.Plan{Env: map[string]string{"GOFLAGS": ""}, Dependencies: plan.Dependencies{Download: []string{"go", "mod", "download"}}},
@@ -43,7 +43,7 @@ func TestInputs(t *testing.T) {
 		}
 		return g.c.inputs(g.p, g.all)
 	}
-	first := look(func(*given) {})
+	first := read(func(*given) {})
 	assert.NotEmpty(t, first.Digest)
 	for name, change := range map[string]func(*given){
 		"nothing":                 func(*given) {},
@@ -51,7 +51,7 @@ func TestInputs(t *testing.T) {
 		"such a file, just now":   func(g *given) { g.everything.Settled = false },
 		"verifying is not needed": func(g *given) { g.c.plan.Dependencies.Download = nil },
 	} {
-		assert.Equal(t, first, look(change), name)
+		assert.Equal(t, first, read(change), name)
 	}
 	for name, change := range map[string]func(*given){
 		"platform":     func(g *given) { g.p.Platform.Architecture = "arm64" },
@@ -65,7 +65,7 @@ func TestInputs(t *testing.T) {
 		"source":       func(g *given) { g.source.Digest = "x" },
 		"all files":    func(g *given) { g.all = true },
 	} {
-		changed := look(change)
+		changed := read(change)
 		assert.NotEmpty(t, changed.Digest, name)
 		assert.NotEqual(t, first.Digest, changed.Digest, name)
 	}
@@ -78,7 +78,7 @@ func TestInputs(t *testing.T) {
 		"one that has many files":  func(g *given) { g.err = errTooMany },
 		"no toolchain to be found": func(g *given) { g.toolchain.Digest, g.toolchain.Settled = "", false },
 	} {
-		assert.Empty(t, look(change).Digest, name)
+		assert.Empty(t, read(change).Digest, name)
 	}
 }
 

@@ -82,7 +82,7 @@ func (s site) make(t *testing.T) (digest string, unchanged bool) {
 	return d.String(), l.unchanged()
 }
 
-// settle builds until there is nothing left to do: what was written a moment ago is looked at again.
+// settle builds until there is nothing left to do: what was written a moment ago is read again.
 func (s site) settle(t *testing.T) (digest string) {
 	t.Helper()
 	for range 100 {
@@ -224,7 +224,7 @@ func (b builder) damageAll(t *testing.T, pattern string, change func([]byte) []b
 }
 
 // Two builds of one source at a time: the second compiles on its own.
-func TestShelfIsOneBuilds(t *testing.T) {
+func TestBinaryCacheIsOneBuilds(t *testing.T) {
 	s := newSite(t, hello)
 	want := s.settle(t)
 	plan, err := plan.Resolve(t.Context(), os.DirFS(s.dir), s.config)

@@ -26,7 +26,7 @@ func share(processors, platforms int) int {
 	return (processors + platforms - 1) / platforms
 }
 
-// compile runs go build, unless all that it would read is as it was in an earlier build. The Go command links a program anew
+// compile runs go build, unless everything that it would read is as it was in an earlier build. The Go command links a program anew
 // unless it finds it where it is to write it, by the build ID in it. So it writes where the last build did, into the binary cache; out
 // gets links to the programs there.
 //
@@ -100,7 +100,7 @@ type cachedProgram struct {
 }
 
 // binaryCache is that of the source, the platform and the packages of p; nil if another build has it. Settings that change the programs
-// need none of their own: go build sees that they have changed.
+// need no other: go build sees that they have changed.
 func (c *compiler) binaryCache(p plan.Compile) (*binaryCache, error) {
 	text, err := json.Marshal([]any{c.source, c.plan.Source.Dir, p.Platform.String(), p.Packages})
 	if err != nil {

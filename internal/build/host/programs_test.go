@@ -174,7 +174,7 @@ func TestSideBySide(t *testing.T) {
 	var group sync.WaitGroup
 	for range 3 {
 		group.Go(func() {
-			// Stores of their own, as two processes have them.
+			// Two stores, as two processes have them.
 			store, err := cache.Open(b.cache)
 			if !assert.NoError(t, err) {
 				return

@@ -29,7 +29,7 @@ type command struct {
 }
 
 // run runs c to its end. What it prints goes to step; the end of it is in the error too, with what mends it where that is
-// known. When ctx is done, c and all that it started are ended.
+// known. When ctx is done, c and everything that it started are ended.
 func (c command) run(ctx context.Context, step build.Step) error {
 	out := &tail{next: step}
 	cmd := child.Command{Args: c.args, Dir: c.dir, Env: c.env, Stdout: out, Stderr: out}

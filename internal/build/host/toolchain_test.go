@@ -56,20 +56,20 @@ func TestLookAtToolchain(t *testing.T) {
 	root := t.TempDir()
 	distribution(t, root, "go9.9.9")
 	t.Setenv("PATH", filepath.Join(root, "bin"))
-	look := func() string {
+	read := func() string {
 		t.Helper()
 		f, err := toolchainState("9.9.9", t.TempDir())
 		require.NoError(t, err)
 		assert.True(t, f.Exists)
 		return f.Digest
 	}
-	before := look()
+	before := read()
 	for name, counts := range map[string]bool{
 		"bin/go": true, "pkg/tool/x/compile": true, "src/net/http/server.go": true, "src/net/http/more.go": true, "go.env": true,
 		"src/net/http/server_test.go": false, "src/net/testdata/x": false, "src/cmd/go/main.go": false, "doc/x": false,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(name), 0o755))
-		after := look()
+		after := read()
 		assert.Equal(t, counts, before != after, name)
 		before = after
 	}

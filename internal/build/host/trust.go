@@ -20,7 +20,7 @@ var bundles = []string{
 	"/etc/ssl/cert.pem",
 }
 
-// trust writes the bundle that commands are to trust, where the plan has certificates of its own: the caller's, else the
+// trust writes the bundle that commands are to trust, where the plan has certificates: the caller's, else the
 // system's, else the public ones that Slipway carries, and then the plan's. The Go command reads it on all systems but macOS
 // and Windows, which ask their own stores; git reads it everywhere.
 func (c *compiler) trust() error {

@@ -144,7 +144,7 @@ func (v verifier) unchanged(ctx context.Context, want string, modules []pinned) 
 	return known, presence(states) == were
 }
 
-// putCompleted keeps the go.work.sum that a download of want completed, and completed finds it again.
+// putCompleted caches the go.work.sum that a download of want completed, and completed reads it.
 func (v verifier) putCompleted(want, text string) error {
 	return v.cache.Put(v.key("completed", want), text)
 }

@@ -223,15 +223,15 @@ func TestVerifyBesideAnother(t *testing.T) {
 	whole, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, whole[:4], 0o644))
-	looks := 0
+	reads := 0
 	c.now = func() time.Time {
-		if looks++; looks == 2 { // after the hash
+		if reads++; reads == 2 { // after the hash
 			assert.NoError(t, os.WriteFile(name, whole, 0o644))
 		}
 		return time.Now().Add(time.Hour)
 	}
 	c.wants(t, readNow)
-	assert.Equal(t, 3, looks)
+	assert.Equal(t, 3, reads)
 }
 
 // A link's target may change without the link.

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read reads the state, at the time now, of the files called names, and of all that is included below the directories among them. Some may
+// Read reads the state, at the time now, of the files called names, and of everything that is included below the directories among them. Some may
 // not be there. There may be tens of thousands of files, so nothing is done here that can be left out.
 func Read(now time.Time, include Include, names ...string) (State, error) {
 	r := reader{hash: sha256.New(), now: now.UnixNano(), include: include, State: State{Settled: true}}
@@ -58,7 +58,7 @@ func (r *reader) note(path string, stat *unix.Stat_t) {
 	r.hash.Write(r.text)
 }
 
-// entry adds what is at path, with all that is below it.
+// entry adds what is at path, with everything that is below it.
 func (r *reader) entry(path string, stat *unix.Stat_t) error {
 	if stat.Mode&unix.S_IFMT != unix.S_IFDIR {
 		r.note(path, stat)

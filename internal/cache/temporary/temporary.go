@@ -48,7 +48,7 @@ func newDir(parent, prefix string) (*Dir, error) {
 	}
 }
 
-// Remove removes the directory with all that it holds.
+// Remove removes the directory with everything that it holds.
 func (d *Dir) Remove() error {
 	root, err := os.OpenRoot(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func (d *Dir) Remove() error {
 	return errors.Join(err, os.RemoveAll(d.Path))
 }
 
-// empty removes all that a directory holds but the lock file: it has to be the last.
+// empty removes everything that a directory holds but the lock file: it has to be the last.
 func empty(dir *os.Root) error {
 	entries, err := fs.ReadDir(dir.FS(), ".")
 	if err != nil {

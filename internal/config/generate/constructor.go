@@ -22,8 +22,8 @@ var besides = []argument{
 	{"goproxy", "*dagger.Secret", "Module proxies, as GOPROXY takes them; secret, for it may hold a login.", "+optional"},
 	{"vulndbFiles", "*dagger.Directory", "Directory with a database of vulnerabilities, in place of one on a server.", "+optional"},
 	{
-		"mirrors", "[]string", "Where bases of a registry are looked for first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io. The engine's own " +
-			"mirrors hold for what it pulls itself: builders, and the bases of build and serve.", "+optional",
+		"mirrors", "[]string", "Mirrors that are asked for bases of a registry first, each as HOST=MIRROR[/PREFIX], like docker.io=mirror.gcr.io. Builders, and the " +
+			"bases of build and serve, come from the mirrors of the engine.", "+optional",
 	},
 	{"registryConfig", "*dagger.Secret", "Logins of registries, for bases and for publishing: a docker config.json.", "+optional"},
 }

@@ -48,7 +48,7 @@ func schema() ([]byte, error) {
 // scalar is what YAML writes without quotes.
 var scalar = []string{"string", "number", "boolean"}
 
-// shape is what values of the setting look like.
+// shape is the type of the setting's values.
 func shape(s plan.Setting) object {
 	switch s.In(&config.Image{}).Interface().(type) {
 	case bool:

@@ -64,7 +64,7 @@ type walk struct {
 	seen  map[v1.Hash]bool
 }
 
-// artifact adds an image or index with all that it refers to.
+// artifact adds an image or index with everything that it refers to.
 func (w *walk) artifact(artifact any) error {
 	a, ok := artifact.(interface {
 		partial.Describable

@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
-// image has a layer of its own and one that others have, too.
+// image has its own layer and one that others share.
 func image(t *testing.T, shared v1.Layer) v1.Image {
 	t.Helper()
 	own, err := random.Layer(100, types.OCILayer)

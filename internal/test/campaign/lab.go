@@ -183,7 +183,7 @@ func (r result) last() string {
 	return fmt.Sprintf("%v: %s", r.err, lines[len(lines)-1])
 }
 
-// crashed reports whether the command ended otherwise than by an error of its own.
+// crashed reports whether the command ended in another way than by an error.
 func (r result) crashed() bool {
 	exit := (*exec.ExitError)(nil)
 	return r.err != nil && (!errors.As(r.err, &exit) || exit.ExitCode() != 1 && exit.ExitCode() != 2) || strings.Contains(r.stderr, "goroutine ")

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// checkLayout reads all that a layout lists.
+// checkLayout reads everything that a layout lists.
 func checkLayout(dir string) error {
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {

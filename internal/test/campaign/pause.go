@@ -44,7 +44,7 @@ func pause(t *trial) verdict {
 // fullCache is more bytes than a cache may have.
 const fullCache = 5 << 30
 
-// age makes the cache look as if nobody had used it for two hours, and as if it were full.
+// age makes the cache seem as if nobody had used it for two hours, and as if it were full.
 func (t *trial) age() error {
 	big := filepath.Join(t.cache, "slipway", "notes", "big")
 	if err := os.MkdirAll(filepath.Dir(big), 0o755); err != nil {

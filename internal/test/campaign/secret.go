@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// secrets gives a publication logins, tokens and passwords, and searches for them in all that it prints, writes, uploads and starts.
+// secrets gives a publication logins, tokens and passwords, and searches for them in everything that it prints, writes, uploads and starts.
 // Half of the runs are interrupted. Programs that it starts may have no secret in their arguments or environment.
 func secrets(t *trial) verdict {
 	secret := func(name string) string { return fmt.Sprintf("%s-%016x", name, t.Uint64()) }

@@ -1,5 +1,5 @@
 // Package conformance holds Slipway's output against other people's specifications: its Dockerfiles against BuildKit's
-// parser and linter, its images and bills of materials against the JSON schemas of the OCI and of CycloneDX. It is a module of its own because BuildKit brings a
+// parser and linter, its images and bills of materials against the JSON schemas of the OCI and of CycloneDX. It is another module because BuildKit brings a
 // hundred others, which nothing else here needs.
 package conformance
 

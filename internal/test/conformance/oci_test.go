@@ -42,7 +42,7 @@ func TestLayoutFollowsTheSpecification(t *testing.T) {
 	l.validate(schema.ValidatorMediaTypeLayoutHeader, l.read(ocispec.ImageLayoutFile, ""))
 	l.index(l.read("index.json", ""))
 	if l.images != 2 || l.layers != 4 {
-		t.Errorf("%d images with %d layers were looked at", l.images, l.layers)
+		t.Errorf("%d images with %d layers were read", l.images, l.layers)
 	}
 }
 

@@ -97,7 +97,7 @@ const Name = "lib"
 `), plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}})
 }
 
-// reads: all that compiling reads of the source gets there: what is embedded, assembly with what it includes, and a package
+// reads: everything that compiling reads of the source gets there: what is embedded, assembly with what it includes, and a package
 // that a symbolic link leads to.
 func (s suite) reads(t *testing.T) {
 	const tree = `
@@ -223,7 +223,7 @@ func (s suite) base(t *testing.T) {
 	require.ErrorContains(t, err, "linux/amd64", "the error lists what the base has")
 }
 
-// platforms: the variants reach the compiler; assertPrograms looks at the result.
+// platforms: the variants reach the compiler; assertPrograms inspects the result.
 func (s suite) platforms(t *testing.T) {
 	result := s.mustBuild(t, extract(t, hello), plan.Config{
 		Runtime: "scratch", Platforms: []string{"linux/arm/v6", "linux/riscv64", "linux/amd64/v2"},
@@ -540,7 +540,7 @@ func main() { missing() }
 	e.Build(t.Context(), dir, plans, build.Discard, func(i int, r *build.Result, err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		assert.NotContains(t, digests, plans[i].Name, "told once")
+		assert.NotContains(t, digests, plans[i].Name, "reported once")
 		if plans[i].Name == "broken" {
 			assert.ErrorContains(t, err, "undefined: missing")
 			assert.NotContains(t, err.Error(), "server")

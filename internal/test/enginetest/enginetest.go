@@ -301,7 +301,7 @@ func entries(t *testing.T, layer v1.Layer) (headers []*tar.Header, contents []st
 	}
 }
 
-// remove takes a name and all that is below it out of the files.
+// remove takes a name and everything that is below it out of the files.
 func remove[T any](files map[string]T, name string) {
 	maps.DeleteFunc(files, func(at string, _ T) bool { return at == name || strings.HasPrefix(at, name+"/") })
 }

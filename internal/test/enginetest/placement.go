@@ -76,7 +76,7 @@ func WriteBase(t *testing.T, layers ...[]Entry) string {
 	return dir
 }
 
-// PlacementBase has, in two layers, all that files may meet in a base: directories with modes and owners of their own, links of all
+// PlacementBase has, in two layers, everything that files may meet in a base: directories with their own modes and owners, links of all
 // kinds, whiteouts, and entries with names as tools write them.
 func PlacementBase(t *testing.T) string {
 	return WriteBase(t, []Entry{

@@ -31,7 +31,7 @@ import (
 // These tests call the module as its users do: by the dagger command, from another repository's directory, on whatever engine
 // it reaches. With SLIPWAY_E2E_REPOSITORY, a repository that the engine can push to, they publish there.
 
-// user is a directory of a user: a copy of an example, in a repository of its own.
+// user is a directory of a user: a copy of an example, in its own repository.
 func user(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

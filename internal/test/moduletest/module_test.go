@@ -1,4 +1,4 @@
-// Package moduletest looks at the Dagger module in ci, which the SDK completes with code that it generates: what can be
+// Package moduletest tests the Dagger module in ci, which the SDK completes with code that it generates: what can be
 // said of it without an engine is said here.
 package moduletest
 

@@ -42,7 +42,7 @@ func TestPrivateModule(t *testing.T) {
 	if address == "" {
 		t.Skip("SKIPPED: set SLIPWAY_E2E_ADDRESS to this machine's IP address as the engine's containers reach it")
 	}
-	// A module of its own in each run: the engine keeps those that it has seen.
+	// Another module in each run: the engine keeps those that it has seen.
 	name := "team/private-" + strings.ToLower(rand.Text()) + ".git"
 	module := address + "/" + name
 	repositories := t.TempDir()

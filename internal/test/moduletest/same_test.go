@@ -28,7 +28,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
-// The module's image is the host engine's to the byte, on every runtime. Both look for bases where SLIPWAY_MIRRORS says.
+// The module's image is the host engine's to the byte, on every runtime. Both take bases from where SLIPWAY_MIRRORS says.
 func TestSameImageAsOnTheHost(t *testing.T) {
 	var mirrors []string
 	if list := os.Getenv("SLIPWAY_MIRRORS"); list != "" {

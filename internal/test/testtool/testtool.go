@@ -39,7 +39,7 @@ func Need(t testing.TB, name, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		path, err = lookSbin(name)
+		path, err = findInSbin(name)
 	}
 	if err != nil {
 		Skip(t, "the program "+name+" (apt-get install "+pkg+")")
@@ -47,8 +47,8 @@ func Need(t testing.TB, name, pkg string) string {
 	return path
 }
 
-// lookSbin looks where programs for administrators are, which is not on everybody's PATH.
-func lookSbin(name string) (string, error) {
+// findInSbin finds programs for administrators, whose directories are not on everybody's PATH.
+func findInSbin(name string) (string, error) {
 	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 			return path, nil

@@ -67,7 +67,7 @@ func TestNeedLooksInSbin(t *testing.T) {
 		testtool.Skip(t, "a program in /usr/sbin")
 	}
 	t.Setenv("PATH", t.TempDir())
-	t.Setenv(testtool.Require, "1") // a skip would look like success
+	t.Setenv(testtool.Require, "1") // a skip would pass for success
 	for _, program := range programs {
 		if info, err := os.Stat(program); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0o111 {
 			name := filepath.Base(program)

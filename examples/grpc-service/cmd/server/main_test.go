@@ -137,7 +137,7 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 	if err != nil || answer.GetGreeting() != "at last" {
 		t.Errorf("%v %v", answer, err)
 	}
-	conn.Close() // a watch has no end of its own
+	conn.Close() // a watch has no end
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}

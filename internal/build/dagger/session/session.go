@@ -134,7 +134,7 @@ func (e *sender) send(ctx context.Context, source string, outputs plan.Outputs) 
 	if err != nil {
 		return nil, err
 	}
-	// As it is now, and not as an earlier build in this session saw it; once, for all that follows.
+	// As it is now, and not as an earlier build in this session saw it; once, for everything that follows.
 	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: append(ignored, own...), NoCache: true}).Sync(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sending the source to the engine: %w", err)

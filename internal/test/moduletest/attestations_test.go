@@ -25,9 +25,9 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
-// What is published with a login has its proof: signed, verified, and told by nobody. SLIPWAY_E2E_ADDRESS is the IP address,
+// What is published with a login has its attestations, signed and verified, and nothing prints a secret of it. SLIPWAY_E2E_ADDRESS is the IP address,
 // a private one, of this machine as the engine's containers reach it.
-func TestPublishWithProof(t *testing.T) {
+func TestPublishWithAttestations(t *testing.T) {
 	address := os.Getenv("SLIPWAY_E2E_ADDRESS")
 	if address == "" {
 		t.Skip("SKIPPED: set SLIPWAY_E2E_ADDRESS to this machine's IP address as the engine's containers reach it")
@@ -79,7 +79,7 @@ func TestPublishWithProof(t *testing.T) {
 		assert.Len(t, dependencies[2].Digest["sha256"], 64)
 	}
 
-	// Without a login that is right, nothing is pushed, and the user is told.
+	// Without a login that is right, nothing is pushed, and the user reads why.
 	t.Setenv("E2E_PASSWORD", "wrong-horse")
 	_, said, err = call(t, dir, append(publish, login...)...)
 	require.Error(t, err)

@@ -46,7 +46,7 @@ func newKey(t *testing.T) *signing.Key {
 	return key
 }
 
-// published is an index of two images in a registry, with its proof.
+// published is an index of two images in a registry, with its attestations.
 type published struct {
 	server     *registrytest.Registry
 	repository string
@@ -150,7 +150,7 @@ func TestVerify(t *testing.T) {
 		}
 		_, err = p.verify(t, newKey(t))
 		assert.ErrorIs(t, err, signing.ErrSignature, "another key")
-		assert.Equal(t, 3, strings.Count(err.Error(), "none of its signatures"), "all that is wrong is told: %v", err)
+		assert.Equal(t, 3, strings.Count(err.Error(), "none of its signatures"), "everything that is wrong is reported: %v", err)
 	}
 }
 

@@ -69,31 +69,31 @@ func (m *Slipway) Sbom(
 	return dag.Directory().WithNewFile(file, strings.TrimSuffix(string(results[0].Document), "\n")+"\n").File(file), nil
 }
 
-// proof is what was asked for beside an image.
-type proof struct {
+// attestations are what was asked for beside an image.
+type attestations struct {
 	sbom                  Sbom
 	provenance            bool
 	signKey, signPassword *dagger.Secret
 }
 
-// asked says whether any of it was asked for, and not only what there is by default.
-func (p proof) asked() bool { return p.sbom != "" || p.signKey != nil }
+// asked reports whether any of it was asked for, and not only what is attached by default.
+func (a attestations) asked() bool { return a.sbom != "" || a.signKey != nil }
 
 // key is the key that signs; nil for no signatures.
-func (p proof) key(ctx context.Context) (*slipway.PrivateKey, error) {
-	if p.signKey == nil {
-		if p.signPassword != nil {
+func (a attestations) key(ctx context.Context) (*slipway.PrivateKey, error) {
+	if a.signKey == nil {
+		if a.signPassword != nil {
 			return nil, fault.Faults{{Field: "sign-password", Problem: "there is no key that it is for", Hint: "give sign-key, too"}}
 		}
 		return nil, nil
 	}
-	text, err := p.signKey.Plaintext(ctx)
+	text, err := a.signKey.Plaintext(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var password string
-	if p.signPassword != nil {
-		if password, err = p.signPassword.Plaintext(ctx); err != nil {
+	if a.signPassword != nil {
+		if password, err = a.signPassword.Plaintext(ctx); err != nil {
 			return nil, err
 		}
 	}
