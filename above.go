@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// withModuleAbove is err, in which a fault that there is no module in dir names the one above.
+// withModuleAbove returns err with the module above dir in the fault that dir has none.
 func withModuleAbove(dir string, err error) error {
 	faults := slices.Clone(fault.As(err))
 	for i, f := range faults {
@@ -33,7 +33,7 @@ func withModuleAbove(dir string, err error) error {
 	return faults
 }
 
-// moduleAbove is the directory of the workspace or else the module that dir is in, written as dir is, and dir as seen from there.
+// moduleAbove returns the directory of the workspace, else of the module, that dir is in, relative if dir is, and dir relative to it.
 func moduleAbove(dir string) (above, below string, found bool) {
 	full, err := filepath.Abs(dir)
 	if err != nil {
@@ -51,7 +51,7 @@ func moduleAbove(dir string) (above, below string, found bool) {
 	return written(dir, root), "./" + filepath.ToSlash(relative), err == nil
 }
 
-// upward is the first directory with such a file, from the directory at on upward; empty if there is none.
+// upward returns the nearest directory that has the file: at, or one above it; empty if none has.
 func upward(at, file string) string {
 	for {
 		if info, err := os.Stat(filepath.Join(at, file)); err == nil && info.Mode().IsRegular() {
@@ -77,7 +77,7 @@ func uses(work, module string) bool {
 	})
 }
 
-// written is the directory at, relative to the current one if like is.
+// written returns the directory at, relative to the current one if like is relative.
 func written(like, at string) string {
 	here, err := os.Getwd()
 	if err != nil || filepath.IsAbs(like) {

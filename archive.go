@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
-// PlanArchive decides where the image in an archive goes, which is called after the file. It reads no source and no archive.
+// PlanArchive decides where the image in an archive goes. Its name is that of the file. PlanArchive reads neither source nor archive.
 func (r *Request) PlanArchive(archive string) (*Image, error) {
 	image := &Image{Settings: r.settings(), request: r, archive: archive}
 	image.Settings.Facts.Env = variables(r.Environ)
@@ -24,7 +24,7 @@ func (r *Request) PlanArchive(archive string) (*Image, error) {
 
 func (i *Image) archiveName() string { return strings.TrimSuffix(filepath.Base(i.archive), ".tar") }
 
-// PublishArchive pushes an image of [Request.PlanArchive], as it is.
+// PublishArchive pushes an image of [Request.PlanArchive] unchanged.
 func (b *Builder) PublishArchive(ctx context.Context, image *Image) *Result {
 	j := newWork(ctx, b, image.request).job(image, image.archiveName())
 	if j.built, j.Err = openArchive(ctx, b.Bases, image.archive); j.Err != nil {
@@ -35,7 +35,7 @@ func (b *Builder) PublishArchive(ctx context.Context, image *Image) *Result {
 	return finish(ctx, []*job{j})[0]
 }
 
-// openArchive is the result of the build that wrote an archive.
+// openArchive returns the result of the build that wrote an archive.
 func openArchive(ctx context.Context, bases *oci.Bases, archive string) (*Built, error) {
 	artifact, err := bases.OpenArchive(ctx, archive)
 	if err != nil {

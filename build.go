@@ -23,13 +23,13 @@ import (
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
-// Engine compiles what plans say, checks the programs and assembles images from them.
+// Engine compiles plans, checks the programs and assembles images of them.
 type Engine = build.Engine
 
 // Built is an image that was built, or opened from an archive.
 type Built = build.Result
 
-// Reporter shows how work goes.
+// Reporter shows progress.
 type Reporter interface {
 	build.Reporter
 	// Note and Warn show a line beside the steps.
@@ -37,7 +37,7 @@ type Reporter interface {
 	Warn(text string)
 }
 
-// Builder builds images and takes each to where its request says.
+// Builder builds images and takes each to the sink of its request.
 type Builder struct {
 	// Engine builds, with images from Bases; nil for a builder that only reads what was built before.
 	Engine Engine
@@ -56,7 +56,7 @@ type Builder struct {
 	Modules func(ctx context.Context, p *Plan, goMods [][]byte) (*sbom.Modules, error)
 }
 
-// Result is what became of an image.
+// Result is the outcome of building one image.
 type Result struct {
 	Name string `json:"name"`
 	// Digest is that of the index, or of the manifest where there is one platform.
@@ -90,8 +90,8 @@ type PlatformImage struct {
 // sideBySide bounds how many images are written or pushed at a time.
 const sideBySide = 4
 
-// Build builds images of one request and takes each to where that says as soon as it is there. Tags move last, when all images are up,
-// and none if one is not. An image that fails does not stop the others. The results are in the images' order.
+// Build builds images of one request and takes each to the request's sink as soon as it is built. Tags move last, when all images are
+// up; if an image failed, none moves. An image that fails does not stop the others. The results are in the images' order.
 func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
 	if len(images) == 0 {
 		return nil
@@ -132,7 +132,7 @@ func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
 	return finish(ctx, all)
 }
 
-// work is what the images of a call have in common.
+// work is shared by the images of one call.
 type work struct {
 	*Builder
 	request *Request
@@ -158,7 +158,7 @@ func (b *Builder) reporter() Reporter {
 	return b.Report
 }
 
-// Warnings is a reporter that hands on warnings alone.
+// Warnings returns a reporter that passes on warnings alone.
 func Warnings(warn func(text string)) Reporter { return warnings{build.Discard, warn} }
 
 type warnings struct {
@@ -179,7 +179,7 @@ func (w *work) job(image *Image, name string) *job {
 	return &job{work: w, image: image, Result: &Result{Name: name}}
 }
 
-// job takes an image to where it goes.
+// job takes one image to its sink.
 type job struct {
 	*work
 	*Result
@@ -191,7 +191,7 @@ type job struct {
 	tag func(ctx context.Context) error
 }
 
-// run takes the image to where it goes.
+// run takes the image to its sink.
 func (j *job) run(ctx context.Context) {
 	j.Err = errors.Join(j.put(ctx), j.built.Close())
 }
@@ -220,12 +220,12 @@ func (j *job) put(ctx context.Context) error {
 	return nil
 }
 
-// step reports what f does.
+// step runs f as a step that is reported.
 func (j *job) step(name string, f func(io.Writer) error) error {
 	return build.Do(j.report, j.lane, name, func(step build.Step) error { return f(step) })
 }
 
-// finish moves the tags of all images, but none if one of the images is not up. Once a tag could not be moved, no image's follow.
+// finish moves the tags of all images, if all images are up. After a tag that could not be moved, those of other images stay.
 func finish(ctx context.Context, all []*job) []*Result {
 	results := make([]*Result, len(all))
 	for i, j := range all {
@@ -256,8 +256,8 @@ func finish(ctx context.Context, all []*job) []*Result {
 	return results
 }
 
-// Failures says which images failed and why, images that failed for the same reason together, and whose tags have not moved; nil if
-// none failed. Of a single image it is the error itself.
+// Failures returns an error that names the images that failed, by their reasons, and those whose tags have not moved; nil if none
+// failed. For a single image it is the image's error.
 func Failures(results []*Result) error {
 	switch {
 	case !slices.ContainsFunc(results, func(r *Result) bool { return r.Err != nil }):
@@ -279,7 +279,7 @@ func (f failures) Reword(words func(string) string) string {
 	return f.text(func(err error) string { return fault.Reword(err, words) })
 }
 
-// text says of each image that failed why, as reason writes it.
+// text names the images that failed, and why, as reason writes it.
 func (f failures) text(reason func(error) string) string {
 	var reasons, failed []string
 	names := map[string][]string{}
@@ -302,7 +302,7 @@ func (f failures) text(reason func(error) string) string {
 	return text.String() + untagged(f)
 }
 
-// untagged says whose tags have not moved although their images are up, after one that failed.
+// untagged names the images that are up and whose tags have not moved, since another image failed.
 func untagged(results []*Result) string {
 	var moved, waiting []string
 	for _, r := range results {

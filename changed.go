@@ -12,9 +12,9 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// ChangedSince leaves those of the images that could differ from what their request gives at a revision of git, and notes why each is in
-// or out; what was given besides slipway.yaml is taken to have been the same then. An error that is [Faults] says what is wrong with the
-// revision or the repository.
+// ChangedSince returns the images that could differ from those of the same request at a revision of git, and notes why each is in or
+// out. Settings that are not of slipway.yaml count as unchanged. An error that is [Faults] says what is wrong with the revision or the
+// repository.
 func (b *Builder) ChangedSince(ctx context.Context, revision string, images []*Image) (in []*Image, err error) {
 	if len(images) == 0 {
 		return nil, nil
@@ -49,8 +49,8 @@ func (b *Builder) ChangedSince(ctx context.Context, revision string, images []*I
 	return in, nil
 }
 
-// fileAt finds slipway.yaml as it was; nil if it was not there, or not as it should be. What is wrong with the repository or the
-// revision, changed.Since reports.
+// fileAt reads slipway.yaml as of the revision; nil if it was not there, or not valid. changed.Since reports what is wrong with the
+// repository or the revision.
 func (r *Request) fileAt(ctx context.Context, revision string) (_ *config.Project, err error) {
 	repository, err := gitcommand.Open(ctx, r.Dir)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *Request) fileAt(ctx context.Context, revision string) (_ *config.Projec
 	return before, nil
 }
 
-// otherSettings says why the settings of an image are not what they were; empty where they are.
+// otherSettings says how the settings of an image have changed; empty if they have not.
 func (r *Request) otherSettings(before *config.Project, now Settings) string {
 	switch {
 	case now.Revision != "":

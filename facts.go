@@ -11,7 +11,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// variables are an environment, a list of KEY=VALUE, as a map, without those that hold secrets by their names: no image is a place for them.
+// variables returns an environment, a list of KEY=VALUE, as a map, without variables that are secrets by their names: images must not
+// have them.
 func variables(environ []string) map[string]string {
 	all := map[string]string{}
 	for _, kv := range environ {

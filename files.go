@@ -80,9 +80,9 @@ func (f *Files) put(ctx context.Context, j *job) error {
 	return j.step("load", func(out io.Writer) error { return load.run(ctx, j.built, out) })
 }
 
-// Writable finds out, before the work and without leaving a trace, whether files can be made in parent after it, for what the setting
-// says. Directories that are not there yet will be made. A link of the source must not lead out of it, nor one of the current directory
-// that the source is in: both may be of a repository that others made.
+// Writable checks, before the work and without leaving a trace, that files can be made in parent, for the setting of that name.
+// Missing directories will be made. No link may lead out of the source, nor out of the current directory if the source is in it: both
+// may be of a repository that others made.
 func (r *Request) Writable(setting, output, parent string) error {
 	grounds := []string{r.Dir}
 	if _, ok := source.Within(filepath.Join(r.Dir, "x"), "."); ok {
@@ -98,7 +98,7 @@ func (r *Request) Writable(setting, output, parent string) error {
 	return nil
 }
 
-// probe makes a file in dir, or in the nearest directory above that is there, and removes it.
+// probe makes a file in dir, or in the nearest directory above it that exists, and removes it.
 func probe(dir string) error {
 	for {
 		_, err := os.Stat(dir)

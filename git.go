@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// readGit reads what settings need to know of the commit that the source is at: what the texts name, if one of them names
-// something, and the value of --revision auto.
+// readGit reads the state of git that settings need: what the texts name of the source's commit, if they name anything, and the value
+// of --revision auto.
 func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, revision string, err error) {
 	wrong := func(problem, hint string) error {
 		return fault.Faults{{Field: "git", Problem: problem, Hint: hint}}
@@ -87,9 +87,9 @@ func describeHead(ctx context.Context, r *gitcommand.Repository) (string, error)
 	return name, nil
 }
 
-// newestTag is the tag that says most about a source in the directory prefix of a repository: of the versions of the directory, as
-// api/v1.2.3 is one of api/, or else of those without a directory, or else of any, the highest by SemVer. Without a version it is
-// the first of tags.
+// newestTag is the tag that says most about a source in the directory prefix of a repository: the highest version by SemVer, among
+// those of the directory (api/v1.2.3 is one of api/), else those without a directory, else all. Without a version it is the first of
+// tags.
 func newestTag(tags []string, prefix string) string {
 	if len(tags) == 0 {
 		return ""
@@ -101,7 +101,7 @@ func newestTag(tags []string, prefix string) string {
 	})
 }
 
-// classify says how much a tag says, from 0 on, and which version it names.
+// classify returns how much a tag says, from 0 on, and which version it names.
 func classify(tag, prefix string) (class int, version string) {
 	i := strings.LastIndex(tag, "/") + 1
 	dir, version := tag[:i], tag[i:]

@@ -23,7 +23,7 @@ import (
 // runtimes are the commands that can load an image, in the order in which they are tried.
 var runtimes = []string{"docker", "podman", "nerdctl"}
 
-// runtimeVariables are the variables by which they find their daemon and their storage.
+// runtimeVariables are the variables that lead them to their daemon and their storage.
 var runtimeVariables = []string{
 	"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS*", "DOCKER_API_VERSION",
 	"CONTAINER_*", "CONTAINERS_*", "CONTAINERD_*", "NERDCTL_*", "STORAGE_*", "XDG_DATA_HOME", "XDG_DATA_DIRS", "DBUS_SESSION_BUS_ADDRESS",
@@ -37,7 +37,7 @@ type loader struct {
 	name     string
 }
 
-// newLoader finds out what can be found out before building: whether there is a runtime, and an image for it.
+// newLoader checks before building that there is a runtime, and an image for it.
 func newLoader(plan *Plan) (*loader, error) {
 	l := &loader{name: plan.Name + ":latest"}
 	for _, name := range runtimes {

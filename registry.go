@@ -126,7 +126,7 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 	return func(base provenance.Image) (any, error) { return build.Predicate(base) }, nil
 }
 
-// provenanceSource is where the source came from: nowhere, where git refuses to read the repository, of which a warning is reported once.
+// provenanceSource is the origin of the source. Where git refuses to read the repository, it is empty, with one warning.
 func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 	source, err := w.source()
 	if err != nil && ctx.Err() == nil {

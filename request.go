@@ -27,7 +27,7 @@ type Faults = fault.Faults
 // Target is where an image is pushed to.
 type Target = registry.Target
 
-// Request says what is wanted of a source. Only Dir is required.
+// Request names a source, images of it, and where they go. Only Dir is required.
 type Request struct {
 	// Dir is the directory of a Go module or workspace, in which there may be a slipway.yaml.
 	Dir string
@@ -68,8 +68,8 @@ type Image struct {
 	archive string // that it is in; empty for an image that is to be built
 }
 
-// Plan decides what the request means, without doing any of it. It reads the source, and asks git only what settings name. An error
-// that is [Faults] has everything that is wrong; images that have a plan nevertheless come with it.
+// Plan makes the plans of a request, and does nothing else. It reads the source, and calls git only if settings name its state. An
+// error that is [Faults] has everything that is wrong; images that could be planned are returned with it.
 func (r *Request) Plan(ctx context.Context) ([]*Image, error) {
 	return r.plan(ctx, r.choose, plan.ResolveAll)
 }
@@ -79,7 +79,7 @@ func (r *Request) PlanUnlocked(ctx context.Context) ([]*Image, error) {
 	return r.plan(ctx, r.choose, plan.ResolveUnlocked)
 }
 
-// PlanChecks decides how the source is checked: by the defaults of slipway.yaml, whichever of its programs are built.
+// PlanChecks makes the plan for checking the source. It uses the defaults of slipway.yaml, and depends on none of its images.
 func (r *Request) PlanChecks(ctx context.Context) (*Plan, error) {
 	choose := func(file *config.Project) ([]Settings, error) {
 		if file == nil {
@@ -97,7 +97,7 @@ func (r *Request) PlanChecks(ctx context.Context) (*Plan, error) {
 	return images[0].Plan, nil
 }
 
-// resolver decides what building images of a source means.
+// resolver makes the plans of a source's images.
 type resolver func(ctx context.Context, source fs.FS, configs []plan.Config) ([]*Plan, []error)
 
 func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Settings, error), resolve resolver) (_ []*Image, err error) {
@@ -152,8 +152,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images))
 }
 
-// fetchPlaced brings what images are made of besides programs: files that they hold, bases that are files, and the files that say what
-// modules they need.
+// fetchPlaced fetches what images are made of besides programs: files, bases that are files, and the files that name modules.
 func (r *Request) fetchPlaced(ctx context.Context, images []*Image) error {
 	if r.Fetch == nil {
 		return nil
@@ -165,7 +164,7 @@ func (r *Request) fetchPlaced(ctx context.Context, images []*Image) error {
 	return r.fetch(ctx, patterns)
 }
 
-// fetch brings the files that match patterns, and the whole source where one is a link to what they leave out.
+// fetch fetches the files that match patterns, and the whole source if one of them is a link to a file that they leave out.
 func (r *Request) fetch(ctx context.Context, patterns []string) (err error) {
 	if r.Fetch == nil {
 		return nil
@@ -201,7 +200,7 @@ func (r *Request) settings() Settings {
 	return settings
 }
 
-// facts gives the settings of images what they may name.
+// facts fills in what the settings of images may name.
 func (r *Request) facts(ctx context.Context, images []*Image) error {
 	facts, revision := plan.Facts{Env: variables(r.Environ)}, auto
 	var outputs plan.Outputs
@@ -234,7 +233,7 @@ func (r *Request) facts(ctx context.Context, images []*Image) error {
 // auto is the value of the setting revision that takes the commit from git.
 const auto = "auto"
 
-// resolve makes the plans of images, and fills in where they go.
+// resolve makes the plans and targets of images.
 func (r *Request) resolve(ctx context.Context, tree fs.FS, images []*Image, resolve resolver) error {
 	configs := make([]plan.Config, len(images))
 	for i, image := range images {

@@ -15,8 +15,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// Document makes the bill of materials of an image. It is of one platform: that of the settings, or else linux/amd64 if the image is
-// for that, or else the first that it is for. No other is built.
+// Document makes the bill of materials of an image for one platform: that of the settings, else linux/amd64 if the image is for it,
+// else the image's first. No other is built.
 type Document struct{ Format SBOMFormat }
 
 func (*Document) check(image *Image, _ int) error { return image.request.onePlatform() }
@@ -79,8 +79,8 @@ func described(all []plan.Compile) []plan.Compile {
 	return []plan.Compile{all[max(i, 0)]}
 }
 
-// inventory is what bills of materials say besides what is in the image. It reads the go.mod files of the plan's source;
-// without a plan, in that of the request's directory, which is for the image's program or else has no effect.
+// inventory is what bills of materials say besides what is in the image. It reads the go.mod files of the plan's source; without a
+// plan, the go.mod of the request's directory, which has no effect if it is not the program's.
 func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
 	o := sbom.Options{Name: j.Name, Version: j.Version}
 	if j.Bases.Cache != nil {

@@ -4,11 +4,11 @@ import (
 	"strings"
 )
 
-// defaultTags are moved to an image for which neither the request nor slipway.yaml says anything about tags. Registries may delete what
-// has no tag, and an engine's own login cannot push without one. A list that is empty asks for none.
+// defaultTags are those of an image for which neither the request nor slipway.yaml names tags. Registries may delete images without a
+// tag, and the login of an engine cannot push one. An empty list asks for no tag.
 var defaultTags = []string{"latest"}
 
-// targetOf fills in where the image called name goes. Skipped are the templates of tags of which nothing remains.
+// targetOf returns the target of the image called name. Skipped are the templates of tags that are empty when filled in.
 func targetOf(settings Settings, name string) (_ Target, skipped []string, err error) {
 	if settings.Tags == nil {
 		settings.Tags = defaultTags
@@ -20,7 +20,7 @@ func targetOf(settings Settings, name string) (_ Target, skipped []string, err e
 	return to, skipped, to.Validate().Err()
 }
 
-// unplanned is what is wrong with where an image goes that could not be planned: names that are filled in are not known.
+// unplanned reports what is wrong with the target of an image that could not be planned, unless it is a template.
 func (r *Request) unplanned(settings Settings) error {
 	if !r.pushes() || strings.Contains(settings.Repository+strings.Join(settings.Tags, ""), "{{") {
 		return nil

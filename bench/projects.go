@@ -77,7 +77,7 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		if err := os.CopyFS(p.dir, os.DirFS(from)); err != nil {
 			return nil, err
 		}
-		// What comes from the module cache cannot be written to.
+		// Files from the module cache cannot be written to.
 		if err := os.Chmod(p.dir, 0o755); err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func readProject(dir string) (_ *config.Project, err error) {
 	return config.Read(tree)
 }
 
-// given says whether a setting of [config.Image], by its key, was given by a flag or a variable.
+// given reports whether a setting of [config.Image], by its key, was given by a flag or a variable.
 func (a *app) given(key string) bool {
 	variable := config.Lookup(key).Variable
 	for _, flag := range a.flagsOf[variable] {

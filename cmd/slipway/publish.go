@@ -70,7 +70,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	return a.finish(display, []*slipway.Result{builder.PublishArchive(c.Context(), image)}, false)
 }
 
-// isArchive says whether what is to be published is an archive, and not a directory.
+// isArchive reports whether what is to be published is an archive, and not a directory.
 func isArchive(source string) bool {
 	info, err := os.Stat(source)
 	return err == nil && info.Mode().IsRegular() || err != nil && strings.HasSuffix(source, ".tar")

@@ -57,7 +57,7 @@ platform.`,
 	return c
 }
 
-// sbom finds out what source is: a directory with Go in it is built, all else has an image in it.
+// sbom takes source for what it is: a directory with Go in it is built, and everything else has an image in it.
 func (a *app) sbom(ctx context.Context, source string, names []string) error {
 	format, err := format("format", a.Format)
 	if err != nil {

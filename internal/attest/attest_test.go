@@ -154,7 +154,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Whatever is changed after the signing is found out, at the index and at each image.
+// Every change after the signing is detected, at the index and at each image.
 func TestTampering(t *testing.T) {
 	flip := func(l *registry.Layer) {
 		l.Content = slices.Clone(l.Content)

@@ -53,7 +53,7 @@ func Verify(ctx context.Context, client registry.Getter, ref name.Reference, ver
 	if err != nil {
 		return nil, overdue(ctx, err)
 	}
-	// By the content that came, and not by what the registry calls it.
+	// By its content, and not by what the registry calls it.
 	digest, _, err := v1.SHA256(bytes.NewReader(desc.Manifest))
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ type Image struct {
 	Settings string
 }
 
-// Verdict says whether an image may differ from that of the revision.
+// Verdict reports whether an image may differ from that of the revision.
 type Verdict struct {
 	Name string
 	In   bool
@@ -79,7 +79,7 @@ func Since(ctx context.Context, source, rev string, images []Image, list List) (
 	for i, img := range images {
 		verdicts[i] = Verdict{Name: img.Name, Reason: t.outside(ctx, img)}
 	}
-	// Only what still seems to be out is worth a question to the Go command.
+	// Only images that still seem unchanged are worth a call of the Go command.
 	listings := listings(images, verdicts)
 	ask(ctx, listings, list)
 	for _, l := range listings {
@@ -150,7 +150,7 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 	return ""
 }
 
-// linksFiles says whether flags of the linker may make it read files. Source: go tool link -help
+// linksFiles reports whether flags of the linker may make it read files. Source: go tool link -help
 func linksFiles(flags string) bool {
 	for _, flag := range strings.Fields(flags) {
 		flag = strings.TrimLeft(flag, `'"`)

@@ -94,7 +94,7 @@ type entry struct {
 	name string
 }
 
-// blob says whether the entry is a file, or a symbolic link to a target, with that content.
+// blob reports whether the entry is a file, or a symbolic link to a target, with that content.
 // Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
 func (e entry) blob(size int64, content io.Reader) bool {
 	sum := hash.Hash(sha1.New())
@@ -106,7 +106,7 @@ func (e entry) blob(size int64, content io.Reader) bool {
 	return err == nil && hex.EncodeToString(sum.Sum(nil)) == e.hash
 }
 
-// sameFile says whether a file of that path has the entry's content, or what git makes of it when it checks it out: with other
+// sameFile reports whether a file of that path has the entry's content, or what git makes of it when it checks it out: with other
 // ends of lines, say, or by Git LFS.
 func (e entry) sameFile(ctx context.Context, at string) (bool, error) {
 	f, err := os.Open(at)

@@ -63,7 +63,7 @@ func (p *goPackage) compiled() []string {
 	return slices.Concat(p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.MFiles, p.HFiles, p.FFiles, p.SFiles, p.SwigFiles, p.SwigCXXFiles, p.SysoFiles)
 }
 
-// usesC says whether a C compiler, or what writes C, is at work: it may read any file there is.
+// usesC reports whether a C compiler, or what writes C, is at work: it may read any file there is.
 func (p *goPackage) usesC() bool { return len(p.CgoFiles)+len(p.SwigFiles)+len(p.SwigCXXFiles) > 0 }
 
 // problem is what go list says is wrong with the package or with what it imports.
@@ -84,7 +84,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// inSource says whether the package is the source's own. Others come from the standard library, or by their version from the
+// inSource reports whether the package is the source's own. Others come from the standard library, or by their version from the
 // module cache, where go.sum says what they are; that cache may be in a directory of the source.
 func (p *goPackage) inSource(vendor bool) bool {
 	module := p.Module
@@ -255,7 +255,7 @@ func (t *tree) profile(ctx context.Context, main *goPackage) string {
 	return t.maybe(ctx, path.Join(dir, "default.pgo"))
 }
 
-// mayCompile says whether a file of that base name, whatever is in it, may be part of what c compiles.
+// mayCompile reports whether a file of that base name, whatever is in it, may be part of what c compiles.
 func mayCompile(c plan.Compile, base string) bool {
 	if strings.HasSuffix(base, "_test.go") {
 		return false
@@ -273,7 +273,7 @@ func mayCompile(c plan.Compile, base string) bool {
 	return match || err != nil
 }
 
-// embeds says whether go:embed patterns may match a file, relative to the package's directory, or a directory that it is in.
+// embeds reports whether go:embed patterns may match a file, relative to the package's directory, or a directory that it is in.
 // Source: https://pkg.go.dev/embed#hdr-Directives
 func embeds(patterns []string, name string) bool {
 	for _, pattern := range patterns {
@@ -290,7 +290,7 @@ func embeds(patterns []string, name string) bool {
 // include finds what assembly includes. The assembler reads a name beside the file that includes it, and one with a slash elsewhere.
 var include = regexp.MustCompile(`include.*"[^"\n]*[/\\][^"\n]*"`)
 
-// includesElsewhere says whether a file of a directory may include one of another.
+// includesElsewhere reports whether a file of a directory may include one of another.
 func (t *tree) includesElsewhere(dir string) bool {
 	for _, name := range t.in(dir) {
 		if isGo(name) {

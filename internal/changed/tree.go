@@ -316,7 +316,7 @@ func (t *tree) attributes(ctx context.Context, name string) string {
 	return different
 }
 
-// mode says whether the owner may execute the file that name leads to, and could not, or the other way round.
+// mode reports whether the owner may execute the file that name leads to, and could not, or the other way round.
 func (t *tree) mode(ctx context.Context, name string) string {
 	real, different := t.follow(ctx, name)
 	if different != "" {

@@ -182,7 +182,7 @@ func said(out Output) string {
 	return strings.TrimSpace(text + "\n" + out.Err.Error())
 }
 
-// Passed says whether all did.
+// Passed reports whether all did.
 func Passed(results []Result) bool {
 	return !slices.ContainsFunc(results, func(r Result) bool { return !r.Passed })
 }

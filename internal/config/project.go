@@ -55,10 +55,10 @@ func (p *Project) Find(name string) (Image, bool) {
 	return p.Images[i], true
 }
 
-// Listed says whether the image comes from a file.
+// Listed reports whether the image comes from a file.
 func (i Image) Listed() bool { return i.settings != nil }
 
-// Same says whether two images have the same settings, wherever they come from.
+// Same reports whether two images have the same settings, wherever they come from.
 func (i Image) Same(other Image) bool {
 	i.settings, other.settings = nil, nil
 	i.Surroundings, other.Surroundings = plan.Surroundings{}, plan.Surroundings{}

@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// What a plan may hold and a Dockerfile has no notation for.
+// Plans that a Dockerfile has no notation for.
 var (
 	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
 	ErrInvisible   error = fault.Fault{
@@ -388,7 +388,7 @@ func shell(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// plain says whether s means itself in a shell and in a Dockerfile.
+// plain reports whether s means itself in a shell and in a Dockerfile.
 func plain(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,@+%", r)

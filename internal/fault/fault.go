@@ -143,7 +143,7 @@ func Join(errs ...error) error {
 				add(err)
 			}
 		default:
-			// What says no more than the faults in it.
+			// An error that says no more than the faults in it.
 			if inner := errors.Unwrap(err); inner != nil && inner.Error() == err.Error() && As(err) != nil {
 				add(inner)
 				return

@@ -120,7 +120,7 @@ func (r *Repository) parseConfig(ctx context.Context, file string) ([]setting, e
 		return nil, err
 	}
 	var out strings.Builder
-	// In the directory that was made, which is a repository without a configuration as yet.
+	// In the new directory, which is a repository without a configuration.
 	if err := run(ctx, &out, r.made, r.env, []string{"config", "--file", copied, "--no-includes", "--null", "--list"}); err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ const privateHint = "A private module needs a login: name one with --git-token H
 
 // hints are what mends the failures that the Go command reports without saying so in the terms of a build.
 var hints = []struct{ sign, hint string }{
-	{securityError, "The module is not the one that go.sum records: compare go.sum with version control and find out which of the two changed, before you trust either."},
+	{securityError, "The module is not the one that go.sum records: compare go.sum with version control to see which of the two changed, before you trust either."},
 	{"missing go.sum entry", "go.sum is incomplete: run go mod tidy and commit go.mod and go.sum."},
 	{"cannot find module providing package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},
 	{"no required module provides package", "go.mod requires no module that has it: run go mod tidy and commit go.mod and go.sum."},

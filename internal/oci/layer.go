@@ -83,7 +83,7 @@ func NewLayer(ctx context.Context, c *cache.Cache, files []File, when time.Time,
 	}
 	recipe := recipeOf(files, when, compression)
 	if recipe != "" {
-		// Of several who make the same, one does.
+		// One of several that make the same makes it.
 		unlock, err := c.Lock(ctx, recipe)
 		if err != nil {
 			return nil, err
@@ -217,7 +217,7 @@ func (f File) Permissions() int64 {
 
 func (f File) header(when time.Time) *tar.Header {
 	h := &tar.Header{
-		// In the PAX format nothing but the names and numbers that do not fit make a header more than a plain one.
+		// In the PAX format, only names and numbers that do not fit make a header longer than a plain one.
 		Format:   tar.FormatPAX,
 		Typeflag: tar.TypeReg,
 		Name:     strings.TrimPrefix(f.Path, "/"),

@@ -60,7 +60,7 @@ func cachedLayer(c *cache.Cache, recipe string) *layer {
 	if recipe == "" || !c.Get(recipe, &made) {
 		return nil
 	}
-	content, err := getBlob(c, made.Digest) // which checks it: an upload must not be what finds out
+	content, err := getBlob(c, made.Digest) // which checks it, so that no upload has to
 	if err != nil || content.Close() != nil {
 		return nil
 	}

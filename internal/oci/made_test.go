@@ -73,7 +73,7 @@ func TestCachedLayer(t *testing.T) {
 	assert.Equal(t, 2, opened, "of an unknown content no layer can be known")
 }
 
-// The size of what is compressed is found out once, of a base in a later build, too.
+// The size of what is compressed is measured once, and that of a base for later builds, too.
 func TestSizesAreCached(t *testing.T) {
 	server := newServer(t)
 	server.push(t, "base:1", dockerIndex(t, amd64))

@@ -44,7 +44,7 @@ func ParseCACerts(text string) (string, error) {
 		if block == nil {
 			break
 		}
-		// What is no certificate may be a secret, so no error shows it.
+		// Text that is no certificate may be a secret, so no error shows it.
 		if block.Type != "CERTIFICATE" {
 			return "", fmt.Errorf("block %d is a %s: give certificates alone", n, block.Type)
 		}

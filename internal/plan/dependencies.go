@@ -112,7 +112,7 @@ func (b *workset) needsModules() bool {
 	return false
 }
 
-// checkModules faults what would otherwise be found out late: a replace line that leads to nothing in the source, and a go.sum that is
+// checkModules faults what would otherwise fail late: a replace line that leads to nothing in the source, and a go.sum that is
 // not there, without which nothing says what modules must be. Since go 1.17 the Go command minds neither unless a package of the
 // module is needed, and in a workspace it completes go.work.sum itself. Source: https://go.dev/ref/mod#lazy-loading
 func (r resolver) checkModules(b *workset, version string, programs []Program) {

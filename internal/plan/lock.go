@@ -65,7 +65,7 @@ func (l Lock) String() string {
 	return b.String()
 }
 
-// needsPin says whether a reference names an image of a registry by its tag alone.
+// needsPin reports whether a reference names an image of a registry by its tag alone.
 func needsPin(ref string) bool {
 	return ref != "" && !strings.Contains(ref, "@") && !strings.HasPrefix(ref, "oci:") && !strings.HasPrefix(ref, "oci-archive:")
 }

@@ -236,7 +236,7 @@ func (b *workset) importPath(dir string) (importPath, modulePath string, ok bool
 	return path.Join(modulePath, relative(m.dir, dir)), modulePath, true
 }
 
-// within says whether dir is parent or below it.
+// within reports whether dir is parent or below it.
 func within(parent, dir string) bool {
 	return parent == "." || dir == parent || strings.HasPrefix(dir, parent+"/")
 }

@@ -431,7 +431,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 		files = append(files, File{Path: image.WorkingDir, Mode: 0o755, Dir: true})
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	// What changes least comes lowest, so that a registry and a node have most of the image already.
+	// Layers that change least come first, so that a registry and a node have most of the image already.
 	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {FilesLayer, files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {
 			image.Layers = append(image.Layers, layer)

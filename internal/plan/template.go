@@ -42,7 +42,7 @@ type Git struct {
 	Dirty bool `json:"dirty,omitempty"`
 }
 
-// NeedsGit says whether one of the texts is a template that names something of Git.
+// NeedsGit reports whether one of the texts is a template that names something of Git.
 func NeedsGit(texts ...string) bool {
 	for _, text := range texts {
 		if isTemplate(text) && strings.Contains(text, ".Git") {
@@ -114,7 +114,7 @@ func (g Git) names() map[string]any {
 	}
 }
 
-// isTemplate says whether a text has something to fill in.
+// isTemplate reports whether a text has something to fill in.
 func isTemplate(text string) bool { return strings.Contains(text, "{{") }
 
 // expandAll fills in the templates of a list. Those with a fault are left out.

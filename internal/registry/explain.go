@@ -178,7 +178,7 @@ func answerOf(answered *transport.Error) string {
 	if len(answered.Errors) > 0 {
 		return answer
 	}
-	// What is not in the form that registries use is in the text alone. Pages of proxies say nothing that helps.
+	// An answer in another form than that of registries is in the text alone. Pages of proxies do not help.
 	if _, text, found := strings.Cut(answered.Error(), answer+": "); found && !strings.HasPrefix(strings.TrimSpace(text), "<") {
 		text = strings.Join(strings.Fields(text), " ")
 		answer += ": " + strings.ToValidUTF8(text[:min(len(text), 200)], "")

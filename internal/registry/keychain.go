@@ -114,7 +114,7 @@ func (k *keychain) lookUp(ctx context.Context, target authn.Resource) (login aut
 // entry is the file's login for a key of [lookUpKeys], empty if it has none, and the place that was asked last.
 func (f credentialFile) entry(ctx context.Context, key string) (entry types.AuthConfig, where string, err error) {
 	where = f.place
-	// Of keys that mean the same, the one that is written like this key comes first, then those in alphabetical order.
+	// Keys that mean the same are sorted: the one that is written like this key first, then by the alphabet.
 	for _, written := range slices.SortedFunc(maps.Keys(f.AuthConfigs), sameFirst(key)) {
 		if normalKey(written) != key {
 			continue

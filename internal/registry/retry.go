@@ -201,7 +201,7 @@ func (t *retrying) RoundTrip(in *http.Request) (*http.Response, error) {
 	}
 }
 
-// repeatable says whether in can simply be sent again. The two requests that belong to an upload session, PATCH with a
+// repeatable reports whether in can simply be sent again. The two requests that belong to an upload session, PATCH with a
 // blob and PUT without a body, cannot: where the session stands after a failure only the registry knows.
 func repeatable(in *http.Request) bool {
 	hasBody := in.Body != nil && in.Body != http.NoBody

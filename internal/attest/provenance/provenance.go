@@ -222,7 +222,7 @@ func (b Build) dependencies(base Image) []Resource {
 			r.URI = "git+" + r.URI
 		}
 		if source.Modified {
-			// What was built is not that commit, so its digest would be false.
+			// The source differs from that commit, so its digest would be false.
 			r.Annotations = map[string]any{"commit": source.Revision, "modified": true}
 		} else {
 			r.Digest = map[string]string{"gitCommit": source.Revision}

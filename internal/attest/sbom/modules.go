@@ -218,7 +218,7 @@ func (c *contents) goComponents(lookup *Modules) []component {
 				all = append(all, made)
 				continue
 			}
-			// Of what a module needs, a program has only what it uses.
+			// A program has only those modules of its module's requirements that it uses.
 			all[i].needs = slices.Compact(slices.Sorted(slices.Values(slices.Concat(all[i].needs, made.needs))))
 		}
 	}
@@ -272,7 +272,7 @@ func (p programEntry) components(lookup *Modules) []component {
 	self.properties = buildProperties(p)
 	direct, known := lookup.direct(info.Main.Path)
 	for _, dep := range dependencies {
-		// What nothing else is known to need, the program itself needs.
+		// A module that no other is known to need is needed by the program itself.
 		if slices.Contains(direct, dep.path) || !known || !reached[dep.path] {
 			self.needs = append(self.needs, dep.ref)
 		}
@@ -304,10 +304,10 @@ func (d *dependency) identity() gomodule.Version {
 	return v
 }
 
-// local says whether the module is a directory: of a replace line, or of a workspace.
+// local reports whether the module is a directory: of a replace line, or of a workspace.
 func (d *dependency) local() bool { return !released(d.inUse.Version) }
 
-// released says whether a version is one that others can get.
+// released reports whether a version is one that others can get.
 func released(version string) bool { return version != "" && version != "(devel)" }
 
 func (d *dependency) component(lookup *Modules) component {

@@ -93,7 +93,7 @@ type scanner struct {
 }
 
 func (s *scanner) layer(entries []found) {
-	// What this layer has and hides counts for those below it.
+	// The files and whiteouts of this layer hide those of layers below.
 	taken, hidden := map[string]bool{}, map[string]bool{}
 	for _, e := range entries {
 		switch gone, emptied, whiteout := oci.Whiteout(e.Path); {
@@ -116,7 +116,7 @@ func (s *scanner) layer(entries []found) {
 	maps.Copy(s.hidden, hidden)
 }
 
-// visible says whether no layer above has the path or hides it.
+// visible reports whether no layer above has the path or hides it.
 func (s *scanner) visible(name string) bool {
 	if s.taken[name] {
 		return false

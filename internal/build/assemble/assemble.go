@@ -314,7 +314,7 @@ func (b *execution) lane(platform string) string {
 }
 
 func (b *execution) run() (*build.Result, error) {
-	// What fails needs no more of the group's work. The first failure is the one to report: others may follow from it.
+	// After a failure, the group's other work is of no use. The first failure is reported: others may follow from it.
 	var failure error
 	leave := sync.OnceFunc(func() {
 		if b.group.waiting.Add(-1) == 0 {
@@ -340,7 +340,7 @@ func (b *execution) run() (*build.Result, error) {
 		}
 		return nil
 	}
-	// What does not need the modules goes on beside their download.
+	// Work that does not need the modules goes on beside their download.
 	err := beside(
 		func(context.Context) error { return b.group.modules() },
 		func(ctx context.Context) (err error) {

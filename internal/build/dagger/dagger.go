@@ -310,7 +310,7 @@ func (b *Build) resolved(ctx context.Context, name string, platform dagger.Platf
 	return provenance.Image{Name: full, Digest: digest}, nil
 }
 
-// local says whether a base is a file or directory of the source.
+// local reports whether a base is a file or directory of the source.
 func local(base string) bool {
 	return strings.HasPrefix(base, "oci:") || strings.HasPrefix(base, "oci-archive:")
 }

@@ -160,7 +160,7 @@ func TestCheckOfWhatIsNoProgram(t *testing.T) {
 	require.ErrorContains(t, guard.Check(sh, plan, compiled, program), "how it was built")
 }
 
-// A C library that is newer than the runtime's is found out here, and not by the program when it starts.
+// A C library that is newer than the runtime's fails here, and not when the program starts.
 func TestGLIBC(t *testing.T) {
 	testtool.Need(t, "gcc", "gcc")
 	if runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {

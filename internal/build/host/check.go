@@ -138,7 +138,7 @@ func withoutExec(c plan.Check, vars []string) plan.Check {
 	return c
 }
 
-// canRace says whether the race detector can be had: it needs cgo, and so the compiler that the Go command takes. Source:
+// canRace reports whether the race detector can be had: it needs cgo, and so the compiler that the Go command takes. Source:
 // https://go.dev/doc/articles/race_detector#Requirements
 func canRace() bool {
 	cc := "gcc"

@@ -210,7 +210,7 @@ func TestNoGoCommand(t *testing.T) {
 	assert.ErrorContains(t, err, "install Go 1.21 or newer")
 }
 
-// A module cache that somebody wrote to is found out before anything is compiled from it.
+// A module cache that somebody wrote to is refused before anything is compiled from it.
 func TestAlteredModuleCache(t *testing.T) {
 	dir := writeTree(t, needsErrors)
 	cache := t.TempDir()

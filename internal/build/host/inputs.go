@@ -47,7 +47,7 @@ func newStates(source string, plan *plan.Plan, modules string) *states {
 	}
 }
 
-// inputs finds out what go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
+// inputs resolves what go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
 // go.sum says, since they have been verified.
 func (c *compiler) inputs(p plan.Compile, everything bool) inputs {
 	unknown := inputs{Everything: everything}

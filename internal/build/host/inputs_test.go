@@ -36,7 +36,7 @@ func (l *listener) Write(p []byte) (int, error) {
 	return l.said.Write(p)
 }
 
-// unchanged says whether the Go command was left out.
+// unchanged reports whether the Go command was left out.
 func (l *listener) unchanged() bool {
 	return strings.Contains(l.said.String(), "nothing that the programs are made of has changed")
 }

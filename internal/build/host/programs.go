@@ -146,7 +146,7 @@ func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, program
 			return digests, err
 		}
 	}
-	// Of what is not cached nobody can say whether it is what its build ID says. Go writes to nothing but a program.
+	// A program that is not cached may not be what its build ID says. Go writes to nothing but a program.
 	for _, program := range programs {
 		name := filepath.Join(b.dir, program.Name)
 		cached, known := was.Programs[program.Name]
@@ -217,7 +217,7 @@ func (c *compiler) unread(b *binaryCache, was cachedPrograms, programs []plan.Pr
 	return found
 }
 
-// inspect finds out what is in the binary cache after go build. damaged are the programs that it left as they were, by their build IDs, and that
+// inspect reads what is in the binary cache after go build. damaged are the programs that it left as they were, by their build IDs, and that
 // are not what they were. Those in unread were what they had to be: with the same build ID it has given them no more than the
 // time, and they are not read.
 func (c *compiler) inspect(b *binaryCache, was cachedPrograms, unread map[string]bool, programs []plan.Program) (is cachedPrograms, damaged []string, err error) {

@@ -1,4 +1,4 @@
-// Package filestate finds out without reading files whether they have changed.
+// Package filestate reports without reading files whether they have changed.
 //
 // A file system notes for each file when it last was changed in any way: its time of change, which no program can set. While
 // that, the file's number and its size stay, so does its content.

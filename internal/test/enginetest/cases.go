@@ -243,7 +243,7 @@ func (s suite) reproducible(t *testing.T) {
 	assert.Equal(t, digests[0], digests[1])
 }
 
-// failures: what the user's source can be at fault for, found out by the Go command. The error shows what it said, and
+// failures: what the user's source can be at fault for, reported by the Go command. The error shows what it printed, and
 // what mends it.
 func (s suite) failures(t *testing.T) {
 	replace := func(tree, from, to string) string {
