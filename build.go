@@ -171,7 +171,7 @@ func (w warnings) Warn(text string) { w.warn(text) }
 
 func (w *work) job(image *Image, name string) *job {
 	for _, tag := range image.Skipped {
-		w.report.Note(fmt.Sprintf("%s gets no tag by %q: nothing remains when it is filled in", name, tag))
+		w.report.Note(fmt.Sprintf("%s gets no tag of %q: it is empty when filled in", name, tag))
 	}
 	if image.Skipped != nil && image.Target.Tags == nil {
 		w.report.Note(name + " is found by its digest alone")

@@ -191,7 +191,7 @@ func TestBuildNotes(t *testing.T) {
 	})
 	require.NoError(t, slipway.Failures(b.Build(t.Context(), images)))
 	require.Len(t, report.text, 3)
-	assert.Equal(t, `api gets no tag by "{{.Env.NONE}}": nothing remains when it is filled in`, report.text[0])
+	assert.Equal(t, `api gets no tag of "{{.Env.NONE}}": it is empty when filled in`, report.text[0])
 	assert.Equal(t, "api is found by its digest alone", report.text[1])
 	assert.Contains(t, report.text[2], "warning: the program runs as root, since --allow-root permits it")
 }

@@ -38,7 +38,7 @@ func (r *Request) choose(file *config.Project) ([]Settings, error) {
 		names = file.Names()
 	default:
 		return wrong("image", "", fmt.Sprintf("%d images to choose from in %s: %s", len(file.Images), where, strings.Join(file.Names(), ", ")),
-			"name one or more, or give --all")
+			"name one or more, or use --all")
 	}
 	if len(names) > 1 {
 		for _, key := range []string{"name", "packages"} {

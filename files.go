@@ -66,7 +66,7 @@ func (f *Files) put(ctx context.Context, j *job) error {
 		return j.request.WriteInto(output, func() error { return oci.WriteLayout(ctx, output, j.built.Artifact, name) })
 	})
 	if err != nil {
-		return fmt.Errorf("%w: choose another place with --output, or mend this one", err)
+		return fmt.Errorf("%w: choose another place with --output, or correct this one", err)
 	}
 	j.Output = output
 	if !f.Load {

@@ -132,7 +132,7 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 	if err != nil && ctx.Err() == nil {
 		w.warned.Do(func() {
 			problem, hint := gitcommand.Explain(err, "publish with --provenance=false")
-			w.report.Warn("the provenance does not say what commit the source is of: " + problem + ": " + hint)
+			w.report.Warn("the provenance does not name the commit of the source: " + problem + ": " + hint)
 		})
 	}
 	return source

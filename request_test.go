@@ -55,7 +55,7 @@ func TestRequestChooses(t *testing.T) {
 		"in the file's order": {request: slipway.Request{Dir: dir, Names: []string{"web", "api"}}, want: []string{"api", "web"}},
 		"by package":          {request: slipway.Request{Dir: dir, Settings: packages("./web")}, want: []string{"web"}},
 		"without a file":      {request: slipway.Request{Dir: plain, Settings: packages("./api")}, want: []string{"api"}},
-		"which":               {request: slipway.Request{Dir: dir}, fault: `image: 2 images to choose from in ` + dir + `/slipway.yaml: api, web: name one or more, or give --all`},
+		"which":               {request: slipway.Request{Dir: dir}, fault: `image: 2 images to choose from in ` + dir + `/slipway.yaml: api, web: name one or more, or use --all`},
 		"unknown":             {request: slipway.Request{Dir: dir, Names: []string{"worker", "api"}}, fault: `image "worker": not in ` + dir + `/slipway.yaml: choose from api, web`},
 		"names and all":       {request: slipway.Request{Dir: dir, Names: []string{"api"}, All: true}, fault: `all "api": names besides it: leave one of the two out`},
 		"all without file":    {request: slipway.Request{Dir: plain, All: true}, fault: `all: there is no ` + plain + `/slipway.yaml: list the images there, or leave --all out`},
@@ -113,7 +113,7 @@ func TestRequestFillsInTargets(t *testing.T) {
 	assert.NoError(t, err, "other tags")
 	request.Settings.Tags = []string{"v2"}
 	_, err = request.Plan(t.Context())
-	assert.EqualError(t, err, `tag "ghcr.io/shop/all:v2": api and web would both be it: give each another repository or tag, such as by {{.Name}}`)
+	assert.EqualError(t, err, `tag "ghcr.io/shop/all:v2": api and web would both have it: give each another repository or tag, such as by {{.Name}}`)
 	request.Settings.Tags = []string{}
 	images, err = request.Plan(t.Context())
 	require.NoError(t, err)

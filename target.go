@@ -39,7 +39,7 @@ func sameTarget(images []*Image) error {
 			}
 			ref := image.Target.Repository + ":" + tag
 			if other, ok := names[ref]; ok {
-				faults.Add("tag", ref, other+" and "+image.Plan.Name+" would both be it", "give each another repository or tag, such as by {{.Name}}")
+				faults.Add("tag", ref, other+" and "+image.Plan.Name+" would both have it", "give each another repository or tag, such as by {{.Name}}")
 			}
 			names[ref] = image.Plan.Name
 		}

@@ -19,7 +19,7 @@ const (
 	DistrolessBase Runtime = "DISTROLESS_BASE"
 	// A shell and a package manager, for debugging.
 	Alpine Runtime = "ALPINE"
-	// What Slipway puts there and nothing more: root certificates, /tmp and a user.
+	// Nothing but root certificates, /tmp and a user.
 	Scratch Runtime = "SCRATCH"
 )
 

@@ -35,6 +35,6 @@ func TestPublishOfAnotherUsersRepository(t *testing.T) {
 	registry := registrytest.Start(t)
 	said, err := slipwayCommand(t, nil, "publish", "--runtime", "scratch", "--platform", "linux/amd64", "--repository", registry.Host+"/m", "--sbom", "none", dir).CombinedOutput()
 	require.NoError(t, err, string(said))
-	assert.Contains(t, string(said), "the provenance does not say what commit the source is of: detected dubious ownership")
+	assert.Contains(t, string(said), "the provenance does not name the commit of the source: detected dubious ownership")
 	assert.Contains(t, string(said), "git config --global --add safe.directory "+dir)
 }

@@ -29,8 +29,8 @@ func (a *app) pinCommand() *cobra.Command {
 		Short: "Write down the digests of the images that builds need",
 		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of
 all that ` + plan.LockFile + ` has already, and write them into that file, beside go.work or else
-go.mod. From then on every build takes these images, whatever their tags come to mean. One file
-serves all builds of its directory: name the images of slipway.yaml or give --all, or run slipway pin
+go.mod. From then on every build takes these images, even if their tags move. One file
+serves all builds of its directory: name the images of slipway.yaml or use --all, or run slipway pin
 once for each build, such as for each runtime.
 To drop what no build needs any more, delete the file first, or its lines.`,
 		Example: `  slipway pin                          for what slipway build does here

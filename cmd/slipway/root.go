@@ -84,9 +84,9 @@ func (a *app) planCommand() *cobra.Command {
 func (a *app) dockerfileCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dockerfile [flags] [NAME] [DIR]",
-		Short: "Write the Dockerfile that a build stands for",
-		Long: `Write the multi-stage Dockerfile that a build stands for, with cache mounts and a stage that
-cross-compiles. Slipway itself does not use it.`,
+		Short: "Write the equivalent Dockerfile of a build",
+		Long: `Write the equivalent Dockerfile of a build, with several stages, cache mounts and cross-compilation.
+Slipway itself does not use it.`,
 		Example: `  slipway dockerfile > Dockerfile
   slipway dockerfile | docker buildx build --platform linux/amd64,linux/arm64 -f - .`,
 		RunE: func(c *cobra.Command, args []string) error {

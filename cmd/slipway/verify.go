@@ -20,8 +20,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify [flags] REFERENCE",
 		Short: "Verify who built a published image, from what, and that nobody changed it",
 		Long: `Verify a published image by a public key: that the key signed the image and each of its
-platforms, where it was built from and that Slipway built it, and its bills of materials. What is
-verified goes to standard output.`,
+platforms, where it was built from and that Slipway built it, and its bills of materials. The
+result goes to standard output.`,
 		Example: `  slipway verify --key cosign.pub ghcr.io/me/api:v1.2.3
   slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…`,
 		Args: func(_ *cobra.Command, args []string) error {

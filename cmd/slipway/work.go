@@ -142,14 +142,14 @@ func (a *app) finish(display *progress.Display, results []*slipway.Result, list 
 	return errors.Join(err, failures)
 }
 
-// noteIgnored names, once, what would change go build and changes nothing here.
+// noteIgnored names, once, what would change go build and has no effect here.
 func (a *app) noteIgnored(display *progress.Display, plan *plan.Plan) {
 	env := maps.Clone(plan.Env)
 	if len(plan.Compile) == 1 {
 		maps.Copy(env, plan.Compile[0].Env)
 	}
 	if ignored := goenv.Ignored(a.environ, env); len(ignored) > 0 {
-		display.Note("of the environment, " + strings.Join(ignored, ", ") + " would change go build and changes nothing here: slipway build --help lists the settings")
+		display.Note("of the environment, " + strings.Join(ignored, ", ") + " would change go build and has no effect here: slipway build --help lists the settings")
 	}
 }
 

@@ -36,7 +36,7 @@ func (m *Examples) SlipwayPlan(
 	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Plan(ctx)
 }
 
-// Write the Dockerfile that a build stands for
+// Write the equivalent Dockerfile of a build
 func (m *Examples) SlipwayDockerfile(
 	ctx context.Context,
 	// Directory of a Go module.

@@ -206,7 +206,7 @@ func parseTree(out string) (map[string]entry, error) {
 		head, name, ok := strings.Cut(record, "\t")
 		fields := strings.Split(head, " ")
 		if !ended || !ok || len(fields) != 3 || !fs.ValidPath(name) || name == "." {
-			return nil, fmt.Errorf("git ls-tree says %q, which is not understood", record)
+			return nil, fmt.Errorf("git ls-tree printed %q, which is not understood", record)
 		}
 		entries[name] = entry{mode: fields[0], hash: fields[2]}
 		out = rest

@@ -373,7 +373,7 @@ func TestNoAnswer(t *testing.T) {
 	}{
 		{"", errors.New("no go command\nat all"), "the Go command does not know: no go command"},
 		{"", nil, "go list does not know example.com/hello"},
-		{"{", nil, "the Go command does not know: reading what go list says: unexpected EOF"},
+		{"{", nil, "the Go command does not know: reading the output of go list: unexpected EOF"},
 		{`{"ImportPath":"example.com/hello","Incomplete":true}`, nil, "go list says: example.com/hello cannot be loaded"},
 		{`{"ImportPath":"example.com/hello","Dir":"` + r.dir + `","Deps":["fmt"]}`, nil, "go list does not know fmt"},
 		{`{"ImportPath":"example.com/hello","Dir":"/elsewhere"}`, nil, "the directory of example.com/hello is not in the source"},

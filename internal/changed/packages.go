@@ -102,7 +102,7 @@ func parsePackages(out io.Reader) (map[string]*goPackage, error) {
 		if err := decoder.Decode(p); errors.Is(err, io.EOF) {
 			return packages, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("reading what go list says: %w", err)
+			return nil, fmt.Errorf("reading the output of go list: %w", err)
 		}
 		packages[p.ImportPath] = p
 	}

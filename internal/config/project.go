@@ -453,8 +453,8 @@ func (i Image) Target(name string) (repository string, tags, skipped []string, e
 	}
 	if repository = expand("repository", i.Repository); repository == "" && i.Repository != "" && faults == nil {
 		faults = append(faults, i.Locate(fault.Fault{
-			Field: "repository", Value: i.Repository, Problem: "nothing remains when it is filled in",
-			Hint: `name what to take instead, like {{or .Git.Branch "main"}}`,
+			Field: "repository", Value: i.Repository, Problem: "it is empty when filled in",
+			Hint: `give a default, like {{or .Git.Branch "main"}}`,
 		}))
 	}
 	for _, text := range i.Tags {

@@ -208,7 +208,7 @@ func TestTarget(t *testing.T) {
 	assert.Equal(t, []string{"{{.Git.Tag}}"}, skipped)
 	a.Repository = "{{.Git.Tag}}"
 	_, _, _, err = a.Target("a")
-	assert.EqualError(t, err, `slipway.yaml:3: repository "{{.Git.Tag}}": nothing remains when it is filled in: name what to take instead, like {{or .Git.Branch "main"}}`)
+	assert.EqualError(t, err, `slipway.yaml:3: repository "{{.Git.Tag}}": it is empty when filled in: give a default, like {{or .Git.Branch "main"}}`)
 }
 
 func TestSame(t *testing.T) {

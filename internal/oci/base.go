@@ -247,7 +247,7 @@ func (b *Base) open(ctx context.Context, d v1.Descriptor) (*content, error) {
 
 func (b *Base) config(ctx context.Context, manifest v1.Hash, d v1.Descriptor) ([]byte, error) {
 	if !d.MediaType.IsConfig() {
-		return nil, fmt.Errorf("its media type is %q: the base is something else than a container image", d.MediaType)
+		return nil, fmt.Errorf("its media type is %q: the base is not a container image", d.MediaType)
 	}
 	content, err := b.source.blob(ctx, manifest, d)
 	if err != nil {

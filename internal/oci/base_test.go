@@ -382,7 +382,7 @@ func TestBrokenMembers(t *testing.T) {
 	require.ErrorContains(t, err, "no image in it")
 	for member, want := range map[string]string{
 		`{"schemaVersion":2,"manifests":[]}`:                                                            "an index within an index",
-		image("application/vnd.cncf.helm.config.v1+json", config, ""):                                   "something else than a container image",
+		image("application/vnd.cncf.helm.config.v1+json", config, ""):                                   "not a container image",
 		image(types.OCIConfigJSON, config, `{"digest":"`+config.String()+`","size":1}`):                 "has 1 layers and its configuration 0",
 		image(types.OCIConfigJSON, notJSON, ""):                                                         "the configuration " + notJSON.String(),
 		image(types.OCIConfigJSON, v1.Hash{Algorithm: "sha512", Hex: strings.Repeat("a", 128)}, ""):     "SHA-256",

@@ -164,7 +164,7 @@ func Files(l v1.Layer) []File {
 }
 
 // ErrAltered says that a file is not what its Size and ID say.
-var ErrAltered = errors.New("it is not what it was before: it must not change while it is read")
+var ErrAltered = errors.New("it has changed: it must not change while it is read")
 
 // pack adds the file to a layer.
 func (f File) pack(ctx context.Context, archive *tar.Writer, when time.Time) (err error) {

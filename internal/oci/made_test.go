@@ -148,7 +148,7 @@ func TestAssumedDigest(t *testing.T) {
 	wrong, err := FromDisk(store, "/f", 0o644, name)
 	require.NoError(t, err)
 	_, err = NewLayer(t.Context(), store, []File{wrong}, time.Unix(0, 0), Compression{})
-	require.ErrorContains(t, err, "it is not what it was before")
+	require.ErrorContains(t, err, "it has changed: it must not change")
 
 	past := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(name, past, past))

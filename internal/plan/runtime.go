@@ -38,7 +38,7 @@ var runtimes = map[Runtime]struct {
 	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532", help: "Root certificates, time zones and a non-root user; no shell, no libc. The production default."},
 	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true, help: "Distroless with glibc, for cgo."},
 	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000", help: "A shell and a package manager, for debugging."},
-	Scratch:        {user: "1000:1000", help: "What Slipway puts there and nothing more: root certificates, /tmp and a user."},
+	Scratch:        {user: "1000:1000", help: "Nothing but root certificates, /tmp and a user."},
 	Custom:         {user: "65532:65532", libc: true},
 }
 

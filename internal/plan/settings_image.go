@@ -249,7 +249,7 @@ func parseWritable(s string) (string, error) {
 	case dir == "/tmp":
 		return "", fmt.Errorf("every user may write there: leave it out")
 	case slices.Contains(systemDirectories, dir):
-		return "", fmt.Errorf("a directory of the system: name one of the program's own, like %s", path.Join(dir, "data"))
+		return "", fmt.Errorf("a directory of the system: name another one, like %s", path.Join(dir, "data"))
 	case slices.ContainsFunc(mounted, func(m string) bool { return within(m, dir) }):
 		return "", fmt.Errorf("the container's runtime fills this directory: name another, like /data")
 	}

@@ -90,7 +90,7 @@ func (p *placer) place(ctx context.Context, f file) error {
 		return nil
 	}
 	if slices.Contains(strings.Split(f.src, "/"), gitDir) {
-		p.add("file", f.text, f.src+" is git's own", "name a file or directory of the source")
+		p.add("file", f.text, f.src+" is git's", "name a file or directory of the source")
 		return nil
 	}
 	before, dir := len(p.files), false

@@ -165,7 +165,7 @@ func (c *Client) get(ctx context.Context, ref name.Reference) (desc *remote.Desc
 	hasher.Write(desc.Manifest)
 	desc.Digest = v1.Hash{Algorithm: algorithm, Hex: hex.EncodeToString(hasher.Sum(nil))}
 	if ok && desc.Digest != want {
-		return nil, fmt.Errorf("what came (%s, %s) does not have that digest", desc.MediaType, desc.Digest)
+		return nil, fmt.Errorf("the content (%s, %s) does not have that digest", desc.MediaType, desc.Digest)
 	}
 	if desc.MediaType, err = mediaTypeOf(desc.Manifest); err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func mediaTypeOf(content []byte) (types.MediaType, error) {
 		Layers    *json.RawMessage `json:"layers"`
 	}
 	if err := json.Unmarshal(content, &m); err != nil {
-		return "", errors.New("what came is no manifest: it is not JSON")
+		return "", errors.New("the content is no manifest: it is not JSON")
 	}
 	isIndex, isImage := m.Manifests != nil, m.Config != nil || m.Layers != nil
 	switch {
@@ -193,7 +193,7 @@ func mediaTypeOf(content []byte) (types.MediaType, error) {
 	case isImage && !isIndex && (m.MediaType == "" || m.MediaType == types.OCIManifestSchema1):
 		return types.OCIManifestSchema1, nil
 	default:
-		return "", fmt.Errorf("what came is neither the manifest of an image nor an index (its media type says %q)", m.MediaType)
+		return "", fmt.Errorf("the content is neither the manifest of an image nor an index (its media type says %q)", m.MediaType)
 	}
 }
 

@@ -86,9 +86,9 @@ func TestGetGivesUp(t *testing.T) {
 		"never answers":          {registrytest.Stall, anyNumber, []string{"does not answer"}},
 		"asks for too long a wait": {
 			registrytest.Answer(429, "TOOMANYREQUESTS", "too many pulls", "Retry-After: 3600"), 1,
-			[]string{"429 Too Many Requests; TOOMANYREQUESTS: too many pulls", "asks to wait 1h0m0s, and 3s is the most that is waited", "docker login"},
+			[]string{"429 Too Many Requests; TOOMANYREQUESTS: too many pulls", "asks to wait 1h0m0s, longer than the limit of 3s", "docker login"},
 		},
-		"no registry": {registrytest.HTML, 1, []string{"what came is no manifest: it is not JSON"}},
+		"no registry": {registrytest.HTML, 1, []string{"the content is no manifest: it is not JSON"}},
 		"404": {
 			registrytest.Answer(404, "MANIFEST_UNKNOWN", "manifest unknown"), 1,
 			[]string{"has no ", "/app:v1, or does not show it with no credential", "404 Not Found; MANIFEST_UNKNOWN: manifest unknown", "correct the name or tag"},

@@ -129,10 +129,10 @@ func (c *Client) explainAnswer(ref name.Reference, answered *transport.Error) (p
 			fmt.Sprintf("correct the name or tag, create the repository if %s wants that first, or log in with `docker login %s`",
 				host, host)
 	case status == http.StatusTooManyRequests:
-		return fmt.Sprintf("%s lets no more requests through for %s with %s (%s)", host, what, source, answer),
+		return fmt.Sprintf("%s refuses more requests for %s with %s (%s)", host, what, source, answer),
 			fmt.Sprintf("wait, raise the limit with `docker login %s`, or pull through a mirror", host)
 	case status == http.StatusRequestEntityTooLarge:
-		return fmt.Sprintf("%s takes nothing as large as %s has (%s)", host, what, answer),
+		return fmt.Sprintf("%s refuses %s for its size (%s)", host, what, answer),
 			"raise the body size limit of the registry or of the proxy before it (nginx: client_max_body_size)"
 	case status == http.StatusRequestTimeout || status >= 500:
 		return fmt.Sprintf("%s fails on %s (%s)", host, what, answer), "try again later: the fault is at the registry"
@@ -233,8 +233,8 @@ func explainConnection(host string, err error) (problem, hint string) {
 	case errors.As(err, &slow):
 		return fmt.Sprintf("%s: %v", host, slow), "try again later, or through a network or mirror that is faster"
 	case errors.As(innermost(err), &netErr) && netErr.Timeout():
-		return fmt.Sprintf("%s does not answer, or reads too slowly what it is sent", host),
-			"check that it is a registry and is well; where a proxy is needed, set HTTPS_PROXY"
+		return fmt.Sprintf("%s does not answer, or reads uploads too slowly", host),
+			"check that it is a registry and works; where a proxy is needed, set HTTPS_PROXY"
 	case final == nil && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"):
 		return fmt.Sprintf("%s speaks plain http, and https was expected", host),
 			"give it a certificate, reach it as localhost:PORT, or write http:// before it where it is a mirror"

@@ -108,7 +108,7 @@ func (e *gaveUp) Unwrap() error { return e.cause }
 
 func (e *gaveUp) effort() string {
 	if e.asked > 0 {
-		return fmt.Sprintf("the registry asks to wait %v, and %v is the most that is waited", e.asked, e.limit)
+		return fmt.Sprintf("the registry asks to wait %v, longer than the limit of %v", e.asked, e.limit)
 	}
 	return fmt.Sprintf("given up after %s in %v", plural(e.tries, "try", "tries"), e.lasted.Round(100*time.Millisecond))
 }

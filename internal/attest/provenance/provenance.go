@@ -147,7 +147,7 @@ func (b Build) Predicate(base Image) (Predicate, error) {
 	hashed.Notes = nil // they are for people, and change with Slipway's tables; the build is the same
 	p, err := json.Marshal(hashed)
 	if err != nil {
-		return Predicate{}, fmt.Errorf("writing the plan down: %w", err)
+		return Predicate{}, fmt.Errorf("encoding the plan: %w", err)
 	}
 	sum := sha256.Sum256(p)
 	internal := map[string]any{

@@ -56,7 +56,7 @@ func TestLayerThatWasMade(t *testing.T) {
 	// What took a file's place meanwhile is not what is in the image.
 	require.NoError(t, os.WriteFile(path, []byte(content[:len(content)-1]+"?"), 0o755))
 	_, err = sbom.Read(t.Context(), imageOf(t, made), sbom.Options{})
-	assert.ErrorContains(t, err, "/app/program: it is not what it was")
+	assert.ErrorContains(t, err, "/app/program: it has changed since")
 }
 
 // A document is written once for an image and what is asked of it.

@@ -217,7 +217,7 @@ func (e *found) readFile(ctx context.Context, f oci.File, programs *spool) (err 
 		return err
 	}
 	if f.ID != "" && e.SHA256 != f.ID {
-		return errors.New("it is not what it was when it became part of the image")
+		return errors.New("it has changed since it became part of the image")
 	}
 	return nil
 }

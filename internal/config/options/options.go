@@ -60,7 +60,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{Field: "All", Flag: "all", Commands: []string{"build", "publish", "pin"}, Help: "all images of slipway.yaml"},
 		plan.Setting{
 			Field: "ChangedSince", Flag: "changed-since", Commands: []string{"build", "publish"}, Value: "REVISION",
-			Help: "leave out images that no change since a revision of git, like origin/main, concerns, and say why each is in or out",
+			Help: "leave out images that no change since a revision of git, like origin/main, affects, and print why each is in or out",
 		},
 		plan.Setting{
 			Field: "Output", Flag: "output", Commands: []string{"build"}, Value: "PATH", Default: "dist/NAME.tar",
@@ -71,16 +71,16 @@ var Results = sync.OnceValue(func() []plan.Setting {
 			Field: "SBOM", Flag: "sbom", Commands: publish, Value: "FORMAT", Default: SBOMFormats()[0], Choices: plan.Choices(append(SBOMFormats(), NoSBOM)...),
 			Help: "format of the bills of materials that are attached",
 		},
-		plan.Setting{Field: "Provenance", Flag: "provenance", Commands: publish, Help: "attach where the image comes from: source, settings, builder, time"},
+		plan.Setting{Field: "Provenance", Flag: "provenance", Commands: publish, Help: "attach the provenance of the image: source, settings, builder, time"},
 		plan.Setting{
 			Field: "Predicate", Flag: "predicate", Commands: publish, Value: "FILE",
-			Help: "provenance of an ARCHIVE, of which slipway itself knows nothing: a predicate of SLSA v1, in JSON",
+			Help: "provenance of an ARCHIVE, which only its builder knows: a file with a predicate of SLSA v1, in JSON",
 		},
 		plan.Setting{
 			Field: "SignKey", Flag: "sign-key", Commands: publish, Value: "KEY",
-			Help: "private key to sign the image and what is attached with, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
+			Help: "private key that signs the image and its attestations, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
 		},
-		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key that belongs to the one that signed: a file, or env:VARIABLE"},
+		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
 		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, or an image of the build is not in the file"},
@@ -92,7 +92,7 @@ var Work = sync.OnceValue(func() []plan.Setting {
 	build, registries := []string{"build", "publish", "check", "sbom"}, []string{"build", "publish", "check", "sbom", "pin"}
 	return plan.Declare[Options](
 		plan.Setting{Field: "Mirrors", Flag: "mirror", Commands: registries, Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
-		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, in place of that"},
+		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, which it replaces"},
 		plan.Setting{Field: "GitTokens", Flag: "git-token", Commands: build, Value: "[USER@]HOST=TOKEN", Help: "token for private modules of a host, as [USER@]HOST=env:VARIABLE or HOST=file:PATH"},
 		plan.Setting{
 			Field: "Engine", Flag: "engine", Commands: build, Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
