@@ -179,7 +179,7 @@ func TestChangedSince(t *testing.T) {
 	assert.Equal(t, "api is in: its settings in slipway.yaml changed", said[0])
 }
 
-// What runs as root says so, and a tag of which nothing remains is reported.
+// What runs as root says so, and a tag that is empty is reported.
 func TestBuildNotes(t *testing.T) {
 	report := &notes{Reporter: build.Discard}
 	b := builder(t)

@@ -1,7 +1,9 @@
 package slipway_test
 
 import (
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,10 +20,10 @@ var layers = [][]string{
 	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is another module
 	{"."}, // the road
 	{"internal/build", "internal/progress"},
-	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/gocommand", "internal/attest"},
+	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest"},
 	{"internal/oci", "internal/registry"},
 	{
-		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/goenv", "internal/secret",
+		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/gocommand", "internal/goenv", "internal/secret",
 		"internal/source",
 	},
 }
@@ -69,6 +71,30 @@ func TestNoImportRunsUpward(t *testing.T) {
 		}
 	}
 	assert.Greater(t, edges, 50)
+}
+
+// The picture in CONTRIBUTING.md shows the packages in the order of the layers, but for tests and generators.
+func TestPictureShowsTheLayers(t *testing.T) {
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	require.NoError(t, err)
+	_, picture, _ := strings.Cut(string(text), "```\n")
+	picture, _, found := strings.Cut(picture, "```\n")
+	require.True(t, found)
+	above := -1 // the last line of the layer above
+	for _, layer := range layers[1:] {
+		last := above
+		for _, dir := range layer {
+			if dir == "." {
+				dir = "package slipway"
+			}
+			line := slices.IndexFunc(strings.Split(picture, "\n"), func(line string) bool {
+				return strings.Contains(line+"  ", " "+dir+"  ")
+			})
+			assert.Greater(t, line, above, "%s", dir)
+			last = max(last, line)
+		}
+		above = last
+	}
 }
 
 // What a package may not depend on, even by way of others.

@@ -60,7 +60,7 @@ type Image struct {
 	// Settings are those of the request over those of slipway.yaml.
 	Settings Settings
 	Plan     *Plan
-	// Target is where it goes, if it is planned for that. Skipped are the templates of tags of which nothing remained.
+	// Target is where it goes, if it is planned for that. Skipped are the templates of tags that were empty.
 	Target  Target
 	Skipped []string
 

@@ -441,7 +441,7 @@ func (i Image) Over(other Image, given func(key string) bool) Image {
 }
 
 // Target fills in where the image goes: its repository, empty if there is none, and its tags, each once, in which name stands for its
-// name. Skipped are the tags of which nothing remains. The error is [fault.Faults].
+// name. Skipped are the tags that are empty when filled in. The error is [fault.Faults].
 func (i Image) Target(name string) (repository string, tags, skipped []string, err error) {
 	var faults fault.Faults
 	expand := func(field, text string) string {
