@@ -55,9 +55,11 @@ func flagFault(c *cobra.Command, err error) error {
 
 // one reports that several of what there can be one of were given, or none.
 func one(what string, given []string, hint string) error {
-	return fault.Faults{{
-		Field: what, Value: strings.Join(given, ", "), Problem: fmt.Sprintf("%d were given, and one is taken at a time", len(given)), Hint: hint,
-	}}
+	problem := "none was given"
+	if len(given) > 0 {
+		problem = fmt.Sprintf("%d were given, and one is taken at a time", len(given))
+	}
+	return fault.Faults{{Field: what, Value: strings.Join(given, ", "), Problem: problem, Hint: hint}}
 }
 
 // flags are the flags of one command. Each stands for a setting, whose value, filled from the environment, is its default.
