@@ -68,7 +68,7 @@ func execute(ctx context.Context, dir string, args, environ []string, count stri
 	return r
 }
 
-// watch follows the peak memory of a process, without that of its children. The kernel tells its parent the biggest of all
+// watch follows the peak memory of a process, without that of its children. The kernel reports to its parent the biggest of all
 // together only; so /proc is asked while it runs. What it takes in its last 5 ms may be missed.
 func watch(pid int, stop <-chan struct{}, peak chan<- int64) {
 	var most int64

@@ -20,9 +20,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
-// build makes images in this process, from programs that the engine compiles and bases that it pulls itself, by the code that makes the
-// command's, so that they are the same to the byte; and takes them where the request says. login is for the registries of their
-// repositories.
+// build makes images in this process, with the code of the command, so that they are the same to the byte: of programs that the engine
+// compiles, and bases that this process pulls. It takes them to the request's sink. login is for the registries of their repositories.
 func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image, login account) (_ []*slipway.Result, err error) {
 	client, err := m.registry(ctx, images, login)
 	if err != nil {
@@ -64,7 +63,7 @@ func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipw
 	return results, slipway.Failures(results)
 }
 
-// licences brings those of a build's modules, which the source in dir names, into the directory out.
+// licences writes the licences of a build's modules, which the source in dir names, into the directory out.
 func licences(ctx context.Context, b *engine.Build, dir, out string) error {
 	dependencies := b.Plan().Dependencies
 	if dependencies.Download == nil {

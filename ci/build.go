@@ -37,7 +37,7 @@ func (m *Slipway) Plan(
 	return stdout.Clean(text.String()), err
 }
 
-// Write the multi-stage Dockerfile that a build stands for
+// Write the equivalent Dockerfile of the build
 func (m *Slipway) Dockerfile(ctx context.Context) (_ string, err error) {
 	defer worded(&err)
 	image, err := m.image(ctx)
@@ -141,7 +141,7 @@ func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) 
 	return dag.CurrentModule().WorkdirFile(r.Output).Sync(ctx)
 }
 
-// Run the program as a service, on the ports that it says it listens on
+// Run the program as a service, on the ports of the setting ports
 // +up
 func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	defer worded(&err)
@@ -152,7 +152,7 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	return ctr.AsService(dagger.ContainerAsServiceOpts{UseEntrypoint: true}), nil
 }
 
-// open is the build of the image that this is about, on this session's engine, and its compilation for one platform.
+// open returns the build of the chosen image on this session's engine, and its compilation for one platform.
 func (m *Slipway) open(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*engine.Build, plan.Compile, error) {
 	image, compile, err := m.one(ctx, platform, capabilities)
 	if err != nil {
@@ -165,7 +165,7 @@ func (m *Slipway) open(ctx context.Context, platform string, capabilities func(m
 	return describe(image.Plan), compile, nil
 }
 
-// one is the image that this is about, and its compilation for one platform.
+// one returns the chosen image and its compilation for one platform.
 func (m *Slipway) one(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*slipway.Image, plan.Compile, error) {
 	image, err := m.imageOn(ctx, capabilities)
 	if err != nil {

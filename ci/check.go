@@ -50,7 +50,7 @@ func (m *Slipway) Vulncheck(ctx context.Context) (err error) {
 	return m.checks(ctx, "vulncheck")
 }
 
-// Run all checks and return what they say for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
+// Run all checks and return their reports for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
 // govulncheck.json, govulncheck-programs.json, and a table in summary.md
 // +cache="never"
 func (m *Slipway) Reports(ctx context.Context) (_ *dagger.Directory, err error) {
@@ -88,7 +88,7 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 	return err
 }
 
-// planChecks decides how the source is checked.
+// planChecks makes the plan for checking the source.
 func (m *Slipway) planChecks(ctx context.Context) (_ *plan.Plan, err error) {
 	r, done, err := m.request()
 	if err != nil {

@@ -29,8 +29,8 @@ func (m *Slipway) Publish(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
-	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
+	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
+	// or signed, and the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.
@@ -39,10 +39,10 @@ func (m *Slipway) Publish(
 	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
-	// Leave out the provenance, which otherwise is attached where bills of materials are.
+	// Attach no provenance. Default: it is attached with the bills of materials.
 	// +optional
 	noProvenance bool,
-	// Private key to sign the image, and what is attached, with, as cosign does.
+	// Private key that signs the image and its attestations, as cosign does.
 	// +optional
 	signKey *dagger.Secret,
 	// Password of sign-key.
@@ -86,8 +86,8 @@ func (m *Slipway) PublishAll(
 	// Tags to move to the images. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
-	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
+	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
+	// or signed, and the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.
@@ -96,10 +96,10 @@ func (m *Slipway) PublishAll(
 	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
-	// Leave out the provenance, which otherwise is attached where bills of materials are.
+	// Attach no provenance. Default: it is attached with the bills of materials.
 	// +optional
 	noProvenance bool,
-	// Private key to sign the images, and what is attached, with, as cosign does.
+	// Private key that signs the images and their attestations, as cosign does.
 	// +optional
 	signKey *dagger.Secret,
 	// Password of sign-key.
@@ -121,8 +121,8 @@ func (m *Slipway) Ci(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it, and without registry-config, the engine pushes by the login that it finds on your machine:
-	// it takes images only, so nothing is attached or signed, and writes their manifests itself, so the digest is another.
+	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
+	// or signed, and the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.
@@ -131,10 +131,10 @@ func (m *Slipway) Ci(
 	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
 	// +optional
 	sbom Sbom,
-	// Leave out the provenance, which otherwise is attached where bills of materials are.
+	// Attach no provenance. Default: it is attached with the bills of materials.
 	// +optional
 	noProvenance bool,
-	// Private key to sign the image, and what is attached, with, as cosign does.
+	// Private key that signs the image and its attestations, as cosign does.
 	// +optional
 	signKey *dagger.Secret,
 	// Password of sign-key.
@@ -175,13 +175,13 @@ func (a account) check() error {
 	return nil
 }
 
-// push builds and publishes the image that this is about, or all of slipway.yaml: to the repository and with the tags, or else those of
-// the file. It returns their references.
+// push builds and publishes the chosen image, or all images of slipway.yaml, and returns their references. The repository and tags are
+// those of the file if none are given.
 func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, login account, asked attestations) ([]string, error) {
 	return m.pushAfter(ctx, func() error { return nil }, all, repository, tags, login, asked)
 }
 
-// pushAfter is push, that does first what a request without faults is worth.
+// pushAfter is push that calls first when the request has no faults.
 func (m *Slipway) pushAfter(
 	ctx context.Context, first func() error, all bool, repository string, tags []string, login account, asked attestations,
 ) (_ []string, err error) {
@@ -225,7 +225,7 @@ func (m *Slipway) pushAfter(
 	return refs, err
 }
 
-// pushByEngine has the engine push an image, by its own login.
+// pushByEngine has the engine push an image, with the engine's login.
 func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built *slipway.Built) (_ string, err error) {
 	if len(image.Target.Tags) == 0 {
 		return "", fault.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give --username and --password"}}

@@ -38,8 +38,8 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 	return dagger.Ref[T](dag, dagger.ID(id)), err
 }
 
-// request is what this is about, with the settings of the constructor. Of the source it gets the files that are read, and no others. The
-// caller completes it, and calls done when nobody reads them any more.
+// request returns the request with the settings of the constructor. It fetches only the files of the source that are read. The caller
+// completes it, and calls done when the files are no longer read.
 func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
 	r := &slipway.Request{Engine: engine.Capabilities(m.environ())}
 	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
@@ -60,12 +60,12 @@ func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
 	return r, dir.Remove, nil
 }
 
-// image plans the image that this is about.
+// image plans the chosen image.
 func (m *Slipway) image(ctx context.Context) (_ *slipway.Image, err error) {
 	return m.imageOn(ctx, engine.Capabilities)
 }
 
-// imageOn plans it for an engine that can do as much, where private modules are found by some variables.
+// imageOn plans it for an engine with these capabilities.
 func (m *Slipway) imageOn(ctx context.Context, capabilities func(environ map[string]string) plan.Capabilities) (_ *slipway.Image, err error) {
 	r, done, err := m.request()
 	if err != nil {
@@ -80,7 +80,7 @@ func (m *Slipway) imageOn(ctx context.Context, capabilities func(environ map[str
 	return images[0], nil
 }
 
-// environ are variables of the Go command that find private modules, and are no secrets.
+// environ has the variables of the Go command that find private modules and are no secrets.
 func (m *Slipway) environ() map[string]string {
 	if m.Goprivate == "" {
 		return nil
@@ -88,7 +88,7 @@ func (m *Slipway) environ() map[string]string {
 	return map[string]string{"GOPRIVATE": m.Goprivate}
 }
 
-// netrc is the file of logins, with the token's first, for the first of a host counts. Nil for none.
+// netrc is the file of logins; nil for none. The token's login is its first, since the first of a host counts.
 func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 	if m.GitToken == nil {
 		return m.Netrc, nil
@@ -115,7 +115,7 @@ func (m *Slipway) netrc(ctx context.Context) (*dagger.Secret, error) {
 	return dag.SetSecret("slipway-netrc", text), nil
 }
 
-// connect returns what describes builds of plans on this session's engine.
+// connect returns a function that describes the build of a plan on this session's engine.
 func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, error) {
 	client, err := sdk.Connect(ctx)
 	if err != nil {

@@ -81,7 +81,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	return err
 }
 
-// pinFile brings a file, which messages call shown, up to date, or says whether it is.
+// pinFile brings a file, which messages call shown, up to date, or reports whether it is.
 func (a *app) pinFile(ctx context.Context, client *registry.Client, display *progress.Display, tree *source.Tree, file, shown string, floating []string) error {
 	old, text, err := readLock(tree, file, shown)
 	if err != nil {

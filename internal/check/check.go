@@ -148,7 +148,7 @@ func read(c plan.Check, module string, out Output, o Options) Result {
 		r.Summary, r.Detail = "did not work", err.Error()
 	case out.Err != nil && failing == 0:
 		// A tool that fails without a finding has not done its work.
-		r.Summary, r.Detail = "did not work", said(out)
+		r.Summary, r.Detail = "did not work", tail(out)
 	default:
 		r.Passed = failing == 0
 		if r.Summary == "" || !r.Passed && c.Name != "test" {
@@ -173,8 +173,8 @@ func counted(n int, thing string) string {
 // saidLines bounds what is shown of the output of a tool that did not work.
 const saidLines = 40
 
-// said is the end of what a failed command printed.
-func said(out Output) string {
+// tail is the end of what a failed command printed.
+func tail(out Output) string {
 	text := strings.TrimSpace(out.Stdout + "\n" + out.Stderr)
 	if lines := strings.Split(text, "\n"); len(lines) > saidLines {
 		text = "…\n" + strings.Join(lines[len(lines)-saidLines:], "\n")

@@ -96,7 +96,7 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 	}
 	if !scanned || out.Err != nil {
 		// It exits with 0 even with findings, so that any failure is one of scanning.
-		return fmt.Errorf("govulncheck could not scan: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", said(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
+		return fmt.Errorf("govulncheck could not scan: %s\nit needs its database: https://vuln.go.dev, or one that --vulndb names", tail(Output{Stdout: "", Stderr: out.Stderr, Err: cmp.Or(out.Err, errors.New("it printed nothing"))}))
 	}
 	suppressions, err := parseVEX(o.VEX)
 	if err != nil {

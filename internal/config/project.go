@@ -174,7 +174,7 @@ func (r *reader) fault(at *yaml.Node, value, problem, hint string) {
 
 const hintForm = "write defaults and a list of images, as in slipway.schema.json"
 
-// entries calls f for each key of a mapping, and says whether it is one.
+// entries calls f for each key of a mapping, and reports whether it is one.
 func (r *reader) entries(n *yaml.Node, what string, f func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode {
 		r.fault(n, "", what+" is not a mapping", hintForm)

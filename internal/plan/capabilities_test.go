@@ -32,7 +32,7 @@ func TestCapabilities(t *testing.T) {
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},
 		{layout, plan.Capabilities{NoLayoutPackages: true}, ""},
 		{plan.Config{Compression: "zstd:19"}, everything, ""},
-		{plan.Config{Compression: "zstd:19"}, plan.Capabilities{NoLevels: true}, `compression "zstd:19": the engine pushes, and compresses at a level of its own: leave the level out: zstd`},
+		{plan.Config{Compression: "zstd:19"}, plan.Capabilities{NoLevels: true}, `compression "zstd:19": the engine pushes, and chooses its own level: leave the level out: zstd`},
 		{plan.Config{Compression: "zstd"}, plan.Capabilities{NoLevels: true}, ""},
 		{plan.Config{Base: "oci-archive:base.tar"}, plan.Capabilities{NoInstall: true, NoLayouts: true}, ""},
 	} {

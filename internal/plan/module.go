@@ -167,7 +167,7 @@ func syntaxError(name string, err error) string {
 	return "line " + strings.TrimPrefix(line, name+":")
 }
 
-// inside joins a local path of a file in dir, and says whether it stays within the source.
+// inside joins a local path of a file in dir, and reports whether it stays within the source.
 func inside(dir, local string) (string, bool) {
 	if path.IsAbs(local) || strings.Contains(local, `\`) {
 		return "", false

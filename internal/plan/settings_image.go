@@ -283,7 +283,7 @@ func (c Config) readCompression(f *fault.Faults) Compression {
 	case err != nil || leveled && (level < 1 || level > highest):
 		f.Add("compression", c.Compression, "no level of "+format, fmt.Sprintf("choose one from 1 to %d, or leave it out", highest))
 	case leveled && c.Engine.NoLevels:
-		f.Add("compression", c.Compression, "the engine pushes, and compresses at a level of its own", "leave the level out: "+format+", or give a login, so that Slipway pushes")
+		f.Add("compression", c.Compression, "the engine pushes, and chooses its own level", "leave the level out: "+format+", or give a login, so that Slipway pushes")
 	default:
 		return Compression{format, level}
 	}

@@ -61,7 +61,7 @@ func newGroup(i int, plan *Plan) Group {
 	return g
 }
 
-// join adds a plan with the same settings, and says whether it fits.
+// join adds a plan with the same settings, and reports whether it fits.
 func (g *Group) join(i int, plan *Plan) bool {
 	for _, program := range plan.Programs {
 		same := func(p Program) bool { return p.Name == program.Name && p.ImportPath != program.ImportPath }

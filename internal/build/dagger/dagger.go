@@ -437,7 +437,7 @@ type Archive struct {
 }
 
 // Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine unpacks the archives,
-// compresses all layers again, and writes manifests, histories and dates of its own, so the digest is another than the one that the
+// compresses all layers again, and writes its own manifests, histories and dates, so the digest differs from the one that the
 // images have together. It compresses with gzip unless zstd is forced.
 func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) (string, error) {
 	opts := dagger.ContainerPublishOpts{}

@@ -68,7 +68,7 @@ func (s site) write(t *testing.T, name, content string) {
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
 }
 
-// make builds, and says whether the Go command was left out.
+// make builds, and reports whether the Go command was left out.
 func (s site) make(t *testing.T) (digest string, unchanged bool) {
 	t.Helper()
 	plan, err := plan.Resolve(t.Context(), os.DirFS(s.dir), s.config)
