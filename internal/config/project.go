@@ -484,7 +484,7 @@ func (i Image) Located(err error) error {
 	return located
 }
 
-// Locate says of a fault with a setting in which line of the file that is, and of which image; other faults stay as they are.
+// Locate returns the fault with the line of the file that has its setting; other faults stay as they are.
 func (i Image) Locate(f fault.Fault) fault.Fault {
 	for _, key := range []string{f.Field, f.Field + "s"} {
 		s, ok := i.settings[key]

@@ -21,8 +21,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/cache"
 )
 
-// Limits on what is read of an image, so that none takes any amount of time or memory: bytes that a layer unpacks to, entries of all
-// layers, and bytes of their names.
+// Limits on what is read of an image, which bound time and memory: bytes that a layer unpacks to, entries of all layers, and bytes of
+// their names.
 const (
 	unpackedLimit = 32 << 30
 	entryLimit    = 500_000
@@ -163,8 +163,7 @@ func verifiedContents(ctx context.Context, l v1.Layer) (*contents, error) {
 	return contentsOf(ctx, l)
 }
 
-// contentsOf reads all of a layer, unless the cache says what it holds. A layer that does not unpack to what its image says
-// is an error.
+// contentsOf reads a whole layer, unless its contents are cached. A layer that does not unpack to the digest in its image is an error.
 func contentsOf(ctx context.Context, l v1.Layer) (*contents, error) {
 	digest, err1 := l.Digest()
 	diffID, err2 := l.DiffID()

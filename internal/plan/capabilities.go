@@ -2,8 +2,8 @@ package plan
 
 import "slices"
 
-// Capabilities are what the engine that is to carry a plan out can do, where engines differ. The plan refuses what it cannot, and has the
-// commands that it needs. The zero value is that of no engine: a plan that is only shown refuses nothing.
+// Capabilities say how engines differ. The plan refuses what its engine cannot do, and has the commands that the engine needs. The zero
+// value is that of no engine: a plan that is only shown refuses nothing.
 type Capabilities struct {
 	// NoInstall says that it runs no programs of images, and so installs no packages there.
 	NoInstall bool

@@ -42,9 +42,9 @@ type CheckStep struct {
 	About string `json:"about,omitempty"`
 }
 
-// CheckOut stands for the directory that a check's commands write files to, which are for who reads what the check says. CheckTemp is one
-// for what they need themselves. CheckGit are variables, as assignments of env, by which git reads the source's repository without
-// running what that says, or finds none.
+// CheckOut stands for the directory of files that a check's commands write for package check, and CheckTemp for that of their temporary
+// files. CheckGit stands for assignments of variables with which git reads the source's repository without running its programs, or
+// finds none.
 const (
 	CheckOut  = "{out}"
 	CheckTemp = "{temp}"

@@ -73,8 +73,8 @@ func (t tree) dependencyFiles(b *workset) []string {
 	return slices.Compact(files)
 }
 
-// attempt is a shell's command that runs a Go command on modules, and that fails only if a module is not what go.sum says. One that
-// cannot be had is an error of go build's, if that needs it. go mod verify starts lines about altered modules with path and version.
+// attempt is a shell's command that runs a Go command on modules. It fails only if a module differs from go.sum. A module that cannot be
+// downloaded fails go build, if that needs it. go mod verify starts lines about altered modules with path and version.
 func attempt(command []string) string {
 	return `out=$(` + shellLine(command) + ` 2>&1) || { echo "$out" >&2; ! echo "$out" | grep -q -e 'SECURITY ERROR' -e '^[^ :]* v[^ ]*: '; }`
 }
@@ -112,9 +112,9 @@ func (b *workset) needsModules() bool {
 	return false
 }
 
-// checkModules faults what would otherwise fail late: a replace line that leads to nothing in the source, and a go.sum that is
-// not there, without which nothing says what modules must be. Since go 1.17 the Go command minds neither unless a package of the
-// module is needed, and in a workspace it completes go.work.sum itself. Source: https://go.dev/ref/mod#lazy-loading
+// checkModules faults what would otherwise fail late: a replace line that leads to nothing in the source, and a
+// missing go.sum, without which no module can be verified. Since go 1.17 the Go command accepts both unless a package of the module
+// is needed, and in a workspace it completes go.work.sum itself. Source: https://go.dev/ref/mod#lazy-loading
 func (r resolver) checkModules(b *workset, version string, programs []Program) {
 	sum := path.Join(b.modules[0].dir, "go.sum")
 	noSum := b.work == nil && b.needsModules() && !r.exists(sum)

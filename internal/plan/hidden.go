@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// unbuilt reports that the directory has a main package, which is none for the platform and the settings, and why; how is what
-// makes it one. Both are empty otherwise.
+// unbuilt says why the main package of the directory is not built for the platform and the settings, and how to change that. Both are
+// empty if there is no such package.
 func (p packages) unbuilt(dir string) (why, how string) {
 	isMain := func(change func(*build.Context)) bool {
 		with := p

@@ -153,7 +153,7 @@ func (t tree) withVendor(b *workset) *workset {
 	return b
 }
 
-// goLines are the lines that choose a version of Go, either of which may be nil, and the file that they stand in.
+// goLines returns the lines that choose a version of Go, and their file. Either line may be nil.
 func (b *workset) goLines() (file string, goLine *modfile.Go, toolchain *modfile.Toolchain) {
 	if b.work != nil {
 		return path.Join(b.dir, "go.work"), b.work.Go, b.work.Toolchain
@@ -209,8 +209,7 @@ func (t tree) goVersion(b *workset, setting string) (version, from string) {
 	return version, from
 }
 
-// home is the directory of the module that dir belongs to, empty for none; unused reports that it is one that the workspace does
-// not use.
+// home returns the directory of the module that dir belongs to, empty for none, and reports whether the workspace leaves that out.
 func (t tree) home(b *workset, dir string) (home string, unused bool) {
 	home, ok := t.nearest(dir, "go.mod")
 	if !ok {

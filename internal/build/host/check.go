@@ -28,8 +28,7 @@ type Checks struct{ compiler *compiler }
 
 var _ check.Runner = (*Checks)(nil)
 
-// Checks returns what runs the plan's checks of the source tree below the directory source, and what removes the files that it
-// needs.
+// Checks returns the runner of the plan's checks for the source tree in the directory source, and a function that removes its files.
 func (e *Engine) Checks(source string, plan *plan.Plan, report build.Reporter) (*Checks, func() error, error) {
 	if _, err := exec.LookPath("go"); err != nil {
 		return nil, nil, errNoGo
@@ -102,8 +101,8 @@ func (k *Checks) Run(ctx context.Context, c plan.Check) (out check.Output, err e
 	return out, err
 }
 
-// gitEnviron are the variables by which git sees the source's repository and runs nothing that it says, or sees none where that
-// cannot be had, and what removes the files that they lead to.
+// gitEnviron returns variables with which git reads the source's repository and runs nothing that it names, or finds none if that is
+// not possible. done removes the files that they name.
 func gitEnviron(ctx context.Context, source string) (vars []string, done func() error) {
 	r, err := gitcommand.Open(ctx, source)
 	if err != nil {

@@ -256,8 +256,8 @@ func (c *compiler) read(names ...string) (_ map[string]string, err error) {
 
 const poisoned = "The module cache was changed after the download: empty it with go clean -modcache."
 
-// verify has the verifier do its work. Where that cannot be, go mod verify runs in copies of go.mod, go.sum and the workspace files; and where it
-// finds something, so that the Go command says what. It may report nothing: it skips modules that replace others.
+// verify verifies the modules by the verifier. If that is not possible, or finds an altered module, go mod verify runs in copies of go.mod,
+// go.sum and the workspace files, so that the Go command reports it. That may report nothing: it skips modules that replace others.
 func (c *compiler) verify(ctx context.Context, step build.Step, copies, want string, modules []pinned) error {
 	var altered error
 	if c.verifier.usable() {

@@ -87,8 +87,8 @@ var most = 50_000
 
 var errTooMany = errors.New("the source has too many files")
 
-// included chooses what of a source Go reads. The directory .git is not among it, nor what a link leads to: but for directories, which the Go
-// command may enter, and which are never settled.
+// included reports which entries of a source Go reads. It leaves out .git, and the targets of links, except for directories: the Go command
+// may enter those, and they are never settled.
 func included(everything bool, seen *int) filestate.Include {
 	return func(dir string, e fs.DirEntry) bool {
 		if *seen++; *seen > most {

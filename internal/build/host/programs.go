@@ -19,9 +19,9 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// share is how many programs go build may run at once, -p, where a machine has so many processors and go build runs for so many
-// platforms side by side. Were each to take all processors, as is its default, compiling everything would take a tenth longer, and as
-// much more memory as there are platforms. The plan says that it is added and not how many: it is the same on all machines.
+// share is the number of programs that each go build may run at once, -p, if it runs for several platforms side by side. If each used all
+// processors, its default, compiling everything would take a tenth longer, and the memory would grow with the platforms. The plan says
+// that -p is added, but not the number: plans are the same on all machines.
 func share(processors, platforms int) int {
 	return (processors + platforms - 1) / platforms
 }
@@ -30,8 +30,8 @@ func share(processors, platforms int) int {
 // unless it finds it where it is to write it, by the build ID in it. So it writes where the last build did, into the binary cache; out
 // gets links to the programs there.
 //
-// The build ID says what a program was when it was written. Whether it still is that, go build does not check. The digests that are
-// cached beside the programs say so.
+// The build ID describes a program as it was written. go build does not check that the program is unchanged; the digests that are cached
+// beside the programs do.
 func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile, programs []plan.Program, env map[string]string, out string) (digests map[string]string, err error) {
 	build := func(out string) error {
 		args := p.Command(out)
@@ -207,7 +207,7 @@ func (c *compiler) sound(b *binaryCache, was cachedPrograms, programs []plan.Pro
 	return digests
 }
 
-// unread are the programs that are what was cached, as far as that is known without reading them.
+// unread returns the programs that are known to be those that were cached, without reading them.
 func (c *compiler) unread(b *binaryCache, was cachedPrograms, programs []plan.Program) map[string]bool {
 	found := map[string]bool{}
 	for _, program := range programs {
@@ -217,9 +217,8 @@ func (c *compiler) unread(b *binaryCache, was cachedPrograms, programs []plan.Pr
 	return found
 }
 
-// inspect reads what is in the binary cache after go build. damaged are the programs that it left as they were, by their build IDs, and that
-// are not what they were. Those in unread were what they had to be: with the same build ID it has given them no more than the
-// time, and they are not read.
+// inspect reads the programs in the binary cache after go build. damaged are those that go build left, by their build IDs, and whose content
+// has changed. Programs in unread were unchanged before: with the same build ID, go build has only set their time, and they are not read.
 func (c *compiler) inspect(b *binaryCache, was cachedPrograms, unread map[string]bool, programs []plan.Program) (is cachedPrograms, damaged []string, err error) {
 	is.Programs = map[string]cachedProgram{}
 	for _, program := range programs {

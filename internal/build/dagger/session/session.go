@@ -98,7 +98,7 @@ func excluded(p *plan.Plan) error {
 	return faults.Err()
 }
 
-// Checks returns what runs the plan's checks of the source tree below the directory source, which is sent to the engine.
+// Checks returns the runner of the plan's checks for the source tree in the directory source, which it sends to the engine.
 func (e *Engine) Checks(ctx context.Context, source string, plan *plan.Plan, report build.Reporter) (check.Runner, error) {
 	source, err := filepath.Abs(source)
 	if err == nil {
