@@ -22,7 +22,7 @@ type contents struct {
 	made   []v1.Layer
 }
 
-// prepare makes all that needs no programs.
+// prepare makes everything that needs no programs.
 func (c *contents) prepare(ctx context.Context, p plan.Platform) (err error) {
 	b := c.execution
 	var files *oci.FileSystem

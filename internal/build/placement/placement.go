@@ -51,7 +51,7 @@ func Layers(ctx context.Context, base *oci.FileSystem, image plan.Image) ([]Laye
 	return all, starts(base, image)
 }
 
-// starts finds out whether a container can run the entrypoint, which may be a file of the base.
+// starts checks that a container can run the entrypoint, which may be a file of the base.
 func starts(files *oci.FileSystem, image plan.Image) error {
 	entrypoint := image.Entrypoint[0]
 	file, err := files.Stat(entrypoint)
