@@ -29,3 +29,25 @@ func TestJoin(t *testing.T) {
 type silent struct{ error }
 
 func (s silent) Unwrap() error { return s.error }
+
+// No faults are no error, and not an empty list; each fault counts once.
+func TestErr(t *testing.T) {
+	var faults Faults
+	assert.NoError(t, faults.Err())
+	faults.Add("port", "x", "wrong", "write a number")
+	faults.Add("user", "", "wrong", "")
+	faults.Add("port", "x", "wrong", "write a number")
+	assert.EqualError(t, faults.Err(), "port \"x\": wrong: write a number\nuser: wrong")
+}
+
+// A fault is found in what wraps it, alone or in a list.
+func TestAs(t *testing.T) {
+	port := Fault{Field: "port", Problem: "wrong"}
+	for name, err := range map[string]error{
+		"alone": port, "wrapped": fmt.Errorf("reading: %w", port), "list": Faults{port}, "joined": errors.Join(errors.New("other"), Faults{port}),
+	} {
+		assert.Equal(t, Faults{port}, As(err), name)
+	}
+	assert.Nil(t, As(errors.New("other")))
+	assert.Nil(t, As(nil))
+}
