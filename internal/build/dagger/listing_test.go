@@ -79,7 +79,7 @@ func TestContainerRefusesWhatCannotBe(t *testing.T) {
 	for want, config := range map[string]plan.Config{
 		"making the layer files: placing /etc/passwd/x in the image: /etc/passwd is not a directory":           {Files: []string{"config.yaml:/etc/passwd/x"}},
 		"making the layer files: placing the directory /etc/passwd in the image: there is a file in its place": {Files: []string{"web:/etc/passwd"}},
-		"making the layer runtime: finding /etc/group in an image: it is not a regular file":               {Runtime: "alpine"},
+		"making the layer runtime: finding /etc/group in an image: it is not a regular file":                   {Runtime: "alpine"},
 		"making the layer files: placing /loop/x in the image: too many symbolic links":                        {Files: []string{"config.yaml:/loop/x"}},
 		"making the layer files: /etc/x and /same/x of one layer are the same file in the image":               {Files: []string{"config.yaml:/etc/x", "config.yaml:/same/x"}},
 	} {
