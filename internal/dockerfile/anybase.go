@@ -17,7 +17,7 @@ func (p *preparation) onAny(decided *plan.Plan) {
 	adds := has(func(f plan.File) bool { return f.Certificates || f.CACerts != "" })
 	p.functions = extends || adds || has(func(f plan.File) bool { return f.Owner != "" })
 	if p.mounts = p.functions; p.functions {
-		p.script = append(p.script, plan.FollowInBase)
+		p.script = append(p.script, follow)
 	}
 	if extends {
 		p.script = append(p.script, extend)
@@ -43,14 +43,34 @@ func (p *preparation) onAny(decided *plan.Plan) {
 	p.makeMissing(decided)
 }
 
-// Functions of the script.
+// Functions of the script, which follow the rules of package placement where only the builder can read the base, at /base.
 const (
+	follow = `# Where a path leads in the base: links are followed, and none leads out of it.
+at() {
+  rest=$1/ found= links=0
+  while [ -n "$rest" ]; do
+    part=${rest%%/*} rest=${rest#*/}
+    case $part in
+      ''|.) ;;
+      ..) found=${found%/*} ;;
+      *)
+        if [ -L "/base$found/$part" ] && [ $links -lt 40 ]; then
+          links=$((links+1)) link=$(readlink "/base$found/$part")
+          case $link in /*) found= ;; esac
+          rest=$link/$rest
+        else
+          found=$found/$part
+        fi ;;
+    esac
+  done
+  echo "/base$found"
+}`
 	extend = `# A file of the base with one line more, unless one has the same first or third field.
 extend() {
   there=$(at "$1")
   mkdir -p "${2%/*}"
   if [ -e "$there" ]; then cp -p "$there" "$2"; else install -m 0644 /dev/null "$2"; fi
-  if ! awk -F: -v line="$3" 'BEGIN { split(line, own) } $1 == own[1] || $3 == own[3] { found = 1 } END { exit !found }' "$2"; then
+  if ! awk -F: -v line="$3" 'BEGIN { split(line, own) } $1 == own[1] || $3 "" == own[3] { found = 1 } END { exit !found }' "$2"; then
     if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
     printf '%s\n' "$3" >> "$2"
   fi

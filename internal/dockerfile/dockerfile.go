@@ -234,16 +234,8 @@ func (d *writer) runtime(decided *plan.Plan) {
 		d.line("COPY --from=" + filesStage + " " + arguments(to, from))
 	}
 	for _, f := range files(decided) {
-		chmod := "--chmod=" + f.Mode.String()
-		switch {
-		case f.Program != "":
-			d.line("COPY --from=builder " + chmod + " " + arguments(f.Path, path.Join(outDir, f.Program)))
-		case f.Certificates && decided.Image.Base == "":
-			d.line("COPY --from=builder " + chmod + " " + plan.CABundle + " " + f.Path)
-		case f.Source != "" && !staged(f):
-			d.line("COPY " + chmod + " " + arguments(f.Path, f.Source))
-		case f.Text != "":
-			d.line("COPY " + chmod + " <<\"EOF\" " + f.Path + "\n" + f.Text + "EOF")
+		if file := asItIs(decided, f); file != "" {
+			d.line("COPY " + file)
 		}
 	}
 	for _, kv := range image.Env {

@@ -33,7 +33,7 @@ func prepare(plan *plan.Plan) *preparation {
 	switch {
 	case plan.Image.Base == "":
 		p.onScratch(plan)
-	case knownLayout(plan):
+	case plan.Image.KnownLayout():
 		p.onKnown(plan)
 	default:
 		p.onAny(plan)
@@ -61,18 +61,6 @@ func (p *preparation) onScratch(plan *plan.Plan) {
 	if p.script != nil {
 		p.copy(rootDir+"/", "/")
 	}
-}
-
-// knownLayout reports whether the base has plain files to add the plan's lines to, and has none of these lines.
-func knownLayout(p *plan.Plan) bool {
-	return plan.KnownLayout(p.Image.Base) && !slices.ContainsFunc(files(p), func(f plan.File) bool {
-		if f.Append == "" {
-			return false
-		}
-		// Distributions begin with 1000 for what is not their own, and have nobody at the end.
-		id, err := strconv.Atoi(strings.Split(strings.TrimSpace(f.Append), ":")[2])
-		return err != nil || id < 1000 || id >= 60000
-	})
 }
 
 // onKnown adds to files of a known layout. Such a base has the public certificates.
@@ -157,7 +145,7 @@ func missing(plan *plan.Plan) []string {
 		switch dir := path.Dir(f.Path); {
 		case f.Dir && f.Owner == "" && f.Mode == 0o755:
 			dirs = append(dirs, f.Path)
-		case asItIs(plan, f) && f.Mode != 0o755 && dir != "/":
+		case asItIs(plan, f) != "" && f.Mode != 0o755 && dir != "/":
 			dirs = append(dirs, dir)
 		}
 	}
@@ -168,7 +156,20 @@ func missing(plan *plan.Plan) []string {
 	})
 }
 
-// asItIs reports whether a file is copied as it is, with its mode.
-func asItIs(plan *plan.Plan, f plan.File) bool {
-	return f.Certificates && plan.Image.Base == "" || f.Source != "" && !staged(f) || f.Text != ""
+// asItIs are the arguments of COPY for a file that it copies as it is, but for the mode; empty for others.
+func asItIs(decided *plan.Plan, f plan.File) string {
+	switch {
+	case f.Program != "":
+		return "--from=builder " + chmod(f) + arguments(f.Path, path.Join(outDir, f.Program))
+	case f.Certificates && decided.Image.Base == "":
+		return "--from=builder " + chmod(f) + plan.CABundle + " " + f.Path
+	case f.Source != "" && !staged(f):
+		return chmod(f) + arguments(f.Path, f.Source)
+	case f.Text != "":
+		return chmod(f) + "<<\"EOF\" " + f.Path + "\n" + f.Text + "EOF"
+	default:
+		return ""
+	}
 }
+
+func chmod(f plan.File) string { return "--chmod=" + f.Mode.String() + " " }

@@ -2,9 +2,11 @@ package dockerfile_test
 
 import (
 	"encoding/pem"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/dockerfile"
+	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -67,6 +70,11 @@ func TestScriptMakesWhatThePlanSays(t *testing.T) {
 			map[string]string{"usr/etc/passwd": "root:x:0:0::/:", "usr/etc/group": "short\n", "usr/etc/ssl/cert.pem": strings.TrimSpace(own)},
 			map[string]string{"etc": "../../../usr/etc"},
 			[]string{"/etc/ssl/cert.pem"},
+		},
+		"short lines": {
+			map[string]string{"etc/passwd": "x:1000\n1000\n app:x:5:5::/:\n:\na:x:01000:1::/:\nb:x:1e3:1::/:", "etc/group": "app :x:1:\n+:::\nx:x:1000 :"},
+			nil,
+			[]string{"/etc/ssl/certs/ca-certificates.crt"},
 		},
 		"nothing": {nil, nil, []string{"/etc/ssl/certs/ca-certificates.crt"}},
 		"all of it": {
@@ -153,4 +161,71 @@ func TestScriptMakesWhatThePlanSays(t *testing.T) {
 			assert.Equal(t, want, made)
 		})
 	}
+}
+
+// A path leads in the script to where the assembler puts a file of that path, whatever links are on its way.
+func TestScriptFollowsLinksAsTheAssembler(t *testing.T) {
+	testtool.Need(t, "sh", "dash")
+	_, text := render(t, source(t, map[string]string{}), plan.Config{Base: "registry.example/base:1", Writable: []string{"/data"}})
+	_, function, found := strings.Cut(text, "\nat() {")
+	require.True(t, found)
+	function, _, _ = strings.Cut(function, "\n}\n")
+
+	root := t.TempDir()
+	base := filepath.Join(root, "base")
+	require.NoError(t, os.MkdirAll(filepath.Join(base, "d", "d"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(base, "d", "file"), nil, 0o644))
+	for name, target := range map[string]string{
+		"abs": "/d", "up": "../../d", "self": ".", "chain": "up//d/", "nowhere": "gone/x", "d/back": "..", "d/far": "/chain/../abs/.", "to file": "d/file",
+		"loop": "loop", "d/top": "/", "d/d/in": "../back/self/d", "over": "d/file/../d",
+	} {
+		require.NoError(t, os.Symlink(target, filepath.Join(base, name)))
+	}
+	var files []oci.File
+	require.NoError(t, filepath.WalkDir(base, func(name string, e fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if name == base {
+			return nil
+		}
+		info, err := e.Info()
+		require.NoError(t, err)
+		file := oci.FromBytes(strings.TrimPrefix(name, base), info.Mode(), nil)
+		file.Link, _ = os.Readlink(name)
+		files = append(files, file)
+		return nil
+	}))
+	var names []string
+	all := []string{"d", "abs", "up", "self", "chain", "nowhere", "back", "far", "to file", "file", "loop", "top", "in", "over", "new"}
+	for _, a := range all {
+		for _, b := range all {
+			for _, c := range []string{"in"} {
+				names = append(names, "/"+a, "/"+a+"/"+b, "/"+a+"/"+b+"/"+c)
+			}
+		}
+	}
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	script := "at() {" + strings.ReplaceAll(function, "/base", base) + "\n}\nwhile read -r name; do at \"$name\"; done"
+	command := exec.CommandContext(t.Context(), "sh", "-c", script)
+	command.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
+	out, err := command.Output()
+	require.NoError(t, err)
+	answers := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, answers, len(names))
+	read, err := oci.FileSystemOf(files)
+	require.NoError(t, err)
+	placed := 0
+	for i, name := range names {
+		fsys := read.Copy()
+		file := oci.FromBytes(name, 0o644, nil)
+		if there, err := fsys.Stat(name); err == nil && there.Mode.IsDir() {
+			file.Mode |= fs.ModeDir
+		}
+		where, err := fsys.Place([]oci.File{file})
+		if err != nil {
+			continue // the script does not say what cannot be
+		}
+		placed++
+		assert.Equal(t, base+where[len(where)-1].Path, answers[i], name)
+	}
+	assert.Greater(t, placed, 200)
 }

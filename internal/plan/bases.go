@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -107,10 +108,19 @@ func knowBase(ref string) (known knownBase) {
 	return known
 }
 
-// KnownLayout reports whether a base is a release of Alpine or distroless by its name: their users and groups are in plain files, those
-// from 1000 to 59999 are free, and the public root certificates are in one bundle, [CABundle], which is root's.
-func KnownLayout(base string) bool {
-	known := knowBase(base)
+// KnownLayout reports whether the image's base is a release of Alpine or distroless by its name, without the lines to append: their users
+// and groups are in plain files, those from 1000 to 59999 are free, and the public root certificates are in one bundle, [CABundle],
+// which is root's.
+func (i Image) KnownLayout() bool {
+	for _, layer := range i.Layers {
+		for _, f := range layer.Files {
+			_, id := nameAndID(f.Append)
+			if number, err := strconv.Atoi(id); f.Append != "" && (err != nil || number < 1000 || number > 59999) {
+				return false
+			}
+		}
+	}
+	known := knowBase(i.Base)
 	distroless := !strings.Contains(known.image, "library/")
 	return known.release != "" && (distroless || path.Base(known.image) == "alpine")
 }

@@ -73,7 +73,7 @@ func TestKnownLayout(t *testing.T) {
 		"public.ecr.aws/docker/library/alpine:3.23": true, "registry.example/alpine:3.24.2": false, "docker.io/library/debian:13": false,
 		"docker.io/library/golang:1.27.4-alpine3.24": false, "public.ecr.aws/docker/library/python:3.14-slim-trixie": false, "oci:alpine": false, "": false,
 	} {
-		assert.Equal(t, want, KnownLayout(base), base)
+		assert.Equal(t, want, Image{Base: base}.KnownLayout(), base)
 	}
 }
 

@@ -62,6 +62,8 @@ func TestAppended(t *testing.T) {
 		"root:x:0:0::/:\n\n# comment\n":     "root:x:0:0::/:\n\n# comment\n" + entry,
 		"app:x:7:7:app:/:/bin/sh\n":         "app:x:7:7:app:/:/bin/sh\n",
 		"other:x:1000:1000:o:/:/bin/sh\n":   "other:x:1000:1000:o:/:/bin/sh\n",
+		"x:1000\n1000\n app:x:5:5::/:\n":    "x:1000\n1000\n app:x:5:5::/:\n" + entry,
+		"zero:x:01000:1000:o:/:/bin/sh\n":   "zero:x:01000:1000:o:/:/bin/sh\n" + entry,
 		"other:x:10000:10000:o:/:/bin/sh\n": "other:x:10000:10000:o:/:/bin/sh\n" + entry,
 	} {
 		assert.Equal(t, want, File{Append: entry}.Appended(content), content)

@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"errors"
+	"archive/tar"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -238,10 +238,7 @@ func (f File) IDs() (uid, gid int, err error) {
 	if f.Owner == "" {
 		return 0, 0, nil
 	}
-	user, group, _ := strings.Cut(f.Owner, ":")
-	uid, err1 := strconv.Atoi(user)
-	gid, err2 := strconv.Atoi(group)
-	if err := errors.Join(err1, err2); err != nil {
+	if _, err := fmt.Sscanf(f.Owner, "%d:%d", &uid, &gid); err != nil {
 		return 0, 0, fmt.Errorf("the owner %q of %s: %w", f.Owner, f.Path, err)
 	}
 	return uid, gid, nil
@@ -249,12 +246,9 @@ func (f File) IDs() (uid, gid int, err error) {
 
 // Appended is the content of a file with Append, when the base's is content.
 func (f File) Appended(content string) string {
-	field := func(line string, i int) string {
-		fields := strings.SplitN(strings.TrimSpace(line), ":", i+2)
-		return fields[min(i, len(fields)-1)]
-	}
+	name, id := nameAndID(f.Append)
 	for line := range strings.Lines(content) {
-		if field(line, 0) == field(f.Append, 0) || field(line, 2) == field(f.Append, 2) {
+		if n, i := nameAndID(line); n == name || i == id {
 			return content
 		}
 	}
@@ -262,6 +256,15 @@ func (f File) Appended(content string) string {
 		content += "\n"
 	}
 	return content + f.Append
+}
+
+// nameAndID are the first field of a line, and the third, if it has one.
+func nameAndID(line string) (name, id string) {
+	fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+	if len(fields) > 2 {
+		id = fields[2]
+	}
+	return fields[0], id
 }
 
 // Mode is a file's mode in the manner of chmod, with the sticky bit. Its text is octal: "0755", "1777".
@@ -280,15 +283,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 }
 
 // FileMode is the mode in the terms of package fs.
-func (m Mode) FileMode() fs.FileMode {
-	mode := fs.FileMode(m) & fs.ModePerm
-	for bit, in := range map[Mode]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if m&bit != 0 {
-			mode |= in
-		}
-	}
-	return mode
-}
+func (m Mode) FileMode() fs.FileMode { return (&tar.Header{Mode: int64(m)}).FileInfo().Mode() }
 
 // Platforms are the platforms of the plan.
 func (p *Plan) Platforms() []Platform {
