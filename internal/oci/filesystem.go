@@ -306,22 +306,14 @@ func (f *FileSystem) Stat(name string) (File, error) {
 
 // file is the node as a file for a layer. Its entry may have another path, with links.
 func (n *node) file(at string) File {
-	file := File{Path: at, Mode: fs.FileMode(n.mode) & fs.ModePerm, UID: n.uid, GID: n.gid, Time: n.time, Link: n.link, Xattrs: n.xattrs}
-	for bit, mode := range specialBits {
-		if n.mode&bit != 0 {
-			file.Mode |= mode
-		}
-	}
-	switch n.kind {
-	case tar.TypeReg:
+	mode := (&tar.Header{Mode: n.mode, Typeflag: n.kind}).FileInfo().Mode()
+	file := File{Path: at, Mode: mode, UID: n.uid, GID: n.gid, Time: n.time, Link: n.link, Xattrs: n.xattrs}
+	switch {
+	case n.kind == tar.TypeReg:
 		file.Size = n.size
 		file.Open = func() (io.ReadCloser, error) { return n.open(context.Background()) }
-	case tar.TypeDir:
-		file.Mode |= fs.ModeDir
-	case tar.TypeSymlink:
-		file.Mode |= fs.ModeSymlink
-	default:
-		file.Mode |= fs.ModeIrregular
+	case mode.IsRegular():
+		file.Mode |= fs.ModeIrregular // of a kind that tar does not know
 	}
 	return file
 }

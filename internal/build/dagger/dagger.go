@@ -239,11 +239,7 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 		return nil, err
 	}
 	for _, layer := range layers {
-		dir, err := b.layer(layer, c)
-		if err != nil {
-			return nil, err
-		}
-		ctr = ctr.WithDirectory("/", dir)
+		ctr = ctr.WithDirectory("/", b.layer(layer, c))
 	}
 	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir).WithEntrypoint(plan.Entrypoint)
 	if len(plan.Args) > 0 {

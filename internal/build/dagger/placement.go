@@ -1,9 +1,7 @@
 package dagger
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 
@@ -27,7 +25,7 @@ done
 `
 
 // layer is the content of a layer: all directories first, since the engine copies those that a layer has over those of the image.
-func (b *Build) layer(layer placement.Layer, c plan.Compile) (*dagger.Directory, error) {
+func (b *Build) layer(layer placement.Layer, c plan.Compile) *dagger.Directory {
 	command := append(inShell(makeDirs), "sh")
 	for _, f := range slices.Backward(layer.Files) {
 		if f.Mode.IsDir() {
@@ -44,24 +42,10 @@ func (b *Build) layer(layer placement.Layer, c plan.Compile) (*dagger.Directory,
 		case from.Source != "":
 			dir = dir.WithFile(f.Path, b.source.File(from.Source), opts)
 		default:
-			content, err := read(f)
-			if err != nil {
-				return nil, fmt.Errorf("placing %s in the image: %w", f.Path, err)
-			}
-			dir = dir.WithNewFile(f.Path, content, dagger.DirectoryWithNewFileOpts{Permissions: opts.Permissions}).Chown(f.Path, opts.Owner)
+			dir = dir.WithNewFile(f.Path, from.Text, dagger.DirectoryWithNewFileOpts{Permissions: opts.Permissions}).Chown(f.Path, opts.Owner)
 		}
 	}
-	return dir.WithTimestamps(int(b.plan.Image.Created)), nil
+	return dir.WithTimestamps(int(b.plan.Image.Created))
 }
 
 func owner(f oci.File) string { return fmt.Sprintf("%d:%d", f.UID, f.GID) }
-
-func read(f oci.File) (text string, err error) {
-	content, err := f.Open()
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, content.Close()) }()
-	all, err := io.ReadAll(content)
-	return string(all), err
-}

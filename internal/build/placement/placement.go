@@ -23,8 +23,8 @@ type Layer struct {
 	Files []oci.File
 }
 
-// From is the file of the plan that f is, if its content is a program or from the source, which f cannot open yet. It is the zero value
-// for other files.
+// From says what a file of a layer holds: its Program, Source or Text is set, and none for a directory. A program, and what is in the
+// source, has to be opened by whoever has it.
 func From(f oci.File) plan.File {
 	from, _ := f.From.(plan.File)
 	return from
@@ -104,8 +104,14 @@ func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File
 	case f.Append != "":
 		return extend(ctx, base, f, []string{f.Path}, "", f.Appended)
 	default:
-		return []oci.File{oci.FromBytes(f.Path, file.Mode, []byte(f.Text))}, nil
+		return []oci.File{text(f.Path, file.Mode, f.Text)}, nil
 	}
+}
+
+func text(name string, mode fs.FileMode, content string) oci.File {
+	file := oci.FromBytes(name, mode, []byte(content))
+	file.From = plan.File{Text: content}
+	return file
 }
 
 func notYet() (io.ReadCloser, error) { return nil, errors.New("its content is not there yet") }
@@ -136,7 +142,7 @@ func extend(ctx context.Context, base *oci.FileSystem, f plan.File, names []stri
 	for _, name := range names {
 		there, err := base.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			files = append(files, oci.FromBytes(name, f.Mode.FileMode(), []byte(more(initial))))
+			files = append(files, text(name, f.Mode.FileMode(), more(initial)))
 			continue
 		}
 		if err != nil {
@@ -147,7 +153,7 @@ func extend(ctx context.Context, base *oci.FileSystem, f plan.File, names []stri
 			return nil, err
 		}
 		if extended := more(string(content)); extended != string(content) {
-			file := oci.FromBytes(name, there.Mode, []byte(extended))
+			file := text(name, there.Mode, extended)
 			file.UID, file.GID, file.Xattrs = there.UID, there.GID, there.Xattrs
 			files = append(files, file)
 		}
