@@ -67,14 +67,14 @@ func TestShutdownWaitsForRequests(t *testing.T) {
 				close(goOn)
 				return
 			}
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	resp, err := http.Get("http://" + listener.Addr().String() + "/slow")
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusNoContent {
 		t.Errorf("status %d", resp.StatusCode)
 	}

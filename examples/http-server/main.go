@@ -80,10 +80,10 @@ func serve(ctx context.Context, log *slog.Logger, listener net.Listener, handler
 func handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "OK")
+		_, _ = fmt.Fprintln(w, "OK")
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "http-server %s\n", version)
+		_, _ = fmt.Fprintf(w, "http-server %s\n", version)
 	})
 	return mux
 }

@@ -55,14 +55,14 @@ func TestShutdownWaitsForRequests(t *testing.T) {
 				close(goOn)
 				return
 			}
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	resp, err := http.Get("http://" + listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("status %d", resp.StatusCode)
 	}

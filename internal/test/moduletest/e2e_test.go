@@ -89,6 +89,7 @@ func TestFunctions(t *testing.T) {
 		{[]string{"verify"}, ""},
 		{[]string{"vet"}, ""},
 		{[]string{"test"}, ""},
+		{[]string{"lint"}, ""},
 	} {
 		out, said, err := call(t, dir, append([]string{"call"}, test.args...)...)
 		require.NoError(t, err, "%v: %s", test.args, said)

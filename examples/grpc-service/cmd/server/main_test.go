@@ -33,7 +33,7 @@ func start(t *testing.T, service greeter.GreeterServer) (conn *grpc.ClientConn, 
 	}
 	t.Cleanup(func() {
 		cancel()
-		conn.Close()
+		_ = conn.Close()
 	})
 	return conn, cancel, done
 }
@@ -137,7 +137,7 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 	if err != nil || answer.GetGreeting() != "at last" {
 		t.Errorf("%v %v", answer, err)
 	}
-	conn.Close() // a watch has no end
+	_ = conn.Close() // a watch has no end
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
