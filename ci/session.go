@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 
 	sdk "dagger.io/dagger"
@@ -52,7 +54,10 @@ func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Dir = dir.Path
+	r.Dir = filepath.Join(dir.Path, "source") // the directory itself has its own lock file
+	if err := os.Mkdir(r.Dir, 0o755); err != nil {
+		return nil, nil, errors.Join(err, dir.Remove())
+	}
 	r.Fetch = func(ctx context.Context, patterns []string) error {
 		_, err := m.Source.Filter(dagger.DirectoryFilterOpts{Include: patterns}).Export(ctx, r.Dir)
 		return err

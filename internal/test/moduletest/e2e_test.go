@@ -209,13 +209,15 @@ func TestFaults(t *testing.T) {
 	assert.Contains(t, said, "./broken.go:3:9: undefined: undefinedThing")
 }
 
-// checked are the modules that the command's own test checks, with its database of vulnerabilities.
+// checked are the modules that the command's own tests check, with their database of vulnerabilities.
 func checked(t *testing.T) string {
 	t.Helper()
-	archive, err := txtar.ParseFile("../../../cmd/slipway/testdata/script/check.txtar")
-	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, txtar.Write(archive, dir))
+	for _, name := range []string{"script/check.txtar", "slow/vulncheck.txtar"} {
+		archive, err := txtar.ParseFile("../../../cmd/slipway/testdata/" + name)
+		require.NoError(t, err)
+		require.NoError(t, txtar.Write(archive, dir))
+	}
 	return dir
 }
 

@@ -53,7 +53,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			archive := filepath.Join(t.TempDir(), "image.tar")
 			enum := strings.ToUpper(strings.ReplaceAll(runtime, "-", "_"))
 			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--environment", "A=b", "--args", "x",
-				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "main.go:/doc/:0600,linked:/linked", "--user", "4000:5000",
+				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "main.go:/doc/:0600,linked:/linked,.:/all", "--user", "4000:5000",
 				"--writable", "/data,/var/lib/app", "--source-date-epoch", "1700000000", "--ca-certs", root,
 				"image-archive", "-o", archive)
 			require.NoError(t, err, said)
@@ -62,7 +62,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 
 			plan, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{
 				Runtime: runtime, Ports: []string{"8080", "53/udp"}, Env: []string{"A=b"}, Args: []string{"x"}, User: "4000:5000",
-				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"main.go:/doc/:0600", "linked:/linked"},
+				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"main.go:/doc/:0600", "linked:/linked", ".:/all"},
 				Writable: []string{"/data", "/var/lib/app"}, SourceDateEpoch: "1700000000", CACerts: certificate,
 			})
 			require.NoError(t, err)
