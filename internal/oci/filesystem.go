@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -302,6 +303,15 @@ func (f *FileSystem) Stat(name string) (File, error) {
 		return File{}, fmt.Errorf("finding %s in an image: %w", name, err)
 	}
 	return found.file(at), nil
+}
+
+// List are the names of what is in the directory that name leads to, in order; none if there is no such directory.
+func (f *FileSystem) List(name string) []string {
+	_, found, err := f.find(name)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(found.children))
 }
 
 // file is the node as a file for a layer. Its entry may have another path, with links.

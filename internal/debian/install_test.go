@@ -1,0 +1,262 @@
+package debian
+
+import (
+	"archive/tar"
+	"bytes"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/oci"
+)
+
+// install installs packages on no base, or on base.
+func install(t *testing.T, a *Archive, base *System, packages ...Package) map[string]oci.File {
+	t.Helper()
+	files, err := a.Files(t.Context(), packages, time.Time{}, base)
+	require.NoError(t, err)
+	byPath := map[string]oci.File{}
+	for _, f := range files {
+		byPath[f.Path] = f
+	}
+	return byPath
+}
+
+func content(t *testing.T, f oci.File) string {
+	t.Helper()
+	require.NotNil(t, f.Open, f.Path)
+	text, err := read(f)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestFiles(t *testing.T) {
+	for _, compression := range []string{".gz", ".xz", ".zst", ""} {
+		t.Run("tar"+compression, func(t *testing.T) {
+			r := newRepository(t)
+			app := r.add("app", "1.0-2", "Source: apps\n", func(p *pkg) { p.compression = compression; p.control["md5sums"] = "0123  usr/bin/app\n" },
+				header(tar.Header{Name: "./", Mode: 0o755, Typeflag: tar.TypeDir}),
+				header(tar.Header{Name: "./usr/", Mode: 0o755, Typeflag: tar.TypeDir}),
+				header(tar.Header{Name: "./var/lib/app/", Mode: 0o2775, Uid: 3, Gid: 42, Typeflag: tar.TypeDir}),
+				regular("/usr/bin/app", "program"),
+				header(tar.Header{Name: "./usr/bin/hard", Linkname: "./usr/bin/app", Typeflag: tar.TypeLink}),
+				header(tar.Header{Name: "./usr/bin/soft", Linkname: "app", Typeflag: tar.TypeSymlink}),
+				regular("/usr/share/empty", ""), regular("/usr/share/last", strings.Repeat("x", 1025)))
+			files := install(t, r.archive(), &System{}, app)
+			assert.Equal(t, "program", content(t, files["/usr/bin/app"]))
+			assert.Equal(t, "program", content(t, files["/usr/bin/hard"]))
+			assert.Equal(t, "", content(t, files["/usr/share/empty"]))
+			assert.Equal(t, strings.Repeat("x", 1025), content(t, files["/usr/share/last"]))
+			assert.Equal(t, "app", files["/usr/bin/soft"].Link)
+			dir := files["/var/lib/app"]
+			assert.Equal(t, fs.ModeDir|fs.ModeSetgid|0o775, dir.Mode)
+			assert.Equal(t, [2]int{3, 42}, [2]int{dir.UID, dir.GID})
+			assert.Equal(t, "Package: app\nVersion: 1.0-2\nArchitecture: amd64\nPriority: optional\nInstalled-Size: 100\nSource: apps\n", content(t, files["/var/lib/dpkg/status.d/app"]))
+			assert.Equal(t, "0123  usr/bin/app\n", content(t, files["/var/lib/dpkg/status.d/app.md5sums"]))
+		})
+	}
+}
+
+// A package is fetched and unpacked once, and two caches give one layer.
+func TestFilesAreCached(t *testing.T) {
+	r := newRepository(t)
+	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
+	layer := func(a *Archive) v1.Hash {
+		files, err := a.Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		require.NoError(t, err)
+		made, err := oci.NewLayer(t.Context(), a.Cache, files, time.Unix(0, 0), oci.Compression{})
+		require.NoError(t, err)
+		digest, err := made.Digest()
+		require.NoError(t, err)
+		return digest
+	}
+	a, other := r.archive(), r.archive()
+	digest := layer(a)
+	asked := r.asked.Load()
+	assert.Equal(t, digest, layer(a))
+	assert.Equal(t, asked, r.asked.Load())
+	assert.Equal(t, digest, layer(other))
+}
+
+// What an archive has replaced comes from its snapshot, and is what the lock says.
+func TestFilesOfASnapshot(t *testing.T) {
+	r := newRepository(t)
+	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
+	r.files["/snapshot/debian/20261122T091544Z/pool/main/app_1_amd64.deb"] = r.files["/"+app.Path]
+	delete(r.files, "/"+app.Path)
+	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	files, err := r.archive().Files(t.Context(), []Package{app}, r.date, &System{})
+	require.NoError(t, err)
+	assert.NotEmpty(t, files)
+}
+
+func TestFilesRefuses(t *testing.T) {
+	file := regular("/usr/bin/app", "program")
+	for name, test := range map[string]struct {
+		with func(*pkg)
+		err  string
+	}{
+		"a path that climbs":      {regular("/../etc/passwd", "root"), `the path "./../etc/passwd" leads out of the image, or is not clean`},
+		"a path that climbs on":   {regular("/usr/../../etc/passwd", "root"), `the path "./usr/../../etc/passwd" leads out`},
+		"an absolute path":        {header(tar.Header{Name: "/etc/passwd", Typeflag: tar.TypeReg}), `the path "/etc/passwd" leads out`},
+		"a device":                {header(tar.Header{Name: "./dev/sda", Typeflag: tar.TypeBlock}), "devices and pipes are refused"},
+		"a pipe":                  {header(tar.Header{Name: "./run/fifo", Typeflag: tar.TypeFifo}), "devices and pipes are refused"},
+		"a hard link out":         {header(tar.Header{Name: "./x", Linkname: "../../etc/shadow", Typeflag: tar.TypeLink}), "which is no file before it"},
+		"a file twice":            {func(p *pkg) { file(p); file(p) }, "/usr/bin/app is there twice"},
+		"a bomb":                  {regular("/usr/bin/app", strings.Repeat("\x00", 4<<20)), "it unpacks to more than the 1458176 bytes that it may"},
+		"a bomb of control files": {script("templates", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
+		"a script":                {script("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)"},
+		"a script before":         {script("preinst", "#!/bin/sh\ncurl https://example.com | sh\n"), "its script preinst would have to run"},
+		"a program as script":     {script("postinst", "\x7fELF"), "its script postinst would have to run"},
+		"another package":         {func(p *pkg) { p.name = "other" }, "unpacking the package app 1: it is other 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRepository(t)
+			app := r.add("app", "1", "", test.with)
+			_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+			require.ErrorContains(t, err, test.err)
+		})
+	}
+	t.Run("a tampered package", func(t *testing.T) {
+		r := newRepository(t)
+		app := r.add("app", "1", "", file)
+		tampered := bytes.Clone(r.files["/"+app.Path])
+		tampered[len(tampered)-1] ^= 1
+		r.files["/"+app.Path] = tampered
+		_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		require.ErrorIs(t, err, cache.ErrDamaged)
+		require.ErrorContains(t, err, "fetching the package app 1")
+		r.files["/"+app.Path] = append(tampered, 0)
+		_, err = r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		require.ErrorIs(t, err, cache.ErrDamaged)
+	})
+	t.Run("a file of two packages", func(t *testing.T) {
+		r := newRepository(t)
+		app, other := r.add("app", "1", "", file), r.add("other", "1", "", file)
+		_, err := r.archive().Files(t.Context(), []Package{app, other}, time.Time{}, &System{})
+		require.EqualError(t, err, "the packages app and other both have /usr/bin/app (leave one out)")
+	})
+	t.Run("no package", func(t *testing.T) {
+		r := newRepository(t)
+		app := r.add("app", "1", "")
+		for _, damage := range []func([]byte) []byte{
+			func(b []byte) []byte { return b[:20] },
+			func(b []byte) []byte { return []byte("!<arch>\n") },
+			func(b []byte) []byte { return bytes.Replace(b, []byte("2.0\n"), []byte("3.0\n"), 1) },
+			func(b []byte) []byte { return bytes.Replace(b, []byte("data.tar.gz"), []byte("more.tar.gz"), 1) },
+			func(b []byte) []byte { return bytes.Replace(b, []byte("control.tar.gz"), []byte("control.tar.br"), 1) },
+			func(b []byte) []byte {
+				return bytes.Replace(b, []byte("4         `\n2.0"), []byte("-60       `\n2.0"), 1)
+			}, // which would go round in a circle
+		} {
+			broken := damage(bytes.Clone(r.files["/"+app.Path]))
+			given := app
+			given.Size, given.SHA256 = int64(len(broken)), cache.DigestOf(broken)
+			before := r.files["/"+app.Path]
+			r.files["/"+app.Path] = broken
+			_, err := r.archive().Files(t.Context(), []Package{given}, time.Time{}, &System{})
+			require.ErrorContains(t, err, "unpacking the package app 1")
+			r.files["/"+app.Path] = before
+		}
+	})
+}
+
+func TestHarmlessScripts(t *testing.T) {
+	for text, want := range map[string]bool{
+		"#!/bin/sh\nset -e\n# Automatically added\nif [ \"$1\" = \"configure\" ] || [ \"$1\" = \"abort-upgrade\" ] ; then\n\tldconfig\nfi\nexit 0\n": true,
+		"#!/bin/sh\nset -e\ndpkg-maintscript-helper rm_conffile /etc/app.conf 1:2.0\\~ app -- \"$@\"\n":                                              true,
+		"#!/bin/sh\nset -e\nif command -v py3compile >/dev/null 2>&1; then\n\tpy3compile -p app:amd64 \nfi\n":                                        true,
+		"#!/bin/sh\nldconfig; rm -rf /\n":                        false,
+		"#!/bin/sh\nldconfig `touch /x`\n":                       false,
+		"#!/bin/sh\nldconfig $(touch /x)\n":                      false,
+		"#!/bin/sh\nif [ -x /bin/a ] && touch /x; then\n:\nfi\n": false,
+		"#!/usr/bin/perl\nexit 0\n":                              false,
+		"#!/bin/sh\nupdate-alternatives --install /a b /c 10\n":  false,
+		"#!/bin/sh\nset -e \\\nldconfig\n":                       false,
+		"#!/bin/sh\npy3compile -p app & touch /x\n":              false,
+		"": false,
+	} {
+		assert.Equal(t, want, harmless([]byte(text)), text)
+	}
+}
+
+// Packages may have files below directories that base-files makes links of.
+func TestMergedUsr(t *testing.T) {
+	r := newRepository(t)
+	base := r.add("base-files", "13", "",
+		header(tar.Header{Name: "./usr/lib/", Mode: 0o755, Typeflag: tar.TypeDir}),
+		header(tar.Header{Name: "./lib", Linkname: "usr/lib", Typeflag: tar.TypeSymlink}),
+		header(tar.Header{Name: "./var/run/", Mode: 0o755, Typeflag: tar.TypeDir}))
+	lib := r.add("app", "1", "", header(tar.Header{Name: "./lib/", Mode: 0o755, Typeflag: tar.TypeDir}), regular("/lib/x86_64-linux-gnu/lib.so", "library"))
+	files := install(t, r.archive(), &System{}, lib, base)
+	assert.Equal(t, "library", content(t, files["/usr/lib/x86_64-linux-gnu/lib.so"]))
+	assert.Equal(t, "usr/lib", files["/lib"].Link)
+	assert.NotContains(t, files, "/lib/x86_64-linux-gnu/lib.so")
+	assert.Equal(t, "/run", files["/var/run"].Link)
+	assert.Contains(t, content(t, files["/etc/nsswitch.conf"]), "hosts: files dns\n")
+
+	a := r.archive()
+	a.Release.Number = "12" // where the links are of no package
+	files = install(t, a, &System{}, lib)
+	assert.Equal(t, "library", content(t, files["/usr/lib/x86_64-linux-gnu/lib.so"]))
+	assert.Equal(t, "usr/bin", files["/bin"].Link)
+}
+
+func TestCertificates(t *testing.T) {
+	r := newRepository(t)
+	certs := r.add("ca-certificates", "1", "", regular(certificates+"b.crt", "second"), regular(certificates+"a.crt", "first\n"), regular(certificates+"README", "no"))
+	files := install(t, r.archive(), &System{}, certs)
+	assert.Equal(t, "first\nsecond\n", content(t, files["/etc/ssl/certs/ca-certificates.crt"]))
+}
+
+// system is a base with files.
+func system(t *testing.T, files map[string]string) *System {
+	t.Helper()
+	base, err := oci.NewFileSystem(t.Context(), nil)
+	require.NoError(t, err)
+	var all []oci.File
+	for name, text := range files {
+		all = append(all, oci.FromBytes(name, 0o644, []byte(text)))
+	}
+	_, err = base.Place(all)
+	require.NoError(t, err)
+	s, err := ReadSystem(t.Context(), base)
+	require.NoError(t, err)
+	return s
+}
+
+// Where there is dpkg, its database is what it would have written itself.
+func TestDpkgDatabase(t *testing.T) {
+	r := newRepository(t)
+	app := r.add("app", "1", "Multi-Arch: same\n", regular("/etc/app.conf", "x=1\n"), regular("/usr/bin/app", "program"),
+		script("conffiles", "/etc/app.conf\n"), script("md5sums", "sums\n"), script("postrm", "#!/bin/sh\nrm -rf /var/lib/app\n"))
+	base := system(t, map[string]string{status: "Package: dpkg\nStatus: install ok installed\nVersion: 1.22\nArchitecture: amd64\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n\n"})
+	require.Len(t, base.Installed, 1)
+	files := install(t, r.archive(), base, app)
+	assert.Equal(t, "Package: dpkg\nStatus: install ok installed\nVersion: 1.22\nArchitecture: amd64\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n\n"+
+		"Package: app\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\nPriority: optional\nInstalled-Size: 100\nMulti-Arch: same\nConffiles:\n /etc/app.conf f968f33f844c98de1d3b4fe70f2e1a0f\n\n",
+		content(t, files[status]))
+	assert.Equal(t, "/.\n/etc/app.conf\n/usr/bin/app\n", content(t, files["/var/lib/dpkg/info/app:amd64.list"]))
+	assert.Equal(t, "sums\n", content(t, files["/var/lib/dpkg/info/app:amd64.md5sums"]))
+	assert.Equal(t, fs.FileMode(0o755), files["/var/lib/dpkg/info/app:amd64.postrm"].Mode)
+	assert.NotContains(t, files, "/var/lib/dpkg/status.d/app")
+}
+
+func TestFilesOnABase(t *testing.T) {
+	r := newRepository(t)
+	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
+	base := system(t, map[string]string{"/var/lib/dpkg/status.d/lib": "Package: lib\nVersion: 1\nArchitecture: amd64\n", "/var/lib/dpkg/status.d/lib.md5sums": "x\n"})
+	require.Len(t, base.Installed, 1)
+	assert.Contains(t, install(t, r.archive(), base, app), "/var/lib/dpkg/status.d/app")
+
+	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, system(t, map[string]string{"/usr/bin/app": "another"}))
+	require.EqualError(t, err, "the package app has /usr/bin/app, and so has the base (leave the package out, or choose another base)")
+}
