@@ -36,7 +36,7 @@ func OpenBases(ctx context.Context, client *registry.Client) (*oci.Bases, error)
 	if err != nil {
 		return nil, err
 	}
-	return &oci.Bases{Cache: c, Remote: client, Context: ctx}, nil
+	return &oci.Bases{Cache: c, Remote: client, Fetch: client.Fetch, Context: ctx}, nil
 }
 
 // Verified is an image or index whose signatures and attestations hold.

@@ -45,7 +45,7 @@ func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipw
 	if err != nil {
 		return nil, err
 	}
-	bases := &oci.Bases{Cache: store, Remote: client, Dir: r.Dir, Context: ctx}
+	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
 	b := &slipway.Builder{
 		Engine: session.Of(describe, bases), Client: client, Bases: bases, Report: slipway.Warnings(warn), Version: "(devel)",
 		BuilderImage: func(ctx context.Context, p *slipway.Plan) (provenance.Image, error) {

@@ -17,6 +17,8 @@ const (
 	Distroless Runtime = "DISTROLESS"
 	// Distroless with glibc, for cgo.
 	DistrolessBase Runtime = "DISTROLESS_BASE"
+	// What distroless has, put together from the packages of Debian 13, with others if you like; no registry.
+	Debian Runtime = "DEBIAN"
 	// A shell and a package manager, for debugging.
 	Alpine Runtime = "ALPINE"
 	// Nothing but root certificates, /tmp and a user.
@@ -65,7 +67,7 @@ func New(
 	// What the program runs in. Default: DISTROLESS.
 	// +optional
 	runtime Runtime,
-	// Package of Alpine to install in the image, with --runtime ALPINE.
+	// Package of Debian to install in the image, or of Alpine with --runtime ALPINE.
 	// +optional
 	runtimePackages []string,
 	// Version of Go to compile with; 1.26 is its newest patch release, latest-patch that of what go.mod says. Default: what

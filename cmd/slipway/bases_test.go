@@ -46,6 +46,7 @@ type tarFile struct {
 var distroless = []tarFile{
 	{name: "etc/group", mode: 0o644, content: "root:x:0:\nnonroot:x:65532:\n"},
 	{name: "etc/passwd", mode: 0o644, content: "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"},
+	{name: "etc/os-release", mode: 0o644, content: "ID=\"debian\"\nVERSION_ID=\"13\"\n"},
 	{name: "etc/ssl/certs/ca-certificates.crt", mode: 0o644, content: "none\n"},
 }
 

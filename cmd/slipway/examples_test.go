@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,10 +38,15 @@ type example struct {
 
 var (
 	onArm64     = []string{} // nothing but the program itself
-	anyRuntime  = plan.Runtimes()
+	anyRuntime  = withoutDebian(plan.Runtimes())
 	healthy     = answers("/health", `200 {"status":"healthy"}`)
 	atKathmandu = []string{"ZONE=Asia/Kathmandu", "AT=18:30"}
 )
+
+// withoutDebian leaves out the runtime that is made of packages of Debian's archive: TestDebianImages has it.
+func withoutDebian(runtimes []string) []string {
+	return slices.DeleteFunc(runtimes, func(r string) bool { return r == string(plan.Debian) })
+}
 
 // runningExamples are all but private-module, which has its own test.
 var runningExamples = []example{

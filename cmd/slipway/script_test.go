@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(withCache{m}, map[string]func(){"slipway": main})
+	testscript.Main(withCache{m}, map[string]func(){"slipway": withDebian})
 }
 
 // withCache runs the tests with a cache of Slipway's for them all.
@@ -70,7 +70,7 @@ func TestCgoScripts(t *testing.T) {
 	runScripts(t, "testdata/cgo")
 }
 
-func runScripts(t *testing.T, dir string) {
+func runScripts(t *testing.T, dir string, setup ...func(*testscript.Env) error) {
 	t.Helper()
 	registry := registrytest.Start(t,
 		registrytest.Fault{When: registrytest.On("", "/refused/"), Do: registrytest.Answer(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", `Www-Authenticate: Basic realm="test"`)},
@@ -90,18 +90,14 @@ func runScripts(t *testing.T, dir string) {
 			e.Setenv("DOWN", registrytest.FreeAddress(t))
 			e.Setenv("SLIPWAY_MIRRORS", "gcr.io="+registry.Host+",docker.io="+registry.Host)
 			e.Setenv("SLIPWAY_PROGRESS", "plain")
+			for _, f := range setup {
+				if err := f(e); err != nil {
+					return err
+				}
+			}
 			return os.MkdirAll(filepath.Join(e.WorkDir, ".home"), 0o755)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"flip":  flip,
-			"genkey": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Check(writeKeys(ts.MkAbs(args[0]), keyPassword))
-			},
-			"envfile": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Setenv(args[0], ts.ReadFile(args[1]))
-			},
-		},
+		Cmds: commands,
 	})
 }
 
@@ -129,6 +125,17 @@ func writeKeys(name, password string) error {
 	return errors.Join(err1, err2, err3,
 		os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: secret}), 0o600),
 		os.WriteFile(name+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
+}
+
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"exits": exits,
+	"flip":  flip,
+	"genkey": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(writeKeys(ts.MkAbs(args[0]), keyPassword))
+	},
+	"envfile": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Setenv(args[0], ts.ReadFile(args[1]))
+	},
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

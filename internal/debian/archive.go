@@ -107,9 +107,6 @@ func (a *Archive) blob(ctx context.Context, url, digest string, size int64) erro
 			}
 			return err
 		})
-		if errors.Is(err, cache.ErrDamaged) {
-			return fmt.Errorf("%s: %w", url, err)
-		}
 		return err
 	})
 }
@@ -119,7 +116,7 @@ func (a *Archive) document(ctx context.Context, url string, limit int64) (conten
 	err = a.Fetch(ctx, url, func(body io.Reader) error {
 		content, err = io.ReadAll(io.LimitReader(body, limit+1))
 		if err == nil && int64(len(content)) > limit {
-			return fmt.Errorf("%s has more than the %d bytes that are read", url, limit)
+			return fmt.Errorf("it has more than the %d bytes that are read", limit)
 		}
 		return err
 	})

@@ -30,8 +30,11 @@ type System struct {
 	status []byte
 }
 
-// Installed is a package of a system.
-type Installed struct{ candidate *candidate }
+// Installed is a package of a system, and what the database says of it.
+type Installed struct {
+	candidate *candidate
+	text      []byte
+}
 
 // ReadSystem reads what packages an image has.
 func ReadSystem(ctx context.Context, files *oci.FileSystem) (*System, error) {
@@ -59,6 +62,26 @@ func ReadSystem(ctx context.Context, files *oci.FileSystem) (*System, error) {
 	return s, nil
 }
 
+// Release is that of Debian which the system is of.
+func (s *System) Release(ctx context.Context) (Release, error) {
+	text, err := s.files.ReadFile(ctx, "/etc/os-release")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Release{}, errors.New("it has no /etc/os-release that would say of which release of Debian it is")
+	}
+	if err != nil {
+		return Release{}, err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		values[key] = strings.Trim(value, `"'`)
+	}
+	if values["ID"] != "debian" {
+		return Release{}, fmt.Errorf("its /etc/os-release says that it is of %q, and not of debian", values["ID"])
+	}
+	return Find(values["VERSION_ID"])
+}
+
 func (s *System) read(name string, text []byte) error {
 	for paragraph := range bytes.SplitSeq(text, []byte("\n\n")) {
 		if len(bytes.TrimSpace(paragraph)) == 0 || s.status != nil && !strings.HasSuffix(field(paragraph, "Status"), " installed") {
@@ -69,7 +92,7 @@ func (s *System) read(name string, text []byte) error {
 			return fmt.Errorf("reading %s of the base: %w", name, err)
 		}
 		c.base = true
-		s.Installed = append(s.Installed, Installed{c})
+		s.Installed = append(s.Installed, Installed{c, paragraph})
 	}
 	return nil
 }

@@ -20,8 +20,6 @@ import (
 
 // index is what packages there are for an architecture. Of the tens of thousands, only those that are asked for are parsed.
 type index struct {
-	// dates are those of the suites' InRelease, by the suites' names.
-	dates map[string]time.Time
 	// named are the paragraphs of packages, by their names, and providing those of packages that provide a name.
 	named, providing map[string][]paragraph
 	parsed           map[*byte]*candidate
@@ -45,24 +43,33 @@ type candidate struct {
 	base bool
 }
 
-// read fetches the lists of packages of all suites.
-func (a *Archive) read(ctx context.Context, architecture string, notBefore map[string]time.Time) (*index, error) {
+// releases fetches and verifies the InRelease of each suite.
+func (a *Archive) releases(ctx context.Context, notBefore map[string]time.Time) ([]*inRelease, error) {
 	keys, err := a.Release.keyring()
 	if err != nil {
 		return nil, err
 	}
-	lists := make([][]byte, len(a.Release.Suites))
-	dates := make([]time.Time, len(lists))
+	all := make([]*inRelease, len(a.Release.Suites))
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i, suite := range a.Release.Suites {
-		group.Go(func() error {
-			r, err := a.release(groupCtx, keys, suite, notBefore[suite.Name])
-			if err != nil {
+		group.Go(func() (err error) {
+			if all[i], err = a.release(groupCtx, keys, suite, notBefore[suite.Name]); err != nil {
 				return fmt.Errorf("reading the InRelease of %s: %w", suite.Name, err)
 			}
-			dates[i] = r.date
+			return nil
+		})
+	}
+	return all, group.Wait()
+}
+
+// read fetches the lists of packages of all suites.
+func (a *Archive) read(ctx context.Context, releases []*inRelease, architecture string) (*index, error) {
+	lists := make([][]byte, len(releases))
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i, r := range releases {
+		group.Go(func() (err error) {
 			if lists[i], err = a.list(groupCtx, r, architecture); err != nil {
-				return fmt.Errorf("reading the packages of %s for %s: %w", suite.Name, architecture, err)
+				return fmt.Errorf("reading the packages of %s for %s: %w", r.suite.Name, architecture, err)
 			}
 			return nil
 		})
@@ -70,17 +77,19 @@ func (a *Archive) read(ctx context.Context, architecture string, notBefore map[s
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	x := &index{dates: map[string]time.Time{}, named: map[string][]paragraph{}, providing: map[string][]paragraph{}, parsed: map[*byte]*candidate{}}
-	for i, suite := range a.Release.Suites {
-		x.dates[suite.Name] = dates[i]
-		x.add(suite, lists[i])
+	x := &index{named: map[string][]paragraph{}, providing: map[string][]paragraph{}, parsed: map[*byte]*candidate{}}
+	for i, r := range releases {
+		x.add(r.suite, lists[i])
 	}
 	return x, nil
 }
 
+// listOf is the name of a suite's list of packages for an architecture.
+func listOf(architecture string) string { return "main/binary-" + architecture + "/Packages" }
+
 // list is the text of a suite's packages for an architecture, those for all included.
 func (a *Archive) list(ctx context.Context, r *inRelease, architecture string) ([]byte, error) {
-	name := "main/binary-" + architecture + "/Packages"
+	name := listOf(architecture)
 	plain, ok := r.files[name]
 	if !ok {
 		return nil, errors.New("there are none")

@@ -4,6 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,8 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/test/debiantest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // install installs packages on no base, or on base.
@@ -41,14 +46,14 @@ func TestFiles(t *testing.T) {
 	for _, compression := range []string{".gz", ".xz", ".zst", ""} {
 		t.Run("tar"+compression, func(t *testing.T) {
 			r := newRepository(t)
-			app := r.add("app", "1.0-2", "Source: apps\n", func(p *pkg) { p.compression = compression; p.control["md5sums"] = "0123  usr/bin/app\n" },
-				header(tar.Header{Name: "./", Mode: 0o755, Typeflag: tar.TypeDir}),
-				header(tar.Header{Name: "./usr/", Mode: 0o755, Typeflag: tar.TypeDir}),
-				header(tar.Header{Name: "./var/lib/app/", Mode: 0o2775, Uid: 3, Gid: 42, Typeflag: tar.TypeDir}),
-				regular("/usr/bin/app", "program"),
-				header(tar.Header{Name: "./usr/bin/hard", Linkname: "./usr/bin/app", Typeflag: tar.TypeLink}),
-				header(tar.Header{Name: "./usr/bin/soft", Linkname: "app", Typeflag: tar.TypeSymlink}),
-				regular("/usr/share/empty", ""), regular("/usr/share/last", strings.Repeat("x", 1025)))
+			app := r.add("app", "1.0-2", "Source: apps\n", func(p *debiantest.Package) { p.Compression = compression; p.Control["md5sums"] = "0123  usr/bin/app\n" },
+				debiantest.Header(tar.Header{Name: "./", Mode: 0o755, Typeflag: tar.TypeDir}),
+				debiantest.Header(tar.Header{Name: "./usr/", Mode: 0o755, Typeflag: tar.TypeDir}),
+				debiantest.Header(tar.Header{Name: "./var/lib/app/", Mode: 0o2775, Uid: 3, Gid: 42, Typeflag: tar.TypeDir}),
+				debiantest.Regular("/usr/bin/app", "program"),
+				debiantest.Header(tar.Header{Name: "./usr/bin/hard", Linkname: "./usr/bin/app", Typeflag: tar.TypeLink}),
+				debiantest.Header(tar.Header{Name: "./usr/bin/soft", Linkname: "app", Typeflag: tar.TypeSymlink}),
+				debiantest.Regular("/usr/share/empty", ""), debiantest.Regular("/usr/share/last", strings.Repeat("x", 1025)))
 			files := install(t, r.archive(), &System{}, app)
 			assert.Equal(t, "program", content(t, files["/usr/bin/app"]))
 			assert.Equal(t, "program", content(t, files["/usr/bin/hard"]))
@@ -67,7 +72,7 @@ func TestFiles(t *testing.T) {
 // A package is fetched and unpacked once, and two caches give one layer.
 func TestFilesAreCached(t *testing.T) {
 	r := newRepository(t)
-	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
+	app := r.add("app", "1", "", debiantest.Regular("/usr/bin/app", "program"))
 	layer := func(a *Archive) v1.Hash {
 		files, err := a.Files(t.Context(), []Package{app}, time.Time{}, &System{})
 		require.NoError(t, err)
@@ -79,44 +84,44 @@ func TestFilesAreCached(t *testing.T) {
 	}
 	a, other := r.archive(), r.archive()
 	digest := layer(a)
-	asked := r.asked.Load()
+	asked := r.Asked.Load()
 	assert.Equal(t, digest, layer(a))
-	assert.Equal(t, asked, r.asked.Load())
+	assert.Equal(t, asked, r.Asked.Load())
 	assert.Equal(t, digest, layer(other))
 }
 
 // What an archive has replaced comes from its snapshot, and is what the lock says.
 func TestFilesOfASnapshot(t *testing.T) {
 	r := newRepository(t)
-	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
-	r.files["/snapshot/debian/20261122T091544Z/pool/main/app_1_amd64.deb"] = r.files["/"+app.Path]
-	delete(r.files, "/"+app.Path)
+	app := r.add("app", "1", "", debiantest.Regular("/usr/bin/app", "program"))
+	r.Files["/snapshot/debian/20261122T091544Z/pool/main/app_1_amd64.deb"] = r.Files["/"+app.Path]
+	delete(r.Files, "/"+app.Path)
 	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	files, err := r.archive().Files(t.Context(), []Package{app}, r.date, &System{})
+	files, err := r.archive().Files(t.Context(), []Package{app}, r.Date, &System{})
 	require.NoError(t, err)
 	assert.NotEmpty(t, files)
 }
 
 func TestFilesRefuses(t *testing.T) {
-	file := regular("/usr/bin/app", "program")
+	file := debiantest.Regular("/usr/bin/app", "program")
 	for name, test := range map[string]struct {
-		with func(*pkg)
+		with func(*debiantest.Package)
 		err  string
 	}{
-		"a path that climbs":      {regular("/../etc/passwd", "root"), `the path "./../etc/passwd" leads out of the image, or is not clean`},
-		"a path that climbs on":   {regular("/usr/../../etc/passwd", "root"), `the path "./usr/../../etc/passwd" leads out`},
-		"an absolute path":        {header(tar.Header{Name: "/etc/passwd", Typeflag: tar.TypeReg}), `the path "/etc/passwd" leads out`},
-		"a device":                {header(tar.Header{Name: "./dev/sda", Typeflag: tar.TypeBlock}), "devices and pipes are refused"},
-		"a pipe":                  {header(tar.Header{Name: "./run/fifo", Typeflag: tar.TypeFifo}), "devices and pipes are refused"},
-		"a hard link out":         {header(tar.Header{Name: "./x", Linkname: "../../etc/shadow", Typeflag: tar.TypeLink}), "which is no file before it"},
-		"a file twice":            {func(p *pkg) { file(p); file(p) }, "/usr/bin/app is there twice"},
-		"a bomb":                  {regular("/usr/bin/app", strings.Repeat("\x00", 4<<20)), "it unpacks to more than the 1458176 bytes that it may"},
-		"a bomb of control files": {script("templates", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
-		"a script":                {script("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)"},
-		"a script before":         {script("preinst", "#!/bin/sh\ncurl https://example.com | sh\n"), "its script preinst would have to run"},
-		"a program as script":     {script("postinst", "\x7fELF"), "its script postinst would have to run"},
-		"another package":         {func(p *pkg) { p.name = "other" }, "unpacking the package app 1: it is other 1"},
+		"a path that climbs":      {debiantest.Regular("/../etc/passwd", "root"), `the path "./../etc/passwd" leads out of the image, or is not clean`},
+		"a path that climbs on":   {debiantest.Regular("/usr/../../etc/passwd", "root"), `the path "./usr/../../etc/passwd" leads out`},
+		"an absolute path":        {debiantest.Header(tar.Header{Name: "/etc/passwd", Typeflag: tar.TypeReg}), `the path "/etc/passwd" leads out`},
+		"a device":                {debiantest.Header(tar.Header{Name: "./dev/sda", Typeflag: tar.TypeBlock}), "devices and pipes are refused"},
+		"a pipe":                  {debiantest.Header(tar.Header{Name: "./run/fifo", Typeflag: tar.TypeFifo}), "devices and pipes are refused"},
+		"a hard link out":         {debiantest.Header(tar.Header{Name: "./x", Linkname: "../../etc/shadow", Typeflag: tar.TypeLink}), "which is no file before it"},
+		"a file twice":            {func(p *debiantest.Package) { file(p); file(p) }, "/usr/bin/app is there twice"},
+		"a bomb":                  {debiantest.Regular("/usr/bin/app", strings.Repeat("\x00", 4<<20)), "it unpacks to more than the 1458176 bytes that it may"},
+		"a bomb of control files": {debiantest.Control("templates", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
+		"a script":                {debiantest.Control("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)"},
+		"a script before":         {debiantest.Control("preinst", "#!/bin/sh\ncurl https://example.com | sh\n"), "its script preinst would have to run"},
+		"a program as script":     {debiantest.Control("postinst", "\x7fELF"), "its script postinst would have to run"},
+		"another package":         {func(p *debiantest.Package) { p.Name = "other" }, "unpacking the package app 1: it is other 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRepository(t)
@@ -128,13 +133,13 @@ func TestFilesRefuses(t *testing.T) {
 	t.Run("a tampered package", func(t *testing.T) {
 		r := newRepository(t)
 		app := r.add("app", "1", "", file)
-		tampered := bytes.Clone(r.files["/"+app.Path])
+		tampered := bytes.Clone(r.Files["/"+app.Path])
 		tampered[len(tampered)-1] ^= 1
-		r.files["/"+app.Path] = tampered
+		r.Files["/"+app.Path] = tampered
 		_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
 		require.ErrorIs(t, err, cache.ErrDamaged)
 		require.ErrorContains(t, err, "fetching the package app 1")
-		r.files["/"+app.Path] = append(tampered, 0)
+		r.Files["/"+app.Path] = append(tampered, 0)
 		_, err = r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
 		require.ErrorIs(t, err, cache.ErrDamaged)
 	})
@@ -157,14 +162,14 @@ func TestFilesRefuses(t *testing.T) {
 				return bytes.Replace(b, []byte("4         `\n2.0"), []byte("-60       `\n2.0"), 1)
 			}, // which would go round in a circle
 		} {
-			broken := damage(bytes.Clone(r.files["/"+app.Path]))
+			broken := damage(bytes.Clone(r.Files["/"+app.Path]))
 			given := app
 			given.Size, given.SHA256 = int64(len(broken)), cache.DigestOf(broken)
-			before := r.files["/"+app.Path]
-			r.files["/"+app.Path] = broken
+			before := r.Files["/"+app.Path]
+			r.Files["/"+app.Path] = broken
 			_, err := r.archive().Files(t.Context(), []Package{given}, time.Time{}, &System{})
 			require.ErrorContains(t, err, "unpacking the package app 1")
-			r.files["/"+app.Path] = before
+			r.Files["/"+app.Path] = before
 		}
 	})
 }
@@ -192,10 +197,10 @@ func TestHarmlessScripts(t *testing.T) {
 func TestMergedUsr(t *testing.T) {
 	r := newRepository(t)
 	base := r.add("base-files", "13", "",
-		header(tar.Header{Name: "./usr/lib/", Mode: 0o755, Typeflag: tar.TypeDir}),
-		header(tar.Header{Name: "./lib", Linkname: "usr/lib", Typeflag: tar.TypeSymlink}),
-		header(tar.Header{Name: "./var/run/", Mode: 0o755, Typeflag: tar.TypeDir}))
-	lib := r.add("app", "1", "", header(tar.Header{Name: "./lib/", Mode: 0o755, Typeflag: tar.TypeDir}), regular("/lib/x86_64-linux-gnu/lib.so", "library"))
+		debiantest.Header(tar.Header{Name: "./usr/lib/", Mode: 0o755, Typeflag: tar.TypeDir}),
+		debiantest.Header(tar.Header{Name: "./lib", Linkname: "usr/lib", Typeflag: tar.TypeSymlink}),
+		debiantest.Header(tar.Header{Name: "./var/run/", Mode: 0o755, Typeflag: tar.TypeDir}))
+	lib := r.add("app", "1", "", debiantest.Header(tar.Header{Name: "./lib/", Mode: 0o755, Typeflag: tar.TypeDir}), debiantest.Regular("/lib/x86_64-linux-gnu/lib.so", "library"))
 	files := install(t, r.archive(), &System{}, lib, base)
 	assert.Equal(t, "library", content(t, files["/usr/lib/x86_64-linux-gnu/lib.so"]))
 	assert.Equal(t, "usr/lib", files["/lib"].Link)
@@ -212,7 +217,7 @@ func TestMergedUsr(t *testing.T) {
 
 func TestCertificates(t *testing.T) {
 	r := newRepository(t)
-	certs := r.add("ca-certificates", "1", "", regular(certificates+"b.crt", "second"), regular(certificates+"a.crt", "first\n"), regular(certificates+"README", "no"))
+	certs := r.add("ca-certificates", "1", "", debiantest.Regular(certificates+"b.crt", "second"), debiantest.Regular(certificates+"a.crt", "first\n"), debiantest.Regular(certificates+"README", "no"))
 	files := install(t, r.archive(), &System{}, certs)
 	assert.Equal(t, "first\nsecond\n", content(t, files["/etc/ssl/certs/ca-certificates.crt"]))
 }
@@ -236,8 +241,8 @@ func system(t *testing.T, files map[string]string) *System {
 // Where there is dpkg, its database is what it would have written itself.
 func TestDpkgDatabase(t *testing.T) {
 	r := newRepository(t)
-	app := r.add("app", "1", "Multi-Arch: same\n", regular("/etc/app.conf", "x=1\n"), regular("/usr/bin/app", "program"),
-		script("conffiles", "/etc/app.conf\n"), script("md5sums", "sums\n"), script("postrm", "#!/bin/sh\nrm -rf /var/lib/app\n"))
+	app := r.add("app", "1", "Multi-Arch: same\n", debiantest.Regular("/etc/app.conf", "x=1\n"), debiantest.Regular("/usr/bin/app", "program"),
+		debiantest.Control("conffiles", "/etc/app.conf\n"), debiantest.Control("md5sums", "sums\n"), debiantest.Control("postrm", "#!/bin/sh\nrm -rf /var/lib/app\n"))
 	base := system(t, map[string]string{status: "Package: dpkg\nStatus: install ok installed\nVersion: 1.22\nArchitecture: amd64\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n\n"})
 	require.Len(t, base.Installed, 1)
 	files := install(t, r.archive(), base, app)
@@ -248,11 +253,31 @@ func TestDpkgDatabase(t *testing.T) {
 	assert.Equal(t, "sums\n", content(t, files["/var/lib/dpkg/info/app:amd64.md5sums"]))
 	assert.Equal(t, fs.FileMode(0o755), files["/var/lib/dpkg/info/app:amd64.postrm"].Mode)
 	assert.NotContains(t, files, "/var/lib/dpkg/status.d/app")
+
+	query := testtool.Need(t, "dpkg-query", "dpkg")
+	dir := t.TempDir()
+	for name, f := range files {
+		if rest, ok := strings.CutPrefix(name, "/var/lib/dpkg/"); ok {
+			at := filepath.Join(dir, filepath.FromSlash(rest))
+			require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+			require.NoError(t, os.WriteFile(at, []byte(content(t, f)), 0o644))
+		}
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "info/format"), []byte("1\n"), 0o644)) // which every database has
+	for format, want := range map[string]string{"-W": "app:amd64\t1\ndpkg\t1.22\ngone\t1\n", "-L": "/.\n/etc/app.conf\n/usr/bin/app\n"} {
+		args := []string{"--admindir", dir, format}
+		if format == "-L" {
+			args = append(args, "app")
+		}
+		out, err := exec.Command(query, args...).Output() // which warns of fields that packages of tests do not have
+		require.NoError(t, err, string(out))
+		assert.Equal(t, want, string(out))
+	}
 }
 
 func TestFilesOnABase(t *testing.T) {
 	r := newRepository(t)
-	app := r.add("app", "1", "", regular("/usr/bin/app", "program"))
+	app := r.add("app", "1", "", debiantest.Regular("/usr/bin/app", "program"))
 	base := system(t, map[string]string{"/var/lib/dpkg/status.d/lib": "Package: lib\nVersion: 1\nArchitecture: amd64\n", "/var/lib/dpkg/status.d/lib.md5sums": "x\n"})
 	require.Len(t, base.Installed, 1)
 	assert.Contains(t, install(t, r.archive(), base, app), "/var/lib/dpkg/status.d/app")

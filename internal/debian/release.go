@@ -27,8 +27,8 @@ type Suite struct {
 	Name string
 }
 
-// releases are those that packages can be taken from, by their numbers.
-var releases = map[string]Release{
+// Releases are those that packages can be taken from, by their numbers. Only tests change it.
+var Releases = map[string]Release{
 	"12": newRelease("12", "bookworm", bookwormKeys),
 	"13": newRelease("13", "trixie", trixieKeys),
 }
@@ -39,9 +39,9 @@ func newRelease(number, codename, keys string) Release {
 
 // Find is the release with a number.
 func Find(number string) (Release, error) {
-	release, ok := releases[number]
+	release, ok := Releases[number]
 	if !ok {
-		known := strings.Join(slices.Sorted(maps.Keys(releases)), " and ")
+		known := strings.Join(slices.Sorted(maps.Keys(Releases)), " and ")
 		return release, fmt.Errorf("packages of Debian %s cannot be installed, only those of %s", number, known)
 	}
 	return release, nil
@@ -53,20 +53,4 @@ func (r Release) keyring() (openpgp.EntityList, error) {
 		return nil, fmt.Errorf("reading the keys of Debian %s: %w", r.Number, err)
 	}
 	return keys, nil
-}
-
-// architectures are Debian's names of platforms, as the OCI writes them. Source: https://wiki.debian.org/SupportedArchitectures
-var architectures = map[string]string{
-	"linux/amd64": "amd64", "linux/arm64": "arm64", "linux/arm64/v8": "arm64", "linux/arm/v7": "armhf", "linux/arm/v6": "armel", "linux/arm/v5": "armel",
-	"linux/386": "i386", "linux/ppc64le": "ppc64el", "linux/riscv64": "riscv64", "linux/s390x": "s390x",
-}
-
-// Architecture is Debian's name of a platform. Later versions of an architecture run packages for the first.
-func Architecture(platform string) (string, error) {
-	for name := platform; strings.Contains(name, "/"); name = name[:strings.LastIndex(name, "/")] {
-		if architecture := architectures[name]; architecture != "" {
-			return architecture, nil
-		}
-	}
-	return "", fmt.Errorf("there are no packages of Debian for %s", platform)
 }

@@ -42,7 +42,19 @@ type Selection struct {
 // that is chosen already or in the base; else the first that can be had, and of several packages that provide it the one of the highest
 // priority, or else the first by name. It does not take recommendations, and assumes no essential packages.
 func (a *Archive) Resolve(ctx context.Context, r Request) (*Selection, error) {
-	x, err := a.read(ctx, r.Architecture, r.NotBefore)
+	releases, err := a.releases(ctx, r.NotBefore)
+	if err != nil {
+		return nil, err
+	}
+	selection := &Selection{Dates: map[string]time.Time{}}
+	for _, suite := range releases {
+		selection.Dates[suite.suite.Name] = suite.date
+	}
+	key := a.selectionKey(releases, r)
+	if a.Cache.Get(key, &selection.Packages) {
+		return selection, nil
+	}
+	x, err := a.read(ctx, releases, r.Architecture)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +65,25 @@ func (a *Archive) Resolve(ctx context.Context, r Request) (*Selection, error) {
 	if err := s.choose(r.Names); err != nil {
 		return nil, err
 	}
-	selection := &Selection{Dates: x.dates}
+	selection.Packages = []Package{}
 	for _, name := range slices.Sorted(maps.Keys(s.chosen)) {
 		if c := s.chosen[name]; !c.base {
 			selection.Packages = append(selection.Packages, c.Package)
 		}
 	}
-	return selection, nil
+	return selection, a.Cache.Put(key, selection.Packages)
+}
+
+// selectionKey names all that decides which packages are chosen.
+func (a *Archive) selectionKey(releases []*inRelease, r Request) string {
+	var installed, lists []string
+	for _, p := range r.Installed {
+		installed = append(installed, string(p.text))
+	}
+	for _, suite := range releases {
+		lists = append(lists, suite.suite.Archive+" "+suite.suite.Name+" "+suite.files[listOf(r.Architecture)].digest)
+	}
+	return fmt.Sprintf("selection of packages of Debian 1 %q", [][]string{{a.Release.Number, r.Architecture}, r.Names, installed, lists})
 }
 
 // solver chooses packages.

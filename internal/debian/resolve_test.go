@@ -1,6 +1,8 @@
 package debian
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -8,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/test/debiantest"
 )
 
 func names(packages []Package) string {
@@ -84,7 +88,7 @@ func TestResolve(t *testing.T) {
 				}
 				require.NoError(t, err)
 				assert.Equal(t, test.chosen, names(selection.Packages))
-				assert.Equal(t, map[string]time.Time{"trixie": r.date}, selection.Dates)
+				assert.Equal(t, map[string]time.Time{"trixie": r.Date}, selection.Dates)
 			}
 		})
 	}
@@ -121,60 +125,60 @@ func TestResolveRefuses(t *testing.T) {
 	}{
 		"an unknown key": {
 			func(r *repository) {
-				known := r.key
-				r.key = newKey(t)
-				r.publish()
-				r.key = known
+				known := r.Key
+				r.Key = debiantest.NewKey(t)
+				r.Publish()
+				r.Key = known
 			}, "its signature does not hold",
 		},
 		"a tampered InRelease": {
 			func(r *repository) {
-				name := r.dists() + "InRelease"
-				r.files[name] = []byte(strings.Replace(string(r.files[name]), "Origin: Debian", "Origin: Dabian", 1))
+				name := debiantest.Dists + "InRelease"
+				r.Files[name] = []byte(strings.Replace(string(r.Files[name]), "Origin: Debian", "Origin: Dabian", 1))
 			}, "its signature does not hold",
 		},
 		"no signature": {
-			func(r *repository) { r.files[r.dists()+"InRelease"] = []byte("Codename: trixie\n") }, "it is not signed",
+			func(r *repository) { r.Files[debiantest.Dists+"InRelease"] = []byte("Codename: trixie\n") }, "it is not signed",
 		},
 		"text before what is signed": {
 			func(r *repository) {
-				name := r.dists() + "InRelease"
-				r.files[name] = append([]byte("Codename: trixie\n\n"), r.files[name]...)
+				name := debiantest.Dists + "InRelease"
+				r.Files[name] = append([]byte("Codename: trixie\n\n"), r.Files[name]...)
 			}, "there is something beside what is signed",
 		},
 		"text after what is signed": {
 			func(r *repository) {
-				name := r.dists() + "InRelease"
-				r.files[name] = append(r.files[name], "Codename: trixie\n"...)
+				name := debiantest.Dists + "InRelease"
+				r.Files[name] = append(r.Files[name], "Codename: trixie\n"...)
 			}, "there is something beside what is signed",
 		},
 		"an InRelease of another suite": {
-			func(r *repository) { r.codename = "bookworm"; r.publish() }, `it is for "bookworm", and not for trixie`,
+			func(r *repository) { r.Codename = "bookworm"; r.Publish() }, `it is for "bookworm", and not for trixie`,
 		},
 		"one that is not valid any more": {
-			func(r *repository) { r.validUntil = time.Now().AddDate(0, 0, -1); r.publish() }, "it was valid until",
+			func(r *repository) { r.ValidUntil = time.Now().AddDate(0, 0, -1); r.Publish() }, "it was valid until",
 		},
 		"an older one": {
-			func(r *repository) { r.date = r.date.AddDate(0, 0, -1); r.publish() }, "it is of 2026-11-20T09:15:44Z, and the one of the lock of 2026-11-21T09:15:44Z",
+			func(r *repository) { r.Date = r.Date.AddDate(0, 0, -1); r.Publish() }, "it is of 2026-11-20T09:15:44Z, and the one of the lock of 2026-11-21T09:15:44Z",
 		},
 		"a tampered list": {
 			func(r *repository) {
-				for name := range r.files {
+				for name := range r.Files {
 					if strings.Contains(name, "/by-hash/") {
-						r.files[name] = compress(t, ".gz", []byte("Package: app\nVersion: 2\n"))
+						r.Files[name] = debiantest.Compress(t, ".gz", []byte("Package: app\nVersion: 2\n"))
 					}
 				}
 			}, "it is damaged or was tampered with",
 		},
 		"a list without digests": {
-			func(r *repository) { r.sign([]byte("Codename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\n")) }, "reading the packages of trixie for amd64: there are none",
+			func(r *repository) { r.Sign([]byte("Codename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\n")) }, "reading the packages of trixie for amd64: there are none",
 		},
 		"a list that unpacks to more": {
 			func(r *repository) {
-				packed := compress(t, ".gz", make([]byte, 1<<20))
-				digest := r.put(packed)
-				r.sign([]byte("Codename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\nSHA256:\n " + strings.Repeat("0", 64) + " 100 main/binary-amd64/Packages\n " + digest +
-					" main/binary-amd64/Packages.gz\n"))
+				packed := debiantest.Compress(t, ".gz", make([]byte, 1<<20))
+				r.Sign([]byte("Codename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\nSHA256:\n " + strings.Repeat("0", 64) + " 100 main/binary-amd64/Packages\n" +
+					fmt.Sprintf(" %x %d main/binary-amd64/Packages.gz\n", sha256.Sum256(packed), len(packed))))
+				r.Files[debiantest.Dists+"main/binary-amd64/Packages.gz"] = packed
 			}, "they do not have the 100 bytes that InRelease says",
 		},
 	} {
@@ -182,7 +186,7 @@ func TestResolveRefuses(t *testing.T) {
 			r := newRepository(t)
 			r.add("app", "1", "")
 			a := r.archive()
-			request := Request{Architecture: "amd64", Names: []string{"app"}, NotBefore: map[string]time.Time{"trixie": r.date}}
+			request := Request{Architecture: "amd64", Names: []string{"app"}, NotBefore: map[string]time.Time{"trixie": r.Date}}
 			_, err := a.Resolve(t.Context(), request)
 			require.NoError(t, err)
 			a = r.archive()
@@ -196,34 +200,19 @@ func TestResolveRefuses(t *testing.T) {
 // A list is fetched once as long as it stays the same, and without its digest's name where the archive has none.
 func TestListsAreCached(t *testing.T) {
 	r := newRepository(t)
-	r.byHash = false
+	r.ByHash = false
 	r.add("app", "1", "")
 	a := r.archive()
 	for range 3 {
 		_, err := a.Resolve(t.Context(), Request{Architecture: "amd64", Names: []string{"app"}})
 		require.NoError(t, err)
 	}
-	assert.EqualValues(t, 4, r.asked.Load())
-	assert.Contains(t, maps.Collect(maps.All(r.files)), "/debian/dists/trixie/main/binary-amd64/Packages.gz")
-}
-
-func TestArchitecture(t *testing.T) {
-	for platform, want := range map[string]string{
-		"linux/amd64": "amd64", "linux/amd64/v3": "amd64", "linux/arm64": "arm64", "linux/arm64/v9": "arm64", "linux/arm/v7": "armhf", "linux/arm/v6": "armel",
-		"linux/ppc64le": "ppc64el",
-	} {
-		got, err := Architecture(platform)
-		require.NoError(t, err)
-		assert.Equal(t, want, got, platform)
-	}
-	for _, platform := range []string{"linux/mips", "windows/amd64", ""} {
-		_, err := Architecture(platform)
-		assert.Error(t, err, platform)
-	}
+	assert.EqualValues(t, 4, r.Asked.Load())
+	assert.Contains(t, maps.Collect(maps.All(r.Files)), "/debian/dists/trixie/main/binary-amd64/Packages.gz")
 }
 
 func TestFind(t *testing.T) {
-	for number := range releases {
+	for number := range Releases {
 		release, err := Find(number)
 		require.NoError(t, err)
 		keys, err := release.keyring()

@@ -15,10 +15,18 @@ import (
 // nsswitch is /etc/nsswitch.conf where no package brings one: files, and names of hosts by DNS as well.
 const nsswitch = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"
 
+// passwd and group are the users and groups where base-passwd is not installed: those of distroless, but for who the program runs as. Source:
+// https://github.com/GoogleContainerTools/distroless/blob/main/common/BUILD.bazel
+const (
+	passwd = "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"
+	group  = "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\n"
+)
+
 // set does what matters of what the scripts of reviewed packages do when they are installed in an image for the first time.
 //
-// Not done: shells and logs of users (base-files), /etc/hosts, which the container's runtime writes (netbase), restarting services
-// (libc6), links to each certificate by its hash (ca-certificates), asking questions (debconf).
+// Not done: shells and logs of users (base-files, debianutils, readline-common), /etc/hosts, which the container's runtime writes (netbase),
+// restarting services (libc6), links to each certificate by its hash (ca-certificates), manual pages and rmt under other names (bash, tar),
+// diversions for what is not there (gzip, libreadline8t64), asking questions (debconf).
 func (t *tree) set(name string) error {
 	switch name {
 	case "base-files":
@@ -26,8 +34,19 @@ func (t *tree) set(name string) error {
 		t.link("/var/run", "/run")
 		t.link("/var/lock", "/run/lock")
 		t.add(oci.FromBytes("/etc/nsswitch.conf", 0o644, []byte(nsswitch)))
+		t.add(oci.FromBytes("/etc/passwd", 0o644, []byte(passwd)))
+		t.add(oci.FromBytes("/etc/group", 0o644, []byte(group)))
 	case "base-passwd":
-		return errors.Join(t.copyFile("/usr/share/base-passwd/passwd.master", "/etc/passwd"), t.copyFile("/usr/share/base-passwd/group.master", "/etc/group"))
+		t.copyFile("/usr/share/base-passwd/passwd.master", "/etc/passwd")
+		t.copyFile("/usr/share/base-passwd/group.master", "/etc/group")
+	case "bash":
+		if _, there := t.files["/usr/bin/sh"]; !there {
+			t.link("/usr/bin/sh", "bash")
+		}
+	case "debianutils":
+		t.link("/usr/bin/which", "which.debianutils")
+	case "libc-bin":
+		t.copyFile("/usr/share/libc-bin/nsswitch.conf", "/etc/nsswitch.conf")
 	case "ca-certificates":
 		return t.bundle()
 	case "tzdata":
@@ -66,14 +85,12 @@ func (t *tree) bundle() error {
 	return nil
 }
 
-func (t *tree) copyFile(from, to string) error {
-	file, ok := t.files[from]
-	if !ok {
-		return nil
+// copyFile has a file of a package in another place as well, unless the base has something there.
+func (t *tree) copyFile(from, to string) {
+	if file, ok := t.files[from]; ok && !t.base.has(to) {
+		file.Path = to
+		t.put(file)
 	}
-	file.Path = to
-	t.add(file)
-	return nil
 }
 
 func read(f oci.File) (content []byte, err error) {

@@ -22,6 +22,10 @@ import (
 
 // Plans that a Dockerfile has no notation for.
 var (
+	ErrDebian error = fault.Fault{
+		Field: "dockerfile", Problem: "it cannot install packages of Debian without running them, nor say which they would be",
+		Hint: "build the image with slipway build, or choose another runtime without --runtime-package",
+	}
 	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
 	ErrInvisible   error = fault.Fault{
 		Field: "dockerfile", Problem: "it cannot hold characters that nobody sees, such as control characters",
@@ -45,6 +49,9 @@ const (
 func Render(plan *plan.Plan) (string, error) {
 	if strings.HasPrefix(plan.Image.Base, "oci-archive:") {
 		return "", ErrArchiveBase
+	}
+	if plan.Image.Debian != nil {
+		return "", ErrDebian
 	}
 	if hasLineBreak(plan) {
 		return "", ErrLineBreak

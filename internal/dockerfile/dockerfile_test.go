@@ -23,6 +23,10 @@ func TestRender(t *testing.T) {
 		rendered++
 		t.Run(file.Name, func(t *testing.T) {
 			got, err := dockerfile.Render(p)
+			if p.Image.Debian != nil {
+				require.ErrorIs(t, err, dockerfile.ErrDebian)
+				return
+			}
 			require.NoError(t, err)
 			file.Check(t, map[string]string{"plan.Dockerfile": got}, "plan.Dockerfile")
 		})

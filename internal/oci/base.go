@@ -36,6 +36,9 @@ type Bases struct {
 	Cache *cache.Cache
 	// Remote fetches what Cache lacks.
 	Remote Remote
+	// Fetch fetches what else images are made of, such as packages; nil for nothing else. See [Remote.Download] for how it reads. The
+	// error is fs.ErrNotExist if there is nothing at an address.
+	Fetch func(ctx context.Context, address string, read func(io.Reader) error) error
 	// Dir is the directory that paths of layouts and archives are relative to; empty for the current one.
 	Dir string
 	// Context ends all fetching, that for images of bases as well, which know no contexts; nil for none.

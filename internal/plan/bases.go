@@ -2,8 +2,10 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,20 +127,25 @@ func (i Image) KnownLayout() bool {
 	return known.release != "" && (distroless || path.Base(known.image) == "alpine")
 }
 
-// lacks are libraries of compilers that a base is known not to have.
+// lacks are libraries of compilers that the image is known not to have.
 // Source: https://github.com/GoogleContainerTools/distroless/blob/main/base/README.md
-func lacks(base string) []string {
-	switch knowBase(base).image {
-	case "base", "base-nossl":
-		return []string{"libgcc_s.so.1", "libgomp.so.1", "libstdc++.so.6"}
-	default:
+func (s settings) lacks() []string {
+	if image := knowBase(s.base).image; image != "base" && image != "base-nossl" && !s.ownDebian() {
 		return nil
 	}
+	var all []string
+	for _, library := range slices.Sorted(maps.Keys(compilerLibraries)) {
+		has := slices.Contains(s.runtimePackages, compilerLibraries[library]) || s.ownDebian() && library == "libgcc_s.so.1"
+		if !has {
+			all = append(all, library)
+		}
+	}
+	return all
 }
 
 // hasGLIBC reports whether programs find glibc in the image: the base says so, or else the runtime.
 func (s settings) hasGLIBC() bool {
-	if known := knowBase(s.base); known.libc != "" {
+	if known := s.known(); known.libc != "" {
 		return known.libc == glibcLibc
 	}
 	return runtimes[s.runtime].libc

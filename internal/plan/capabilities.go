@@ -7,6 +7,8 @@ import "slices"
 type Capabilities struct {
 	// NoInstall says that it runs no programs of images, and so installs no packages there.
 	NoInstall bool
+	// NoDebian says that it puts no packages of Debian into images.
+	NoDebian bool
 	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it installs no packages in them.
 	NoLayouts, NoLayoutPackages bool
 	// NoLevels says that it pushes by itself, at its own level of compression.

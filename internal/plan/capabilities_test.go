@@ -27,6 +27,9 @@ func TestCapabilities(t *testing.T) {
 	}{
 		{packages, everything, ""},
 		{packages, plan.Capabilities{NoInstall: true}, `runtime-package "curl,jq": the host engine places files in an image and runs nothing there: use --engine dagger`},
+		{plan.Config{Runtime: "debian", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoInstall: true}, ""},
+		{plan.Config{Runtime: "debian"}, plan.Capabilities{NoDebian: true}, `runtime "debian": the engine alone puts no packages of Debian into a container: make an image or an archive instead`},
+		{plan.Config{RuntimePackages: []string{"curl"}}, plan.Capabilities{NoDebian: true}, `runtime-package "curl": the engine alone puts no packages of Debian into a container`},
 		{layout, everything, ""},
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},

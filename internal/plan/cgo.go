@@ -154,7 +154,7 @@ func (r resolver) builder(goVersion string) (image string, packages, prepare []s
 		if len(packages) > 0 {
 			prepare = []string{"sh", "-c", aptInstall(packages...)}
 		}
-		return image + "-" + builderDebian(knowBase(r.base), goVersion), packages, prepare
+		return image + "-" + builderDebian(r.known(), goVersion), packages, prepare
 	}
 	if r.cgo == cgoStatic {
 		packages = sorted(slices.Concat(packages, []string{"g++", "musl-dev"})) // g++ brings gcc

@@ -1,53 +1,147 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// LockFile is the name of the file that says, beside go.work or else go.mod, which digests the images of plans have.
+// LockFile is the name of the file that says, beside go.work or else go.mod, which digests the images of plans have, and which packages
+// they are made of.
 const LockFile = "slipway.lock"
 
-// Lock has the digest of each reference that is pinned: of the index, where there is one, so that all platforms follow.
+// Lock is what images and packages stood for when they were pinned.
 //
-// One lock serves all plans of its directory, such as those of several programs or runtimes. So it may have more references than
-// one plan has, but no fewer: [Resolve] faults a plan with a reference that its lock lacks.
-type Lock map[string]string
+// One lock serves all plans of its directory, such as those of several programs or runtimes. So it may have more than one plan has, but no
+// less: [Resolve] faults a plan with something that its lock lacks.
+type Lock struct {
+	// Images has the digest of each reference that is pinned: of the index, where there is one, so that all platforms follow.
+	Images map[string]string
+	// Packages are those of each request, by [PackageRequest.String].
+	Packages map[string]PackageLock
+}
+
+// PackageLock is what packages a request needs.
+type PackageLock struct {
+	// Dates are when the suites that they are from were last changed, by the suites' names.
+	Dates map[string]time.Time `json:"dates"`
+	// Packages are in the order of their names.
+	Packages []LockedPackage `json:"packages"`
+}
+
+// Taken is when the packages were the newest.
+func (l PackageLock) Taken() time.Time {
+	var taken time.Time
+	for _, date := range l.Dates {
+		if date.After(taken) {
+			taken = date
+		}
+	}
+	return taken
+}
+
+// LockedPackage is a package of an archive.
+type LockedPackage struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Path is where its file is, below the host of the archive.
+	Path string `json:"path"`
+	// Size in bytes, and SHA256 in hexadecimal digits, of the file.
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
 
 // lockHeader is for those who meet the file for the first time.
-const lockHeader = "# The digests that image references stood for when slipway pin was run. Commit this file.\n"
+const lockHeader = "# What images and packages stood for when slipway pin was run. Commit this file.\n"
 
 // digestForm is the form of a digest. Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// ParseLock reads the text of a lock: a reference in full and its digest on each line. Empty lines and those that begin with #
-// do not count.
+// ParseLock reads the text of a lock: a reference in full and its digest on each line, and requests for packages, each followed by the suites
+// and packages that it stands for. Empty lines and those that begin with # do not count.
 func ParseLock(text string) (Lock, error) {
-	lock := Lock{}
+	lock := Lock{Images: map[string]string{}, Packages: map[string]PackageLock{}}
+	request := ""
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) != 2 || !digestForm.MatchString(fields[1]):
-			return nil, fmt.Errorf("line %d is not a reference and its digest", number)
-		case !taggedInFull(fields[0]):
-			return nil, fmt.Errorf("line %d: %q is not a reference with registry, repository and tag", number, fields[0])
-		case lock[fields[0]] != "":
-			return nil, fmt.Errorf("line %d: %s is there twice", number, fields[0])
+		var err error
+		switch word, rest, _ := strings.Cut(line, " "); word {
+		case "packages":
+			request = rest
+			_, err = ParsePackageRequest(rest)
+			if _, twice := lock.Packages[rest]; err == nil && twice {
+				err = errors.New("it is there twice")
+			}
+			if err != nil {
+				err = fmt.Errorf(": %w", err)
+			}
+			lock.Packages[rest] = PackageLock{Dates: map[string]time.Time{}}
+		case "suite", "package":
+			if request == "" {
+				return Lock{}, fmt.Errorf("line %d: it follows no line that begins with packages", number)
+			}
+			group := lock.Packages[request]
+			err = group.parse(word, strings.Fields(rest))
+			lock.Packages[request] = group
+		default:
+			request = ""
+			err = lock.parseImage(strings.Fields(line))
 		}
-		lock[fields[0]] = fields[1]
+		if err != nil {
+			return Lock{}, fmt.Errorf("line %d%w", number, err)
+		}
 	}
 	return lock, nil
+}
+
+func (l *Lock) parseImage(fields []string) error {
+	switch {
+	case len(fields) != 2 || !digestForm.MatchString(fields[1]):
+		return errors.New(" is not a reference and its digest")
+	case !taggedInFull(fields[0]):
+		return fmt.Errorf(": %q is not a reference with registry, repository and tag", fields[0])
+	case l.Images[fields[0]] != "":
+		return fmt.Errorf(": %s is there twice", fields[0])
+	}
+	l.Images[fields[0]] = fields[1]
+	return nil
+}
+
+// parse reads what follows a request: the date of a suite, or a package.
+func (l *PackageLock) parse(word string, fields []string) error {
+	if word == "suite" {
+		if len(fields) != 2 {
+			return errors.New(" is not a suite and its date")
+		}
+		date, err := time.Parse(time.RFC3339, fields[1])
+		if err != nil || date.UTC().Format(time.RFC3339) != fields[1] {
+			return errors.New(" is not a suite and its date")
+		}
+		l.Dates[fields[0]] = date
+		return nil
+	}
+	if len(fields) != 5 || !digestForm.MatchString(fields[4]) || !fs.ValidPath(fields[2]) {
+		return errors.New(" is not a package with its version, path, size and digest")
+	}
+	size, err := strconv.ParseInt(fields[3], 10, 64)
+	if err != nil || size < 0 || strconv.FormatInt(size, 10) != fields[3] {
+		return errors.New(" is not a package with its version, path, size and digest")
+	}
+	l.Packages = append(l.Packages, LockedPackage{fields[0], fields[1], fields[2], size, strings.TrimPrefix(fields[4], "sha256:")})
+	return nil
 }
 
 func taggedInFull(ref string) bool {
@@ -55,12 +149,22 @@ func taggedInFull(ref string) bool {
 	return err == nil && full == ref && needsPin(ref)
 }
 
-// String is the text of the lock, in the order of the references.
+// String is the text of the lock, in the order of the references and requests.
 func (l Lock) String() string {
 	var b strings.Builder
 	b.WriteString(lockHeader)
-	for _, ref := range slices.Sorted(maps.Keys(l)) {
-		b.WriteString(ref + " " + l[ref] + "\n")
+	for _, ref := range slices.Sorted(maps.Keys(l.Images)) {
+		b.WriteString(ref + " " + l.Images[ref] + "\n")
+	}
+	for _, request := range slices.Sorted(maps.Keys(l.Packages)) {
+		group := l.Packages[request]
+		b.WriteString("packages " + request + "\n")
+		for _, suite := range slices.Sorted(maps.Keys(group.Dates)) {
+			b.WriteString("  suite " + suite + " " + group.Dates[suite].UTC().Format(time.RFC3339) + "\n")
+		}
+		for _, p := range group.Packages {
+			fmt.Fprintf(&b, "  package %s %s %s %d sha256:%s\n", p.Name, p.Version, p.Path, p.Size, p.SHA256)
+		}
 	}
 	return b.String()
 }
@@ -86,11 +190,19 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		r.add(file, "", err.Error(), "mend it, or delete it and run slipway pin")
 		return
 	}
+	for _, request := range plan.PackageRequests() {
+		locked, ok := lock.Packages[request.String()]
+		if !ok {
+			r.add(file, request.String(), "the build needs these packages, and the file does not say which they are", "run slipway pin with the same settings")
+			continue
+		}
+		plan.Image.Debian.Locked = append(plan.Image.Debian.Locked, locked)
+	}
 	for _, ref := range []*string{&plan.Builder, &plan.Image.Base} {
 		if !needsPin(*ref) {
 			continue
 		}
-		digest, ok := lock[*ref]
+		digest, ok := lock.Images[*ref]
 		if !ok {
 			r.add(file, *ref, "the build needs this image, and the file has no digest of it", "run slipway pin with the same settings")
 			continue

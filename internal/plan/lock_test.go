@@ -13,7 +13,7 @@ var digestA, digestB = "sha256:" + strings.Repeat("a", 64), "sha256:" + strings.
 func TestLock(t *testing.T) {
 	lock, err := ParseLock("registry.example:5000/z/base:1 " + digestB + "\r\n\n  # a remark\n docker.io/library/a:1\t" + digestA)
 	require.NoError(t, err)
-	assert.Equal(t, Lock{"docker.io/library/a:1": digestA, "registry.example:5000/z/base:1": digestB}, lock)
+	assert.Equal(t, map[string]string{"docker.io/library/a:1": digestA, "registry.example:5000/z/base:1": digestB}, lock.Images)
 	assert.Equal(t, lockHeader+"docker.io/library/a:1 "+digestA+"\nregistry.example:5000/z/base:1 "+digestB+"\n", lock.String())
 	for text, want := range map[string]string{
 		"docker.io/library/a:1":                                  "line 1 is not a reference and its digest",

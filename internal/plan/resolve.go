@@ -137,7 +137,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Debugger = newDebugger()
 	}
 	if r.cgo == cgoDynamic {
-		plan.Guard.GLIBC, plan.Guard.Lacks = knowBase(r.base).glibc, lacks(r.base)
+		plan.Guard.GLIBC, plan.Guard.Lacks = r.known().glibc, r.lacks()
 	}
 	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
 	if r.cgo != "" {
@@ -401,6 +401,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	}
 	image := r.settings.image
 	image.Runtime, image.Base, image.User, image.Packages, image.Install = r.runtime, r.base, r.user, r.runtimePackages, apkAdd(r.runtimePackages)
+	r.debian(&image)
 	image.Labels, image.Annotations = labels, annotations
 	binaries := r.binaries(work, programs)
 	if len(image.Entrypoint) == 0 {
@@ -426,13 +427,13 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 			}
 		}
 	}
-	files = append(files, r.writableDirs(slices.Concat(r.runtime.etc(r.user, r.caCerts), files, binaries))...)
+	files = append(files, r.writableDirs(slices.Concat(r.etc(), files, binaries))...)
 	if image.WorkingDir != appDir && image.WorkingDir != "/" && !slices.ContainsFunc(files, func(f File) bool { return f.Path == image.WorkingDir }) {
 		files = append(files, File{Path: image.WorkingDir, Mode: 0o755, Dir: true})
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	// Layers that change least come first, so that a registry and a node have most of the image already.
-	for _, layer := range []Layer{{"runtime", r.runtime.etc(r.user, r.caCerts)}, {FilesLayer, files}, {"program", binaries}} {
+	// What changes least comes lowest, so that a registry and a node have most of the image already.
+	for _, layer := range []Layer{{"runtime", r.etc()}, {FilesLayer, files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {
 			image.Layers = append(image.Layers, layer)
 		}

@@ -20,6 +20,8 @@ const (
 	Distroless Runtime = "distroless"
 	// DistrolessBase adds glibc, for cgo.
 	DistrolessBase Runtime = "distroless-base"
+	// Debian is what distroless is, made of Debian's packages by Slipway itself.
+	Debian Runtime = "debian"
 	// Alpine has a shell and a package manager.
 	Alpine Runtime = "alpine"
 	// Scratch has what Slipway puts there: root certificates, /tmp, a user.
@@ -37,6 +39,7 @@ var runtimes = map[Runtime]struct {
 }{
 	Distroless:     {base: "gcr.io/distroless/static-debian13:nonroot", user: "65532:65532", help: "Root certificates, time zones and a non-root user; no shell, no libc. The production default."},
 	DistrolessBase: {base: "gcr.io/distroless/base-debian13:nonroot", user: "65532:65532", libc: true, help: "Distroless with glibc, for cgo."},
+	Debian:         {user: "65532:65532", help: "What distroless has, put together from the packages of Debian " + debianRelease + ", with others if you like; no registry."},
 	Alpine:         {base: "docker.io/library/alpine:3.24.2", user: "1000:1000", help: "A shell and a package manager, for debugging."},
 	Scratch:        {user: "1000:1000", help: "Nothing but root certificates, /tmp and a user."},
 	Custom:         {user: "65532:65532", libc: true},
@@ -52,8 +55,19 @@ var runtimeSetting = Setting{
 	Flag: "runtime", Value: "RUNTIME", Help: "what the program runs in", Default: string(Distroless),
 	Choices: runtimeChoices(), Enum: true,
 	Field: "Runtime",
-	read:  func(c Config, s *settings, f *fault.Faults) { s.runtime, s.base = c.readRuntime(f) },
+	read: func(c Config, s *settings, f *fault.Faults) {
+		s.runtime, s.base = c.readRuntime(f)
+		if s.ownDebian() && c.Engine.NoDebian {
+			f.Add("runtime", c.Runtime, noDebian, noDebianHint)
+		}
+	},
 }
+
+// What an engine that puts no packages of Debian into images is told of.
+const (
+	noDebian     = "the engine alone puts no packages of Debian into a container"
+	noDebianHint = "make an image or an archive instead, or choose --runtime distroless"
+)
 
 func runtimeChoices() []Choice {
 	var choices []Choice
@@ -93,17 +107,21 @@ func (c Config) readRuntime(f *fault.Faults) (Runtime, string) {
 }
 
 var runtimePackagesSetting = Setting{
-	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Alpine to install in the image, with --runtime alpine",
-	More:  "needs a Dagger engine",
+	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Debian to install in the image, or of Alpine with --runtime alpine",
+	More:  "those of Alpine need a Dagger engine",
 	Field: "RuntimePackages",
 	read: func(c Config, s *settings, f *fault.Faults) {
 		s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
 		given := strings.Join(c.RuntimePackages, ",")
 		switch {
 		case len(c.RuntimePackages) == 0:
+		case s.isDebian() && s.runtime != Alpine:
+			if c.Engine.NoDebian {
+				f.Add("runtime-package", given, noDebian, noDebianHint)
+			}
 		case s.runtime != Alpine:
-			f.Add("runtime-package", given, "the runtime "+string(s.runtime)+" has no package manager that Slipway knows",
-				"add --runtime alpine, also to your own Alpine image in --base")
+			f.Add("runtime-package", given, "the runtime "+string(s.runtime)+" has no packages that Slipway knows",
+				"add --runtime debian or --runtime alpine, also to your own image in --base")
 		case c.Engine.NoInstall:
 			f.Add("runtime-package", given, "the host engine places files in an image and runs nothing there",
 				"use --engine dagger, or name an image that has the packages with --base")
@@ -113,7 +131,7 @@ var runtimePackagesSetting = Setting{
 
 // Runtimes are the names that [Config.Runtime] takes.
 func Runtimes() []string {
-	return []string{string(Distroless), string(DistrolessBase), string(Alpine), string(Scratch)}
+	return []string{string(Distroless), string(DistrolessBase), string(Debian), string(Alpine), string(Scratch)}
 }
 
 // etc are the files that make a runtime complete, of the user with the numeric name "UID:GID", and the certificates that it
@@ -124,6 +142,18 @@ func (r Runtime) etc(user, caCerts string) []File {
 	passwd := fmt.Sprintf("app:x:%s:%s:app:/:/sbin/nologin\n", uid, gid)
 	group := fmt.Sprintf("app:x:%s:\n", gid)
 	switch r {
+	case Debian:
+		var files []File
+		if caCerts != "" {
+			files = []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
+		}
+		if uid == "0" {
+			return files
+		}
+		return append(files,
+			File{Path: "/etc/group", Mode: 0o644, Append: fmt.Sprintf("nonroot:x:%s:\n", gid)},
+			File{Path: "/etc/passwd", Mode: 0o644, Append: fmt.Sprintf("nonroot:x:%s:%s:nonroot:%s:/sbin/nologin\n", uid, gid, nonrootHome)},
+			File{Path: nonrootHome, Mode: 0o700, Dir: true, Owner: user})
 	case Alpine:
 		files := []File{certificates}
 		if uid != "0" {
@@ -152,6 +182,17 @@ func (r Runtime) etc(user, caCerts string) []File {
 		}
 		return []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
 	}
+}
+
+// nonrootHome is the home of the user of the runtime [Debian].
+const nonrootHome = "/home/nonroot"
+
+// etc are the files that make the image's runtime complete. A base has its own, whatever it is said to be.
+func (s settings) etc() []File {
+	if s.runtime == Debian && !s.ownDebian() {
+		return Custom.etc(s.user, s.caCerts)
+	}
+	return s.runtime.etc(s.user, s.caCerts)
 }
 
 // RootLabel is the label of images whose program runs as root, for those who search for them. Its value is "allowed".

@@ -88,6 +88,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if p.Image.Install != nil {
 		row("run", "%s", shellLine(p.Image.Install))
 	}
+	if d := p.Image.Debian; d != nil {
+		row("packages", "%s, of %s", strings.Join(p.Image.Packages, ", "), strings.TrimSpace("Debian "+d.Release))
+	}
 	for _, layer := range p.Image.Layers {
 		for _, f := range layer.Files {
 			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())
@@ -118,13 +121,17 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("annotation", "%s=%s", k, p.Image.Annotations[k])
 	}
 
-	if moving := p.moving(); len(moving)+len(p.Notes) > 0 {
+	movingPackages := p.Image.Debian != nil && p.Image.Debian.Locked == nil
+	if moving := p.moving(); len(moving)+len(p.Notes) > 0 || movingPackages {
 		section("Note")
 		for _, note := range p.Notes {
 			row(note.About, "%s", note.Text)
 		}
 		for _, ref := range moving {
 			row("may move", "%s: slipway pin records its digest", ref)
+		}
+		if movingPackages {
+			row("may move", "packages of Debian: slipway pin keeps them")
 		}
 	}
 

@@ -57,7 +57,8 @@ func (c *contents) systemComponent() *component {
 
 // installed is an entry of a package database.
 type installed struct {
-	name, version, architecture, source, licence string
+	name, version, architecture, source string
+	licence                             licence
 	// provides and needs are names, without versions. Each of needs has alternatives.
 	provides []string
 	needs    [][]string
@@ -84,6 +85,9 @@ func (c *contents) debian(release map[string]string) []component {
 			}
 			source, _, _ := strings.Cut(fields["Source"], " ")
 			p := installed{name: fields["Package"], version: fields["Version"], architecture: fields["Architecture"], source: source}
+			if licences := c.texts[path.Join(documentation, p.name, "copyright")]; len(licences) > 0 {
+				p.licence = debianLicence(strings.Split(string(licences), "\n"))
+			}
 			for _, need := range strings.Split(fields["Depends"]+","+fields["Pre-Depends"], ",") {
 				var alternatives []string
 				for _, one := range strings.Split(need, "|") {
@@ -114,7 +118,7 @@ func (c *contents) alpine(release map[string]string) []component {
 		if fields["P"] == "" {
 			continue
 		}
-		p := installed{name: fields["P"], version: fields["V"], architecture: fields["A"], source: fields["o"], licence: fields["L"]}
+		p := installed{name: fields["P"], version: fields["V"], architecture: fields["A"], source: fields["o"], licence: declared(fields["L"])}
 		for _, word := range strings.Fields(fields["D"]) {
 			p.needs = append(p.needs, []string{withoutVersion(word)}) // a conflict, as "!name", matches no package
 		}
@@ -185,7 +189,7 @@ func components(purlType, system string, list []installed, release map[string]st
 	}
 	var all []component
 	for i, p := range list {
-		c := component{kind: osPackage, ref: refs[i], purl: refs[i], name: p.name, version: p.version, licence: declared(p.licence)}
+		c := component{kind: osPackage, ref: refs[i], purl: refs[i], name: p.name, version: p.version, licence: p.licence}
 		for _, alternatives := range p.needs {
 			for _, name := range alternatives {
 				if ref := providers[name]; ref != "" && ref != c.ref {

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -58,14 +59,14 @@ type found struct {
 	// SHA1 and SHA256 are of regular files alone.
 	SHA1   string `json:"sha1,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
-	// Text is the content of a file that says what is installed.
+	// Text is the content of a file that says what is installed, or the licences of a package, a line each.
 	Text []byte `json:"text,omitempty"`
 	// Program is what Go says of a program that it made.
 	Program *buildinfo.BuildInfo `json:"program,omitempty"`
 }
 
 // cacheVersion is part of every key. It has to change when other things are to be found.
-const cacheVersion = "sbom 1: "
+const cacheVersion = "sbom 2: "
 
 // scan reads all regular files that can be seen in the image. Hard links to them are not listed on their own. cache, unless
 // nil, has the layers that need not be read.
@@ -133,7 +134,7 @@ func (s *scanner) visible(name string) bool {
 
 func (s *scanner) file(e found) {
 	entry := fileEntry{e.Path, e.SHA1, e.SHA256}
-	if isDatabase(e.Path) {
+	if isDatabase(e.Path) || isCopyright(e.Path) {
 		s.texts[e.Path] = e.Text
 	}
 	if e.Program != nil {
@@ -234,7 +235,7 @@ func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *
 		return err
 	}
 	start = start[:n]
-	isText := isDatabase(e.Path) && size <= textLimit
+	isText := (isDatabase(e.Path) || isCopyright(e.Path)) && size <= textLimit
 	isProgram := !isText && string(start) == "\x7fELF" && mode&0o111 != 0 && size <= programLimit
 	onDisk, _ := content.(*os.File)
 	var text bytes.Buffer
@@ -251,6 +252,9 @@ func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *
 		return err
 	}
 	e.SHA1, e.SHA256, e.Text = hex.EncodeToString(sum1.Sum(nil)), hex.EncodeToString(sum256.Sum(nil)), text.Bytes()
+	if isCopyright(e.Path) {
+		e.Text = []byte(strings.Join(copyrightLicences(e.Text), "\n"))
+	}
 	switch {
 	case !isProgram:
 	case onDisk != nil:

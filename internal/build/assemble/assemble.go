@@ -387,10 +387,10 @@ func ociPlatform(p plan.Platform) v1.Platform {
 // prepare makes the layers that need no programs.
 func (b *execution) prepare(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, p := range b.plan.Platforms() {
+	for i := range b.plan.Platforms() {
 		c := &contents{execution: b}
 		b.contents = append(b.contents, c)
-		group.Go(func() error { return c.prepare(ctx, p) })
+		group.Go(func() error { return c.prepare(ctx, i) })
 	}
 	return group.Wait()
 }

@@ -22,14 +22,18 @@ type contents struct {
 	made   []v1.Layer
 }
 
-// prepare makes everything that needs no programs.
-func (c *contents) prepare(ctx context.Context, p plan.Platform) (err error) {
+// prepare makes everything that needs no programs, for the platform with that number.
+func (c *contents) prepare(ctx context.Context, number int) (err error) {
 	b := c.execution
+	p := b.plan.Platforms()[number]
 	var files *oci.FileSystem
 	if b.plan.Image.Install != nil {
 		files, err = c.install(ctx, p)
 	} else if files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
 		err = fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+	}
+	if err == nil && b.plan.Image.Debian != nil {
+		err = c.debian(ctx, number, files)
 	}
 	if err != nil {
 		return err

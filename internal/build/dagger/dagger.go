@@ -137,6 +137,7 @@ func Capabilities(env map[string]string) plan.Capabilities {
 func ContainerCapabilities(env map[string]string) plan.Capabilities {
 	c := Capabilities(env)
 	c.NoLayouts = true // it imports archives alone
+	c.NoDebian = true  // which is done on this side of the session
 	return c
 }
 

@@ -83,7 +83,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
-		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, or an image of the build is not in the file"},
+		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, a package is newer, or something that the build needs is not in the file"},
 	)
 })
 

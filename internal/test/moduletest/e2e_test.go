@@ -115,7 +115,7 @@ func TestPublish(t *testing.T) {
 	defer client.Close()
 	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	bases := &oci.Bases{Cache: store, Remote: client}
+	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch}
 	pulled, err := bases.Resolve(t.Context(), ref)
 	require.NoError(t, err)
 	for _, tag := range []string{"v1", "v2"} {

@@ -39,7 +39,7 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 	defer client.Close()
 	store, err := cache.Open(t.TempDir())
 	require.NoError(t, err)
-	hosts := host.New(&oci.Bases{Cache: store, Remote: client}, os.Environ())
+	hosts := host.New(&oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch}, os.Environ())
 
 	root := filepath.Join(t.TempDir(), "root.pem")
 	certificate := rootCertificate(t)

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/debian"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/debiantest"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
+)
+
+// debianKeys is the variable with the file of keys that the command takes for Debian's, in tests.
+const debianKeys = "TEST_DEBIAN_KEYS"
+
+// withDebian is the command for which the archive of a test is Debian's.
+func withDebian() {
+	if name := os.Getenv(debianKeys); name != "" {
+		keys, err := os.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		debian.Releases["13"] = debian.Release{Number: "13", Codename: "trixie", Suites: []debian.Suite{{Archive: "debian", Name: "trixie"}}, Keys: string(keys)}
+	}
+	main()
+}
+
+// Those in testdata/debian install packages from an archive that they change:
+//
+//   - package NAME VERSION [FIELD…] publishes a package with the file /usr/share/NAME
+//   - scripted NAME VERSION SCRIPT publishes one with a maintainer script
+//   - replaced NAME VERSION moves a package from the archive to its snapshot
+//   - tamper NAME VERSION changes a package after it was signed
+//   - sign later signs the archive anew, a day later, and sign earlier a day earlier
+func TestDebianScripts(t *testing.T) {
+	maps.Copy(commands, debianCommands)
+	runScripts(t, "testdata/debian", func(e *testscript.Env) error { return startDebian(t, e) })
+}
+
+var debianCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"package": func(ts *testscript.TestScript, _ bool, args []string) {
+		fields := ""
+		for _, field := range args[2:] {
+			fields += field + "\n"
+		}
+		archiveOf(ts).Add(args[0], args[1], fields, debiantest.Regular("/usr/share/"+args[0], args[1]+"\n"),
+			debiantest.Regular("/usr/share/doc/"+args[0]+"/copyright", copyright))
+	},
+	"scripted": func(ts *testscript.TestScript, _ bool, args []string) {
+		archiveOf(ts).Add(args[0], args[1], "", debiantest.Control("postinst", "#!/bin/sh\n"+args[2]+"\n"))
+	},
+	"replaced": func(ts *testscript.TestScript, _ bool, args []string) {
+		archive := archiveOf(ts)
+		name := "pool/main/" + args[0] + "_" + args[1] + "_amd64.deb"
+		archive.Files["/snapshot/archive/debian/"+archive.Date.AddDate(0, 0, 1).Format("20060102T150405Z")+"/"+name] = archive.Files["/debian/"+name]
+		delete(archive.Files, "/debian/"+name)
+	},
+	"tamper": func(ts *testscript.TestScript, _ bool, args []string) {
+		name := "/debian/pool/main/" + args[0] + "_" + args[1] + "_amd64.deb"
+		tampered := bytes.Clone(archiveOf(ts).Files[name])
+		tampered[len(tampered)-20] ^= 1
+		archiveOf(ts).Files[name] = tampered
+	},
+	"sign": func(ts *testscript.TestScript, _ bool, args []string) {
+		days := map[string]int{"later": 1, "earlier": -1}[args[0]]
+		archive := archiveOf(ts)
+		archive.Date = archive.Date.AddDate(0, 0, days)
+		archive.Publish()
+	},
+}
+
+const copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: 2026 Somebody\nLicense: GPL-2+\n\nFiles: debian/*\nLicense: MIT\n Permission is granted.\n"
+
+func archiveOf(ts *testscript.TestScript) *debiantest.Repository {
+	return ts.Value(debianKeys).(*debiantest.Repository)
+}
+
+// startDebian gives a script an archive with the packages of the runtime debian.
+func startDebian(t *testing.T, e *testscript.Env) error {
+	archive := debiantest.Start(t)
+	for _, name := range []string{"base-files", "ca-certificates", "media-types", "netbase", "tzdata", "tzdata-legacy"} {
+		archive.Add(name, "13.1", "", debiantest.Regular("/usr/share/"+name, name+"\n"))
+	}
+	e.Values[debianKeys] = archive
+	name := filepath.Join(e.WorkDir, ".debian.asc")
+	e.Setenv(debianKeys, name)
+	e.Setenv("SLIPWAY_MIRRORS", e.Getenv("SLIPWAY_MIRRORS")+",deb.debian.org="+archive.Address+",snapshot.debian.org="+archive.Address+"/snapshot")
+	return os.WriteFile(name, []byte(archive.Keys()), 0o644)
+}
+
+// What is made of Debian's own packages runs: a program in a container, with the time zones, users and certificates of packages, and programs of
+// packages beside it.
+func TestDebianImages(t *testing.T) {
+	response, err := (&http.Client{Timeout: 20 * time.Second}).Get("https://deb.debian.org/debian/dists/trixie/InRelease")
+	if err != nil {
+		testtool.Skip(t, "Debian's archive: "+err.Error())
+	}
+	require.NoError(t, response.Body.Close())
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	must(t, slipwayCommand(t, []string{sharedCache}, "build", "--runtime", "debian", "--runtime-package", "bash,curl", "--output", archive, "../../examples/worker"))
+
+	bundle := unpack(t, archive, "amd64")
+	root := filepath.Join(bundle, "rootfs")
+	databases, err := filepath.Glob(filepath.Join(root, "var/lib/dpkg/status.d/*"))
+	require.NoError(t, err)
+	for _, name := range []string{"base-files", "bash", "ca-certificates", "curl", "libc6", "libssl3t64", "media-types", "netbase", "tzdata", "tzdata-legacy"} {
+		require.Contains(t, databases, filepath.Join(root, "var/lib/dpkg/status.d", name))
+	}
+	require.NotContains(t, databases, filepath.Join(root, "var/lib/dpkg/status.d/debconf"))
+
+	t.Run("the program", func(t *testing.T) {
+		untilStopped(t, container(t, bundle, atKathmandu...), func(said string) bool {
+			return strings.Contains(said, `T18:30:00+05:45","zone":"Asia/Kathmandu"`)
+		}, func() {})
+	})
+	t.Run("a program of a package", func(t *testing.T) {
+		changeBundle(t, bundle, func(config map[string]any) {
+			config["process"].(map[string]any)["args"] = []string{"sh", "-c", "curl --version && echo ~ && pwd && test -s /etc/ssl/certs/ca-certificates.crt"}
+		})
+		said := must(t, container(t, bundle))
+		require.Regexp(t, `(?s)^curl 8\..* OpenSSL/3\..*\n/home/nonroot\n/app$`, said)
+	})
+	t.Run("for arm64 under qemu", func(t *testing.T) {
+		qemu := testtool.Need(t, "qemu-aarch64-static", "qemu-user-static")
+		root := filepath.Join(unpack(t, archive, "arm64"), "rootfs")
+		require.Regexp(t, `^curl 8\..* OpenSSL/3\.`, must(t, exec.Command(qemu, "-L", root, filepath.Join(root, "usr/bin/curl"), "--version")))
+	})
+}
+
+func TestPackageChanges(t *testing.T) {
+	const request = "debian-13 linux/amd64 curl"
+	lock := func(packages ...plan.LockedPackage) map[string]plan.PackageLock {
+		return map[string]plan.PackageLock{request: {Packages: packages}}
+	}
+	from := lock(plan.LockedPackage{Name: "curl", Version: "1", SHA256: "a"}, plan.LockedPackage{Name: "libc6", Version: "1", SHA256: "b"}, plan.LockedPackage{Name: "old", Version: "1"})
+	to := lock(
+		plan.LockedPackage{Name: "curl", Version: "1.1", Path: "debian-security/pool/curl.deb", SHA256: "c"},
+		plan.LockedPackage{Name: "libc6", Version: "2", Path: "debian/pool/libc6.deb", SHA256: "d"}, plan.LockedPackage{Name: "new", Version: "3"})
+	require.Equal(t, []string{
+		"package curl for linux/amd64: 1.1 has security fixes since 1", "package libc6 for linux/amd64: 2 is newer than 1",
+		"package new for linux/amd64: new, 3", "package old for linux/amd64: no longer needed",
+	}, packageChanges(from, to))
+	require.Empty(t, packageChanges(from, from))
+	require.Equal(t, []string{"packages for linux/amd64: new, 3 of " + request}, packageChanges(nil, from))
+}

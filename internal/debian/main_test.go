@@ -1,0 +1,55 @@
+package debian
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/test/debiantest"
+)
+
+// repository is an archive that a test makes.
+type repository struct {
+	*debiantest.Repository
+	t *testing.T
+}
+
+func newRepository(t *testing.T) *repository { return &repository{debiantest.Start(t), t} }
+
+func (r *repository) add(name, version, fields string, with ...func(*debiantest.Package)) Package {
+	r.t.Helper()
+	return Package(r.Add(name, version, fields, with...))
+}
+
+// archive is the repository as Debian's archive, with a cache of its own.
+func (r *repository) archive() *Archive {
+	r.t.Helper()
+	c, err := cache.Open(r.t.TempDir())
+	require.NoError(r.t, err)
+	return &Archive{
+		Release: Release{Number: "13", Codename: "trixie", Suites: []Suite{{"debian", "trixie"}}, Keys: r.Keys()}, Cache: c,
+		Fetch: func(ctx context.Context, url string, read func(io.Reader) error) error {
+			url = strings.Replace(strings.Replace(url, current, r.Address+"/", 1), snapshot, r.Address+"/snapshot/", 1)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				return err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			if response.StatusCode == http.StatusNotFound {
+				return fmt.Errorf("%s: %w", url, fs.ErrNotExist)
+			}
+			return read(response.Body)
+		},
+	}
+}

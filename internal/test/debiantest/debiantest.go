@@ -1,0 +1,253 @@
+// Package debiantest makes an archive of Debian's packages for tests, and signs and serves it.
+package debiantest
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+	"github.com/ulikunitz/xz"
+)
+
+// Repository is an archive of one suite, trixie, whose packages are for amd64 and arm64.
+type Repository struct {
+	// Key signs it.
+	Key *openpgp.Entity
+	// Files are what is served, by path.
+	Files map[string][]byte
+	// Date, ValidUntil, unless it is zero, and Codename are what its InRelease says. ByHash says that lists are served by their digests.
+	Date, ValidUntil time.Time
+	Codename         string
+	ByHash           bool
+	// Address is where it is served, and Asked how often something was asked for.
+	Address string
+	Asked   atomic.Int64
+
+	t    testing.TB
+	list []string
+}
+
+// NewKey makes a key.
+func NewKey(t testing.TB) *openpgp.Entity {
+	t.Helper()
+	key, err := openpgp.NewEntity("Test", "", "test@example.com", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
+	require.NoError(t, err)
+	return key
+}
+
+// Start serves a repository without packages until the end of the test.
+func Start(t testing.TB) *Repository {
+	t.Helper()
+	r := &Repository{t: t, Key: NewKey(t), Files: map[string][]byte{}, Codename: "trixie", ByHash: true, Date: time.Date(2026, 11, 21, 9, 15, 44, 0, time.UTC)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.Asked.Add(1)
+		content, ok := r.Files[req.URL.Path]
+		if !ok {
+			http.NotFound(w, req)
+			return
+		}
+		_, _ = w.Write(content)
+	}))
+	t.Cleanup(server.Close)
+	r.Address = server.URL
+	return r
+}
+
+// Keys is the public key of the repository, armored.
+func (r *Repository) Keys() string {
+	r.t.Helper()
+	var keys bytes.Buffer
+	armored, err := armor.Encode(&keys, openpgp.PublicKeyType, nil)
+	require.NoError(r.t, err)
+	require.NoError(r.t, r.Key.Serialize(armored))
+	require.NoError(r.t, armored.Close())
+	return keys.String()
+}
+
+// File is a package's file in a repository, as the package debian has it.
+type File struct {
+	Name, Version, Path string
+	Size                int64
+	SHA256              string
+}
+
+// Package is a package that is being made.
+type Package struct {
+	Name, version string
+	// Control are further files of its control archive.
+	Control map[string]string
+	// Compression is the extension of its archives.
+	Compression string
+
+	fields  string
+	files   []tar.Header
+	content map[string]string
+}
+
+// Regular gives a package a regular file.
+func Regular(name, content string) func(*Package) {
+	return func(p *Package) {
+		p.files = append(p.files, tar.Header{Name: "." + name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg})
+		p.content["."+name] = content
+	}
+}
+
+// Header gives a package what has no content.
+func Header(h tar.Header) func(*Package) {
+	return func(p *Package) { p.files = append(p.files, h) }
+}
+
+// Control gives a package a file of its control archive, such as a script.
+func Control(name, text string) func(*Package) {
+	return func(p *Package) { p.Control[name] = text }
+}
+
+// Add publishes a package. fields are further ones of its control file, as lines.
+func (r *Repository) Add(name, version, fields string, with ...func(*Package)) File {
+	r.t.Helper()
+	p := &Package{Name: name, version: version, fields: fields, Control: map[string]string{}, content: map[string]string{}, Compression: ".gz"}
+	for _, f := range with {
+		f(p)
+	}
+	content := p.bytes(r.t)
+	at := "debian/pool/main/" + name + "_" + version + "_amd64.deb"
+	r.Files["/"+at] = content
+	made := File{name, version, at, int64(len(content)), fmt.Sprintf("%x", sha256.Sum256(content))}
+	r.list = append(r.list, fmt.Sprintf("%sFilename: %s\nSize: %d\nSHA256: %s\n", p.text(), strings.TrimPrefix(at, "debian/"), made.Size, made.SHA256))
+	r.Publish()
+	return made
+}
+
+func (p *Package) text() string {
+	text := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: amd64\nPriority: optional\n", p.Name, p.version)
+	if !strings.Contains(p.fields, "Installed-Size:") {
+		text += "Installed-Size: 100\n"
+	}
+	return text + p.fields
+}
+
+func (p *Package) bytes(t testing.TB) []byte {
+	t.Helper()
+	control := []tar.Header{}
+	contents := map[string]string{"./control": p.text()}
+	for _, name := range slices.Sorted(maps.Keys(p.Control)) {
+		contents["./"+name] = p.Control[name]
+	}
+	for _, name := range slices.Sorted(maps.Keys(contents)) {
+		control = append(control, tar.Header{Name: name, Mode: 0o644, Size: int64(len(contents[name])), Typeflag: tar.TypeReg})
+	}
+	var made bytes.Buffer
+	made.WriteString("!<arch>\n")
+	for _, member := range []struct {
+		name    string
+		content []byte
+	}{
+		{"debian-binary", []byte("2.0\n")},
+		{"control.tar" + p.Compression, Compress(t, p.Compression, tarOf(t, control, contents))},
+		{"data.tar" + p.Compression, Compress(t, p.Compression, tarOf(t, p.files, p.content))},
+	} {
+		fmt.Fprintf(&made, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", member.name, 0, 0, 0, "100644", len(member.content))
+		made.Write(member.content)
+		if len(member.content)%2 == 1 {
+			made.WriteByte('\n')
+		}
+	}
+	return made.Bytes()
+}
+
+func tarOf(t testing.TB, headers []tar.Header, contents map[string]string) []byte {
+	t.Helper()
+	var made bytes.Buffer
+	archive := tar.NewWriter(&made)
+	for _, h := range headers {
+		require.NoError(t, archive.WriteHeader(&h))
+		_, err := archive.Write([]byte(contents[h.Name]))
+		require.NoError(t, err)
+	}
+	require.NoError(t, archive.Close())
+	return made.Bytes()
+}
+
+// Compress packs content in the way that an extension stands for.
+func Compress(t testing.TB, extension string, content []byte) []byte {
+	t.Helper()
+	var made bytes.Buffer
+	var packed io.WriteCloser
+	var err error
+	switch extension {
+	case ".gz":
+		packed = gzip.NewWriter(&made)
+	case ".zst":
+		packed, err = zstd.NewWriter(&made)
+	case ".xz":
+		packed, err = xz.NewWriter(&made)
+	default:
+		return content
+	}
+	require.NoError(t, err)
+	_, err = packed.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, packed.Close())
+	return made.Bytes()
+}
+
+// Dists is where the suite's files are.
+const Dists = "/debian/dists/trixie/"
+
+// Publish writes and signs the lists.
+func (r *Repository) Publish() {
+	r.t.Helper()
+	maps.DeleteFunc(r.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, Dists) })
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "Origin: Debian\nCodename: %s\nDate: %s\n", r.Codename, r.Date.UTC().Format(dateFormat))
+	if !r.ValidUntil.IsZero() {
+		fmt.Fprintf(&text, "Valid-Until: %s\n", r.ValidUntil.UTC().Format(dateFormat))
+	}
+	if r.ByHash {
+		text.WriteString("Acquire-By-Hash: yes\n")
+	}
+	text.WriteString("SHA256:\n")
+	list := []byte(strings.Join(r.list, "\n"))
+	packed := Compress(r.t, ".gz", list)
+	for _, architecture := range []string{"amd64", "arm64"} {
+		dir := "main/binary-" + architecture + "/"
+		fmt.Fprintf(&text, " %x %d %sPackages\n %x %d %[3]sPackages.gz\n", sha256.Sum256(list), len(list), dir, sha256.Sum256(packed), len(packed))
+		if r.ByHash {
+			r.Files[fmt.Sprintf("%s%sby-hash/SHA256/%x", Dists, dir, sha256.Sum256(packed))] = packed
+		} else {
+			r.Files[Dists+dir+"Packages.gz"] = packed
+		}
+	}
+	r.Sign(text.Bytes())
+}
+
+const dateFormat = "Mon, 02 Jan 2006 15:04:05 UTC"
+
+// Sign publishes an InRelease with that text.
+func (r *Repository) Sign(text []byte) {
+	r.t.Helper()
+	var signed bytes.Buffer
+	w, err := clearsign.Encode(&signed, r.Key.PrivateKey, nil)
+	require.NoError(r.t, err)
+	_, err = w.Write(text)
+	require.NoError(r.t, err)
+	require.NoError(r.t, w.Close())
+	r.Files[Dists+"InRelease"] = append(signed.Bytes(), '\n')
+}
