@@ -53,12 +53,12 @@ func ExampleFaults() {
 	defer os.RemoveAll(dir)
 
 	request := slipway.Request{Dir: dir, To: &slipway.Registry{}}
-	request.Settings.Runtime = "debian"
+	request.Settings.Runtime = "busybox"
 	request.Settings.Repository = "ghcr.io/Me/hello"
 	_, err := request.Plan(context.Background())
 	fmt.Println(err)
 	// Output:
-	// runtime "debian": no such runtime: choose from distroless, distroless-base, alpine, scratch, or name an image with --base
+	// runtime "busybox": no such runtime: choose from distroless, distroless-base, debian, alpine, scratch, or name an image with --base
 	// repository "ghcr.io/Me/hello": repository names are lower case: use ghcr.io/me/hello
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -35,7 +36,7 @@ func (a *Archive) Files(ctx context.Context, packages []Package, taken time.Time
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	t := &tree{base: base, files: map[string]oci.File{}, from: map[string]string{}, links: map[string]string{}}
+	t := &tree{base: base, cache: a.Cache, files: map[string]oci.File{}, from: map[string]string{}, links: map[string]string{}}
 	t.merge(a.Release, all)
 	for i, p := range packages {
 		for _, e := range all[i].Files {
@@ -63,6 +64,7 @@ func (a *Archive) Files(ctx context.Context, packages []Package, taken time.Time
 // tree is what comes into an image.
 type tree struct {
 	base  *System
+	cache *cache.Cache
 	files map[string]oci.File
 	// from is which package a file is from.
 	from map[string]string

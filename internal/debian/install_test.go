@@ -285,3 +285,49 @@ func TestFilesOnABase(t *testing.T) {
 	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, system(t, map[string]string{"/usr/bin/app": "another"}))
 	require.EqualError(t, err, "the package app has /usr/bin/app, and so has the base (leave the package out, or choose another base)")
 }
+
+func TestRelease(t *testing.T) {
+	for text, want := range map[string]string{
+		"ID=debian\nVERSION_ID=\"13\"\n":     "",
+		"ID=\"debian\"\nVERSION_ID='12'\n":   "",
+		"ID=ubuntu\nVERSION_ID=\"24.04\"\n":  `its /etc/os-release says that it is of "ubuntu", and not of debian`,
+		"ID=debian\nVERSION_ID=\"9\"\n":      "packages of Debian 9 cannot be installed",
+		"PRETTY_NAME=\"Debian GNU/Linux\"\n": `says that it is of ""`,
+	} {
+		_, err := system(t, map[string]string{"/etc/os-release": text}).Release(t.Context())
+		if want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+	_, err := system(t, map[string]string{"/etc/motd": "hello"}).Release(t.Context())
+	require.ErrorContains(t, err, "it has no /etc/os-release")
+}
+
+// What scripts of packages would have set up is there, unless the base or another package has it.
+func TestSetup(t *testing.T) {
+	r := newRepository(t)
+	base := r.add("base-files", "13", "")
+	names := r.add("libc-bin", "2", "", debiantest.Regular("/usr/share/libc-bin/nsswitch.conf", "own"))
+	users := r.add("base-passwd", "3", "", debiantest.Regular("/usr/share/base-passwd/passwd.master", "users"), debiantest.Regular("/usr/share/base-passwd/group.master", "groups"))
+	bash := r.add("bash", "5", "", debiantest.Regular("/usr/bin/bash", "shell"))
+	zones := r.add("tzdata", "2026", "")
+	files := install(t, r.archive(), &System{}, base)
+	assert.Equal(t, passwd, content(t, files["/etc/passwd"]))
+	assert.Equal(t, group, content(t, files["/etc/group"]))
+	assert.Equal(t, nsswitch, content(t, files["/etc/nsswitch.conf"]))
+
+	files = install(t, r.archive(), &System{}, base, users, bash, names, zones)
+	assert.Equal(t, "users", content(t, files["/etc/passwd"]))
+	assert.Equal(t, "groups", content(t, files["/etc/group"]))
+	assert.Equal(t, "own", content(t, files["/etc/nsswitch.conf"]))
+	assert.Equal(t, "bash", files["/usr/bin/sh"].Link)
+	assert.Equal(t, "/usr/share/zoneinfo/Etc/UTC", files["/etc/localtime"].Link)
+
+	files = install(t, r.archive(), system(t, map[string]string{"/etc/passwd": "theirs", "/usr/bin/sh": "theirs", "/etc/localtime": "theirs"}), users, bash, zones)
+	assert.NotContains(t, files, "/etc/passwd")
+	assert.NotContains(t, files, "/usr/bin/sh")
+	assert.NotContains(t, files, "/etc/localtime")
+	assert.Contains(t, files, "/etc/group")
+}

@@ -70,18 +70,26 @@ func (t *tree) bundle() error {
 		}
 	}
 	slices.Sort(names)
-	var all bytes.Buffer
+	key := "bundle of certificates 1:"
 	for _, name := range names {
-		content, err := read(t.files[name])
-		if err != nil {
+		key += " " + t.files[name].ID
+	}
+	var all []byte
+	if !t.cache.Get(key, &all) {
+		for _, name := range names {
+			content, err := read(t.files[name])
+			if err != nil {
+				return err
+			}
+			if all = append(all, content...); !bytes.HasSuffix(content, []byte("\n")) {
+				all = append(all, '\n')
+			}
+		}
+		if err := t.cache.Put(key, all); err != nil {
 			return err
 		}
-		all.Write(content)
-		if !bytes.HasSuffix(content, []byte("\n")) {
-			all.WriteByte('\n')
-		}
 	}
-	t.add(oci.FromBytes(bundle, 0o644, all.Bytes()))
+	t.add(oci.FromBytes(bundle, 0o644, all))
 	return nil
 }
 

@@ -21,6 +21,10 @@ const debianRelease = "13"
 // https://github.com/GoogleContainerTools/distroless/blob/main/static/config.bzl
 var debianPackages = []string{"base-files", "ca-certificates", "media-types", "netbase", "tzdata", "tzdata-legacy"}
 
+// debianEnv is the environment of the runtime [Debian], unless the settings have other values: where programs of packages are, and the bundle of
+// certificates, which OpenSSL does not find without Debian's package openssl.
+var debianEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SSL_CERT_FILE=" + CABundle}
+
 // debianArchitectures are Debian's names of platforms. Source: https://wiki.debian.org/SupportedArchitectures
 var debianArchitectures = map[string]string{
 	"386": "i386", "amd64": "amd64", "arm/v5": "armel", "arm/v6": "armel", "arm/v7": "armhf", "arm64": "arm64", "ppc64le": "ppc64el", "riscv64": "riscv64", "s390x": "s390x",
@@ -76,9 +80,10 @@ func (r resolver) debian(image *Image) {
 			names = append(names, libcPackage)
 		}
 		image.Packages = sorted(names)
-		if !slices.ContainsFunc(image.Env, func(env string) bool { return strings.HasPrefix(env, "PATH=") }) {
-			image.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, image.Env...)
-		}
+		image.Env = slices.Concat(slices.DeleteFunc(slices.Clone(debianEnv), func(env string) bool {
+			name, _, _ := strings.Cut(env, "=")
+			return slices.ContainsFunc(image.Env, func(own string) bool { return strings.HasPrefix(own, name+"=") })
+		}), image.Env)
 	}
 	for _, p := range r.platforms {
 		if DebianArchitecture(p) == "" {
@@ -126,11 +131,11 @@ func ParsePackageRequest(text string) (PackageRequest, error) {
 		return r, fmt.Errorf("%q is no system that packages are for", words[0])
 	}
 	if r.Platform, err = ParsePlatform(words[1]); err != nil {
-		return r, fmt.Errorf("%q is %w", words[1], err)
+		return r, fmt.Errorf("%q: %w", words[1], err)
 	}
 	for _, name := range words[2:] {
 		if _, err := parseSystemPackage(name); err != nil {
-			return r, fmt.Errorf("%q is %w", name, err)
+			return r, fmt.Errorf("%q: %w", name, err)
 		}
 	}
 	r.Names = words[2:]

@@ -96,7 +96,7 @@ func FuzzStamp(f *testing.F) {
 }
 
 func FuzzLock(f *testing.F) {
-	for _, s := range []string{"", "# x\n\ndocker.io/library/a:1 sha256:" + strings.Repeat("a", 64) + "\n", "a:1 b", "<<<<<<<", "a b c"} {
+	for _, s := range []string{"", "# x\n\ndocker.io/library/a:1 sha256:" + strings.Repeat("a", 64) + "\n", "a:1 b", "<<<<<<<", "a b c", "packages debian-13 linux/amd64 curl\nsuite trixie 2026-11-21T09:15:44Z\npackage curl 1 a/b.deb 10 sha256:" + strings.Repeat("b", 64)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
