@@ -128,7 +128,7 @@ func members(file io.ReaderAt) (control, data *deb.ArEntry, err error) {
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case count == memberLimit || member.Size < 0:
+		case count == memberLimit: // the size of one may lead back to it
 			return nil, nil, errors.New("its members are not those of a package")
 		case count == 0:
 			version := make([]byte, 4)

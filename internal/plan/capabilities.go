@@ -9,7 +9,7 @@ type Capabilities struct {
 	NoInstall bool
 	// NoDebian says that it puts no packages of Debian into images.
 	NoDebian bool
-	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it installs no packages in them.
+	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it runs no package manager in them.
 	NoLayouts, NoLayoutPackages bool
 	// NoLevels says that it pushes by itself, at its own level of compression.
 	NoLevels bool

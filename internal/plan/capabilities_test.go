@@ -33,6 +33,7 @@ func TestCapabilities(t *testing.T) {
 		{layout, everything, ""},
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},
+		{plan.Config{Base: "oci:base", Runtime: "debian", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, ""},
 		{layout, plan.Capabilities{NoLayoutPackages: true}, ""},
 		{plan.Config{Compression: "zstd:19"}, everything, ""},
 		{plan.Config{Compression: "zstd:19"}, plan.Capabilities{NoLevels: true}, `compression "zstd:19": the engine pushes, and chooses its own level: leave the level out: zstd`},

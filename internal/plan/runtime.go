@@ -84,7 +84,7 @@ func (c Config) readRuntime(f *fault.Faults) (Runtime, string) {
 		if base, err = parseBase(c.Base); err != nil {
 			f.Add("base", c.Base, err.Error(), "")
 		}
-		if strings.HasPrefix(base, "oci:") && (c.Engine.NoLayouts || c.Engine.NoLayoutPackages && len(c.RuntimePackages) > 0) {
+		if strings.HasPrefix(base, "oci:") && (c.Engine.NoLayouts || c.Engine.NoLayoutPackages && c.Runtime == string(Alpine) && len(c.RuntimePackages) > 0) {
 			f.Add("base", c.Base, "a Dagger engine reads no OCI layout directory", "put it into an archive with tar, and name that with oci-archive:FILE")
 		}
 	}
