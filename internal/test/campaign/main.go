@@ -2,7 +2,7 @@
 
 // Command campaign puts the slipway command through faults, and counts what comes of them:
 //
-//	go run ./internal/campaign
+//	go run ./internal/test/campaign
 //
 // A trial is right if the command did what it says although something went wrong, refused if it gave an error that is right, and wrong
 // if it said something false, left something behind or did not end. Each trial is made from the seed, its kind and its number, so that
