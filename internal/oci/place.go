@@ -12,7 +12,8 @@ import (
 // and adds them to f. Links on the way to a file are followed, and its own path if that is a link, all within the image. Directories
 // that are there stay as they are: the layer repeats their mode, owner and times, since some runtimes take a directory that a layer
 // does not describe for one of root's with the mode 0755. A listed directory that is there gets an owner other than root,
-// who may write there then. Directories that are missing are root's with the mode 0755.
+// who may write there then. Directories that are missing are root's with the mode 0755; in a setgid directory they get its group and
+// are setgid, too.
 //
 // A directory where there is a file, a file where there is a directory, and two files that would be one are errors, after which f
 // is of no use.
@@ -106,6 +107,8 @@ func (l *layerTree) parents(at string) {
 	parent := File{Path: dir, Mode: fs.ModeDir | 0o755}
 	if _, found, err := l.fs.walk(dir); err == nil && found != nil {
 		parent = found.file(dir)
+	} else if above := l.at[path.Dir(dir)]; above.Mode&fs.ModeSetgid != 0 {
+		parent.Mode, parent.GID = parent.Mode|fs.ModeSetgid, above.GID // as mkdir(2) makes it
 	}
 	l.at[dir] = parent
 	l.fs.put(parent)

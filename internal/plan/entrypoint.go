@@ -49,7 +49,7 @@ func (r resolver) checkEntrypoint(image Image, binaries, files []File) {
 	all := slices.Concat(binaries, files)
 	i := slices.IndexFunc(all, func(f File) bool { return f.Path == name })
 	switch {
-	case i < 0 && r.config.Debug:
+	case r.config.Debug && (i < 0 || all[i].Program == ""):
 		r.add("entrypoint", name, "the debugger runs one of the programs, and this is none: they are "+paths(binaries), "name one, or leave out --debug")
 	case i < 0 && r.base == "":
 		r.add("entrypoint", name, "the image has no such file: its programs are "+paths(binaries), "name one, or bring a file with --file")
@@ -58,8 +58,6 @@ func (r resolver) checkEntrypoint(image Image, binaries, files []File) {
 		r.add("entrypoint", name, "a directory of the image", "name a file in it")
 	case all[i].Mode&0o111 == 0:
 		r.add("entrypoint", name, "a file that nobody may execute", fmt.Sprintf("give it a mode with --file %s:%s:0755", all[i].Source, name))
-	case r.config.Debug && all[i].Program == "":
-		r.add("entrypoint", name, "the debugger runs one of the programs, and this is none: they are "+paths(binaries), "name one, or leave out --debug")
 	}
 }
 

@@ -63,7 +63,7 @@ var runtimeSetting = Setting{
 	},
 }
 
-// What an engine that puts no packages of Debian into images is told of.
+// The fault of a plan with packages of Debian for an engine that cannot place them.
 const (
 	noDebian     = "the engine alone puts no packages of Debian into a container"
 	noDebianHint = "make an image or an archive instead, or choose --runtime distroless"

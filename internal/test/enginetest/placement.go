@@ -115,7 +115,7 @@ func (s suite) placement(t *testing.T) {
 		"/run/app": "drwxr-xr-x 0:0", "/mnt/data/in/file": "-rw------- 0:0", "/mnt/data/in": "drwxr-xr-x 0:0", "/usr/lib/chained": "-rw-r--r-- 0:0",
 		"/gone": "drwxr-xr-x 0:0", "/gone/y": "-rw-r--r-- 0:0", "/usr/bin": "drwx--x--x 0:0", "/usr/bin/same": "-rwxr-xr-x 0:0", "/etc/passwd": "-rw-r----- 7:7",
 		"/owned/seed.txt": "-rw-r--r-- 0:0", "/usr/share": "drwxr-xr-x 0:0", "/usr/share/a": "-rw-r--r-- 0:0", "/run/state": "drwxr-xr-x 1000:1000",
-		"/home/nonroot/cache": "drwxr-xr-x 1000:1000", "/" + oddDir: "dgrwxr-xr-x 7:7", "/" + oddDir + "/in": "drwxr-xr-x 0:0",
+		"/home/nonroot/cache": "drwxr-xr-x 1000:1000", "/" + oddDir: "dgrwxr-xr-x 7:7", "/" + oddDir + "/in": "dgrwxr-xr-x 0:7",
 		"/" + oddDir + "/in/seed.txt": "-rw-r--r-- 0:0",
 	} {
 		assert.Equal(t, want, files[name].Owned(), name)
