@@ -131,7 +131,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 			row("may move", "%s: slipway pin records its digest", ref)
 		}
 		if movingPackages {
-			row("may move", "packages of Debian: slipway pin keeps them")
+			row("may move", "packages of Debian: slipway pin records them")
 		}
 	}
 
