@@ -58,9 +58,12 @@ func damage(t *trial) verdict {
 
 // damageFile does something to a file, and says what.
 func (t *trial) damageFile(name string) (string, error) {
-	content, err := os.ReadFile(name)
-	if err != nil { // damaged already
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() { // damaged before: reading a pipe would never end
 		return "nothing to", nil
+	}
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
 	}
 	switch how := t.IntN(7); how {
 	case 0:
