@@ -18,7 +18,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -207,18 +206,6 @@ func TestFaults(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, said, "the Go command failed")
 	assert.Contains(t, said, "./broken.go:3:9: undefined: undefinedThing")
-}
-
-// checked are the modules that the command's own tests check, with their database of vulnerabilities.
-func checked(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"script/check.txtar", "slow/vulncheck.txtar"} {
-		archive, err := txtar.ParseFile("../../../cmd/slipway/testdata/" + name)
-		require.NoError(t, err)
-		require.NoError(t, txtar.Write(archive, dir))
-	}
-	return dir
 }
 
 // Each check passes, and each fails where it should, with what it found.
