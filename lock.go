@@ -1,0 +1,224 @@
+package slipway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/assemble"
+	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/source"
+)
+
+// Lock is a slipway.lock: the images and packages that builds of its directory take.
+type Lock struct {
+	// File is its name, below the current directory if the source is.
+	File string
+	// Changes say what is not as the file has it, one line for each image and package, in order.
+	Changes []string
+
+	dir, file string // the source, and the file in it
+	was, text string
+}
+
+// Lock looks up what images of [Request.PlanUnlocked] need, and what the lock of each has already, and writes nothing. The locks are in
+// the order of their files.
+func (b *Builder) Lock(ctx context.Context, images []*Image) (locks []*Lock, err error) {
+	plans := map[string][]*Plan{} // by the file that is for them
+	dir := ""
+	for _, image := range images {
+		dir = image.request.Dir
+		file := path.Join(image.Plan.Source.Dir, plan.LockFile)
+		plans[file] = append(plans[file], image.Plan)
+	}
+	tree, err := source.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	for _, file := range slices.Sorted(maps.Keys(plans)) {
+		lock, err := b.lock(ctx, tree, &Lock{File: filepath.Join(dir, file), dir: dir, file: file}, plans[file])
+		if err != nil {
+			return nil, err
+		}
+		locks = append(locks, lock)
+	}
+	return locks, nil
+}
+
+// Write writes the file, unless it is as it should be.
+func (l *Lock) Write() (err error) {
+	if l.text == l.was {
+		return nil
+	}
+	tree, err := source.Open(l.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	return tree.WriteFile(l.file, []byte(l.text))
+}
+
+// lock fills in what a lock is to hold for plans.
+func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, plans []*Plan) (_ *Lock, err error) {
+	old, text, err := readLock(tree, l.file, l.File)
+	if err != nil {
+		return nil, err
+	}
+	refs, requests := slices.Collect(maps.Keys(old.Images)), slices.Collect(maps.Keys(old.Packages))
+	for _, plan := range plans {
+		refs = append(refs, plan.Floating()...)
+		for _, request := range plan.PackageRequests() {
+			requests = append(requests, request.String())
+		}
+	}
+	slices.Sort(refs)
+	slices.Sort(requests)
+	var lock plan.Lock
+	if lock.Images, err = b.digests(ctx, slices.Compact(refs)); err != nil {
+		return nil, err
+	}
+	if lock.Packages, err = b.choosePackages(ctx, slices.Compact(requests), old, lock.Images); err != nil {
+		return nil, err
+	}
+	l.Changes = slices.Concat(imageChanges(old.Images, lock.Images), packageChanges(old.Packages, lock.Packages))
+	l.was, l.text = text, lock.String()
+	return l, nil
+}
+
+// readLock reads a lock and its text; both are empty where there is no such file.
+func readLock(tree *source.Tree, file, shown string) (plan.Lock, string, error) {
+	text, err := tree.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem, hint := source.Describe(err)
+		return plan.Lock{}, "", Faults{{Field: shown, Problem: problem, Hint: hint}}
+	}
+	lock, err := plan.ParseLock(string(text))
+	if err != nil {
+		return plan.Lock{}, "", Faults{{Field: shown, Problem: err.Error(), Hint: "mend it, or delete it and run slipway pin"}}
+	}
+	return lock, string(text), nil
+}
+
+// digests asks the registries what refs stand for.
+func (b *Builder) digests(ctx context.Context, refs []string) (map[string]string, error) {
+	return eachKey(ctx, b.reporter(), refs, func(ctx context.Context, ref string) (string, error) {
+		tag, err := name.NewTag(ref)
+		if err != nil {
+			return "", err
+		}
+		descriptor, err := b.Client.Get(ctx, tag)
+		if err != nil {
+			return "", fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
+		}
+		return descriptor.Digest.String(), nil
+	})
+}
+
+// choosePackages chooses the packages of requests. Bases are those of digests. No suite may be older than the old lock says.
+func (b *Builder) choosePackages(ctx context.Context, requests []string, old plan.Lock, digests map[string]string) (map[string]plan.PackageLock, error) {
+	notBefore := map[string]time.Time{}
+	for _, lock := range old.Packages {
+		for suite, date := range lock.Dates {
+			if date.After(notBefore[suite]) {
+				notBefore[suite] = date
+			}
+		}
+	}
+	return eachKey(ctx, b.reporter(), requests, func(ctx context.Context, text string) (lock plan.PackageLock, err error) {
+		request, err := plan.ParsePackageRequest(text)
+		if err != nil {
+			return lock, err
+		}
+		base := request.Base
+		if digest := digests[base]; digest != "" {
+			base += "@" + digest
+		}
+		if lock, err = assemble.ChoosePackages(ctx, b.Bases, request, base, notBefore); err != nil {
+			err = fmt.Errorf("%w: if no build needs the packages %s any more, delete them from %s", err, text, plan.LockFile)
+		}
+		return lock, err
+	})
+}
+
+// eachKey finds the value of each key, some at a time.
+func eachKey[T any](ctx context.Context, report build.Reporter, keys []string, find func(context.Context, string) (T, error)) (map[string]T, error) {
+	found := make([]T, len(keys))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, key := range keys {
+		group.Go(func() error {
+			return build.Do(report, "", "pin "+key, func(build.Step) (err error) {
+				found[i], err = find(groupCtx, key)
+				return err
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	all := map[string]T{}
+	for i, key := range keys {
+		all[key] = found[i]
+	}
+	return all, nil
+}
+
+// imageChanges says what differs, one line for each reference, in order.
+func imageChanges(from, to map[string]string) []string {
+	var changes []string
+	for _, ref := range slices.Sorted(maps.Keys(to)) {
+		switch from[ref] {
+		case to[ref]:
+		case "":
+			changes = append(changes, fmt.Sprintf("%s: new, %s", ref, to[ref]))
+		default:
+			changes = append(changes, fmt.Sprintf("%s: moved from %s to %s", ref, from[ref], to[ref]))
+		}
+	}
+	return changes
+}
+
+// packageChanges says what differs, one line for each package and platform, in order. Dates alone are no change.
+func packageChanges(from, to map[string]plan.PackageLock) []string {
+	var changes []string
+	for _, text := range slices.Sorted(maps.Keys(to)) {
+		request, _ := plan.ParsePackageRequest(text) // it was parsed before
+		was, known := from[text]
+		if !known {
+			changes = append(changes, fmt.Sprintf("packages for %s: new, %d of %s", request.Platform, len(to[text].Packages), text))
+			continue
+		}
+		before := map[string]plan.LockedPackage{}
+		for _, p := range was.Packages {
+			before[p.Name] = p
+		}
+		for _, p := range to[text].Packages {
+			old, had := before[p.Name]
+			delete(before, p.Name)
+			switch {
+			case !had:
+				changes = append(changes, fmt.Sprintf("package %s for %s: new, %s", p.Name, request.Platform, p.Version))
+			case old.SHA256 != p.SHA256 && strings.HasPrefix(p.Path, "debian-security/"):
+				changes = append(changes, fmt.Sprintf("package %s for %s: %s has security fixes since %s", p.Name, request.Platform, p.Version, old.Version))
+			case old.SHA256 != p.SHA256:
+				changes = append(changes, fmt.Sprintf("package %s for %s: %s is newer than %s", p.Name, request.Platform, p.Version, old.Version))
+			}
+		}
+		for _, gone := range slices.Sorted(maps.Keys(before)) {
+			changes = append(changes, fmt.Sprintf("package %s for %s: no longer needed", gone, request.Platform))
+		}
+	}
+	return slices.Compact(changes)
+}
