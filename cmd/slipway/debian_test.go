@@ -100,6 +100,7 @@ func startDebian(t *testing.T, e *testscript.Env) error {
 // What is made of Debian's own packages runs: a program in a container, with the time zones, users and certificates of packages, and programs of
 // packages beside it.
 func TestDebianImages(t *testing.T) {
+	testtool.NeedTime(t, "it fetches from Debian's archive, and reads all of it")
 	response, err := (&http.Client{Timeout: 20 * time.Second}).Get("https://deb.debian.org/debian/dists/trixie/InRelease")
 	if err != nil {
 		testtool.Skip(t, "Debian's archive: "+err.Error())

@@ -38,6 +38,7 @@ func mirror(t *testing.T, number string) *Archive {
 // The packages of a minimal image, those for cgo, and some programs are verified, resolved and unpacked, and their scripts are known. A package whose script
 // is not known any more is named with the digest to write down once it was read.
 func TestDebian(t *testing.T) {
+	testtool.NeedTime(t, "it fetches from Debian's archive, and reads all of it")
 	for number, more := range map[string][]string{"12": {"libssl3"}, "13": {"bash", "curl", "git", "jq", "libssl3t64"}} {
 		t.Run(number, func(t *testing.T) {
 			a := mirror(t, number)
