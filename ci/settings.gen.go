@@ -144,6 +144,9 @@ func New(
 	// File or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE.
 	// +optional
 	files []string,
+	// Symbolic link of the image, as PATH=TARGET, like /usr/bin/tool=/app/tool, as PATH=TARGET.
+	// +optional
+	links []string,
 	// Directory of the image that the program may write to, like /data. Default: /tmp alone.
 	// +optional
 	writable []string,
@@ -221,6 +224,7 @@ func New(
 		Labels:          labels,
 		Annotations:     annotations,
 		Files:           files,
+		Links:           links,
 		Writable:        writable,
 		Volumes:         volumes,
 		Compression:     setting(compression),

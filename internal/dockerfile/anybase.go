@@ -32,6 +32,8 @@ func (p *preparation) onAny(decided *plan.Plan) {
 				p.script = append(p.script, "there=$(at "+shell([]string{f.Path})+")")
 			}
 			p.directory(f, `"$there"`)
+		case f.Link != "":
+			p.linkIn(f)
 		case f.Append != "":
 			to := path.Join(p.next(), path.Base(f.Path))
 			p.call("extend", f.Path, to, strings.TrimSuffix(f.Append, "\n"))

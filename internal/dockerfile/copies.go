@@ -31,7 +31,7 @@ func placedFiles(plan *plan.Plan) []placed {
 	for _, c := range plan.Image.Copies {
 		at := next()
 		commands := copyCommands(c, at)
-		if len(plan.Source.Excluded) > 0 {
+		if len(plan.Source.Excluded) > 0 || keepsSome(plan, c) {
 			commands = listCommands(plan, c, at)
 		}
 		all = append(all, placed{at, c.Path, true, commands})
@@ -56,9 +56,13 @@ func copies(word string) bool { return plain(word) && !strings.HasPrefix(word, "
 
 // copyCommands make the directory at, with what c says.
 func copyCommands(c plan.Copy, at string) []string {
+	links := "L"
+	if c.Links {
+		links = "P"
+	}
 	commands := []string{
 		"mkdir " + at,
-		"cp -RL " + shell([]string{path.Join(contextDir, c.Source) + "/."}) + " " + at,
+		"cp -R" + links + " " + shell([]string{path.Join(contextDir, c.Source) + "/."}) + " " + at,
 		"find " + at + " -name .git -prune -exec rm -rf {} +",
 	}
 	for _, pattern := range c.Without {
@@ -76,7 +80,14 @@ func copyCommands(c plan.Copy, at string) []string {
 		"find "+at+" -type f ! -perm -100 -exec chmod 0644 {} +")
 }
 
-// listCommands make the directory at file by file: the context has more than [plan.IgnoreFile] leaves in.
+// keepsSome reports whether some links of c are kept and others are not, for which cp has no option.
+func keepsSome(p *plan.Plan, c plan.Copy) bool {
+	return !c.Links && slices.ContainsFunc(p.Image.Layers, func(l plan.Layer) bool {
+		return slices.ContainsFunc(l.Files, func(f plan.File) bool { return f.Link != "" && placedBy(c, l.Name, f) })
+	})
+}
+
+// listCommands make the directory at file by file: the context has more than [plan.IgnoreFile] leaves in, or has links of both kinds.
 func listCommands(plan *plan.Plan, c plan.Copy, at string) []string {
 	commands := []string{"mkdir " + at}
 	for _, l := range plan.Image.Layers {
@@ -86,9 +97,12 @@ func listCommands(plan *plan.Plan, c plan.Copy, at string) []string {
 				continue
 			}
 			to := shell([]string{path.Join(at, inner)})
-			if f.Dir {
+			switch {
+			case f.Dir:
 				commands = append(commands, "mkdir -p "+to)
-			} else {
+			case f.Link != "":
+				commands = append(commands, link(f.Link, path.Join(at, inner)))
+			default:
 				commands = append(commands, "install -D -m "+f.Mode.String()+" "+shell([]string{path.Join(contextDir, f.Source)})+" "+to)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/dockerfile"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // source makes a module with more files; those whose text begins with #! are executable.
@@ -103,6 +104,37 @@ func TestTheStageOfFilesMakesWhatThePlanSays(t *testing.T) {
 		}))
 	}
 	assert.Empty(t, want, "missing")
+}
+
+// The stage of files keeps the links that the plan keeps.
+func TestTheStageOfFilesKeepsLinks(t *testing.T) {
+	testtool.Need(t, "sh", "dash")
+	dir := source(t, map[string]string{"all/a.txt": "1", "all/sub/b.txt": "2", "some/a.txt": "3", "out.txt": "4"})
+	for name, target := range map[string]string{"all/dir": "sub", "all/sub/loop": "..", "all/-x": "a.txt", "some/-in": "-a", "some/-a": "a.txt", "some/out": "../out.txt"} {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
+	}
+	p, text := render(t, dir, plan.Config{Files: []string{"all:/all", "some:/some"}})
+	_, script, found := strings.Cut(text, "<<\"EOF\"\n")
+	require.True(t, found, text)
+	script, _, _ = strings.Cut(script, "\nEOF\n")
+	root := t.TempDir()
+	script = strings.NewReplacer("/context", dir, "/files", filepath.Join(root, "files")).Replace(script)
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
+	require.NoError(t, err, string(out))
+	links := 0
+	for _, f := range p.Image.Layers[0].Files {
+		made := filepath.Join(root, "files", strings.NewReplacer("/all", "0", "/some", "1").Replace(f.Path))
+		info, err := os.Lstat(made)
+		require.NoError(t, err, f.Path)
+		assert.Equal(t, f.Link != "", info.Mode().Type() == fs.ModeSymlink, f.Path)
+		if f.Link != "" {
+			links++
+			target, err := os.Readlink(made)
+			require.NoError(t, err)
+			assert.Equal(t, f.Link, target)
+		}
+	}
+	assert.Equal(t, 5, links)
 }
 
 func TestManyFilesAreFewLines(t *testing.T) {

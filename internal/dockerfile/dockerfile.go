@@ -32,7 +32,7 @@ var (
 		Hint: "leave them out of the settings and of the names of files",
 	}
 	ErrLineBreak error = fault.Fault{
-		Field: "dockerfile", Problem: "it cannot hold a value of several lines", Hint: "leave the line break out of --env, --label and --stamp",
+		Field: "dockerfile", Problem: "it cannot hold a value of several lines", Hint: "leave the line break out of --env, --label, --link and --stamp",
 	}
 )
 
@@ -109,6 +109,9 @@ func hasLineBreak(plan *plan.Plan) bool {
 	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags, []string{plan.Image.Base, plan.Source.Dir})
 	for k, v := range plan.Image.Labels {
 		values = append(values, k, v)
+	}
+	for _, f := range files(plan) {
+		values = append(values, f.Link)
 	}
 	return slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\r\n") })
 }

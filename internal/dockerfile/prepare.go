@@ -54,8 +54,12 @@ func (p *preparation) onScratch(plan *plan.Plan) {
 		p.call(append([]string{"mkdir", "-p"}, dirs...)...)
 	}
 	for _, f := range files(plan) {
-		if special(f) {
+		switch {
+		case special(f):
 			p.call(install(f, rootDir+f.Path)...)
+		case f.Link != "":
+			p.call("mkdir", "-p", rootDir+path.Dir(f.Path))
+			p.script = append(p.script, link(f.Link, rootDir+f.Path))
 		}
 	}
 	if p.script != nil {
@@ -71,6 +75,8 @@ func (p *preparation) onKnown(plan *plan.Plan) {
 		case special(f):
 			p.mounts = p.mounts || f.Owner != ""
 			p.directory(f, shell([]string{"/base" + f.Path}))
+		case f.Link != "":
+			p.linkIn(f)
 		case f.Append != "":
 			p.extended = append(p.extended, f.Path)
 			p.script = append(p.script, "echo "+shell([]string{strings.TrimSuffix(f.Append, "\n")})+" >> "+to)
@@ -137,6 +143,17 @@ func (p *preparation) directory(f plan.File, there string) {
 	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
 }
 
+// link is the command that makes a symbolic link.
+func link(target, at string) string { return "ln -s -- " + shell([]string{target, at}) }
+
+// linkIn makes a symbolic link and copies the directory that it is in: COPY would follow it.
+func (p *preparation) linkIn(f plan.File) {
+	dir := p.next()
+	p.call("mkdir", "-p", dir)
+	p.script = append(p.script, link(f.Link, path.Join(dir, path.Base(f.Path))))
+	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
+}
+
 // missing are directories, the deepest alone, that have to be there: those of the plan, and those of files that are placed with another
 // mode than 0755, since COPY --chmod gives that to a file's missing directories, too, and nobody could enter them.
 func missing(plan *plan.Plan) []string {
@@ -163,6 +180,8 @@ func asItIs(decided *plan.Plan, f plan.File) string {
 		return "--from=builder " + chmod(f) + arguments(f.Path, path.Join(outDir, f.Program))
 	case f.Certificates && decided.Image.Base == "":
 		return "--from=builder " + chmod(f) + plan.CABundle + " " + f.Path
+	case f.Link != "":
+		return ""
 	case f.Source != "" && !staged(f):
 		return chmod(f) + arguments(f.Path, f.Source)
 	case f.Text != "":

@@ -34,6 +34,7 @@ type Config struct {
 	Labels          Pairs  `env:"SLIPWAY_LABELS"`
 	Annotations     Pairs  `env:"SLIPWAY_ANNOTATIONS"`
 	Files           Lines  `env:"SLIPWAY_FILES"`
+	Links           Pairs  `env:"SLIPWAY_LINKS"`
 	Writable        List   `env:"SLIPWAY_WRITABLE"`
 	Volumes         List   `env:"SLIPWAY_VOLUMES"`
 	Compression     string `env:"SLIPWAY_COMPRESSION"`
@@ -61,7 +62,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
 		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
-		labelsSetting, annotationsSetting, filesSetting, writableSetting, volumesSetting, compressionSetting, revisionSetting, epochSetting,
+		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)
 })

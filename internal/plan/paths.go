@@ -29,11 +29,18 @@ func (r resolver) checkPaths(layers []Layer) {
 }
 
 func (r resolver) addConflict(above, below File) {
-	given := above
-	if above.Source == "" {
+	given, kind := above, "file"
+	if above.Source == "" && above.Link == "" {
 		given = below // a program, and the runtime's files, are in no way of each other
 	}
-	r.add("file", given.Source+":"+given.Path, fmt.Sprintf("%s is a file, and %s of the image would be in it", above.Path, below.Path), "choose another destination")
+	if above.Link != "" {
+		kind = "link"
+	}
+	field, text := "file", given.Source+":"+given.Path
+	if given.Source == "" && given.Link != "" {
+		field, text = "link", given.Path+"="+given.Link
+	}
+	r.add(field, text, fmt.Sprintf("%s is a %s, and %s of the image would be in it", above.Path, kind, below.Path), "choose another destination")
 }
 
 // imagePath says what keeps a file from being at a path of an image.

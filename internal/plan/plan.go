@@ -208,15 +208,15 @@ type Layer struct {
 	Files []File `json:"files"`
 }
 
-// File is a file or directory in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts and Dir is set;
-// only Certificates and CACerts may be together.
+// File is a file, directory or symbolic link in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts, Link and
+// Dir is set; only Certificates and CACerts may be together, and Source and Link.
 type File struct {
 	// Path is absolute.
 	Path string `json:"path"`
 	Mode Mode   `json:"mode"`
 	// Program is the name of one of the plan's programs, or of its debugger.
 	Program string `json:"program,omitempty"`
-	// Source is a file of the source, relative to it.
+	// Source is a file of the source, relative to it; with Link, a link of the source.
 	Source string `json:"source,omitempty"`
 	// Text is the content itself.
 	Text string `json:"text,omitempty"`
@@ -228,6 +228,8 @@ type File struct {
 	Certificates bool `json:"certificates,omitempty"`
 	// CACerts are certificates, in PEM, to add in the same way. A file that is made has the public ones, too.
 	CACerts string `json:"caCerts,omitempty"`
+	// Link is where a symbolic link leads, which need not be there.
+	Link string `json:"link,omitempty"`
 	// Dir is an empty directory.
 	Dir bool `json:"dir,omitempty"`
 	// Owner is the numeric user and group that a directory belongs to, "UID:GID"; empty for root's. Files are root's.

@@ -407,6 +407,8 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	if len(image.Entrypoint) == 0 {
 		image.Entrypoint = []string{binaries[0].Path}
 	}
+	r.checkLinks(slices.Concat(r.etc(), files, binaries))
+	files = append(files, r.links...)
 	r.checkEntrypoint(image, binaries, files)
 	if r.config.Debug {
 		image.Entrypoint = debugged(image.Entrypoint)
@@ -422,7 +424,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	}
 	for _, p := range binaries {
 		for _, f := range files {
-			if f.Path == p.Path {
+			if f.Path == p.Path && (f.Link == "" || f.Source != "") {
 				r.add("file", f.Source+":"+f.Path, "the program itself goes there", "choose another destination")
 			}
 		}

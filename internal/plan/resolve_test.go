@@ -65,7 +65,8 @@ func onlyRead(source fstest.MapFS, config plan.Config) fstest.MapFS {
 		}
 		for _, f := range config.Files {
 			from, _, _ := strings.Cut(f, ":")
-			if from = path.Clean(from); name == from || strings.HasPrefix(name, from+"/") {
+			from = path.Clean(from)
+			if matches, _ := path.Match(from, name); matches || name == from || strings.HasPrefix(name, from+"/") {
 				part[name] = file
 			}
 		}

@@ -27,6 +27,7 @@ type settings struct {
 	labels          map[string]string
 	annotations     map[string]string
 	files           []file
+	links           []File
 	writable        []string
 	// image has what goes into the image's configuration as it is.
 	image Image

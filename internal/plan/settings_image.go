@@ -181,7 +181,8 @@ var filesSetting = Setting{
 // file is a value of Config.Files.
 type file struct {
 	text, src, dst string
-	mode           Mode // 0: the source's own
+	into           string // the directory of dst, where that is what was given
+	mode           Mode   // 0: the source's own
 }
 
 // parseFile reads "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
@@ -195,7 +196,7 @@ func parseFile(s string) (file, error) {
 		return file{}, fmt.Errorf("%s is outside the source: name a file relative to the source, in it", parts[0])
 	}
 	if strings.HasSuffix(parts[1], "/") {
-		f.dst = path.Join(f.dst, path.Base(f.src))
+		f.into, f.dst = f.dst, path.Join(f.dst, path.Base(f.src))
 	}
 	if !path.IsAbs(f.dst) || f.dst == "/" {
 		return file{}, fmt.Errorf("%s is not the absolute path of a file in the image: write it like /etc/app/config.yaml", parts[1])

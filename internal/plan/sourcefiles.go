@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ type Copy struct {
 	// Source is the directory, relative to the source, and Path where it is in the image.
 	Source string `json:"source"`
 	Path   string `json:"path"`
+	// Links says that all links of the directory are links in the image, too. Otherwise the layers say which of them are, and others are
+	// the files that they lead to.
+	Links bool `json:"links,omitempty"`
 	// Mode is that of all files. None: 0755 for those that their owner may execute, else 0644.
 	Mode Mode `json:"mode,omitempty"`
 	// Without are patterns, by the rules of [path.Match] and relative to the directory, of what Slipway itself writes there and leaves
@@ -33,6 +37,8 @@ func (c Config) FilePatterns() []string {
 		case err != nil:
 		case f.src == ".":
 			patterns = append(patterns, "**")
+		case isPattern(f.src):
+			patterns = append(patterns, escapeNot.ReplaceAllString(f.src, `\!`))
 		default:
 			patterns = append(patterns, literalPattern.Replace(f.src))
 		}
@@ -57,6 +63,13 @@ func LocalBase(base string) []string {
 // literalPattern writes a name as a pattern of itself alone.
 var literalPattern = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "!", `\!`)
 
+// isPattern reports whether the source of a file is a pattern of package path, unless there is a file of that very name. Brackets alone
+// make none: names like [id].js are common.
+func isPattern(src string) bool { return strings.ContainsAny(src, "*?") }
+
+// escapeNot finds the beginning of a pattern that an [IgnoreFile] would take for an exception.
+var escapeNot = regexp.MustCompile(`^!`)
+
 // placer collects what Config.Files puts into the image.
 type placer struct {
 	resolver
@@ -80,6 +93,9 @@ func (r resolver) sourceFiles(ctx context.Context, ignore *ignore) ([]File, []Co
 
 // place adds what f asks for.
 func (p *placer) place(ctx context.Context, f file) error {
+	if !p.exists(f.src) && isPattern(f.src) {
+		return p.placeMatches(ctx, f)
+	}
 	if !p.exists(f.src) {
 		// Where the ignored files were not even brought here, they are reported as what they are.
 		if ignored, err := p.ignore.matches(f.src); err != nil || ignored && !slices.Contains(strings.Split(f.src, "/"), gitDir) {
@@ -94,6 +110,7 @@ func (p *placer) place(ctx context.Context, f file) error {
 		return nil
 	}
 	before, dir := len(p.files), false
+	var links []link
 	without := below(f.src, p.config.Outputs)
 	err := fs.WalkDir(p, f.src, func(name string, e fs.DirEntry, err error) error {
 		if err != nil && e != nil {
@@ -101,11 +118,6 @@ func (p *placer) place(ctx context.Context, f file) error {
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
-		}
-		info, err := fs.Stat(p, name) // follows links: an image has no use for one to somewhere else
-		if err != nil {
-			p.badLink(f, name, err)
-			return nil
 		}
 		inner := relative(f.src, name)
 		if name != f.src && p.leftOut(name, inner, without, e) {
@@ -119,6 +131,11 @@ func (p *placer) place(ctx context.Context, f file) error {
 			return err
 		}
 		at := path.Join(f.dst, inner)
+		info, err := fs.Stat(p, name) // follows links: an image has no use for one to somewhere else
+		if err != nil && !ignored {
+			p.badLink(f, name, err)
+			return nil
+		}
 		switch {
 		case e.IsDir() && name == f.src:
 			dir = true
@@ -128,11 +145,16 @@ func (p *placer) place(ctx context.Context, f file) error {
 		case ignored && e.IsDir() && p.ignore.whole():
 			return fs.SkipDir
 		case ignored:
+		case name != f.src && e.Type() == fs.ModeSymlink:
+			target, err := fs.ReadLink(p.FS, name)
+			if err != nil {
+				return err
+			}
+			p.parents(f, inner)
+			links = append(links, link{name, at, target, info})
 		case info.Mode().IsRegular():
 			p.parents(f, inner)
 			p.put(f.text, File{Path: at, Mode: f.fileMode(info.Mode()), Source: name})
-		case info.IsDir() && !e.IsDir():
-			p.add("file", f.text, name+" is a link to a directory", "name the directory by another --file, or leave the link out by "+IgnoreFile)
 		case !e.IsDir():
 			p.add("file", f.text, name+" is "+source.ErrIrregular.Error(), "leave it out")
 		default:
@@ -148,11 +170,108 @@ func (p *placer) place(ctx context.Context, f file) error {
 		p.isIgnored(f)
 		return err
 	}
+	kept := p.putLinks(f, links)
 	if dir {
-		p.copies = append(p.copies, Copy{Source: f.src, Path: f.dst, Mode: f.mode, Without: without})
+		p.copies = append(p.copies, Copy{Source: f.src, Path: f.dst, Links: kept > 0 && kept == len(links), Mode: f.mode, Without: without})
 	}
 	return nil
 }
+
+// placeMatches adds what the pattern f asks for: each match, as if it were named alone.
+func (p *placer) placeMatches(ctx context.Context, f file) error {
+	matches, err := fs.Glob(p, f.src)
+	if err != nil {
+		p.add("file", f.text, f.src+" is no pattern", `write it with *, ? and [a-z], and \ before such a character that is part of a name`)
+		return nil
+	}
+	left := matches[:0]
+	for _, name := range matches {
+		info, err := fs.Stat(p, name)
+		if err == nil && p.leftOut(name, name, p.config.Outputs, fs.FileInfoToDirEntry(info)) {
+			continue
+		}
+		if ignored, err := p.ignore.matches(name); err != nil {
+			return err
+		} else if !ignored {
+			left = append(left, name)
+		}
+	}
+	switch {
+	case len(left) == 0:
+		p.add("file", f.text, "nothing in the source matches "+f.src, "correct the pattern, or leave --file out")
+	case f.into == "":
+		p.add("file", f.text, f.dst+" would be several files", "name the directory for them, with a slash at its end: "+f.dst+"/")
+		left = nil
+	}
+	for _, name := range left {
+		if err := p.place(ctx, file{f.text, name, path.Join(f.into, path.Base(name)), "", f.mode}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link is a symbolic link in a directory of the source, by its name there, its path in the image and its target, and what it leads to.
+type link struct {
+	name, at, target string
+	leads            fs.FileInfo
+}
+
+// putLinks places the links of a directory. Those that lead to what is placed with them are links in the image. The others are the files
+// that they lead to, which links would not reach there. It returns how many are kept.
+func (p *placer) putLinks(f file, links []link) (kept int) {
+	targets := map[string]string{}
+	for _, l := range links {
+		targets[l.at] = l.target
+	}
+	files := make([]File, len(links))
+	for i, l := range links {
+		switch {
+		case p.leads(f.dst, l.at, targets):
+			kept++
+			files[i] = File{Path: l.at, Mode: linkMode, Source: l.name, Link: l.target}
+		case l.leads.Mode().IsRegular():
+			files[i] = File{Path: l.at, Mode: f.fileMode(l.leads.Mode()), Source: l.name}
+		case l.leads.IsDir():
+			p.add("file", f.text, l.name+" is a link to a directory that "+f.src+" has not", "name the directory by another --file, or leave the link out by "+IgnoreFile)
+		default:
+			p.add("file", f.text, l.name+" is "+source.ErrIrregular.Error(), "leave it out")
+		}
+	}
+	for _, file := range files {
+		if file.Path != "" {
+			p.put(f.text, file)
+		}
+	}
+	return kept
+}
+
+// leads reports whether a link leads to something that is placed in dir, by way of links whose targets are given, as in the image.
+func (p *placer) leads(dir, link string, targets map[string]string) bool {
+	at, rest := path.Dir(link), []string{path.Base(link)}
+	for hops := 0; len(rest) > 0; {
+		next := path.Join(at, rest[0])
+		rest = rest[1:]
+		target, isLink := targets[next]
+		switch {
+		case !within(dir, next) || path.IsAbs(target):
+			return false
+		case isLink:
+			if hops++; hops > mostLinks {
+				return false
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+		case next != dir && !p.placed[next]:
+			return false
+		default:
+			at = next
+		}
+	}
+	return true
+}
+
+// mostLinks is how many links Linux follows.
+const mostLinks = 40
 
 // isIgnored adds the fault of a file that the [IgnoreFile] leaves out.
 func (p *placer) isIgnored(f file) {

@@ -119,6 +119,92 @@ func TestOutputsAreNoPartOfTheSource(t *testing.T) {
 	assert.NoError(t, err, "who names it wants it")
 }
 
+// A link of a directory is one of the image where it leads to what comes with it; else it is the file that it leads to.
+func TestLinksOfDirectories(t *testing.T) {
+	dir, tree := module(t, "web/a.txt", "web/sub/b.txt", "web/only/x", "web/secret", "outside.txt", "other/x")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("web/secret\nweb/gone\n"), 0o644))
+	links := map[string]string{
+		"web/file": "a.txt", "web/dot": "./a.txt", "web/dir": "sub/", "web/sub/up": "../a.txt", "web/sub/top": "..", "web/over": "sub/../a.txt",
+		"web/through": "dir/b.txt", "web/only/up": "../a.txt", "web/chain": "through", "web/home": "../web/a.txt",
+		"web/out": "../outside.txt", "web/toout": "out", "web/ignored": "secret", "web/throughtop": "sub/top/sub/b.txt", "web/gone": "nowhere",
+	}
+	for name, target := range links {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
+	}
+	p, err := plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web:/www", "web/only:/only", "web/file:/file"}})
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, f := range p.Image.Layers[0].Files {
+		switch {
+		case f.Link != "":
+			assert.Equal(t, "0777", f.Mode.String(), f.Path)
+			got[f.Path] = "-> " + f.Link
+		case f.Source != "":
+			got[f.Path] = f.Source
+		}
+	}
+	assert.Equal(t, map[string]string{
+		"/www/a.txt": "web/a.txt", "/www/sub/b.txt": "web/sub/b.txt",
+		"/www/file": "-> a.txt", "/www/dot": "-> ./a.txt", "/www/dir": "-> sub/", "/www/sub/up": "-> ../a.txt", "/www/sub/top": "-> ..",
+		"/www/over": "-> sub/../a.txt", "/www/through": "-> dir/b.txt", "/www/chain": "-> through", "/www/throughtop": "-> sub/top/sub/b.txt",
+		"/www/home": "web/home", "/www/out": "web/out", "/www/toout": "web/toout", "/www/ignored": "web/ignored",
+		"/www/only/up": "-> ../a.txt", "/www/only/x": "web/only/x", "/only/x": "web/only/x", "/only/up": "web/only/up", "/file": "web/file",
+	}, got)
+	assert.Equal(t, []bool{false, false}, []bool{p.Image.Copies[0].Links, p.Image.Copies[1].Links})
+
+	p, err = plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web/sub:/sub"}})
+	require.ErrorContains(t, err, "web/sub/top is a link to a directory that web/sub has not")
+	require.NoError(t, os.Remove(filepath.Join(dir, "web/sub/top")))
+	require.NoError(t, os.Remove(filepath.Join(dir, "web/throughtop")))
+	require.NoError(t, os.Remove(filepath.Join(dir, "web/sub/up")))
+	require.NoError(t, os.Symlink("b.txt", filepath.Join(dir, "web/sub/same")))
+	p, err = plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web/sub:/sub", "web:/www"}})
+	require.NoError(t, err)
+	assert.Equal(t, []bool{true, false}, []bool{p.Image.Copies[0].Links, p.Image.Copies[1].Links})
+
+	for target, want := range map[string]string{
+		"../other": "web/link is a link to a directory that web has not", "../..": "web/link is a link that leads out of the source",
+		"nowhere": "web/link is a link to nothing", "/web/a.txt": "web/link is a link that leads out of the source", "link": "web/link is",
+	} {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, "web", "link")))
+		_, err = plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web:/www"}})
+		require.ErrorContains(t, err, want)
+		require.NoError(t, os.Remove(filepath.Join(dir, "web", "link")))
+	}
+}
+
+// A pattern places each match as if it were named alone.
+func TestFilesByPatterns(t *testing.T) {
+	dir, tree := module(t, "web/a.html", "web/b.html", "web/c.css", "web/sub/d.html", "web/x*y", "web/.git/x", "web/secret.html", "dist/a.tar")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("web/secret.html\n"), 0o644))
+	for file, want := range map[string]string{
+		"web/*.html:/www/":  "/www/a.html /www/b.html",
+		"web/?.*:/www/":     "/www/a.html /www/b.html /www/c.css",
+		"web/*:/www/":       "/www/a.html /www/b.html /www/c.css /www/sub/d.html /www/x*y",
+		"*b/[ab].*:/:0600":  "/a.html /b.html",
+		"web/x*y:/exactly":  "/exactly",
+		`web/x\**:/www/`:    "/www/x*y",
+		"dist/*:/d/":        "! nothing in the source matches dist/*",
+		"web/secret*:/www/": "! nothing in the source matches web/secret*",
+		"web/*.html:/www":   "! /www would be several files: name the directory for them, with a slash at its end: /www/",
+		"web/*[:/www/":      "! web/*[ is no pattern",
+	} {
+		p, err := plan.Resolve(t.Context(), tree, plan.Config{Files: []string{file}, Surroundings: plan.Surroundings{Outputs: plan.Outputs{"dist/*.tar"}}})
+		if problem, faulty := strings.CutPrefix(want, "! "); faulty {
+			require.ErrorContains(t, err, problem, file)
+			continue
+		}
+		require.NoError(t, err, file)
+		var names []string
+		for _, f := range p.Image.Layers[0].Files {
+			if f.Source != "" {
+				names = append(names, f.Path)
+			}
+		}
+		assert.Equal(t, want, strings.Join(names, " "), file)
+	}
+}
+
 func TestGoDoesNotFollowLinksOutOfTheSource(t *testing.T) {
 	outside := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(outside, "x.go"), []byte("package main\n"), 0o644))

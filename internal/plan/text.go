@@ -148,6 +148,8 @@ func (f File) origin() string {
 	switch {
 	case f.Program != "":
 		return "the program"
+	case f.Link != "":
+		return "a link to " + f.Link
 	case f.Source != "":
 		return "from " + f.Source
 	case f.Certificates && f.CACerts != "":

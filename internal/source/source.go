@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -63,6 +64,7 @@ var (
 	_ fs.ReadFileFS = (*Tree)(nil)
 	_ fs.ReadDirFS  = (*Tree)(nil)
 	_ fs.StatFS     = (*Tree)(nil)
+	_ fs.ReadLinkFS = (*Tree)(nil)
 )
 
 // Open opens the directory dir, which may be a link itself.
@@ -117,6 +119,18 @@ func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 // Stat implements [fs.StatFS]. It follows links.
 func (t *Tree) Stat(name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(t.fsys, name)
+	return info, explain(name, err)
+}
+
+// ReadLink implements [fs.ReadLinkFS]. Targets have slashes on every system.
+func (t *Tree) ReadLink(name string) (string, error) {
+	target, err := fs.ReadLink(t.fsys, name)
+	return filepath.ToSlash(target), explain(name, err)
+}
+
+// Lstat implements [fs.ReadLinkFS].
+func (t *Tree) Lstat(name string) (fs.FileInfo, error) {
+	info, err := fs.Lstat(t.fsys, name)
 	return info, explain(name, err)
 }
 

@@ -37,6 +37,8 @@ func (b *Build) layer(layer placement.Layer, c plan.Compile) *dagger.Directory {
 		opts := dagger.DirectoryWithFileOpts{Permissions: int(f.Permissions()), Owner: owner(f)}
 		switch from := placement.From(f); {
 		case f.Mode.IsDir():
+		case f.Link != "":
+			dir = dir.WithSymlink(f.Link, f.Path)
 		case from.Program != "":
 			dir = dir.WithFile(f.Path, b.programs(c).File(from.Program), opts)
 		case from.Source != "":

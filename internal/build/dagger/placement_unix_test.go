@@ -159,6 +159,7 @@ func TestRecordedContainerPlacesTheSame(t *testing.T) {
 		config plan.Config
 	}{
 		"files":    {placement, plan.Config{Files: enginetest.PlacementFiles}},
+		"links":    {placement, plan.Config{Files: []string{"web:/up/share"}, Links: enginetest.PlacementLinks}},
 		"writable": {placement, plan.Config{Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}}},
 		"alpine":   {placement, plan.Config{Runtime: "alpine", Files: []string{"seed.txt:/tmp/a/b"}}},
 		"hard":     {hard, plan.Config{Runtime: "alpine", CACerts: enginetest.Authority(t), Files: []string{"seed.txt:/etc/ssl/x", "seed.txt:/certs/loop"}}},
@@ -169,6 +170,7 @@ func TestRecordedContainerPlacesTheSame(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "seed.txt"), []byte("seed\n"), 0o644))
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "web"), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "web", "a"), []byte("a\n"), 0o644))
+		require.NoError(t, os.Symlink("a", filepath.Join(dir, "web", "same")))
 		test.config.Base, test.config.Platforms = "oci:"+test.base, []string{"linux/amd64"}
 		plan := resolve(t, dir, test.config)
 		built, err := build.BuildOne(t.Context(), host.New(bases, os.Environ()), dir, plan, build.Discard)
@@ -256,6 +258,9 @@ func carryOut(t *testing.T, tools, source string, calls daggertest.Chain) map[st
 			owned(at, enginetest.File{Mode: plan.Mode(perm).FileMode(), Content: string(content)}, call.Args["owner"].(string))
 		case "withNewFile":
 			files[at] = enginetest.File{Mode: plan.Mode(perm).FileMode(), Content: call.Args["contents"].(string)}
+		case "withSymlink":
+			at = call.Args["linkName"].(string)
+			files[at] = enginetest.File{Mode: fs.ModeSymlink | fs.ModePerm, Link: call.Args["target"].(string)}
 		case "chown":
 			owned(at, files[at], call.Args["owner"].(string))
 		}

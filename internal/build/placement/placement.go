@@ -23,7 +23,7 @@ type Layer struct {
 	Files []oci.File
 }
 
-// From says what a file of a layer holds: its Program, Source or Text is set, and none for a directory. A program, and what is in the
+// From says what a file of a layer holds: its Program, Source or Text is set, and none for a directory or link. A program, and what is in the
 // source, has to be opened by whoever has it.
 func From(f oci.File) plan.File {
 	from, _ := f.From.(plan.File)
@@ -88,6 +88,9 @@ func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File
 		file.Mode |= fs.ModeDir
 		file.UID, file.GID, err = f.IDs()
 		return []oci.File{file}, err
+	case f.Link != "":
+		file.Mode, file.Link = fs.ModeSymlink|fs.ModePerm, f.Link
+		return []oci.File{file}, nil
 	case f.Program != "" || f.Source != "":
 		file.From, file.Open = f, notYet
 		if there, err := base.Stat(f.Path); f.Source != "" && err == nil && there.Mode.IsDir() {

@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,19 +95,23 @@ func PlacementBase(t *testing.T) string {
 // oddDir has a name that no program should read as something else. What is in it begins as its group's.
 const oddDir = "usr/odd\n$x 'y' \"z\" *"
 
-// PlacementFiles are files for [PlacementBase], whose source has the file seed.txt and the directory web with the file a.
+// PlacementFiles are files for [PlacementBase], whose source has the file seed.txt and the directory web with the file a, and perhaps a link to it.
 var PlacementFiles = []string{
 	"seed.txt:/tmp/seed.txt", "seed.txt:/lib/x.conf", "seed.txt:/home/nonroot/.config", "seed.txt:/var/run/app/pid", "seed.txt:/data/in/file:0600",
 	"seed.txt:/chain/chained", "seed.txt:/gone/y", "seed.txt:/usr/bin/same:0755", "seed.txt:/etc/passwd.d/x", "seed.txt:/owned", "web:/up/share",
 	"seed.txt:/odd/in/seed.txt",
 }
 
+// PlacementLinks are links for [PlacementBase].
+var PlacementLinks = []string{"/var/run/now=/run/then", "/lib/libm.so=libc.so", "/odd\nlink=/tmp", "/new/link=../nowhere"}
+
 // placement: files are where COPY would put them. What is expected was compared with BuildKit's.
 func (s suite) placement(t *testing.T) {
 	base := "oci:" + PlacementBase(t)
 	dir := extract(t, hello+"-- seed.txt --\nseed\n-- web/a --\na\n")
+	require.NoError(t, os.Symlink("a", filepath.Join(dir, "web", "same")))
 	img := s.mustBuild(t, dir, plan.Config{
-		Runtime: "alpine", Base: base, Platforms: []string{"linux/amd64"}, Files: PlacementFiles, Writable: []string{"/var/run/state", "/home/nonroot/cache"},
+		Runtime: "alpine", Base: base, Platforms: []string{"linux/amd64"}, Files: PlacementFiles, Links: PlacementLinks, Writable: []string{"/var/run/state", "/home/nonroot/cache"},
 	}).Images[0]
 	files := Files(t, img)
 	for name, want := range map[string]string{
@@ -127,7 +133,12 @@ func (s suite) placement(t *testing.T) {
 		assert.Equal(t, baseTime, files[kept].Time, kept)
 	}
 	assert.NotContains(t, files, "/gone/x")
+	for name, want := range map[string]string{"/run/now": "/run/then", "/usr/lib/libm.so": "libc.so", "/odd\nlink": "/tmp", "/new/link": "../nowhere", "/usr/share/same": "a"} {
+		assert.Equal(t, "Lrwxrwxrwx 0:0 "+want, files[name].Owned()+" "+files[name].Link, name)
+	}
 
+	_, _, err := s.build(t.Context(), t, dir, plan.Config{Base: base, Platforms: []string{"linux/amd64"}, Links: []string{"/usr/lib=lib64"}})
+	require.ErrorContains(t, err, "placing the file /usr/lib in the image: there is a directory in its place")
 	for file, want := range map[string]string{
 		"seed.txt:/etc/passwd/x": "/etc/passwd is not a directory", "web:/etc/passwd": "there is a file in its place",
 	} {
