@@ -41,6 +41,29 @@ func main() {
 	assert.Zero(t, status)
 }
 
+// A program on scratch has a home, and is found by its name.
+func TestHomeAndPath(t *testing.T) {
+	source := writeModule(t, "homely", `package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+)
+
+func main() {
+	home := os.Getenv("HOME")
+	me, err := user.Current()
+	fmt.Println(home, err, me.HomeDir == home, os.WriteFile(home+"/file", []byte("x"), 0o644))
+	fmt.Println(exec.LookPath("homely"))
+}
+`)
+	out, status := runImage(t, source)
+	assert.Equal(t, "/home/app <nil> true <nil>\n/app/homely <nil>\n", out)
+	assert.Zero(t, status)
+}
+
 // A program on scratch knows the time in Berlin if its time zones are compiled in.
 func TestTZData(t *testing.T) {
 	source := writeModule(t, "clock", `package main

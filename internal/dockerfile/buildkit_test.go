@@ -164,15 +164,15 @@ func followAdvice(t *testing.T, dir, at, advice string) {
 	require.NoError(t, err, string(out))
 }
 
-// withoutAdditions is an image without what BuildKit sets unasked: a mark of how the entrypoint was written, and on scratch a
-// search path.
+// withoutAdditions is an image without what BuildKit sets unasked: a mark of how the entrypoint was written, and on scratch, if no program
+// is to be found by its name, a search path.
 func withoutAdditions(t *testing.T, plan *plan.Plan, img v1.Image) v1.Image {
 	t.Helper()
 	file, err := img.ConfigFile()
 	require.NoError(t, err)
 	config := file.Config
 	config.ArgsEscaped = false
-	if plan.Image.Base == "" {
+	if plan.Image.Base == "" && plan.Image.Path == nil {
 		require.NotEmpty(t, config.Env)
 		require.True(t, strings.HasPrefix(config.Env[0], "PATH="))
 		config.Env = config.Env[1:]

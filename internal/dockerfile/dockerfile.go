@@ -248,6 +248,9 @@ func (d *writer) runtime(decided *plan.Plan) {
 			d.line("COPY " + file)
 		}
 	}
+	if image.Path != nil {
+		d.line("ENV PATH=$PATH:" + strings.Join(image.Path, ":"))
+	}
 	for _, kv := range image.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		d.line("ENV " + k + "=" + quote(v))

@@ -31,6 +31,9 @@ type Spec struct {
 	// variable of the environment that the base has gets the new value in its old place. Labels, ports and volumes are added to
 	// those of the base.
 	Config v1.Config
+	// Path are directories that are added to the end of the variable PATH, which has Docker's value where neither the base nor Config
+	// has one.
+	Path []string
 	// Annotations of the manifest. The name and digest of the base are added to them, unless they are there.
 	Annotations map[string]string
 	// Created is the time that the image and the history of its layers bear.
@@ -134,12 +137,33 @@ func (s Spec) configOver(base v1.Config) v1.Config {
 		Entrypoint:   own.Entrypoint,
 		Cmd:          own.Cmd,
 		WorkingDir:   cmp.Or(own.WorkingDir, base.WorkingDir),
-		Env:          mergeEnv(base.Env, own.Env),
+		Env:          s.env(base.Env),
 		Labels:       merge(base.Labels, own.Labels),
 		ExposedPorts: merge(base.ExposedPorts, own.ExposedPorts),
 		Volumes:      merge(base.Volumes, own.Volumes),
 		StopSignal:   cmp.Or(own.StopSignal, base.StopSignal),
 	}
+}
+
+// DefaultPath is where programs are searched without a variable PATH, for Docker, containerd and Podman alike.
+const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// env is the environment that the spec makes of the base's.
+func (s Spec) env(base []string) []string {
+	env := mergeEnv(base, s.Config.Env)
+	if len(s.Path) == 0 {
+		return env
+	}
+	at := slices.IndexFunc(env, func(variable string) bool { return strings.HasPrefix(variable, "PATH=") })
+	if at < 0 {
+		at = len(base)
+		env = slices.Insert(env, at, "PATH="+DefaultPath) // where BuildKit sets it
+	}
+	if env[at] == "PATH=" {
+		env[at] += DefaultPath
+	}
+	env[at] += ":" + strings.Join(s.Path, ":")
+	return env
 }
 
 // baseHistory is the base's history, made anew if it does not have an entry for each layer: tools that pair the two would fail.

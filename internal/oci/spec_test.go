@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,4 +150,21 @@ func TestNewIndex(t *testing.T) {
 	require.Error(t, err)
 	_, err = x.ImageIndex(sha256Of(nil))
 	require.Error(t, err)
+}
+
+func TestPath(t *testing.T) {
+	const standard = "PATH=" + DefaultPath + ":/app"
+	for _, test := range []struct{ base, own, want []string }{
+		{nil, nil, []string{standard}},
+		{[]string{"A=1", "PATH=/bin", "B=2"}, []string{"C=3"}, []string{"A=1", "PATH=/bin:/app", "B=2", "C=3"}},
+		{[]string{"A=1", "XPATH=/x"}, []string{"B=2"}, []string{"A=1", "XPATH=/x", standard, "B=2"}},
+		{[]string{"PATH="}, nil, []string{standard}},
+		{nil, []string{"B=2", "PATH=/usr/bin"}, []string{"B=2", "PATH=/usr/bin:/app"}},
+	} {
+		spec := Spec{Config: v1.Config{Env: test.own}, Path: []string{"/app"}}
+		base := slices.Clone(test.base)
+		assert.Equal(t, test.want, spec.env(test.base))
+		assert.Equal(t, base, test.base, "the base's is not changed")
+	}
+	assert.Equal(t, []string{"A=1"}, Spec{Config: v1.Config{Env: []string{"A=1"}}}.env(nil), "nothing to find there")
 }

@@ -52,3 +52,43 @@ func TestPathsOfAnImage(t *testing.T) {
 		})
 	}
 }
+
+// Programs that have no place of their own are found by their names, unless the user says where programs are.
+func TestSearchPath(t *testing.T) {
+	source := fstest.MapFS{
+		"go.mod": {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")}, "main.go": {Data: []byte("package main\n\nfunc main() {}\n")},
+	}
+	for _, test := range []struct {
+		config Config
+		want   []string
+	}{
+		{Config{}, []string{"/app"}},
+		{Config{Env: []string{"A=1", "XPATH=/bin"}}, []string{"/app"}},
+		{Config{Env: []string{"PATH=/bin"}}, nil},
+		{Config{Packages: []string{".=/usr/bin/hello"}}, nil},
+		{Config{Packages: []string{".=/app/bin/hello"}}, nil},
+		{Config{Packages: []string{".=/app/other"}, Runtime: "debian"}, []string{"/app"}},
+		{Config{Packages: []string{".=/hello"}, Debug: true}, []string{"/app"}},
+	} {
+		p, err := Resolve(t.Context(), source, test.config)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, p.Image.Path, "%+v", test.config)
+	}
+}
+
+// The user's home may be named as a directory of the user's.
+func TestWritableHome(t *testing.T) {
+	source := fstest.MapFS{
+		"go.mod": {Data: []byte("module example.com/hello\n\ngo 1.26.8\n")}, "main.go": {Data: []byte("package main\n\nfunc main() {}\n")},
+	}
+	for _, runtime := range []string{"scratch", "alpine"} {
+		p, err := Resolve(t.Context(), source, Config{Runtime: runtime, Writable: []string{"/home/app", "/home/app/data"}})
+		require.NoError(t, err)
+		assert.Equal(t, "1000:1000", p.Image.Layers[1].Files[0].Owner)
+	}
+	p, err := Resolve(t.Context(), source, Config{Runtime: "scratch", User: "0:0", AllowRoot: true})
+	require.NoError(t, err)
+	for _, f := range p.Image.Layers[0].Files {
+		assert.NotEqual(t, "/home/app", f.Path, "root has no home of its own")
+	}
+}

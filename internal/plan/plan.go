@@ -159,10 +159,12 @@ type Image struct {
 	// Copies are the directories of the source that files of Layers come from.
 	Copies []Copy `json:"copies,omitempty"`
 	// User is always numeric, "UID:GID".
-	User       string            `json:"user"`
-	Entrypoint []string          `json:"entrypoint"`
-	Args       []string          `json:"args,omitempty"`
-	Env        []string          `json:"env,omitempty"`
+	User       string   `json:"user"`
+	Entrypoint []string `json:"entrypoint"`
+	Args       []string `json:"args,omitempty"`
+	Env        []string `json:"env,omitempty"`
+	// Path are directories that follow those of the base in the variable PATH.
+	Path       []string          `json:"path,omitempty"`
 	WorkingDir string            `json:"workingDir"`
 	StopSignal string            `json:"stopSignal,omitempty"`
 	Volumes    []string          `json:"volumes,omitempty"`

@@ -365,6 +365,9 @@ func (r resolver) writableDirs(others []File) []File {
 	var dirs []File
 	for _, dir := range r.writable {
 		for _, f := range others {
+			if f.Path == dir && f.Owner != "" {
+				continue // the user's home
+			}
 			if within(dir, f.Path) || !f.Dir && within(f.Path, dir) {
 				r.add("writable", dir, f.Path+" of the image is there", "choose another directory")
 				break
@@ -387,6 +390,9 @@ func (f file) fileMode(own fs.FileMode) Mode {
 		return 0o644
 	}
 }
+
+// isPath reports whether a variable of the environment is the search path.
+func isPath(env string) bool { return strings.HasPrefix(env, "PATH=") }
 
 func (r resolver) image(work *workset, programs []Program, files []File, names map[string]any) Image {
 	described := map[string]string{"org.opencontainers.image.title": fmt.Sprint(names["Name"])}
@@ -421,6 +427,9 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 		if slices.ContainsFunc(binaries, func(f File) bool { return within(appDir, f.Path) }) {
 			image.WorkingDir = appDir
 		}
+	}
+	if slices.ContainsFunc(binaries, func(f File) bool { return path.Dir(f.Path) == appDir }) && !slices.ContainsFunc(r.config.Env, isPath) {
+		image.Path = []string{appDir}
 	}
 	for _, p := range binaries {
 		for _, f := range files {

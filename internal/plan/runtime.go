@@ -139,7 +139,7 @@ func Runtimes() []string {
 func (r Runtime) etc(user, caCerts string) []File {
 	certificates := File{Path: CABundle, Mode: 0o644, Certificates: true, CACerts: caCerts}
 	uid, gid, _ := strings.Cut(user, ":")
-	passwd := fmt.Sprintf("app:x:%s:%s:app:/:/sbin/nologin\n", uid, gid)
+	passwd := fmt.Sprintf("app:x:%s:%s:app:%s:/sbin/nologin\n", uid, gid, appHome)
 	group := fmt.Sprintf("app:x:%s:\n", gid)
 	switch r {
 	case Debian:
@@ -159,7 +159,8 @@ func (r Runtime) etc(user, caCerts string) []File {
 		if uid != "0" {
 			files = append(files,
 				File{Path: "/etc/group", Mode: 0o644, Append: group},
-				File{Path: "/etc/passwd", Mode: 0o644, Append: passwd})
+				File{Path: "/etc/passwd", Mode: 0o644, Append: passwd},
+				File{Path: appHome, Mode: 0o700, Dir: true, Owner: user})
 		}
 		return files
 	case Scratch:
@@ -170,12 +171,16 @@ func (r Runtime) etc(user, caCerts string) []File {
 		if gid == "0" {
 			group = ""
 		}
-		return []File{
+		files := []File{
 			{Path: "/etc/group", Mode: 0o644, Text: root[1] + group},
 			{Path: "/etc/passwd", Mode: 0o644, Text: root[0] + passwd},
 			certificates,
 			{Path: "/tmp", Mode: 0o1777, Dir: true},
 		}
+		if uid != "0" {
+			files = append(files, File{Path: appHome, Mode: 0o700, Dir: true, Owner: user})
+		}
+		return files
 	default:
 		if caCerts == "" {
 			return nil
@@ -184,8 +189,11 @@ func (r Runtime) etc(user, caCerts string) []File {
 	}
 }
 
-// nonrootHome is the home of the user of the runtime [Debian].
-const nonrootHome = "/home/nonroot"
+// Homes of the user, in passwd, where what runs containers finds HOME: of the runtime [Debian], and of [Alpine] and [Scratch].
+const (
+	nonrootHome = "/home/nonroot"
+	appHome     = "/home/app"
+)
 
 // etc are the files that make the image's runtime complete. A base has its own, whatever it is said to be.
 func (s settings) etc() []File {

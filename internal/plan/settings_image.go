@@ -210,7 +210,7 @@ func parseFile(s string) (file, error) {
 }
 
 var writableSetting = Setting{
-	Flag: "writable", Value: "DIR", Help: "directory of the image that the program may write to, like /data", Default: "/tmp alone",
+	Flag: "writable", Value: "DIR", Help: "directory of the image that the program may write to, like /data", Default: "/tmp and the user's home alone",
 	Field: "Writable",
 	read: func(c Config, s *settings, f *fault.Faults) {
 		s.writable = sorted(each(f, "writable", c.Writable, parseWritable))

@@ -102,6 +102,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	row("user", "%s", p.Image.User)
 	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
 	row("directory", "%s", p.Image.WorkingDir)
+	if p.Image.Path != nil {
+		row("search path", "that of the base, and %s", strings.Join(p.Image.Path, ":"))
+	}
 	if p.Image.StopSignal != "" {
 		row("stop signal", "%s", p.Image.StopSignal)
 	}

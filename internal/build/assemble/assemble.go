@@ -460,6 +460,7 @@ func (b *execution) assemble(ctx context.Context, platform plan.Platform, conten
 			User: plan.User, Entrypoint: plan.Entrypoint, Cmd: plan.Args, Env: plan.Env, WorkingDir: plan.WorkingDir,
 			ExposedPorts: set(plan.Ports), Volumes: set(plan.Volumes), Labels: plan.Labels, StopSignal: plan.StopSignal,
 		},
+		Path:        plan.Path,
 		Annotations: plan.Annotations,
 		Created:     b.created(),
 	}

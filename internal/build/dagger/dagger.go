@@ -5,6 +5,7 @@
 package dagger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"time"
 
 	"dagger.io/dagger"
-	oci "github.com/opencontainers/image-spec/specs-go/v1"
+	spec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
@@ -26,6 +27,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/check"
 	"github.com/slipway-ci/slipway/internal/gocommand"
+	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
@@ -250,6 +252,13 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 		k, v, _ := strings.Cut(kv, "=")
 		ctr = ctr.WithEnvVariable(k, v)
 	}
+	if plan.Path != nil {
+		was, err := ctr.EnvVariable(ctx, "PATH")
+		if err != nil {
+			return nil, fmt.Errorf("reading the environment of the base %s: %w", plan.Base, err)
+		}
+		ctr = ctr.WithEnvVariable("PATH", strings.Join(append([]string{cmp.Or(was, oci.DefaultPath)}, plan.Path...), ":"))
+	}
 	for _, p := range plan.Ports {
 		number, protocol, _ := strings.Cut(p, "/")
 		port, err := strconv.Atoi(number)
@@ -271,7 +280,7 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 	if err != nil {
 		return nil, err
 	}
-	return ctr.WithAnnotation(oci.AnnotationBaseImageName, found.Name).WithAnnotation(oci.AnnotationBaseImageDigest, found.Digest), nil
+	return ctr.WithAnnotation(spec.AnnotationBaseImageName, found.Name).WithAnnotation(spec.AnnotationBaseImageDigest, found.Digest), nil
 }
 
 // installed is a container of the base with the packages of the plan.

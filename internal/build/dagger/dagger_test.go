@@ -342,6 +342,8 @@ func TestContainer(t *testing.T) {
 	assert.Equal(t, []any{"/app/app"}, arg("withEntrypoint", "args"))
 	assert.Equal(t, []any{"x"}, arg("withDefaultArgs", "args"))
 	assert.Equal(t, "b=c", arg("withEnvVariable", "value"))
+	variables := chain.Named("withEnvVariable")
+	assert.Equal(t, "ok:/app", variables[len(variables)-1].Args["value"], "the PATH of the base, and the programs'")
 	assert.Equal(t, "UDP", chain.Named("withExposedPort")[0].Args["protocol"])
 	assert.Equal(t, "l", arg("withLabel", "name"))
 	annotations := map[any]any{}
@@ -366,7 +368,7 @@ func TestContainer(t *testing.T) {
 			if strings.HasPrefix(call.Name, "with") && call.Name != "withTimestamps" {
 				placed[call.Args["path"]] = call.Args["permissions"]
 				if call.Args["path"] == "/etc/passwd" {
-					assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/:/sbin/nologin\n", call.Args["contents"])
+					assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/sbin/nologin\n", call.Args["contents"])
 				}
 			}
 		}
@@ -376,7 +378,7 @@ func TestContainer(t *testing.T) {
 		"/etc/ssl/certs/ca-certificates.crt": int64(0o644),
 	}, placed)
 	assert.Equal(t, map[any]any{"/etc/group": "7:7", "/etc/passwd": "7:7", "/etc/ssl/certs/ca-certificates.crt": "0:0"}, owners, "a file of the base keeps its owner")
-	assert.Equal(t, map[string]string{"/etc": "750 0:5", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/etc/app": "755 0:0", "/app": "755 0:0"}, dirs)
+	assert.Equal(t, map[string]string{"/etc": "750 0:5", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/etc/app": "755 0:0", "/app": "755 0:0", "/home": "755 0:0", "/home/app": "700 1000:1000"}, dirs)
 }
 
 // listed reports whether a chain asks for the listing of the base.
@@ -425,7 +427,7 @@ func TestStickyDirectory(t *testing.T) {
 	for _, layer := range asked[len(asked)-1].Named("withDirectory") {
 		maps.Copy(made, directories(layer))
 	}
-	assert.Equal(t, map[string]string{"/app": "755 0:0", "/etc": "755 0:0", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/tmp": "1777 0:0"}, made)
+	assert.Equal(t, map[string]string{"/app": "755 0:0", "/etc": "755 0:0", "/etc/ssl": "755 0:0", "/etc/ssl/certs": "755 0:0", "/home": "755 0:0", "/home/app": "700 1000:1000", "/tmp": "1777 0:0"}, made)
 }
 
 // What the settings bring into the builder is there before the modules, so that no edit repeats it; the debugger is compiled
@@ -521,5 +523,5 @@ func TestContainerOfSettings(t *testing.T) {
 		}
 	}
 	maps.DeleteFunc(owners, func(_, owner string) bool { return strings.HasSuffix(owner, " 0:0") })
-	assert.Equal(t, map[string]string{"/var/lib/app": "755 1000:1000"}, owners)
+	assert.Equal(t, map[string]string{"/var/lib/app": "755 1000:1000", "/home/app": "700 1000:1000"}, owners)
 }

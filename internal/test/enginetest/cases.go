@@ -51,9 +51,14 @@ func (s suite) scratch(t *testing.T) {
 			"/etc/ssl":                           "drwxr-xr-x 0:0",
 			"/etc/ssl/certs":                     "drwxr-xr-x 0:0",
 			"/etc/ssl/certs/ca-certificates.crt": "-rw-r--r-- 0:0",
+			"/home":                              "drwxr-xr-x 0:0",
+			"/home/app":                          "drwx------ 1000:1000",
 			"/tmp":                               "dtrwxrwxrwx 0:0",
 		}, owned)
-		assert.Equal(t, "root:x:0:0:root:/:/sbin/nologin\napp:x:1000:1000:app:/:/sbin/nologin\n", files["/etc/passwd"].Content)
+		config, err := img.ConfigFile()
+		require.NoError(t, err)
+		assert.Equal(t, []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/app"}, config.Config.Env)
+		assert.Equal(t, "root:x:0:0:root:/:/sbin/nologin\napp:x:1000:1000:app:/home/app:/sbin/nologin\n", files["/etc/passwd"].Content)
 		assert.Contains(t, files["/etc/ssl/certs/ca-certificates.crt"].Content, "-----BEGIN CERTIFICATE-----")
 		assert.Positive(t, img.BinarySize)
 		assert.Len(t, files["/app/hello"].Content, int(img.BinarySize))
@@ -204,11 +209,12 @@ func (s suite) base(t *testing.T) {
 	for _, img := range s.mustBuild(t, extract(t, hello), plan.Config{Runtime: "alpine", Base: base}).Images {
 		files := Files(t, img)
 		assert.Equal(t, "shell", files["/bin/sh"].Content)
-		assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\nguest:x:405:100:guest:/dev/null:/sbin/nologin\napp:x:1000:1000:app:/:/sbin/nologin\n", files["/etc/passwd"].Content)
+		assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\nguest:x:405:100:guest:/dev/null:/sbin/nologin\napp:x:1000:1000:app:/home/app:/sbin/nologin\n", files["/etc/passwd"].Content)
 		assert.Equal(t, "root:x:0:root\nusers:x:1000:", files["/etc/group"].Content)
 		config, err := img.ConfigFile()
 		require.NoError(t, err)
-		assert.Contains(t, config.Config.Env, "FROM_BASE=1")
+		assert.Equal(t, []string{"PATH=/bin:/app", "FROM_BASE=1"}, config.Config.Env)
+		assert.Equal(t, "drwx------ 1000:1000", files["/home/app"].Owned())
 		assert.Equal(t, "kept", config.Config.Labels["base.label"])
 		manifest, err := img.Manifest()
 		require.NoError(t, err)
@@ -331,7 +337,7 @@ func (s suite) caCerts(t *testing.T) {
 	}
 }
 
-// writable: on every runtime, the user may write where the settings say and in /tmp, and nowhere else.
+// writable: on every runtime, the user may write where the settings say, in /tmp and at home, and nowhere else.
 func (s suite) writable(t *testing.T) {
 	base := newBase(t, map[string]string{"etc/passwd": "", "etc/group": ""}, amd64)
 	for name, config := range map[string]plan.Config{
@@ -354,7 +360,11 @@ func (s suite) writable(t *testing.T) {
 			}
 			delete(owned, "/tmp")
 			mine := "drwxr-xr-x " + file.Config.User
-			assert.Equal(t, map[string]string{"/data": mine, "/var/lib/app": mine}, owned)
+			want := map[string]string{"/data": mine, "/var/lib/app": mine}
+			if name == "scratch" || name == "alpine" {
+				want["/home/app"] = "drwx------ 1000:1000"
+			}
+			assert.Equal(t, want, owned)
 		})
 	}
 }
