@@ -147,7 +147,8 @@ func New(
 	// Symbolic link of the image, as PATH=TARGET, like /usr/bin/tool=/app/tool, as PATH=TARGET.
 	// +optional
 	links []string,
-	// Directory of the image that the program may write to, like /data. Default: /tmp and the user's home alone.
+	// Directory of the image that the user owns and may write to, like /data, or like /data:0:0775 with a numeric group and a
+	// mode. Default: /tmp and the user's home alone.
 	// +optional
 	writable []string,
 	// Directory of the image that a volume is mounted at, like /data, which --writable gives to the user.

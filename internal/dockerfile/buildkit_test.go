@@ -79,8 +79,13 @@ func TestBuildKitPlacesTheSame(t *testing.T) {
 	hosts := newHost(t)
 	base := enginetest.PlacementBase(t)
 	for name, config := range map[string]plan.Config{
-		"files":     {Files: enginetest.PlacementFiles},
-		"writable":  {Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}},
+		"files":    {Files: enginetest.PlacementFiles},
+		"writable": {Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}},
+		"seeded": {
+			Files: []string{"web:/var/run/state/web", "web/a:/owned/x/y:0600", "web:/srv"}, Links: []string{"/owned/link=/tmp"},
+			Writable: []string{"/var/run/state:0:02775", "/owned", "/home/nonroot:0:0775", "/srv/sub:7"},
+		},
+		"links":     {Files: []string{"web:/up/share"}, Links: enginetest.PlacementLinks[:2]},
 		"passwd":    {Runtime: "alpine"},
 		"root user": {Runtime: "alpine", User: "0:0", AllowRoot: true, Files: []string{"seed.txt:/tmp/seed.txt"}},
 	} {
@@ -90,6 +95,7 @@ func TestBuildKitPlacesTheSame(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "seed.txt"), []byte("seed\n"), 0o644))
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "web"), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "web", "a"), []byte("a\n"), 0o644))
+			require.NoError(t, os.Symlink("a", filepath.Join(dir, "web", "same")))
 			config.Base, config.Platforms = "oci:"+base, amd64
 			assertBuildsTheSame(t, hosts, dir, config, base, plan.CABundle)
 		})

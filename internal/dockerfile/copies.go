@@ -31,7 +31,7 @@ func placedFiles(plan *plan.Plan) []placed {
 	for _, c := range plan.Image.Copies {
 		at := next()
 		commands := copyCommands(c, at)
-		if len(plan.Source.Excluded) > 0 || keepsSome(plan, c) {
+		if len(plan.Source.Excluded) > 0 || differ(plan, c) {
 			commands = listCommands(plan, c, at)
 		}
 		all = append(all, placed{at, c.Path, true, commands})
@@ -40,7 +40,7 @@ func placedFiles(plan *plan.Plan) []placed {
 		if staged(f) {
 			at := next()
 			from := shell([]string{path.Join(contextDir, f.Source)})
-			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + " " + from + " " + at}})
+			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + owned(f) + " " + from + " " + at}})
 		}
 	}
 	return all
@@ -80,34 +80,55 @@ func copyCommands(c plan.Copy, at string) []string {
 		"find "+at+" -type f ! -perm -100 -exec chmod 0644 {} +")
 }
 
-// keepsSome reports whether some links of c are kept and others are not, for which cp has no option.
-func keepsSome(p *plan.Plan, c plan.Copy) bool {
-	return !c.Links && slices.ContainsFunc(p.Image.Layers, func(l plan.Layer) bool {
-		return slices.ContainsFunc(l.Files, func(f plan.File) bool { return f.Link != "" && placedBy(c, l.Name, f) })
-	})
+// differ reports whether the files of c have to be made one by one: some links of it are kept and others are not, or some are the user's.
+func differ(p *plan.Plan, c plan.Copy) bool {
+	return slices.ContainsFunc(copiedBy(p, c), func(f plan.File) bool { return f.Owner != "" || f.Link != "" && !c.Links })
 }
 
-// listCommands make the directory at file by file: the context has more than [plan.IgnoreFile] leaves in, or has links of both kinds.
-func listCommands(plan *plan.Plan, c plan.Copy, at string) []string {
-	commands := []string{"mkdir " + at}
-	for _, l := range plan.Image.Layers {
-		for _, f := range l.Files {
-			inner, _ := below(c.Path, f.Path)
-			if !placedBy(c, l.Name, f) {
-				continue
+// copiedBy are the files that c places, in order. Directories of the user's are among them that have files of c in them.
+func copiedBy(p *plan.Plan, c plan.Copy) []plan.File {
+	var all []plan.File
+	for _, l := range p.Image.Layers {
+		for i, f := range l.Files {
+			holds := func(other plan.File) bool {
+				_, within := below(f.Path, other.Path)
+				return within && other.Source != "" && placedBy(c, l.Name, other)
 			}
-			to := shell([]string{path.Join(at, inner)})
-			switch {
-			case f.Dir:
-				commands = append(commands, "mkdir -p "+to)
-			case f.Link != "":
-				commands = append(commands, link(f.Link, path.Join(at, inner)))
-			default:
-				commands = append(commands, "install -D -m "+f.Mode.String()+" "+shell([]string{path.Join(contextDir, f.Source)})+" "+to)
+			inner, within := below(c.Path, f.Path)
+			if placedBy(c, l.Name, f) || l.Name == plan.FilesLayer && f.Dir && within && inner != "." && slices.ContainsFunc(l.Files[i:], holds) {
+				all = append(all, f)
 			}
 		}
 	}
+	return all
+}
+
+// listCommands make the directory at file by file: the context has more than [plan.IgnoreFile] leaves in, or the files differ.
+func listCommands(plan *plan.Plan, c plan.Copy, at string) []string {
+	commands := []string{"mkdir " + at}
+	for _, f := range copiedBy(plan, c) {
+		inner, _ := below(c.Path, f.Path)
+		to := path.Join(at, inner)
+		switch {
+		case f.Dir && f.Owner == "":
+			commands = append(commands, "mkdir -p "+shell([]string{to}))
+		case f.Dir:
+			commands = append(commands, shell(install(f, to)))
+		case f.Link != "":
+			commands = append(commands, link(f, to)...)
+		default:
+			commands = append(commands, "install -D -m "+f.Mode.String()+owned(f)+" "+shell([]string{path.Join(contextDir, f.Source), to}))
+		}
+	}
 	return commands
+}
+
+// owned are the options that give a file to its owner.
+func owned(f plan.File) string {
+	if user, group, owned := strings.Cut(f.Owner, ":"); owned {
+		return " -o " + user + " -g " + group
+	}
+	return ""
 }
 
 // glob writes a pattern of package path for a shell.
@@ -154,7 +175,7 @@ func copied(p *plan.Plan, layer string, f plan.File) bool {
 // placedBy reports whether c places f of that layer.
 func placedBy(c plan.Copy, layer string, f plan.File) bool {
 	inner, within := below(c.Path, f.Path)
-	return layer == plan.FilesLayer && f.Owner == "" && within && (f.Dir || f.Source != "" && f.Source == path.Join(c.Source, inner))
+	return layer == plan.FilesLayer && within && (f.Dir && f.Owner == "" || f.Source != "" && f.Source == path.Join(c.Source, inner))
 }
 
 // below is what a path is below dir, if it is.

@@ -59,7 +59,7 @@ func (p *preparation) onScratch(plan *plan.Plan) {
 			p.call(install(f, rootDir+f.Path)...)
 		case f.Link != "":
 			p.call("mkdir", "-p", rootDir+path.Dir(f.Path))
-			p.script = append(p.script, link(f.Link, rootDir+f.Path))
+			p.script = append(p.script, link(f, rootDir+f.Path)...)
 		}
 	}
 	if p.script != nil {
@@ -123,34 +123,36 @@ func special(f plan.File) bool { return f.Dir && (f.Owner != "" || f.Mode != 0o7
 
 // install is the command that makes such a directory.
 func install(f plan.File, at string) []string {
-	command := []string{"install", "-d", "-m", f.Mode.String()}
-	if user, group, owned := strings.Cut(f.Owner, ":"); owned {
-		// COPY keeps the owners of another stage's files.
-		command = append(command, "-o", user, "-g", group)
-	}
-	return append(command, at)
+	// COPY keeps the owners of another stage's files.
+	return slices.Concat([]string{"install", "-d", "-m", f.Mode.String()}, strings.Fields(owned(f)), []string{at})
 }
 
-// directory makes a directory with its own mode or owner. One that the base has, which is a word of the shell, keeps its mode,
-// but its owner may write.
+// directory makes a directory with its own mode or owner. One that the base has, which is a word of the shell, keeps its mode, unless
+// another is asked for, but its owner may write.
 func (p *preparation) directory(f plan.File, there string) {
 	dir := p.next()
 	made := path.Join(dir, path.Base(f.Path))
 	p.call(install(f, made)...)
-	if p.mounts {
+	if p.mounts && !f.Exact {
 		p.script = append(p.script, fmt.Sprintf(`if [ -d %s ]; then chmod "$(stat -c %%a %[1]s)" %s && chmod u+rwx %[2]s; fi`, there, shell([]string{made})))
 	}
 	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
 }
 
-// link is the command that makes a symbolic link.
-func link(target, at string) string { return "ln -s -- " + shell([]string{target, at}) }
+// link are the commands that make a symbolic link.
+func link(f plan.File, at string) []string {
+	commands := []string{"ln -s -- " + shell([]string{f.Link, at})}
+	if f.Owner != "" {
+		commands = append(commands, "chown -h "+shell([]string{f.Owner, at}))
+	}
+	return commands
+}
 
 // linkIn makes a symbolic link and copies the directory that it is in: COPY would follow it.
 func (p *preparation) linkIn(f plan.File) {
 	dir := p.next()
 	p.call("mkdir", "-p", dir)
-	p.script = append(p.script, link(f.Link, path.Join(dir, path.Base(f.Path))))
+	p.script = append(p.script, link(f, path.Join(dir, path.Base(f.Path)))...)
 	p.copy(dir+"/", strings.TrimSuffix(path.Dir(f.Path), "/")+"/")
 }
 
@@ -162,7 +164,7 @@ func missing(plan *plan.Plan) []string {
 		switch dir := path.Dir(f.Path); {
 		case f.Dir && f.Owner == "" && f.Mode == 0o755:
 			dirs = append(dirs, f.Path)
-		case asItIs(plan, f) != "" && f.Mode != 0o755 && dir != "/":
+		case asItIs(plan, f) != "" && f.Mode != 0o755 && f.Owner == "" && dir != "/":
 			dirs = append(dirs, dir)
 		}
 	}
@@ -191,4 +193,10 @@ func asItIs(decided *plan.Plan, f plan.File) string {
 	}
 }
 
-func chmod(f plan.File) string { return "--chmod=" + f.Mode.String() + " " }
+func chmod(f plan.File) string {
+	options := "--chmod=" + f.Mode.String() + " "
+	if f.Owner != "" {
+		options = "--chown=" + f.Owner + " " + options
+	}
+	return options
+}

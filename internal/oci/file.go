@@ -26,6 +26,8 @@ type File struct {
 	// regular file. The permissions of a link are always 0777.
 	Mode     fs.FileMode
 	UID, GID int
+	// Exact says that [FileSystem.Place] gives a directory that is there this mode and owner.
+	Exact bool
 	// Size in bytes of a regular file, and Open to read exactly as many.
 	Size int64
 	Open func() (io.ReadCloser, error)

@@ -12,8 +12,8 @@ import (
 // and adds them to f. Links on the way to a file are followed, and its own path if that is a link, all within the image. Directories
 // that are there stay as they are: the layer repeats their mode, owner and times, since some runtimes take a directory that a layer
 // does not describe for one of root's with the mode 0755. A listed directory that is there gets an owner other than root,
-// who may write there then. Directories that are missing are root's with the mode 0755; in a setgid directory they get its group and
-// are setgid, too.
+// who may write there then; one that is Exact gets its mode, too. Directories that are missing are root's with the mode 0755; in a setgid
+// directory they get its group and are setgid, too.
 //
 // A directory where there is a file, a file where there is a directory, and two files that would be one are errors, after which f
 // is of no use.
@@ -67,7 +67,9 @@ func (l *layerTree) place(file File) error {
 		return fmt.Errorf("placing the file %s in the image: there is a directory in its place: choose another path, or one in it", given)
 	case file.Mode.IsDir():
 		was := found.file(at)
-		if file.UID != 0 || file.GID != 0 {
+		if file.Exact {
+			was.Mode, was.UID, was.GID = file.Mode, file.UID, file.GID
+		} else if file.UID != 0 || file.GID != 0 {
 			was.UID, was.GID, was.Mode = file.UID, file.GID, was.Mode|0o700
 		}
 		file = was

@@ -234,8 +234,11 @@ type File struct {
 	Link string `json:"link,omitempty"`
 	// Dir is an empty directory.
 	Dir bool `json:"dir,omitempty"`
-	// Owner is the numeric user and group that a directory belongs to, "UID:GID"; empty for root's. Files are root's.
+	// Owner is the numeric user and group that the file belongs to, "UID:GID"; empty for root's. A directory that the base has belongs to
+	// them, too, and its owner may write.
 	Owner string `json:"owner,omitempty"`
+	// Exact says that a directory that the base has gets Mode, too.
+	Exact bool `json:"exact,omitempty"`
 }
 
 // IDs are the numbers of Owner.

@@ -359,25 +359,6 @@ func (r resolver) compile(p Platform, work *workset, programs []Program, names m
 	return c
 }
 
-// writableDirs are the directories that belong to the image's user. Others of the image's files may not be in them, where the user
-// could put something else in their place.
-func (r resolver) writableDirs(others []File) []File {
-	var dirs []File
-	for _, dir := range r.writable {
-		for _, f := range others {
-			if f.Path == dir && f.Owner != "" {
-				continue // the user's home
-			}
-			if within(dir, f.Path) || !f.Dir && within(f.Path, dir) {
-				r.add("writable", dir, f.Path+" of the image is there", "choose another directory")
-				break
-			}
-		}
-		dirs = append(dirs, File{Path: dir, Mode: 0o755, Dir: true, Owner: r.user})
-	}
-	return dirs
-}
-
 // fileMode is the mode in the image. Of a file's own mode only the owner's execute bit counts, as in git: the rest is the
 // umask of whoever checked it out.
 func (f file) fileMode(own fs.FileMode) Mode {
@@ -438,11 +419,10 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 			}
 		}
 	}
-	files = append(files, r.writableDirs(slices.Concat(r.etc(), files, binaries))...)
 	if image.WorkingDir != appDir && image.WorkingDir != "/" && !slices.ContainsFunc(files, func(f File) bool { return f.Path == image.WorkingDir }) {
 		files = append(files, File{Path: image.WorkingDir, Mode: 0o755, Dir: true})
 	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	files = r.writableDirs(files, slices.Concat(r.etc(), binaries))
 	// What changes least comes lowest, so that a registry and a node have most of the image already.
 	for _, layer := range []Layer{{"runtime", r.etc()}, {FilesLayer, files}, {"program", binaries}} {
 		if len(layer.Files) > 0 {

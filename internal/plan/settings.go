@@ -28,7 +28,7 @@ type settings struct {
 	annotations     map[string]string
 	files           []file
 	links           []File
-	writable        []string
+	writable        []writable
 	// image has what goes into the image's configuration as it is.
 	image Image
 }

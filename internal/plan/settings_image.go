@@ -209,14 +209,6 @@ func parseFile(s string) (file, error) {
 	return f, nil
 }
 
-var writableSetting = Setting{
-	Flag: "writable", Value: "DIR", Help: "directory of the image that the program may write to, like /data", Default: "/tmp and the user's home alone",
-	Field: "Writable",
-	read: func(c Config, s *settings, f *fault.Faults) {
-		s.writable = sorted(each(f, "writable", c.Writable, parseWritable))
-	},
-}
-
 var volumesSetting = Setting{
 	Flag: "volume", Value: "DIR", Help: "directory of the image that a volume is mounted at, like /data, which --writable gives to the user",
 	Field: "Volumes",
@@ -231,31 +223,8 @@ var volumesSetting = Setting{
 	},
 }
 
-// systemDirectories are those that every image may have, or gets when it runs. Source:
-// https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html
-var systemDirectories = []string{
-	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
-	"/sys", "/tmp", "/usr", "/var",
-}
-
 // mounted are filled by the container's runtime.
 var mounted = []string{"/dev", "/proc", "/sys"}
-
-// parseWritable reads a directory that the user of the image is to own.
-func parseWritable(s string) (string, error) {
-	dir := path.Clean(s)
-	switch {
-	case !path.IsAbs(s) || dir == "/" || strings.ContainsRune(s, 0):
-		return "", fmt.Errorf("not an absolute path of a directory in the image: write it like /data")
-	case dir == "/tmp":
-		return "", fmt.Errorf("every user may write there: leave it out")
-	case slices.Contains(systemDirectories, dir):
-		return "", fmt.Errorf("a directory of the system: name another one, like %s", path.Join(dir, "data"))
-	case slices.ContainsFunc(mounted, func(m string) bool { return within(m, dir) }):
-		return "", fmt.Errorf("the container's runtime fills this directory: name another, like /data")
-	}
-	return dir, nil
-}
 
 var compressionSetting = Setting{
 	Flag: "compression", Value: "FORMAT[:LEVEL]", Help: "compression of the layers that are made",

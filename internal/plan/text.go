@@ -93,7 +93,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	for _, layer := range p.Image.Layers {
 		for _, f := range layer.Files {
-			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, f.origin())
+			origin := f.origin()
+			if f.Owner != "" && f.Owner != p.Image.User {
+				origin += ", " + f.Owner
+			}
+			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, origin)
 		}
 	}
 	if p.Image.Compression != (Compression{}) {
@@ -148,6 +152,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 
 // origin says where a file's content comes from.
 func (f File) origin() string {
+	if f.Owner != "" && !f.Dir {
+		owned := f
+		owned.Owner = ""
+		return owned.origin() + ", the user's"
+	}
 	switch {
 	case f.Program != "":
 		return "the program"

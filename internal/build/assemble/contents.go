@@ -86,7 +86,9 @@ func (c *contents) layer(ctx context.Context, l placement.Layer, programs compil
 func (c *contents) open(f oci.File, programs compiled) (oci.File, error) {
 	switch from := placement.From(f); {
 	case from.Source != "":
-		return oci.FromFS(f.Path, f.Mode, c.execution.source, from.Source)
+		file, err := oci.FromFS(f.Path, f.Mode, c.execution.source, from.Source)
+		file.UID, file.GID = f.UID, f.GID
+		return file, err
 	case from.Program != "":
 		file, err := oci.FromDisk(c.execution.cache, f.Path, f.Mode, filepath.Join(programs.dir, from.Program))
 		if noted := programs.digests[from.Program]; err == nil && noted != "" && noted != file.ID {

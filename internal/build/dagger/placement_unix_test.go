@@ -161,9 +161,13 @@ func TestRecordedContainerPlacesTheSame(t *testing.T) {
 		"files":    {placement, plan.Config{Files: enginetest.PlacementFiles}},
 		"links":    {placement, plan.Config{Files: []string{"web:/up/share"}, Links: enginetest.PlacementLinks}},
 		"writable": {placement, plan.Config{Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}}},
-		"alpine":   {placement, plan.Config{Runtime: "alpine", Files: []string{"seed.txt:/tmp/a/b"}}},
-		"hard":     {hard, plan.Config{Runtime: "alpine", CACerts: enginetest.Authority(t), Files: []string{"seed.txt:/etc/ssl/x", "seed.txt:/certs/loop"}}},
-		"there":    {hard, plan.Config{CACerts: own}},
+		"seeded": {placement, plan.Config{
+			Files: []string{"web:/var/run/state/web", "web/a:/owned/x/y:0600"}, Links: []string{"/owned/link=/tmp"},
+			Writable: []string{"/var/run/state:0:02775", "/owned", "/home/nonroot:0:0775"},
+		}},
+		"alpine": {placement, plan.Config{Runtime: "alpine", Files: []string{"seed.txt:/tmp/a/b"}}},
+		"hard":   {hard, plan.Config{Runtime: "alpine", CACerts: enginetest.Authority(t), Files: []string{"seed.txt:/etc/ssl/x", "seed.txt:/certs/loop"}}},
+		"there":  {hard, plan.Config{CACerts: own}},
 	} {
 		dir := program(t)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/app\n\ngo 1.26.8\n"), 0o644))
@@ -206,7 +210,7 @@ func TestRecordedContainerPlacesTheSame(t *testing.T) {
 				asked := recorded.Asked()
 				have := enginetest.Files(t, base)
 				for _, layer := range asked[len(asked)-1].Named("withDirectory") {
-					maps.Copy(have, carryOut(t, tools, dir, layer.Args["source"].(daggertest.Chain)))
+					maps.Copy(have, carryOut(t, tools, dir, t.TempDir(), layer.Args["source"].(daggertest.Chain)))
 				}
 				for name, f := range want {
 					if name == "/app/app" {
@@ -233,9 +237,9 @@ func described(f enginetest.File) string {
 }
 
 // carryOut makes of the calls for a layer what an engine makes of them. Programs are a text.
-func carryOut(t *testing.T, tools, source string, calls daggertest.Chain) map[string]enginetest.File {
+func carryOut(t *testing.T, tools, source, root string, calls daggertest.Chain) map[string]enginetest.File {
 	t.Helper()
-	root, files := t.TempDir(), map[string]enginetest.File{}
+	files := map[string]enginetest.File{}
 	owned := func(at string, f enginetest.File, owner string) {
 		_, err := fmt.Sscanf(owner, "%d:%d", &f.UID, &f.GID)
 		require.NoError(t, err)
@@ -245,6 +249,9 @@ func carryOut(t *testing.T, tools, source string, calls daggertest.Chain) map[st
 		at, _ := call.Args["path"].(string)
 		perm, _ := call.Args["permissions"].(int64)
 		switch call.Name {
+		case "withMountedDirectory":
+			files = carryOut(t, tools, source, root, call.Args["source"].(daggertest.Chain))
+			assert.Equal(t, "withTimestamps", call.Args["source"].(daggertest.Chain)[len(call.Args["source"].(daggertest.Chain))-1].Name)
 		case "withExec":
 			inBuilder(t, tools, root, execs(daggertest.Chain{call})[0])
 		case "withFile":
@@ -258,9 +265,6 @@ func carryOut(t *testing.T, tools, source string, calls daggertest.Chain) map[st
 			owned(at, enginetest.File{Mode: plan.Mode(perm).FileMode(), Content: string(content)}, call.Args["owner"].(string))
 		case "withNewFile":
 			files[at] = enginetest.File{Mode: plan.Mode(perm).FileMode(), Content: call.Args["contents"].(string)}
-		case "withSymlink":
-			at = call.Args["linkName"].(string)
-			files[at] = enginetest.File{Mode: fs.ModeSymlink | fs.ModePerm, Link: call.Args["target"].(string)}
 		case "chown":
 			owned(at, files[at], call.Args["owner"].(string))
 		}
@@ -277,7 +281,11 @@ func carryOut(t *testing.T, tools, source string, calls daggertest.Chain) map[st
 		info, err := e.Info()
 		require.NoError(t, err)
 		owner := info.Sys().(*syscall.Stat_t)
-		files[path.Join("/", strings.TrimPrefix(name, skeleton))] = enginetest.File{Mode: info.Mode(), UID: int(owner.Uid), GID: int(owner.Gid)}
+		target, _ := os.Readlink(name)
+		if target != "" {
+			assert.Zero(t, info.ModTime().Unix(), name)
+		}
+		files[path.Join("/", strings.TrimPrefix(name, skeleton))] = enginetest.File{Mode: info.Mode(), UID: int(owner.Uid), GID: int(owner.Gid), Link: target}
 		return nil
 	}))
 	return files

@@ -82,12 +82,15 @@ func place(ctx context.Context, base *oci.FileSystem, files []plan.File) ([]oci.
 // resolve says what a file of the plan is in the image: none or more files.
 func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File, error) {
 	file := oci.File{Path: f.Path, Mode: f.Mode.FileMode()}
+	var err error
+	if file.UID, file.GID, err = f.IDs(); err != nil {
+		return nil, err
+	}
 	switch {
 	case f.Dir:
-		var err error
 		file.Mode |= fs.ModeDir
-		file.UID, file.GID, err = f.IDs()
-		return []oci.File{file}, err
+		file.Exact = f.Exact
+		return []oci.File{file}, nil
 	case f.Link != "":
 		file.Mode, file.Link = fs.ModeSymlink|fs.ModePerm, f.Link
 		return []oci.File{file}, nil

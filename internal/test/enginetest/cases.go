@@ -369,6 +369,26 @@ func (s suite) writable(t *testing.T) {
 	}
 }
 
+// seeded: directories have the group and mode that the settings say, also where the base has them, and what is placed in them is the
+// user's.
+func (s suite) seeded(t *testing.T) {
+	base := "oci:" + PlacementBase(t)
+	dir := extract(t, hello+"-- web/a --\na\n-- web/sub/b --\nb\n")
+	require.NoError(t, os.Symlink("a", filepath.Join(dir, "web", "same")))
+	files := Files(t, s.mustBuild(t, dir, plan.Config{
+		Base: base, Platforms: []string{"linux/amd64"}, Files: []string{"web:/var/run/state/web", "web/a:/owned/x/y:0600", "web:/srv"},
+		Writable: []string{"/var/run/state:0:02775", "/owned", "/home/nonroot:0:0775", "/srv/sub:7"}, Links: []string{"/owned/link=/tmp"},
+	}).Images[0])
+	for name, want := range map[string]string{
+		"/run": "drwxr-xr-x 0:0", "/run/state": "dgrwxrwxr-x 65532:0", "/run/state/web": "dgrwxrwxr-x 65532:0", "/run/state/web/sub": "dgrwxrwxr-x 65532:0",
+		"/run/state/web/a": "-rw-r--r-- 65532:0", "/run/state/web/sub/b": "-rw-r--r-- 65532:0", "/run/state/web/same": "Lrwxrwxrwx 65532:0",
+		"/owned": "drwxr-x--- 65532:65532", "/owned/x": "drwxr-xr-x 65532:65532", "/owned/x/y": "-rw------- 65532:65532", "/owned/link": "Lrwxrwxrwx 65532:65532",
+		"/home/nonroot": "drwxrwxr-x 65532:0", "/srv": "drwxr-xr-x 0:0", "/srv/a": "-rw-r--r-- 0:0", "/srv/sub": "drwxr-xr-x 65532:7", "/srv/sub/b": "-rw-r--r-- 65532:7",
+	} {
+		assert.Equal(t, want, files[name].Owned(), name)
+	}
+}
+
 // generate: code is generated before it is compiled, where it is asked for, and not into the source.
 func (s suite) generate(t *testing.T) {
 	dir := extract(t, `

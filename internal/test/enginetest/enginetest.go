@@ -52,6 +52,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
+	t.Run("seeded", s.seeded)
 	t.Run("placement", s.placement)
 	t.Run("bundles", s.bundles)
 	t.Run("generate", s.generate)
