@@ -154,6 +154,9 @@ func New(
 	// Directory of the image that a volume is mounted at, like /data, which --writable gives to the user.
 	// +optional
 	volumes []string,
+	// Capability that the programs have whichever user runs them, like cap_net_bind_service for ports below 1024.
+	// +optional
+	capabilities []string,
 	// Compression of the layers that are made. Default: GZIP.
 	// +optional
 	compression Compression,
@@ -228,6 +231,7 @@ func New(
 		Links:           links,
 		Writable:        writable,
 		Volumes:         volumes,
+		Capabilities:    capabilities,
 		Compression:     setting(compression),
 		Revision:        revision,
 		SourceDateEpoch: number(sourceDateEpoch),

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -62,6 +64,41 @@ func main() {
 	out, status := runImage(t, source)
 	assert.Equal(t, "/home/app <nil> true <nil>\n/app/homely <nil>\n", out)
 	assert.Zero(t, status)
+}
+
+// A program has its capabilities as a user who has none.
+func TestFileCapabilities(t *testing.T) {
+	getcap := testtool.Need(t, "getcap", "libcap2-bin")
+	source := writeModule(t, "bind", `package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+func main() {
+	status, err := os.ReadFile("/proc/self/status")
+	_, effective, _ := strings.Cut(string(status), "CapEff:\t")
+	line, _, _ := strings.Cut(effective, "\n")
+	fmt.Println(os.Getuid(), line, err)
+}
+`)
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	must(t, slipwayCommand(t, []string{sharedCache}, "build", "--runtime", "scratch", "--platform", "linux/amd64", "--capability", "net_bind_service", "--output", archive, source))
+	bundle := unpack(t, archive, "amd64")
+	has, err := exec.Command(getcap, filepath.Join(bundle, "rootfs", "app", "bind")).Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(has), "cap_net_bind_service=ep")
+	cmd := container(t, bundle)
+	changeBundle(t, bundle, func(config map[string]any) {
+		process := config["process"].(map[string]any)
+		process["noNewPrivileges"] = false
+		process["capabilities"] = map[string]any{"bounding": []string{"CAP_NET_BIND_SERVICE"}}
+	})
+	said, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(said))
+	assert.Equal(t, "1000 0000000000000400 <nil>\n", string(said))
 }
 
 // A program on scratch knows the time in Berlin if its time zones are compiled in.

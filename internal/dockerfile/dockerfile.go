@@ -26,6 +26,10 @@ var (
 		Field: "dockerfile", Problem: "it cannot install packages of Debian without running them, nor say which they would be",
 		Hint: "build the image with slipway build, or choose another runtime without --runtime-package",
 	}
+	ErrCapabilities error = fault.Fault{
+		Field: "dockerfile", Problem: "it has no instruction that gives capabilities to a program",
+		Hint: "build the image with slipway build, or leave out --capability",
+	}
 	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
 	ErrInvisible   error = fault.Fault{
 		Field: "dockerfile", Problem: "it cannot hold characters that nobody sees, such as control characters",
@@ -52,6 +56,9 @@ func Render(plan *plan.Plan) (string, error) {
 	}
 	if plan.Image.Debian != nil {
 		return "", ErrDebian
+	}
+	if hasCapabilities(plan) {
+		return "", ErrCapabilities
 	}
 	if hasLineBreak(plan) {
 		return "", ErrLineBreak
@@ -103,6 +110,10 @@ func (d *writer) excluded(plan *plan.Plan) {
 	d.line("# .dockerignore leaves out what this build needs: " + text + ". For this file alone, BuildKit reads one beside it in its place,")
 	d.line("# with the same name and .dockerignore after it. This makes it for a file called Dockerfile:")
 	d.line("#   { cat .dockerignore; printf '\\n%s' " + shell(again) + "; } > Dockerfile.dockerignore")
+}
+
+func hasCapabilities(p *plan.Plan) bool {
+	return slices.ContainsFunc(files(p), func(f plan.File) bool { return f.Capabilities != nil })
 }
 
 func hasLineBreak(plan *plan.Plan) bool {

@@ -9,6 +9,8 @@ type Capabilities struct {
 	NoInstall bool
 	// NoDebian says that it puts no packages of Debian into images.
 	NoDebian bool
+	// NoFileCapabilities says that it gives no capabilities of Linux to files.
+	NoFileCapabilities bool
 	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it runs no package manager in them.
 	NoLayouts, NoLayoutPackages bool
 	// NoLevels says that it pushes by itself, at its own level of compression.

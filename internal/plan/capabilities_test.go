@@ -30,6 +30,8 @@ func TestCapabilities(t *testing.T) {
 		{plan.Config{Runtime: "debian", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoInstall: true}, ""},
 		{plan.Config{Runtime: "debian"}, plan.Capabilities{NoDebian: true}, `runtime "debian": the engine alone puts no packages of Debian into a container: make an image or an archive instead`},
 		{plan.Config{RuntimePackages: []string{"curl"}}, plan.Capabilities{NoDebian: true}, `runtime-package "curl": the engine alone puts no packages of Debian into a container`},
+		{plan.Config{Capabilities: []string{"NET_RAW"}}, everything, ""},
+		{plan.Config{Capabilities: []string{"NET_RAW"}}, plan.Capabilities{NoFileCapabilities: true}, `capability "NET_RAW": the engine alone gives no capabilities to files: make an image or an archive instead`},
 		{layout, everything, ""},
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},

@@ -37,6 +37,7 @@ type Config struct {
 	Links           Pairs  `env:"SLIPWAY_LINKS"`
 	Writable        List   `env:"SLIPWAY_WRITABLE"`
 	Volumes         List   `env:"SLIPWAY_VOLUMES"`
+	Capabilities    List   `env:"SLIPWAY_CAPABILITIES"`
 	Compression     string `env:"SLIPWAY_COMPRESSION"`
 	Revision        string `env:"SLIPWAY_REVISION"`
 	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
@@ -62,7 +63,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
 		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
-		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, compressionSetting, revisionSetting, epochSetting,
+		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)
 })

@@ -38,7 +38,7 @@ func (r resolver) binaries(work *workset, programs []Program) []File {
 			r.add("package", p.Package, "its program would be in the same place, "+name+", as that of "+other.Package, "choose another destination")
 		}
 		at[name] = p
-		binaries = append(binaries, File{Path: name, Mode: 0o755, Program: p.Name})
+		binaries = append(binaries, File{Path: name, Mode: 0o755, Program: p.Name, Capabilities: r.capabilities})
 	}
 	return binaries
 }

@@ -237,6 +237,8 @@ type File struct {
 	// Owner is the numeric user and group that the file belongs to, "UID:GID"; empty for root's. A directory that the base has belongs to
 	// them, too, and its owner may write.
 	Owner string `json:"owner,omitempty"`
+	// Capabilities are those of Linux that a program has whichever user runs it.
+	Capabilities []string `json:"capabilities,omitempty"`
 	// Exact says that a directory that the base has gets Mode, too.
 	Exact bool `json:"exact,omitempty"`
 }

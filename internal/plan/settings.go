@@ -29,6 +29,7 @@ type settings struct {
 	files           []file
 	links           []File
 	writable        []writable
+	capabilities    []string
 	// image has what goes into the image's configuration as it is.
 	image Image
 }

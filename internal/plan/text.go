@@ -159,7 +159,7 @@ func (f File) origin() string {
 	}
 	switch {
 	case f.Program != "":
-		return "the program"
+		return strings.Join(append([]string{"the program"}, f.Capabilities...), ", ")
 	case f.Link != "":
 		return "a link to " + f.Link
 	case f.Source != "":

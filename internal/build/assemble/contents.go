@@ -94,6 +94,7 @@ func (c *contents) open(f oci.File, programs compiled) (oci.File, error) {
 		if noted := programs.digests[from.Program]; err == nil && noted != "" && noted != file.ID {
 			err = fmt.Errorf("the cached program %s: %w", from.Program, oci.ErrAltered)
 		}
+		file.Xattrs = f.Xattrs
 		return file, err
 	default:
 		return f, nil

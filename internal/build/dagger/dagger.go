@@ -140,6 +140,7 @@ func ContainerCapabilities(env map[string]string) plan.Capabilities {
 	c := Capabilities(env)
 	c.NoLayouts = true // it imports archives alone
 	c.NoDebian = true  // which is done on this side of the session
+	c.NoFileCapabilities = true
 	return c
 }
 

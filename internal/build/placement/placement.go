@@ -95,7 +95,7 @@ func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File
 		file.Mode, file.Link = fs.ModeSymlink|fs.ModePerm, f.Link
 		return []oci.File{file}, nil
 	case f.Program != "" || f.Source != "":
-		file.From, file.Open = f, notYet
+		file.From, file.Open, file.Xattrs = f, notYet, f.Xattrs()
 		if there, err := base.Stat(f.Path); f.Source != "" && err == nil && there.Mode.IsDir() {
 			file.Path = path.Join(f.Path, path.Base(f.Source)) // as COPY does
 		}
