@@ -46,7 +46,7 @@ func TestBuildKitBuildsTheSame(t *testing.T) {
 		"group":      {Runtime: "alpine", User: "4000:100", Platforms: amd64},
 		"there":      {Runtime: "alpine", Writable: []string{"/srv/data", "/var/tmp/app", "/usr/local/bin"}, Platforms: amd64},
 		"nonroot":    {Writable: []string{"/home/nonroot/cache", "/home/nonroot/.config/app", "/data/a/b"}, Platforms: amd64},
-		"on scratch": {Runtime: "scratch", TZData: true, Writable: []string{"/data", "/var/lib/app"}, Files: []string{"README.md:/etc/shop/doc/:0600", "go.mod:/var/lib/x:0640"}, Platforms: amd64},
+		"on scratch": {Runtime: "scratch", TZData: true, Healthcheck: []string{"http-server"}, HealthcheckOptions: []string{"retries=2"}, Writable: []string{"/data", "/var/lib/app"}, Files: []string{"README.md:/etc/shop/doc/:0600", "go.mod:/var/lib/x:0640"}, Platforms: amd64},
 		"old debian": {Base: "gcr.io/distroless/static-debian12:nonroot", Platforms: amd64},
 		"arm":        {Runtime: "scratch", Platforms: []string{"linux/arm/v7", "linux/amd64/v3"}},
 	} {

@@ -271,6 +271,13 @@ func (d *writer) runtime(decided *plan.Plan) {
 	if image.StopSignal != "" {
 		d.line("STOPSIGNAL " + image.StopSignal)
 	}
+	if h := image.Healthcheck; h != nil {
+		line := "HEALTHCHECK"
+		for _, option := range h.Options() {
+			line += " --" + option
+		}
+		d.line(line + " CMD " + execForm(h.Command))
+	}
 	if len(image.Volumes) > 0 {
 		d.line("VOLUME " + execForm(image.Volumes))
 	}

@@ -128,7 +128,8 @@ func NewIndex(images []v1.Image, annotations map[string]string) (v1.ImageIndex, 
 	return &index{raw, byDigest}, nil
 }
 
-// configOver is the configuration that the spec makes of the base's. Only fields that OCI knows are kept. Source:
+// configOver is the configuration that the spec makes of the base's. Only fields that OCI knows are kept of that; Docker reads its health
+// checks from images in OCI's format, too. Source:
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties
 func (s Spec) configOver(base v1.Config) v1.Config {
 	own := s.Config
@@ -141,6 +142,7 @@ func (s Spec) configOver(base v1.Config) v1.Config {
 		Labels:       merge(base.Labels, own.Labels),
 		ExposedPorts: merge(base.ExposedPorts, own.ExposedPorts),
 		Volumes:      merge(base.Volumes, own.Volumes),
+		Healthcheck:  own.Healthcheck,
 		StopSignal:   cmp.Or(own.StopSignal, base.StopSignal),
 	}
 }

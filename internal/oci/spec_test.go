@@ -102,6 +102,7 @@ func TestNewOnABase(t *testing.T) {
 
 	spec := sampleSpec(t, base)
 	spec.Config.WorkingDir, spec.Config.StopSignal, spec.Config.Volumes = "", "SIGQUIT", map[string]struct{}{"/more": {}}
+	spec.Config.Healthcheck = &v1.HealthConfig{Test: []string{"CMD", "/app/x"}}
 	spec.Annotations = map[string]string{oci.AnnotationBaseImageName: "example.com/own:1"}
 	img, err = New(spec)
 	require.NoError(t, err)
@@ -109,6 +110,7 @@ func TestNewOnABase(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "/base", file.Config.WorkingDir)
 	assert.Equal(t, "SIGQUIT", file.Config.StopSignal)
+	assert.Equal(t, []string{"CMD", "/app/x"}, file.Config.Healthcheck.Test)
 	assert.Equal(t, map[string]struct{}{"/data": {}, "/more": {}}, file.Config.Volumes)
 	manifest, err = img.Manifest()
 	require.NoError(t, err)

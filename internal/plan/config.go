@@ -5,43 +5,45 @@ import "sync"
 // Config is what a user asks for. The zero value asks for the defaults. Each field but [Surroundings] is a setting: [Settings] says what
 // it means.
 type Config struct {
-	Name            string `env:"SLIPWAY_NAME"`
-	Packages        List   `env:"SLIPWAY_PACKAGES"`
-	Platforms       List   `env:"SLIPWAY_PLATFORMS"`
-	Runtime         string `env:"SLIPWAY_RUNTIME"`
-	Base            string `env:"SLIPWAY_BASE"`
-	Go              string `env:"SLIPWAY_GO"`
-	Generate        bool   `env:"SLIPWAY_GENERATE"`
-	BuilderPackages List   `env:"SLIPWAY_BUILDER_PACKAGES"`
-	RuntimePackages List   `env:"SLIPWAY_RUNTIME_PACKAGES"`
-	BuildTags       List   `env:"SLIPWAY_BUILD_TAGS"`
-	LDFlags         string `env:"SLIPWAY_LDFLAGS"`
-	Stamps          Pairs  `env:"SLIPWAY_STAMPS"`
-	CGO             string `env:"SLIPWAY_CGO"`
-	FIPS            string `env:"SLIPWAY_FIPS"`
-	GoExperiments   List   `env:"SLIPWAY_GO_EXPERIMENTS"`
-	TZData          bool   `env:"SLIPWAY_TZDATA"`
-	Debug           bool   `env:"SLIPWAY_DEBUG"`
-	CACerts         string `env:"SLIPWAY_CA_CERTS"`
-	Ports           List   `env:"SLIPWAY_PORTS"`
-	Env             Pairs  `env:"SLIPWAY_ENV"`
-	Entrypoint      Lines  `env:"SLIPWAY_ENTRYPOINT"`
-	Args            Lines  `env:"SLIPWAY_ARGS"`
-	User            string `env:"SLIPWAY_USER"`
-	Workdir         string `env:"SLIPWAY_WORKDIR"`
-	AllowRoot       bool   `env:"SLIPWAY_ALLOW_ROOT"`
-	StopSignal      string `env:"SLIPWAY_STOP_SIGNAL"`
-	Labels          Pairs  `env:"SLIPWAY_LABELS"`
-	Annotations     Pairs  `env:"SLIPWAY_ANNOTATIONS"`
-	Files           Lines  `env:"SLIPWAY_FILES"`
-	Links           Pairs  `env:"SLIPWAY_LINKS"`
-	Writable        List   `env:"SLIPWAY_WRITABLE"`
-	Volumes         List   `env:"SLIPWAY_VOLUMES"`
-	Capabilities    List   `env:"SLIPWAY_CAPABILITIES"`
-	Compression     string `env:"SLIPWAY_COMPRESSION"`
-	Revision        string `env:"SLIPWAY_REVISION"`
-	SourceDateEpoch string `env:"SOURCE_DATE_EPOCH"`
-	VulnDB          string `env:"SLIPWAY_VULNDB"`
+	Name               string `env:"SLIPWAY_NAME"`
+	Packages           List   `env:"SLIPWAY_PACKAGES"`
+	Platforms          List   `env:"SLIPWAY_PLATFORMS"`
+	Runtime            string `env:"SLIPWAY_RUNTIME"`
+	Base               string `env:"SLIPWAY_BASE"`
+	Go                 string `env:"SLIPWAY_GO"`
+	Generate           bool   `env:"SLIPWAY_GENERATE"`
+	BuilderPackages    List   `env:"SLIPWAY_BUILDER_PACKAGES"`
+	RuntimePackages    List   `env:"SLIPWAY_RUNTIME_PACKAGES"`
+	BuildTags          List   `env:"SLIPWAY_BUILD_TAGS"`
+	LDFlags            string `env:"SLIPWAY_LDFLAGS"`
+	Stamps             Pairs  `env:"SLIPWAY_STAMPS"`
+	CGO                string `env:"SLIPWAY_CGO"`
+	FIPS               string `env:"SLIPWAY_FIPS"`
+	GoExperiments      List   `env:"SLIPWAY_GO_EXPERIMENTS"`
+	TZData             bool   `env:"SLIPWAY_TZDATA"`
+	Debug              bool   `env:"SLIPWAY_DEBUG"`
+	CACerts            string `env:"SLIPWAY_CA_CERTS"`
+	Ports              List   `env:"SLIPWAY_PORTS"`
+	Env                Pairs  `env:"SLIPWAY_ENV"`
+	Entrypoint         Lines  `env:"SLIPWAY_ENTRYPOINT"`
+	Args               Lines  `env:"SLIPWAY_ARGS"`
+	User               string `env:"SLIPWAY_USER"`
+	Workdir            string `env:"SLIPWAY_WORKDIR"`
+	AllowRoot          bool   `env:"SLIPWAY_ALLOW_ROOT"`
+	StopSignal         string `env:"SLIPWAY_STOP_SIGNAL"`
+	Healthcheck        Lines  `env:"SLIPWAY_HEALTHCHECK"`
+	HealthcheckOptions Pairs  `env:"SLIPWAY_HEALTHCHECK_OPTIONS"`
+	Labels             Pairs  `env:"SLIPWAY_LABELS"`
+	Annotations        Pairs  `env:"SLIPWAY_ANNOTATIONS"`
+	Files              Lines  `env:"SLIPWAY_FILES"`
+	Links              Pairs  `env:"SLIPWAY_LINKS"`
+	Writable           List   `env:"SLIPWAY_WRITABLE"`
+	Volumes            List   `env:"SLIPWAY_VOLUMES"`
+	Capabilities       List   `env:"SLIPWAY_CAPABILITIES"`
+	Compression        string `env:"SLIPWAY_COMPRESSION"`
+	Revision           string `env:"SLIPWAY_REVISION"`
+	SourceDateEpoch    string `env:"SOURCE_DATE_EPOCH"`
+	VulnDB             string `env:"SLIPWAY_VULNDB"`
 
 	Surroundings
 }
@@ -62,7 +64,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
-		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting,
+		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
 		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)

@@ -164,12 +164,14 @@ type Image struct {
 	Args       []string `json:"args,omitempty"`
 	Env        []string `json:"env,omitempty"`
 	// Path are directories that follow those of the base in the variable PATH.
-	Path       []string          `json:"path,omitempty"`
-	WorkingDir string            `json:"workingDir"`
-	StopSignal string            `json:"stopSignal,omitempty"`
-	Volumes    []string          `json:"volumes,omitempty"`
-	Ports      []string          `json:"ports,omitempty"`
-	Labels     map[string]string `json:"labels"`
+	Path       []string `json:"path,omitempty"`
+	WorkingDir string   `json:"workingDir"`
+	StopSignal string   `json:"stopSignal,omitempty"`
+	// Healthcheck is nil for none. OCI's configuration has no place for it; Docker reads it from there nevertheless.
+	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
+	Volumes     []string          `json:"volumes,omitempty"`
+	Ports       []string          `json:"ports,omitempty"`
+	Labels      map[string]string `json:"labels"`
 	// Annotations are those of each manifest and of the index. Each manifest gets its base's name and digest too.
 	Annotations map[string]string `json:"annotations"`
 	// Created is the time of everything in the image, in seconds since 1970.

@@ -397,6 +397,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	r.checkLinks(slices.Concat(r.etc(), files, binaries))
 	files = append(files, r.links...)
 	r.checkEntrypoint(image, binaries, files)
+	r.checkHealthcheck(image, slices.Concat(binaries, files))
 	if r.config.Debug {
 		image.Entrypoint = debugged(image.Entrypoint)
 		image.Ports = append(slices.Clone(image.Ports), debugPort)

@@ -145,23 +145,30 @@ func (c Config) readUser(f *fault.Faults, runtime Runtime) string {
 var labelsSetting = Setting{
 	Flag: "label", Value: "KEY=VALUE", Help: "label of the image", Template: true,
 	Field: "Labels",
-	read:  func(c Config, s *settings, f *fault.Faults) { s.labels = readMap(f, "label", c.Labels) },
+	read: func(c Config, s *settings, f *fault.Faults) {
+		s.labels = readMap(f, "label", c.Labels, describedExample)
+	},
 }
 
 var annotationsSetting = Setting{
 	Flag: "annotation", Value: "KEY=VALUE", Help: "annotation of manifests and index", Template: true,
 	Field: "Annotations",
-	read:  func(c Config, s *settings, f *fault.Faults) { s.annotations = readMap(f, "annotation", c.Annotations) },
+	read: func(c Config, s *settings, f *fault.Faults) {
+		s.annotations = readMap(f, "annotation", c.Annotations, describedExample)
+	},
 }
 
+// describedExample is an example of labels and annotations.
+const describedExample = "org.opencontainers.image.vendor=Example"
+
 // readMap reads KEY=VALUE settings, of which each key may stand once.
-func readMap(f *fault.Faults, field string, values []string) map[string]string {
+func readMap(f *fault.Faults, field string, values []string, example string) map[string]string {
 	m := map[string]string{}
 	for _, v := range values {
 		key, value, ok := strings.Cut(v, "=")
 		key = strings.TrimSpace(key)
 		if !ok || key == "" {
-			f.Add(field, v, "not of the form KEY=VALUE", "write it like org.opencontainers.image.vendor=Example")
+			f.Add(field, v, "not of the form KEY=VALUE", "write it like "+example)
 			continue
 		}
 		if _, twice := m[key]; twice {

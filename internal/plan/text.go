@@ -112,6 +112,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if p.Image.StopSignal != "" {
 		row("stop signal", "%s", p.Image.StopSignal)
 	}
+	if h := p.Image.Healthcheck; h != nil {
+		row("health check", "%s", strings.Join(append([]string{shellLine(h.Command)}, h.Options()...), ", "))
+	}
 	for _, volume := range p.Image.Volumes {
 		row("volume", "%s", volume)
 	}

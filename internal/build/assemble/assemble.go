@@ -459,12 +459,25 @@ func (b *execution) assemble(ctx context.Context, platform plan.Platform, conten
 		Config: v1.Config{
 			User: plan.User, Entrypoint: plan.Entrypoint, Cmd: plan.Args, Env: plan.Env, WorkingDir: plan.WorkingDir,
 			ExposedPorts: set(plan.Ports), Volumes: set(plan.Volumes), Labels: plan.Labels, StopSignal: plan.StopSignal,
+			Healthcheck: healthcheck(plan.Healthcheck),
 		},
 		Path:        plan.Path,
 		Annotations: plan.Annotations,
 		Created:     b.created(),
 	}
 	return oci.New(spec)
+}
+
+// healthcheck is a health check as Docker's configuration has it. Source:
+// https://github.com/moby/docker-image-spec/blob/main/spec.md
+func healthcheck(h *plan.Healthcheck) *v1.HealthConfig {
+	if h == nil {
+		return nil
+	}
+	return &v1.HealthConfig{
+		Test: append([]string{"CMD"}, h.Command...), Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
+		StartPeriod: time.Duration(h.StartPeriod), Retries: h.Retries,
+	}
 }
 
 // set is a list as a configuration has it.

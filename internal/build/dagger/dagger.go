@@ -249,6 +249,11 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 	if len(plan.Args) > 0 {
 		ctr = ctr.WithDefaultArgs(plan.Args)
 	}
+	if h := plan.Healthcheck; h != nil {
+		ctr = ctr.WithDockerHealthcheck(h.Command, dagger.ContainerWithDockerHealthcheckOpts{
+			Interval: duration(h.Interval), Timeout: duration(h.Timeout), StartPeriod: duration(h.StartPeriod), Retries: h.Retries,
+		})
+	}
 	for _, kv := range plan.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		ctr = ctr.WithEnvVariable(k, v)
@@ -282,6 +287,14 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 		return nil, err
 	}
 	return ctr.WithAnnotation(spec.AnnotationBaseImageName, found.Name).WithAnnotation(spec.AnnotationBaseImageDigest, found.Digest), nil
+}
+
+// duration is empty for none.
+func duration(d plan.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // installed is a container of the base with the packages of the plan.

@@ -310,6 +310,7 @@ func TestContainer(t *testing.T) {
 	plan := resolve(t, dir, plan.Config{
 		Runtime: "alpine", Ports: []string{"8080", "53/udp"}, Env: []string{"A=b=c"}, Args: []string{"x"},
 		Labels: []string{"l=1"}, Annotations: []string{"n=2"}, Files: []string{"config.yaml:/etc/app/:0600"},
+		Healthcheck: []string{"app", "check"}, HealthcheckOptions: []string{"timeout=90s", "retries=5"},
 	})
 	recorded := daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		if listed(c) {
@@ -346,6 +347,7 @@ func TestContainer(t *testing.T) {
 	assert.Equal(t, "ok:/app", variables[len(variables)-1].Args["value"], "the PATH of the base, and the programs'")
 	assert.Equal(t, "UDP", chain.Named("withExposedPort")[0].Args["protocol"])
 	assert.Equal(t, "l", arg("withLabel", "name"))
+	assert.Equal(t, map[string]any{"args": []any{"app", "check"}, "timeout": "1m30s", "retries": int64(5)}, chain.Named("withDockerHealthcheck")[0].Args)
 	annotations := map[any]any{}
 	for _, a := range chain.Named("withAnnotation") {
 		annotations[a.Args["name"]] = a.Args["value"]

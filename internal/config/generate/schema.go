@@ -32,7 +32,7 @@ func schema() ([]byte, error) {
 		"type":        "object", "additionalProperties": false, "required": []string{"images"},
 		"properties": object{
 			"defaults": object{
-				"description": "Settings of all images that do not have them themselves. Of environment, labels, annotations and stamps each pair counts alone.",
+				"description": "Settings of all images that do not have them themselves. Of settings that are mappings, such as labels, each pair counts alone.",
 				"type":        "object", "additionalProperties": false, "properties": defaults,
 			},
 			"images": object{

@@ -187,6 +187,7 @@ two
 		Ports: []string{"8080", "53/udp"}, Env: []string{"GREETING=hello, world"}, Args: []string{"--flag", "a b"},
 		User: "4000:5000", Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"},
 		Files: []string{"config:/etc/multi", "config/one.yaml:/secret:0400"}, SourceDateEpoch: "1700000000",
+		Healthcheck: []string{"/app/a", "--check"}, HealthcheckOptions: []string{"interval=1m30s", "timeout=2s", "start-period=3s", "retries=4"},
 	})
 	files := Files(t, result.Images[0])
 	assert.Contains(t, files["/app/b"].Content, "v1.2.3 it's")

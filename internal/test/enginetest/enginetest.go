@@ -179,6 +179,14 @@ func assertConfig(t *testing.T, p *plan.Plan, platform plan.Platform, img v1.Ima
 	if p.Image.StopSignal != "" {
 		assert.Equal(t, p.Image.StopSignal, file.Config.StopSignal)
 	}
+	if h := p.Image.Healthcheck; h != nil {
+		assert.Equal(t, &v1.HealthConfig{
+			Test: append([]string{"CMD"}, h.Command...), Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
+			StartPeriod: time.Duration(h.StartPeriod), Retries: h.Retries,
+		}, file.Config.Healthcheck)
+	} else {
+		assert.Nil(t, file.Config.Healthcheck)
+	}
 	for _, volume := range p.Image.Volumes {
 		assert.Contains(t, file.Config.Volumes, volume)
 	}
