@@ -28,7 +28,7 @@ func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, 
 	case ctx.Err() != nil:
 		return facts, "", ctx.Err()
 	case err != nil:
-		return facts, "", wrong(gitcommand.Explain(err, "leave out --revision auto and templates with .Git"))
+		return facts, "", wrong(gitcommand.Explain(err, "leave out --revision auto, --buildvcs and templates with .Git"))
 	}
 	defer func() { err = errors.Join(err, repository.Close()) }()
 	status, err := repository.Status(ctx)
@@ -36,7 +36,7 @@ func (r *Request) readGit(ctx context.Context, texts []string) (facts plan.Git, 
 	case err != nil:
 		return facts, "", fmt.Errorf("asking git for the state of the source: %w", err)
 	case status.Commit == "":
-		return facts, "", wrong("there is no commit yet", "make one, or leave out --revision auto and templates with .Git")
+		return facts, "", wrong("there is no commit yet", "make one, or leave out --revision auto, --buildvcs and templates with .Git")
 	}
 	dirty := r.dirty(status)
 	// A source that differs is marked: the image is not what the commit holds.

@@ -30,6 +30,10 @@ var (
 		Field: "dockerfile", Problem: "it has no instruction that gives capabilities to a program",
 		Hint: "build the image with slipway build, or leave out --capability",
 	}
+	ErrVCS error = fault.Fault{
+		Field: "dockerfile", Problem: "its build context need not have the repository whose commit go build stamps",
+		Hint: "build the image with slipway build, or leave out --buildvcs",
+	}
 	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
 	ErrInvisible   error = fault.Fault{
 		Field: "dockerfile", Problem: "it cannot hold characters that nobody sees, such as control characters",
@@ -56,6 +60,9 @@ func Render(plan *plan.Plan) (string, error) {
 	}
 	if plan.Image.Debian != nil {
 		return "", ErrDebian
+	}
+	if plan.Source.VCS != nil {
+		return "", ErrVCS
 	}
 	if hasCapabilities(plan) {
 		return "", ErrCapabilities

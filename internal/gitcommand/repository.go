@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ type Repository struct {
 	top  string // the work tree
 	temp *temporary.Dir
 	made string // the git directory that git is given
+	info string // the directory in it or in what it shares with other work trees that has exclude
 	env  []string
 	// origin is the URL of the remote origin.
 	origin string
@@ -81,6 +83,27 @@ func (r *Repository) RunTo(ctx context.Context, out io.Writer, args ...string) e
 
 // Environ are the variables by which a git that another program starts in the directory sees the repository as [Repository.Run] does.
 func (r *Repository) Environ() []string { return slices.Clone(r.env) }
+
+// Exclude has git not report files that it does not have as such, by patterns of package path, which are relative to the directory.
+func (r *Repository) Exclude(patterns []string) error {
+	name := filepath.Join(r.info, "exclude")
+	text, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	lines := strings.TrimSuffix(string(text), "\n") + "\n"
+	for _, pattern := range patterns {
+		lines += "/" + literal.Replace(r.Prefix()) + pattern + "\n"
+	}
+	// Where there is a file, it is a link to the repository's own.
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(os.MkdirAll(r.info, 0o700), os.WriteFile(name, []byte(lines), 0o600))
+}
+
+// literal writes a name as a pattern of itself alone.
+var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
 
 // NoRepository are the variables by which git finds no repository, wherever it is started.
 func NoRepository() []string { return []string{"GIT_DIR=" + os.DevNull} }
@@ -197,6 +220,7 @@ func (r *Repository) borrow(ctx context.Context, gitDir string) error {
 			return err
 		}
 	}
+	r.info = filepath.Join(commonMade, "info")
 	if err := lend(gitDir, r.made); err != nil {
 		return err
 	}

@@ -103,3 +103,20 @@ func TestDamaged(t *testing.T) {
 	_, err := open(t, dir).Status(t.Context())
 	require.EqualError(t, err, "bad tree object HEAD")
 }
+
+// Files that are excluded are no more untracked, and the repository's own list of them stays as it is.
+func TestExclude(t *testing.T) {
+	dir := newRepository(t)
+	write(t, filepath.Join(dir, ".git", "info", "exclude"), "*.log")
+	for _, name := range []string{"a[b]/dist/x.tar", "a[b]/dist/x.txt", "a[b]/sub/dist/x.tar", "dist/x.tar", "a[b]/y.log"} {
+		write(t, filepath.Join(dir, filepath.FromSlash(name)), name)
+	}
+	r := open(t, filepath.Join(dir, "a[b]"))
+	require.NoError(t, r.Exclude([]string{"dist/*.tar"}))
+	status, err := r.Status(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"dist/x.txt", "sub/dist/x.tar"}, status.Untracked)
+	own, err := os.ReadFile(filepath.Join(dir, ".git", "info", "exclude"))
+	require.NoError(t, err)
+	assert.Equal(t, "*.log", string(own))
+}

@@ -11,6 +11,8 @@ type Capabilities struct {
 	NoDebian bool
 	// NoFileCapabilities says that it gives no capabilities of Linux to files.
 	NoFileCapabilities bool
+	// NoVCS says that it compiles where the source's repository is not at hand.
+	NoVCS bool
 	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it runs no package manager in them.
 	NoLayouts, NoLayoutPackages bool
 	// NoLevels says that it pushes by itself, at its own level of compression.

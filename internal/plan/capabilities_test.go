@@ -32,6 +32,7 @@ func TestCapabilities(t *testing.T) {
 		{plan.Config{RuntimePackages: []string{"curl"}}, plan.Capabilities{NoDebian: true}, `runtime-package "curl": the engine alone puts no packages of Debian into a container`},
 		{plan.Config{Capabilities: []string{"NET_RAW"}}, everything, ""},
 		{plan.Config{Capabilities: []string{"NET_RAW"}}, plan.Capabilities{NoFileCapabilities: true}, `capability "NET_RAW": the engine alone gives no capabilities to files: make an image or an archive instead`},
+		{plan.Config{BuildVCS: true}, plan.Capabilities{NoVCS: true}, "buildvcs: the engine gets the files of the source, and no repository"},
 		{layout, everything, ""},
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
 		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},

@@ -17,6 +17,7 @@ type Config struct {
 	BuildTags          List   `env:"SLIPWAY_BUILD_TAGS"`
 	LDFlags            string `env:"SLIPWAY_LDFLAGS"`
 	Stamps             Pairs  `env:"SLIPWAY_STAMPS"`
+	BuildVCS           bool   `env:"SLIPWAY_BUILDVCS"`
 	CGO                string `env:"SLIPWAY_CGO"`
 	FIPS               string `env:"SLIPWAY_FIPS"`
 	GoExperiments      List   `env:"SLIPWAY_GO_EXPERIMENTS"`
@@ -63,7 +64,7 @@ var Settings = sync.OnceValue(func() []Setting {
 	return Declare[Config](
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
-		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, fipsSetting, goExperimentsSetting,
+		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, buildVCSSetting, fipsSetting, goExperimentsSetting,
 		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
 		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,

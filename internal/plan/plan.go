@@ -63,6 +63,8 @@ type Source struct {
 	// Workspace says that go.work is in charge, Vendor that the vendor directory is.
 	Workspace bool `json:"workspace,omitempty"`
 	Vendor    bool `json:"vendor,omitempty"`
+	// VCS is what programs are stamped with; nil for nothing.
+	VCS *VCS `json:"vcs,omitempty"`
 	// Files are patterns, in the manner of .dockerignore, of everything that compiling reads of the source. None: all of it.
 	Files []string `json:"files,omitempty"`
 	// Outputs are what Slipway writes into the source. They decide nothing about the image.

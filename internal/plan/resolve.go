@@ -114,7 +114,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	names := map[string]any{"Name": name}
 	plan := &Plan{
 		Name:   name,
-		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, Files: compiled, Outputs: r.config.Outputs},
+		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, VCS: r.vcs(), Files: compiled, Outputs: r.config.Outputs},
 		Go:     Go{Version: version, From: from},
 		Env: map[string]string{
 			"CGO_ENABLED": "0",
@@ -339,7 +339,7 @@ func (r resolver) compile(p Platform, work *workset, programs []Program, names m
 	if work.vendor {
 		mod = "-mod=vendor"
 	}
-	flags := []string{mod, "-trimpath", "-buildvcs=false"}
+	flags := []string{mod, "-trimpath", r.buildVCS()}
 	if ldflags := r.linkerFlags(p, names); ldflags != "" {
 		flags = append(flags, "-ldflags="+ldflags)
 	}

@@ -52,11 +52,14 @@ func NeedsGit(texts ...string) bool {
 	return false
 }
 
-// Templates are the texts of c that are templates.
+// Templates are the texts of c that are templates, or need what templates do.
 func (c Config) Templates() []string {
 	var all []string
 	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Labels, c.Annotations} {
 		all = append(all, list...)
+	}
+	if c.BuildVCS {
+		all = append(all, "{{.Git.Commit}}") // which programs are stamped with
 	}
 	return all
 }

@@ -32,6 +32,13 @@ func (p *Plan) WriteText(w io.Writer) error {
 	case p.Source.Vendor:
 		row("modules", "vendor directory")
 	}
+	if v := p.Source.VCS; v != nil {
+		modified := ""
+		if v.Modified {
+			modified = ", modified"
+		}
+		row("stamp", "%s, %s%s", v.Revision, v.Time, modified)
+	}
 	row("go", "%s, from %s", p.Go.Version, p.Go.From)
 	row("builder", "%s", p.Builder)
 	if p.Prepare != nil {

@@ -132,7 +132,7 @@ func inShell(script string) []string { return []string{"sh", "-c", script} }
 // Capabilities are those of a Dagger engine whose programs are put into images by Slipway's own code, for builds that find private modules
 // by these variables.
 func Capabilities(env map[string]string) plan.Capabilities {
-	return plan.Capabilities{NoLayoutPackages: true, Race: plan.RaceWithCGO, Git: env["GOPRIVATE"] != "" || env["GONOPROXY"] != ""}
+	return plan.Capabilities{NoLayoutPackages: true, NoVCS: true, Race: plan.RaceWithCGO, Git: env["GOPRIVATE"] != "" || env["GONOPROXY"] != ""}
 }
 
 // ContainerCapabilities are those of [Build.Container].

@@ -89,6 +89,9 @@ func Check(binary io.ReaderAt, p *plan.Plan, compile plan.Compile, program plan.
 	if want := p.Env["GOFIPS140"]; want != "" && settings["GOFIPS140"] == "" {
 		fault("was compiled without GOFIPS140=%s: report it as a bug", want)
 	}
+	if v := p.Source.VCS; v != nil && (settings["vcs.revision"] != v.Revision || settings["vcs.time"] != v.Time) {
+		fault("is stamped with the commit %q of %q, and not with %s of %s: build again when nobody changes the repository", settings["vcs.revision"], settings["vcs.time"], v.Revision, v.Time)
+	}
 	// Experiments are appended, as in "go1.26.8-X:jsonv2".
 	got, _, _ := strings.Cut(info.GoVersion, " ")
 	if got, _, _ = strings.Cut(got, "-X:"); got != "go"+p.Go.Version {

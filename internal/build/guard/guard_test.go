@@ -104,6 +104,13 @@ func TestCheck(t *testing.T) {
 			change: func(_ *plan.Plan, _ *plan.Compile, p *plan.Program) { p.ImportPath += "/cmd/x" },
 			want:   []string{"example.com/hello/cmd/x"},
 		},
+		"another commit": {
+			flags: []string{stripped},
+			change: func(p *plan.Plan, _ *plan.Compile, _ *plan.Program) {
+				p.Source.VCS = &plan.VCS{Revision: "0123", Time: "2026-01-31T12:00:00Z"}
+			},
+			want: []string{`stamped with the commit "" of "", and not with 0123 of 2026-01-31T12:00:00Z`},
+		},
 		"several faults": {env: []string{"GOARCH=arm64"}, want: []string{"not stripped", "EM_AARCH64"}},
 	} {
 		t.Run(name, func(t *testing.T) {

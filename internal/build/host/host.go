@@ -109,7 +109,8 @@ type compiler struct {
 	states *states
 
 	mu      sync.Mutex
-	closers []func() error // what Close does, from the last to the first
+	vcs     map[string]string // of method repository
+	closers []func() error    // what Close does, from the last to the first
 }
 
 // Modules downloads, verifies and generates.
@@ -324,6 +325,13 @@ func (c *compiler) Compile(ctx context.Context, p plan.Compile, programs []plan.
 	lane := p.Platform.String()
 	err = build.Do(c.report, lane, "compile", func(step build.Step) (err error) {
 		env := maps.Clone(p.Env)
+		if c.plan.Source.VCS != nil {
+			repository, err := c.repository(ctx)
+			if err != nil {
+				return err
+			}
+			maps.Copy(env, repository)
+		}
 		if p.C != nil {
 			cc, err := findCompiler(p)
 			if err != nil {

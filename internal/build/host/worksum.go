@@ -33,7 +33,7 @@ func (c *compiler) listIn(ctx context.Context, step build.Step, dir string) erro
 	for _, p := range c.plan.Compile {
 		cmd := command{
 			dir:    filepath.Join(dir, c.plan.Source.Dir),
-			args:   slices.Concat([]string{"go", "list"}, p.Flags, []string{"-e", "-deps"}, p.Packages),
+			args:   slices.Concat([]string{"go", "list"}, p.ListFlags(), []string{"-e", "-deps"}, p.Packages),
 			what:   "completing go.work.sum",
 			stdout: io.Discard,
 		}
