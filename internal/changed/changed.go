@@ -141,9 +141,8 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 			}
 		}
 	}
-	for _, f := range img.Config.Files {
-		from, _, _ := strings.Cut(strings.TrimSpace(f), ":") // in the form that plan.Resolve has found right
-		if different := t.directory(ctx, path.Clean(from)); different != "" {
+	for _, from := range img.Config.FileRoots() {
+		if different := t.directory(ctx, from); different != "" {
 			return different
 		}
 	}

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -39,17 +40,30 @@ func placedFiles(plan *plan.Plan) []placed {
 	for _, f := range files(plan) {
 		if staged(f) {
 			at := next()
-			from := shell([]string{path.Join(contextDir, f.Source)})
-			all = append(all, placed{at, f.Path, false, []string{"install -m " + f.Mode.String() + owned(f) + " " + from + " " + at}})
+			put := func(source string) string {
+				return "install -m " + f.Mode.String() + owned(f) + " " + shell([]string{path.Join(contextDir, source)}) + " " + at
+			}
+			commands := []string{put(f.Source)}
+			if f.Sources != nil {
+				commands = []string{`case "$TARGETPLATFORM" in`}
+				for _, platform := range slices.Sorted(maps.Keys(f.Sources)) {
+					commands = append(commands, platform+") "+put(f.Sources[platform])+" ;;")
+				}
+				commands = append(commands, "esac")
+			}
+			all = append(all, placed{at, f.Path, false, commands})
 		}
 	}
 	return all
 }
 
-// staged reports whether f has a name that COPY takes for a pattern. One that nobody could read in a shell is written as JSON.
+// staged reports whether f is another file on each platform, or has a name that COPY takes for a pattern. One that nobody could read in a
+// shell is written as JSON.
 func staged(f plan.File) bool {
-	return strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
+	return f.Sources != nil || strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
 }
+
+func hasSources(f plan.File) bool { return f.Sources != nil }
 
 // copies reports whether COPY takes a word for what it is: it has flags, patterns, variables and quotes.
 func copies(word string) bool { return plain(word) && !strings.HasPrefix(word, "-") }
@@ -163,6 +177,9 @@ func (d *writer) files(plan *plan.Plan) {
 		end += "F"
 	}
 	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS " + filesStage)
+	if slices.ContainsFunc(files(plan), hasSources) {
+		d.line("ARG TARGETPLATFORM")
+	}
 	d.line("RUN --mount=type=bind,target=" + contextDir + " <<\"" + end + "\"\n" + script + end)
 	d.line("")
 }

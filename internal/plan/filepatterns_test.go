@@ -13,27 +13,32 @@ import (
 func TestFilePatterns(t *testing.T) {
 	names := []string{"a", "b.txt", "web/a", "web/b/c", "[id].js", "i.js", "!x", `b\s`, "a b"}
 	for file, want := range map[string][]string{
-		".:/all":       names,
-		"./:/all":      names,
-		"web/..:/all":  names,
-		"a:/a":         {"a"},
-		"./a:/a:0600":  {"a"},
-		"web:/w":       {"web/a", "web/b/c"},
-		"web/:/w":      {"web/a", "web/b/c"},
-		"web/./b/:/w":  {"web/b/c"},
-		"[id].js:/i":   {"[id].js"},
-		"!x:/x":        {"!x"},
-		`b\s:/b`:       {`b\s`},
-		"a b:/b":       {"a b"},
-		"*:/all/":      names,
-		"web/*:/w/":    {"web/a", "web/b/c"},
-		"?.js:/w/":     {"i.js"},
-		"*.[jt]s:/w/":  {"[id].js", "i.js"},
-		"!*:/w/":       {"!x"},
-		`b\*:/w/`:      nil,
-		"nothing:/n":   nil,
-		"of no form":   nil,
-		"../out:/file": nil,
+		".:/all":                     names,
+		"./:/all":                    names,
+		"web/..:/all":                names,
+		"a:/a":                       {"a"},
+		"./a:/a:0600":                {"a"},
+		"web:/w":                     {"web/a", "web/b/c"},
+		"web/:/w":                    {"web/a", "web/b/c"},
+		"web/./b/:/w":                {"web/b/c"},
+		"[id].js:/i":                 {"[id].js"},
+		"!x:/x":                      {"!x"},
+		`b\s:/b`:                     {`b\s`},
+		"a b:/b":                     {"a b"},
+		"*:/all/":                    names,
+		"web/*:/w/":                  {"web/a", "web/b/c"},
+		"?.js:/w/":                   {"i.js"},
+		"*.[jt]s:/w/":                {"[id].js", "i.js"},
+		"!*:/w/":                     {"!x"},
+		`b\*:/w/`:                    nil,
+		"nothing:/n":                 nil,
+		"{{.Arch}}:/n":               names,
+		"web/{{.OS}}-{{.Arch}}/x:/n": nil,
+		"web/{{.Platform}}/c:/n":     {"web/b/c"},
+		"{{.OS}}{{.Arch}}.js:/n":     {"[id].js", "i.js"},
+		"b.{{.Arch}}:/n":             {"b.txt"},
+		"of no form":                 nil,
+		"../out:/file":               nil,
 	} {
 		matcher, err := patternmatcher.New(Config{Files: []string{file}}.FilePatterns())
 		require.NoError(t, err)
@@ -47,6 +52,12 @@ func TestFilePatterns(t *testing.T) {
 		}
 		assert.Equal(t, want, brought, file)
 	}
+}
+
+// What the files of an image come from, for who looks for changes of it.
+func TestFileRoots(t *testing.T) {
+	files := []string{"web:/w", " ./a/:/a", "web/*.html:/w/", "*.md:/w/", "bin/tool-{{.Arch}}:/t", "{{.OS}}/x:/x", "x?/y:/y/", "of no form"}
+	assert.Equal(t, []string{"web", "a", "web", ".", "bin", ".", "."}, Config{Files: files}.FileRoots())
 }
 
 // An ignored file that is not here is reported as one that is.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -182,6 +183,20 @@ type Image struct {
 	Compression Compression `json:"compression,omitzero"`
 }
 
+// For is the image as it is for a platform: with its files of the source.
+func (i Image) For(platform Platform) Image {
+	i.Layers = slices.Clone(i.Layers)
+	for n, layer := range i.Layers {
+		i.Layers[n].Files = slices.Clone(layer.Files)
+		for m, f := range layer.Files {
+			if f.Sources != nil {
+				i.Layers[n].Files[m].Source, i.Layers[n].Files[m].Sources = f.Sources[platform.String()], nil
+			}
+		}
+	}
+	return i
+}
+
 // Compression is how layers are compressed.
 type Compression struct {
 	// Format is [Gzip] or [Zstd].
@@ -224,6 +239,8 @@ type File struct {
 	Program string `json:"program,omitempty"`
 	// Source is a file of the source, relative to it; with Link, a link of the source.
 	Source string `json:"source,omitempty"`
+	// Sources are the files in place of Source, by platform, where that is a template; [Image.For] chooses.
+	Sources map[string]string `json:"sources,omitempty"`
 	// Text is the content itself.
 	Text string `json:"text,omitempty"`
 	// Append is a line for the end of the base's file of that path, in the manner of /etc/passwd: it is left out if the

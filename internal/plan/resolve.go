@@ -97,8 +97,13 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	}
 	r.checkModules(work, version, programs)
 	r.checkDebugger(version, programs)
+	name := cmp.Or(r.config.Name, nameOf(programs[0].Name))
+	if name == "" {
+		r.add("name", "", "no image can be called after the program "+programs[0].Name, "give it a name with --name")
+	}
+	names := map[string]any{"Name": name}
 	ignore := r.readIgnore()
-	files, copies, err := r.sourceFiles(ctx, ignore)
+	files, copies, err := r.sourceFiles(ctx, ignore, names)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +112,6 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 
-	name := cmp.Or(r.config.Name, nameOf(programs[0].Name))
-	if name == "" {
-		r.add("name", "", "no image can be called after the program "+programs[0].Name, "give it a name with --name")
-	}
-	names := map[string]any{"Name": name}
 	plan := &Plan{
 		Name:   name,
 		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, VCS: r.vcs(), Files: compiled, Outputs: r.config.Outputs},

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/moby/patternmatcher"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +42,7 @@ func TestPlans(t *testing.T) {
 				require.NoError(t, json.Unmarshal(data.Bytes(), &back))
 				assert.Equal(t, p, &back, "a plan survives JSON")
 
-				read, err := plan.Resolve(t.Context(), onlyRead(file.Source, config), config)
+				read, err := plan.Resolve(t.Context(), onlyRead(t, file.Source, config), config)
 				require.NoError(t, err)
 				assert.Equal(t, p, read, "plan.Reads has everything that is read")
 			}
@@ -51,8 +52,10 @@ func TestPlans(t *testing.T) {
 }
 
 // onlyRead is the part of source that plan.Reads and the settings name.
-func onlyRead(source fstest.MapFS, config plan.Config) fstest.MapFS {
+func onlyRead(t *testing.T, source fstest.MapFS, config plan.Config) fstest.MapFS {
 	part := fstest.MapFS{}
+	matcher, err := patternmatcher.New(config.FilePatterns())
+	require.NoError(t, err)
 	for name, file := range source {
 		elements := strings.Split(name, "/")
 		for _, pattern := range plan.Reads {
@@ -63,12 +66,8 @@ func onlyRead(source fstest.MapFS, config plan.Config) fstest.MapFS {
 				}
 			}
 		}
-		for _, f := range config.Files {
-			from, _, _ := strings.Cut(f, ":")
-			from = path.Clean(from)
-			if matches, _ := path.Match(from, name); matches || name == from || strings.HasPrefix(name, from+"/") {
-				part[name] = file
-			}
+		if matches, _ := matcher.MatchesOrParentMatches(name); matches {
+			part[name] = file
 		}
 	}
 	return part

@@ -180,7 +180,7 @@ func readMap(f *fault.Faults, field string, values []string, example string) map
 }
 
 var filesSetting = Setting{
-	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE",
+	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a pattern, like web/*.html:/www/, or a template, like bin/tool-{{.Arch}}:/bin/tool",
 	Field: "Files",
 	read:  func(c Config, s *settings, f *fault.Faults) { s.files = each(f, "file", c.Files, parseFile) },
 }
@@ -197,6 +197,9 @@ func parseFile(s string) (file, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
 		return file{}, fmt.Errorf("not of the form SOURCE:DESTINATION[:MODE]: write it like config.yaml:/etc/app/config.yaml:0644")
+	}
+	if isTemplate(parts[1]) {
+		return file{}, fmt.Errorf("%s is a template, and a path of the image is the same on all platforms: write it like /bin/tool", parts[1])
 	}
 	f := file{text: s, src: path.Clean(parts[0]), dst: path.Clean(parts[1])}
 	if path.IsAbs(f.src) || f.src == ".." || strings.HasPrefix(f.src, "../") {

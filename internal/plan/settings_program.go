@@ -175,7 +175,7 @@ type stamp struct{ flag, template string }
 // the linker reads last.
 func (r resolver) linkerFlags(p Platform, names map[string]any) string {
 	names = maps.Clone(names)
-	names["Platform"], names["OS"], names["Arch"] = p.String(), p.OS, p.Architecture
+	maps.Copy(names, p.names())
 	var flags []string
 	if !r.config.Debug {
 		flags = append(flags, "-s", "-w")

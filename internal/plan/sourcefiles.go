@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -37,6 +38,10 @@ func (c Config) FilePatterns() []string {
 		case err != nil:
 		case f.src == ".":
 			patterns = append(patterns, "**")
+		case isTemplate(f.src):
+			// What stands alone may fill in several elements, as a platform does.
+			pattern := "/" + action.ReplaceAllString(literalPattern.Replace(f.src), "*") + "/"
+			patterns = append(patterns, strings.Trim(strings.ReplaceAll(pattern, "/*/", "/**/"), "/"))
 		case isPattern(f.src):
 			patterns = append(patterns, escapeNot.ReplaceAllString(f.src, `\!`))
 		default:
@@ -44,6 +49,22 @@ func (c Config) FilePatterns() []string {
 		}
 	}
 	return patterns
+}
+
+// FileRoots are the files and directories of the source that Files names, and the directories above those that are patterns or templates.
+func (c Config) FileRoots() []string {
+	var roots []string
+	for _, text := range c.Files {
+		f, err := parseFile(strings.TrimSpace(text))
+		if err != nil {
+			continue
+		}
+		if i := strings.IndexAny(f.src, "*?{"); i >= 0 {
+			f.src = path.Dir(f.src[:i] + "x")
+		}
+		roots = append(roots, f.src)
+	}
+	return roots
 }
 
 // LocalBase is the file or directory that a base names, as patterns of an [IgnoreFile]; none for an image of a registry. The name of
@@ -67,6 +88,9 @@ var literalPattern = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `
 // make none: names like [id].js are common.
 func isPattern(src string) bool { return strings.ContainsAny(src, "*?") }
 
+// action is what a template fills in.
+var action = regexp.MustCompile(`\{\{.*?\}\}`)
+
 // escapeNot finds the beginning of a pattern that an [IgnoreFile] would take for an exception.
 var escapeNot = regexp.MustCompile(`^!`)
 
@@ -74,14 +98,15 @@ var escapeNot = regexp.MustCompile(`^!`)
 type placer struct {
 	resolver
 	ignore *ignore
+	names  map[string]any // for templates
 	files  []File
 	placed map[string]bool
 	copies []Copy
 }
 
 // sourceFiles lists what Config.Files puts into the image: directories file by file, and as copies.
-func (r resolver) sourceFiles(ctx context.Context, ignore *ignore) ([]File, []Copy, error) {
-	p := &placer{resolver: r, ignore: ignore, placed: map[string]bool{}}
+func (r resolver) sourceFiles(ctx context.Context, ignore *ignore, names map[string]any) ([]File, []Copy, error) {
+	p := &placer{resolver: r, ignore: ignore, names: names, placed: map[string]bool{}}
 	for _, f := range r.settings.files {
 		if err := p.place(ctx, f); err != nil {
 			return nil, nil, err
@@ -93,6 +118,9 @@ func (r resolver) sourceFiles(ctx context.Context, ignore *ignore) ([]File, []Co
 
 // place adds what f asks for.
 func (p *placer) place(ctx context.Context, f file) error {
+	if isTemplate(f.src) {
+		return p.placeOfPlatforms(f)
+	}
 	if !p.exists(f.src) && isPattern(f.src) {
 		return p.placeMatches(ctx, f)
 	}
@@ -207,6 +235,48 @@ func (p *placer) placeMatches(ctx context.Context, f file) error {
 		if err := p.place(ctx, file{f.text, name, path.Join(f.into, path.Base(name)), "", f.mode}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// placeOfPlatforms adds a file whose source is a template, which names another file for each platform.
+func (p *placer) placeOfPlatforms(f file) error {
+	if f.into != "" {
+		p.add("file", f.text, "its name would be another on each platform", "name the file in the image: "+f.into+"/tool")
+		return nil
+	}
+	placed := File{Path: f.dst, Source: f.src, Sources: map[string]string{}}
+	before := len(*p.faults)
+	for _, platform := range p.settings.platforms {
+		names := platform.names()
+		maps.Copy(names, p.names)
+		for _, name := range p.expandAll("file", []string{f.src}, names) {
+			info, err := fs.Stat(p, path.Clean(name))
+			switch {
+			case err == nil && !info.Mode().IsRegular():
+				p.add("file", f.text, name+" is no regular file", "name files: directories are the same on all platforms")
+				continue
+			case err == nil && slices.Contains(strings.Split(name, "/"), gitDir):
+				p.add("file", f.text, name+" is git's", "name a file of the source")
+				continue
+			case errors.Is(err, fs.ErrInvalid), errors.Is(err, fs.ErrNotExist):
+				p.add("file", f.text, name+" is not in the source", "name a file that is, for "+platform.String())
+				continue
+			case err != nil:
+				p.badLink(f, name, err)
+				continue
+			}
+			if ignored, err := p.ignore.matches(path.Clean(name)); err != nil {
+				return err
+			} else if ignored {
+				p.isIgnored(file{text: f.text, src: name})
+			}
+			placed.Sources[platform.String()] = path.Clean(name)
+			placed.Mode = max(placed.Mode, f.fileMode(info.Mode()))
+		}
+	}
+	if len(*p.faults) == before {
+		p.put(f.text, placed)
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 
 // Facts are what templates may name, in the notation of text/template: {{.Name}} is the image's name, {{.Git.Tag}} and others
 // the fields of Git, {{.Git.Version}}, {{.Git.Major}}, {{.Git.Minor}}, {{.Git.Patch}} and {{.Git.Prerelease}} the parts of a tag like
-// v1.2.3-rc.1 or api/v1.2.3, without the v, and empty for another, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker and in stamps, {{.Platform}},
-// {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
+// v1.2.3-rc.1 or api/v1.2.3, without the v, and empty for another, {{.Env.CHANNEL}} a variable of the environment, and, in flags of the linker, in stamps and in sources of files,
+// {{.Platform}}, {{.OS}} and {{.Arch}} what is being compiled for. A name that is not known is a fault.
 type Facts struct {
 	// Git is the commit that is built; zero where it is not known.
 	Git Git `json:"git,omitzero"`
@@ -55,7 +55,7 @@ func NeedsGit(texts ...string) bool {
 // Templates are the texts of c that are templates, or need what templates do.
 func (c Config) Templates() []string {
 	var all []string
-	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Labels, c.Annotations} {
+	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Labels, c.Annotations, c.Files} {
 		all = append(all, list...)
 	}
 	if c.BuildVCS {
@@ -96,9 +96,14 @@ func (f Facts) expand(field, text string, names map[string]any) (string, error) 
 		case strings.Contains(text, ".Env"):
 			return "", wrong(err, "set the variable, or write another name; one that holds a secret, such as a TOKEN or PASSWORD, cannot be named")
 		}
-		return "", wrong(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Version, .Major, .Minor, .Patch, .Prerelease, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch")
+		return "", wrong(err, "the names are .Name, .Env.VARIABLE, .Git.Tag, .Version, .Major, .Minor, .Patch, .Prerelease, .Describe, .Commit, .ShortCommit, .Branch, .Date, .Timestamp and .Dirty of .Git, and for ldflags, stamps and files .Platform, .OS and .Arch")
 	}
 	return b.String(), nil
+}
+
+// names are what templates call a platform.
+func (p Platform) names() map[string]any {
+	return map[string]any{"Platform": p.String(), "OS": p.OS, "Arch": p.Architecture}
 }
 
 // names are the fields of g, and the parts of its tag.

@@ -73,7 +73,7 @@ func TestPartsOfATag(t *testing.T) {
 
 func TestTemplateFaults(t *testing.T) {
 	known := "the names are .Name, .Env.VARIABLE, .Git.Tag, .Version, .Major, .Minor, .Patch, .Prerelease, .Describe, .Commit, .ShortCommit, .Branch, .Date, " +
-		".Timestamp and .Dirty of .Git, and for ldflags and stamps .Platform, .OS and .Arch"
+		".Timestamp and .Dirty of .Git, and for ldflags, stamps and files .Platform, .OS and .Arch"
 	for name, c := range map[string]struct {
 		config plan.Config
 		want   string

@@ -38,7 +38,7 @@ func (c *contents) prepare(ctx context.Context, number int) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.placed, err = placement.Layers(ctx, files, b.plan.Image); err != nil {
+	if c.placed, err = placement.Layers(ctx, files, b.plan.Image.For(p)); err != nil {
 		return err
 	}
 	c.made = make([]v1.Layer, len(c.placed))

@@ -224,7 +224,7 @@ func (b *Build) Container(ctx context.Context, c plan.Compile) (*dagger.Containe
 
 // container is Container of programs that have been checked.
 func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Container, error) {
-	plan := b.plan.Image
+	plan := b.plan.Image.For(c.Platform)
 	platform := dagger.Platform(c.Platform.String())
 	ctr := b.client.Container(dagger.ContainerOpts{Platform: platform})
 	if plan.Base != "" {

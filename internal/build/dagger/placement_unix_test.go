@@ -159,7 +159,7 @@ func TestRecordedContainerPlacesTheSame(t *testing.T) {
 		config plan.Config
 	}{
 		"files":    {placement, plan.Config{Files: enginetest.PlacementFiles}},
-		"links":    {placement, plan.Config{Files: []string{"web:/up/share"}, Links: enginetest.PlacementLinks}},
+		"links":    {placement, plan.Config{Files: []string{"web:/up/share", `web/{{if eq .Arch "amd64"}}a{{end}}:/tmp/a`}, Links: enginetest.PlacementLinks}},
 		"writable": {placement, plan.Config{Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}}},
 		"seeded": {placement, plan.Config{
 			Files: []string{"web:/var/run/state/web", "web/a:/owned/x/y:0600"}, Links: []string{"/owned/link=/tmp"},

@@ -390,6 +390,17 @@ func (s suite) seeded(t *testing.T) {
 	}
 }
 
+// ofPlatforms: each platform has its own file of the source.
+func (s suite) ofPlatforms(t *testing.T) {
+	dir := extract(t, hello+"-- bin/tool-amd64 --\nfor amd64\n-- bin/tool-arm64 --\nfor arm64\n")
+	require.NoError(t, os.Chmod(filepath.Join(dir, "bin", "tool-arm64"), 0o755))
+	for i, img := range s.mustBuild(t, dir, plan.Config{Runtime: "scratch", Files: []string{"bin/tool-{{.Arch}}:/bin/tool"}}).Images {
+		tool := Files(t, img)["/bin/tool"]
+		assert.Equal(t, "for "+[]string{"amd64", "arm64"}[i]+"\n", tool.Content)
+		assert.Equal(t, "-rwxr-xr-x 0:0", tool.Owned())
+	}
+}
+
 // generate: code is generated before it is compiled, where it is asked for, and not into the source.
 func (s suite) generate(t *testing.T) {
 	dir := extract(t, `

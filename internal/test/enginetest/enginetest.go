@@ -53,6 +53,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
 	t.Run("seeded", s.seeded)
+	t.Run("of platforms", s.ofPlatforms)
 	t.Run("placement", s.placement)
 	t.Run("bundles", s.bundles)
 	t.Run("generate", s.generate)
