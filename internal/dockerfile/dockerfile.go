@@ -16,32 +16,7 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/console"
-	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
-)
-
-// Plans that a Dockerfile has no notation for.
-var (
-	ErrDebian error = fault.Fault{
-		Field: "dockerfile", Problem: "it cannot install packages of Debian without running them, nor say which they would be",
-		Hint: "build the image with slipway build, or choose another runtime without --runtime-package",
-	}
-	ErrCapabilities error = fault.Fault{
-		Field: "dockerfile", Problem: "it has no instruction that gives capabilities to a program",
-		Hint: "build the image with slipway build, or leave out --capability",
-	}
-	ErrVCS error = fault.Fault{
-		Field: "dockerfile", Problem: "its build context need not have the repository whose commit go build stamps",
-		Hint: "build the image with slipway build, or leave out --buildvcs",
-	}
-	ErrArchiveBase error = fault.Fault{Field: "base", Problem: "a Dockerfile cannot build on an OCI archive", Hint: "unpack it and set --base oci:DIR"}
-	ErrInvisible   error = fault.Fault{
-		Field: "dockerfile", Problem: "it cannot hold characters that nobody sees, such as control characters",
-		Hint: "leave them out of the settings and of the names of files",
-	}
-	ErrLineBreak error = fault.Fault{
-		Field: "dockerfile", Problem: "it cannot hold a value of several lines", Hint: "leave the line break out of --env, --label, --link and --stamp",
-	}
 )
 
 // Directories of the builder stage.
@@ -55,20 +30,8 @@ const (
 
 // Render writes the Dockerfile of plan. The build context is the plan's source.
 func Render(plan *plan.Plan) (string, error) {
-	if strings.HasPrefix(plan.Image.Base, "oci-archive:") {
-		return "", ErrArchiveBase
-	}
-	if plan.Image.Debian != nil {
-		return "", ErrDebian
-	}
-	if plan.Source.VCS != nil {
-		return "", ErrVCS
-	}
-	if hasCapabilities(plan) {
-		return "", ErrCapabilities
-	}
-	if hasLineBreak(plan) {
-		return "", ErrLineBreak
+	if err := refused(plan); err != nil {
+		return "", err
 	}
 	var d writer
 	d.line("# syntax=docker/dockerfile:1")
@@ -117,21 +80,6 @@ func (d *writer) excluded(plan *plan.Plan) {
 	d.line("# .dockerignore leaves out what this build needs: " + text + ". For this file alone, BuildKit reads one beside it in its place,")
 	d.line("# with the same name and .dockerignore after it. This makes it for a file called Dockerfile:")
 	d.line("#   { cat .dockerignore; printf '\\n%s' " + shell(again) + "; } > Dockerfile.dockerignore")
-}
-
-func hasCapabilities(p *plan.Plan) bool {
-	return slices.ContainsFunc(files(p), func(f plan.File) bool { return f.Capabilities != nil })
-}
-
-func hasLineBreak(plan *plan.Plan) bool {
-	values := slices.Concat(plan.Image.Env, plan.Compile[0].Flags, []string{plan.Image.Base, plan.Source.Dir})
-	for k, v := range plan.Image.Labels {
-		values = append(values, k, v)
-	}
-	for _, f := range files(plan) {
-		values = append(values, f.Link)
-	}
-	return slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\r\n") })
 }
 
 // writer collects lines.

@@ -152,7 +152,7 @@ func TestLinksOfDirectories(t *testing.T) {
 	}, got)
 	assert.Equal(t, []bool{false, false}, []bool{p.Image.Copies[0].Links, p.Image.Copies[1].Links})
 
-	p, err = plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web/sub:/sub"}})
+	_, err = plan.Resolve(t.Context(), tree, plan.Config{Files: []string{"web/sub:/sub"}})
 	require.ErrorContains(t, err, "web/sub/top is a link to a directory that web/sub has not")
 	require.NoError(t, os.Remove(filepath.Join(dir, "web/sub/top")))
 	require.NoError(t, os.Remove(filepath.Join(dir, "web/throughtop")))
