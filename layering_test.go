@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"."}, // the road
 	{"internal/build", "internal/progress"},
 	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest"},
-	{"internal/debian", "internal/oci", "internal/registry"},
+	{"internal/alpine", "internal/debian", "internal/distro", "internal/oci", "internal/registry"},
 	{
 		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/gocommand", "internal/goenv", "internal/secret",
 		"internal/source",
@@ -107,6 +107,7 @@ func TestDependencies(t *testing.T) {
 		".":                   faces,
 		"./internal/plan":     append(images, faces...),
 		"./internal/config":   append(images, faces...),
+		"./internal/alpine":   builds,
 		"./internal/debian":   builds,
 		"./internal/oci":      builds,
 		"./internal/registry": builds,

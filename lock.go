@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/assemble"
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
 )
@@ -127,7 +128,7 @@ func (b *Builder) digests(ctx context.Context, refs []string) (map[string]string
 }
 
 // choosePackages chooses the packages of requests. Bases are those of digests. No suite may be older than the old lock says.
-func (b *Builder) choosePackages(ctx context.Context, requests []string, old plan.Lock, digests map[string]string) (map[string]plan.PackageLock, error) {
+func (b *Builder) choosePackages(ctx context.Context, requests []string, old plan.Lock, digests map[string]string) (map[string]distro.Selection, error) {
 	notBefore := map[string]time.Time{}
 	for _, lock := range old.Packages {
 		for suite, date := range lock.Dates {
@@ -136,7 +137,7 @@ func (b *Builder) choosePackages(ctx context.Context, requests []string, old pla
 			}
 		}
 	}
-	return eachKey(ctx, b.reporter(), requests, func(ctx context.Context, text string) (lock plan.PackageLock, err error) {
+	return eachKey(ctx, b.reporter(), requests, func(ctx context.Context, text string) (lock distro.Selection, err error) {
 		request, err := plan.ParsePackageRequest(text)
 		if err != nil {
 			return lock, err
@@ -191,7 +192,7 @@ func imageChanges(from, to map[string]string) []string {
 }
 
 // packageChanges says what differs, one line for each package and platform, in order. Dates alone are no change.
-func packageChanges(from, to map[string]plan.PackageLock) []string {
+func packageChanges(from, to map[string]distro.Selection) []string {
 	var changes []string
 	for _, text := range slices.Sorted(maps.Keys(to)) {
 		request, _ := plan.ParsePackageRequest(text) // it was parsed before
@@ -200,7 +201,7 @@ func packageChanges(from, to map[string]plan.PackageLock) []string {
 			changes = append(changes, fmt.Sprintf("packages for %s: new, %d of %s", request.Platform, len(to[text].Packages), text))
 			continue
 		}
-		before := map[string]plan.LockedPackage{}
+		before := map[string]distro.Package{}
 		for _, p := range was.Packages {
 			before[p.Name] = p
 		}

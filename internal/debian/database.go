@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -99,28 +101,19 @@ func (s *System) read(name string, text []byte) error {
 
 func (s *System) empty() bool { return s.files == nil }
 
-// has reports whether the base has something at a path.
-func (s *System) has(name string) bool {
-	if s.files == nil {
-		return false
-	}
-	_, err := s.files.Stat(name)
-	return err == nil
-}
-
 // record writes down what was installed.
-func (t *tree) record(packages []Package, all []*contents) error {
+func (t *tree) record(chosen []distro.Package, all []*contents) error {
 	if t.base.status == nil {
-		for i, p := range packages {
-			t.put(oci.FromBytes(path.Join(statusDir, p.Name), 0o644, all[i].Control["control"]))
+		for i, p := range chosen {
+			t.Put(oci.FromBytes(path.Join(statusDir, p.Name), 0o644, all[i].Control["control"]))
 			if sums, ok := all[i].Control["md5sums"]; ok {
-				t.put(oci.FromBytes(path.Join(statusDir, p.Name+".md5sums"), 0o644, sums))
+				t.Put(oci.FromBytes(path.Join(statusDir, p.Name+".md5sums"), 0o644, sums))
 			}
 		}
 		return nil
 	}
 	text := bytes.TrimRight(t.base.status, "\n")
-	for i, p := range packages {
+	for i, p := range chosen {
 		c, fields, err := parseControl(all[i].Control["control"])
 		if err != nil {
 			return err
@@ -138,7 +131,7 @@ func (t *tree) record(packages []Package, all []*contents) error {
 			if slices.Contains([]string{"preinst", "postinst", "prerm", "postrm", "config"}, file) {
 				mode = 0o755
 			}
-			t.put(oci.FromBytes(path.Join(infoDir, name+"."+file), mode, content))
+			t.Put(oci.FromBytes(path.Join(infoDir, name+"."+file), mode, content))
 		}
 		list := []byte("/.\n")
 		for _, e := range all[i].Files {
@@ -146,9 +139,9 @@ func (t *tree) record(packages []Package, all []*contents) error {
 				list = append(list, e.Path+"\n"...)
 			}
 		}
-		t.put(oci.FromBytes(path.Join(infoDir, name+".list"), 0o644, list))
+		t.Put(oci.FromBytes(path.Join(infoDir, name+".list"), 0o644, list))
 	}
-	t.put(oci.FromBytes(status, 0o644, append(text, "\n\n"...)))
+	t.Put(oci.FromBytes(status, 0o644, append(text, "\n\n"...)))
 	return nil
 }
 
@@ -162,8 +155,8 @@ func paragraphOf(found *contents) []byte {
 	}
 	text = append(text, "\nConffiles:"...)
 	for _, name := range conffiles {
-		if i := slices.IndexFunc(found.Files, func(e entry) bool { return e.Path == name }); i >= 0 {
-			text = fmt.Appendf(text, "\n %s %s", name, found.Files[i].MD5)
+		if i := slices.IndexFunc(found.Files, func(e unpack.Entry) bool { return e.Path == name }); i >= 0 {
+			text = fmt.Appendf(text, "\n %s %s", name, found.Files[i].Sum)
 		}
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"pault.ag/go/debian/control"
 	"pault.ag/go/debian/dependency"
 	"pault.ag/go/debian/version"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 // index is what packages there are for an architecture. Of the tens of thousands, only those that are asked for are parsed.
@@ -33,7 +36,7 @@ type paragraph struct {
 
 // candidate is a package that could be chosen, or one that the base has.
 type candidate struct {
-	Package
+	distro.Package
 	architecture string
 	version      version.Version
 	// needs is Pre-Depends and Depends, refuses Conflicts and Breaks.
@@ -106,7 +109,7 @@ func (a *Archive) list(ctx context.Context, r *inRelease, architecture string) (
 		if r.byHash {
 			at = "main/binary-" + architecture + "/by-hash/SHA256/" + packed.digest
 		}
-		if err := a.blob(ctx, current+r.suite.Archive+"/dists/"+r.suite.Name+"/"+at, packed.digest, packed.size); err != nil {
+		if err := a.Blob(ctx, current+r.suite.Archive+"/dists/"+r.suite.Name+"/"+at, packed.digest, packed.size); err != nil {
 			return nil, err
 		}
 		return a.unpackList(packed, extension, plain)
@@ -197,7 +200,7 @@ func parsePackage(p paragraph) (*candidate, error) {
 		return nil, err
 	}
 	c.Path, c.SHA256 = p.suite.Archive+"/"+fields["Filename"], fields["SHA256"]
-	if c.Size, err = strconv.ParseInt(fields["Size"], 10, 64); err != nil || c.Size < 0 || len(c.SHA256) != 64 || !localPath(c.Path) {
+	if c.Size, err = strconv.ParseInt(fields["Size"], 10, 64); err != nil || c.Size < 0 || len(c.SHA256) != 64 || !fs.ValidPath(c.Path) {
 		return nil, errors.New("its file has no path, size or SHA-256")
 	}
 	return c, nil
@@ -214,7 +217,7 @@ func parseControl(text []byte) (*candidate, map[string]string, error) {
 		return nil, nil, err
 	}
 	fields := read.Values
-	c := &candidate{Package: Package{Name: fields["Package"], Version: fields["Version"]}, architecture: fields["Architecture"]}
+	c := &candidate{Package: distro.Package{Name: fields["Package"], Version: fields["Version"]}, architecture: fields["Architecture"]}
 	if !packageName.MatchString(c.Name) {
 		return nil, nil, fmt.Errorf("%q is no name of a package", c.Name)
 	}

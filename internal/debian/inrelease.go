@@ -33,7 +33,7 @@ type signedFile struct {
 
 // release fetches and verifies the InRelease of a suite.
 func (a *Archive) release(ctx context.Context, keys openpgp.EntityList, suite Suite, notBefore time.Time) (*inRelease, error) {
-	text, err := a.document(ctx, current+suite.Archive+"/dists/"+suite.Name+"/InRelease", releaseLimit)
+	text, err := a.Document(ctx, current+suite.Archive+"/dists/"+suite.Name+"/InRelease", releaseLimit)
 	if err != nil {
 		return nil, err
 	}

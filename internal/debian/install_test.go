@@ -18,13 +18,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/test/debiantest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 // install installs packages on no base, or on base.
-func install(t *testing.T, a *Archive, base *System, packages ...Package) map[string]oci.File {
+func install(t *testing.T, a *Archive, base *System, packages ...distro.Package) map[string]oci.File {
 	t.Helper()
 	files, err := a.Files(t.Context(), packages, time.Time{}, base)
 	require.NoError(t, err)
@@ -38,7 +40,7 @@ func install(t *testing.T, a *Archive, base *System, packages ...Package) map[st
 func content(t *testing.T, f oci.File) string {
 	t.Helper()
 	require.NotNil(t, f.Open, f.Path)
-	text, err := read(f)
+	text, err := unpack.Read(f)
 	require.NoError(t, err)
 	return string(text)
 }
@@ -75,7 +77,7 @@ func TestFilesAreCached(t *testing.T) {
 	r := newRepository(t)
 	app := r.add("app", "1", "", debiantest.Regular("/usr/bin/app", "program"))
 	layer := func(a *Archive) v1.Hash {
-		files, err := a.Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		files, err := a.Files(t.Context(), []distro.Package{app}, time.Time{}, &System{})
 		require.NoError(t, err)
 		made, err := oci.NewLayer(t.Context(), a.Cache, files, time.Unix(0, 0), oci.Compression{})
 		require.NoError(t, err)
@@ -97,9 +99,9 @@ func TestFilesOfASnapshot(t *testing.T) {
 	app := r.add("app", "1", "", debiantest.Regular("/usr/bin/app", "program"))
 	r.Files["/snapshot/debian/20261122T091544Z/pool/main/app_1_amd64.deb"] = r.Files["/"+app.Path]
 	delete(r.Files, "/"+app.Path)
-	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+	_, err := r.archive().Files(t.Context(), []distro.Package{app}, time.Time{}, &System{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	files, err := r.archive().Files(t.Context(), []Package{app}, r.Date, &System{})
+	files, err := r.archive().Files(t.Context(), []distro.Package{app}, r.Date, &System{})
 	require.NoError(t, err)
 	assert.NotEmpty(t, files)
 }
@@ -127,7 +129,7 @@ func TestFilesRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRepository(t)
 			app := r.add("app", "1", "", test.with)
-			_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+			_, err := r.archive().Files(t.Context(), []distro.Package{app}, time.Time{}, &System{})
 			require.ErrorContains(t, err, test.err)
 		})
 	}
@@ -137,17 +139,17 @@ func TestFilesRefuses(t *testing.T) {
 		tampered := bytes.Clone(r.Files["/"+app.Path])
 		tampered[len(tampered)-1] ^= 1
 		r.Files["/"+app.Path] = tampered
-		_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		_, err := r.archive().Files(t.Context(), []distro.Package{app}, time.Time{}, &System{})
 		require.ErrorIs(t, err, cache.ErrDamaged)
 		require.ErrorContains(t, err, "fetching the package app 1")
 		r.Files["/"+app.Path] = append(tampered, 0)
-		_, err = r.archive().Files(t.Context(), []Package{app}, time.Time{}, &System{})
+		_, err = r.archive().Files(t.Context(), []distro.Package{app}, time.Time{}, &System{})
 		require.ErrorIs(t, err, cache.ErrDamaged)
 	})
 	t.Run("a file of two packages", func(t *testing.T) {
 		r := newRepository(t)
 		app, other := r.add("app", "1", "", file), r.add("other", "1", "", file)
-		_, err := r.archive().Files(t.Context(), []Package{app, other}, time.Time{}, &System{})
+		_, err := r.archive().Files(t.Context(), []distro.Package{app, other}, time.Time{}, &System{})
 		require.EqualError(t, err, "the packages app and other both have /usr/bin/app (leave one out)")
 	})
 	t.Run("no package", func(t *testing.T) {
@@ -168,7 +170,7 @@ func TestFilesRefuses(t *testing.T) {
 			given.Size, given.SHA256 = int64(len(broken)), cache.DigestOf(broken)
 			before := r.Files["/"+app.Path]
 			r.Files["/"+app.Path] = broken
-			_, err := r.archive().Files(t.Context(), []Package{given}, time.Time{}, &System{})
+			_, err := r.archive().Files(t.Context(), []distro.Package{given}, time.Time{}, &System{})
 			require.ErrorContains(t, err, "unpacking the package app 1")
 			r.Files["/"+app.Path] = before
 		}
@@ -283,7 +285,7 @@ func TestFilesOnABase(t *testing.T) {
 	require.Len(t, base.Installed, 1)
 	assert.Contains(t, install(t, r.archive(), base, app), "/var/lib/dpkg/status.d/app")
 
-	_, err := r.archive().Files(t.Context(), []Package{app}, time.Time{}, system(t, map[string]string{"/usr/bin/app": "another"}))
+	_, err := r.archive().Files(t.Context(), []distro.Package{app}, time.Time{}, system(t, map[string]string{"/usr/bin/app": "another"}))
 	require.EqualError(t, err, "the package app has /usr/bin/app, and so has the base (leave the package out, or choose another base)")
 }
 

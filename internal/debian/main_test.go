@@ -2,17 +2,17 @@ package debian
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"io/fs"
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/test/debiantest"
+	"github.com/slipway-ci/slipway/internal/test/packagetest"
 )
 
 // repository is an archive that a test makes.
@@ -23,9 +23,9 @@ type repository struct {
 
 func newRepository(t *testing.T) *repository { return &repository{debiantest.Start(t), t} }
 
-func (r *repository) add(name, version, fields string, with ...func(*debiantest.Package)) Package {
+func (r *repository) add(name, version, fields string, with ...func(*debiantest.Package)) distro.Package {
 	r.t.Helper()
-	return Package(r.Add(name, version, fields, with...))
+	return r.Add(name, version, fields, with...)
 }
 
 // archive is the repository as Debian's archive, with a cache of its own.
@@ -34,22 +34,9 @@ func (r *repository) archive() *Archive {
 	c, err := cache.Open(r.t.TempDir())
 	require.NoError(r.t, err)
 	return &Archive{
-		Release: Release{Number: "13", Codename: "trixie", Suites: []Suite{{"debian", "trixie"}}, Keys: r.Keys()}, Cache: c,
-		Fetch: func(ctx context.Context, url string, read func(io.Reader) error) error {
-			url = strings.Replace(strings.Replace(url, current, r.Address+"/", 1), snapshot, r.Address+"/snapshot/", 1)
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-			if err != nil {
-				return err
-			}
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return err
-			}
-			defer response.Body.Close()
-			if response.StatusCode == http.StatusNotFound {
-				return fmt.Errorf("%s: %w", url, fs.ErrNotExist)
-			}
-			return read(response.Body)
-		},
+		Release: Release{Number: "13", Codename: "trixie", Suites: []Suite{{"debian", "trixie"}}, Keys: r.Keys()},
+		Store: unpack.Store{Cache: c, Fetch: func(ctx context.Context, url string, read func(io.Reader) error) error {
+			return packagetest.Fetch(ctx, strings.Replace(strings.Replace(url, current, r.Address+"/", 1), snapshot, r.Address+"/snapshot/", 1), read)
+		}},
 	}
 }

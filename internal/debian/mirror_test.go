@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
@@ -32,7 +33,7 @@ func mirror(t *testing.T, number string) *Archive {
 	if err := client.Fetch(ctx, current+first.Archive+"/dists/"+first.Name+"/InRelease", func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }); err != nil {
 		testtool.Skip(t, "Debian's archive: "+err.Error())
 	}
-	return &Archive{Release: release, Cache: c, Fetch: client.Fetch}
+	return &Archive{Release: release, Store: unpack.Store{Cache: c, Fetch: client.Fetch}}
 }
 
 // The packages of a minimal image, those for cgo, and some programs are verified, resolved and unpacked, and their scripts are known. A package whose script
@@ -54,8 +55,8 @@ func TestDebian(t *testing.T) {
 				assert.NotContains(t, names, "debconf")
 				assert.Len(t, selection.Dates, 3)
 
-				require.NoError(t, a.fetched(t.Context(), selection.Packages, time.Time{}))
 				for _, p := range selection.Packages {
+					require.NoError(t, a.fetch(t.Context(), p, time.Time{}))
 					found, err := a.unpack(t.Context(), p)
 					require.NoError(t, err)
 					for _, name := range installScripts {

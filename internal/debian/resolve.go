@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,12 +12,12 @@ import (
 
 	"pault.ag/go/debian/dependency"
 	"pault.ag/go/debian/version"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 // packageName is the form of a package's name. Source: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
-
-func localPath(name string) bool { return fs.ValidPath(name) }
 
 // Request says what packages are wanted.
 type Request struct {
@@ -30,23 +29,15 @@ type Request struct {
 	NotBefore map[string]time.Time
 }
 
-// Selection is what packages a request needs.
-type Selection struct {
-	// Packages are in the order of their names. None is in the base.
-	Packages []Package
-	// Dates are those of the suites that the packages are from, by the suites' names.
-	Dates map[string]time.Time
-}
-
 // Resolve chooses packages: the newest version of each that was asked for, and of what they need. Where there are alternatives, it takes one
 // that is chosen already or in the base; else the first that can be had, and of several packages that provide it the one of the highest
 // priority, or else the first by name. It does not take recommendations, and assumes no essential packages.
-func (a *Archive) Resolve(ctx context.Context, r Request) (*Selection, error) {
+func (a *Archive) Resolve(ctx context.Context, r Request) (*distro.Selection, error) {
 	releases, err := a.releases(ctx, r.NotBefore)
 	if err != nil {
 		return nil, err
 	}
-	selection := &Selection{Dates: map[string]time.Time{}}
+	selection := &distro.Selection{Dates: map[string]time.Time{}}
 	for _, suite := range releases {
 		selection.Dates[suite.suite.Name] = suite.date
 	}
@@ -65,7 +56,7 @@ func (a *Archive) Resolve(ctx context.Context, r Request) (*Selection, error) {
 	if err := s.choose(r.Names); err != nil {
 		return nil, err
 	}
-	selection.Packages = []Package{}
+	selection.Packages = []distro.Package{}
 	for _, name := range slices.Sorted(maps.Keys(s.chosen)) {
 		if c := s.chosen[name]; !c.base {
 			selection.Packages = append(selection.Packages, c.Package)

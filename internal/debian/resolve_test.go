@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/test/debiantest"
 )
 
-func names(packages []Package) string {
+func names(chosen []distro.Package) string {
 	var all []string
-	for _, p := range packages {
+	for _, p := range chosen {
 		all = append(all, p.Name+"="+p.Version)
 	}
 	return strings.Join(all, " ")
@@ -107,7 +108,7 @@ func TestResolveOnABase(t *testing.T) {
 	base := installed("Package: lib\nVersion: 1.5\nArchitecture: amd64\n")
 	selection, err := r.archive().Resolve(t.Context(), Request{Architecture: "amd64", Names: []string{"app", "lib"}, Installed: base})
 	require.NoError(t, err)
-	assert.Equal(t, []Package{app}, selection.Packages)
+	assert.Equal(t, []distro.Package{app}, selection.Packages)
 
 	_, err = r.archive().Resolve(t.Context(), Request{Architecture: "amd64", Names: []string{"picky"}, Installed: base})
 	require.EqualError(t, err, "picky → lib (>= 2): the base has lib 1.5, which cannot be replaced (choose a newer base)")

@@ -10,13 +10,14 @@ import (
 	"pault.ag/go/debian/dependency"
 
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 // installScripts are what dpkg runs when it installs a package. Those for removing it go into the database of a full base, where dpkg may.
 var installScripts = []string{"preinst", "postinst"}
 
 // checkScripts refuses a package whose scripts would do something that nobody has read.
-func checkScripts(p Package, found *contents) error {
+func checkScripts(p distro.Package, found *contents) error {
 	for _, name := range installScripts {
 		script := found.Control[name]
 		if script == nil || harmless(script) || slices.Contains(reviewed[p.Name], scriptDigest(script, p.Version)) {

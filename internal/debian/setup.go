@@ -2,13 +2,11 @@ package debian
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -30,27 +28,27 @@ const (
 func (t *tree) set(name string) error {
 	switch name {
 	case "base-files":
-		t.put(oci.File{Path: "/run/lock", Mode: fs.ModeDir | fs.ModeSticky | 0o777})
-		t.link("/var/run", "/run")
-		t.link("/var/lock", "/run/lock")
-		t.add(oci.FromBytes("/etc/nsswitch.conf", 0o644, []byte(nsswitch)))
-		t.add(oci.FromBytes("/etc/passwd", 0o644, []byte(passwd)))
-		t.add(oci.FromBytes("/etc/group", 0o644, []byte(group)))
+		t.Put(oci.File{Path: "/run/lock", Mode: fs.ModeDir | fs.ModeSticky | 0o777})
+		t.Link("/var/run", "/run")
+		t.Link("/var/lock", "/run/lock")
+		t.Add(oci.FromBytes("/etc/nsswitch.conf", 0o644, []byte(nsswitch)))
+		t.Add(oci.FromBytes("/etc/passwd", 0o644, []byte(passwd)))
+		t.Add(oci.FromBytes("/etc/group", 0o644, []byte(group)))
 	case "base-passwd":
 		t.copyFile("/usr/share/base-passwd/passwd.master", "/etc/passwd")
 		t.copyFile("/usr/share/base-passwd/group.master", "/etc/group")
 	case "bash":
-		if _, there := t.files["/usr/bin/sh"]; !there {
-			t.link("/usr/bin/sh", "bash")
+		if _, there := t.File("/usr/bin/sh"); !there {
+			t.Link("/usr/bin/sh", "bash")
 		}
 	case "debianutils":
-		t.link("/usr/bin/which", "which.debianutils")
+		t.Link("/usr/bin/which", "which.debianutils")
 	case "libc-bin":
 		t.copyFile("/usr/share/libc-bin/nsswitch.conf", "/etc/nsswitch.conf")
 	case "ca-certificates":
 		return t.bundle()
 	case "tzdata":
-		t.link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+		t.Link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
 	}
 	return nil
 }
@@ -63,21 +61,18 @@ const (
 
 // bundle puts all certificates into one file, in the order of their names.
 func (t *tree) bundle() error {
-	var names []string
-	for name := range t.files {
-		if strings.HasPrefix(name, certificates) && path.Ext(name) == ".crt" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	var each []oci.File
 	key := "bundle of certificates 1:"
-	for _, name := range names {
-		key += " " + t.files[name].ID
+	for _, f := range t.Files() {
+		if strings.HasPrefix(f.Path, certificates) && path.Ext(f.Path) == ".crt" {
+			each = append(each, f)
+			key += " " + f.ID
+		}
 	}
 	var all []byte
 	if !t.cache.Get(key, &all) {
-		for _, name := range names {
-			content, err := read(t.files[name])
+		for _, f := range each {
+			content, err := unpack.Read(f)
 			if err != nil {
 				return err
 			}
@@ -89,23 +84,14 @@ func (t *tree) bundle() error {
 			return err
 		}
 	}
-	t.add(oci.FromBytes(bundle, 0o644, all))
+	t.Add(oci.FromBytes(bundle, 0o644, all))
 	return nil
 }
 
 // copyFile has a file of a package in another place as well, unless the base has something there.
 func (t *tree) copyFile(from, to string) {
-	if file, ok := t.files[from]; ok && !t.base.has(to) {
+	if file, ok := t.File(from); ok && !t.InBase(to) {
 		file.Path = to
-		t.put(file)
+		t.Put(file)
 	}
-}
-
-func read(f oci.File) (content []byte, err error) {
-	opened, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	return io.ReadAll(opened)
 }

@@ -386,6 +386,24 @@ func (f *FileSystem) put(file File) {
 	dir.children[last] = made
 }
 
+// Remove removes the file, directory or link at name, if there is one, so that [FileSystem.Place] follows no link in its place. Links on the
+// way are followed.
+func (f *FileSystem) Remove(name string) error {
+	at, dir, err := f.walk(path.Dir(name))
+	if err != nil || dir == nil || dir.children[path.Base(name)] == nil {
+		return err
+	}
+	f.root = f.owned(f.root)
+	dir = f.root
+	for _, part := range parts(at) {
+		next := f.owned(dir.children[part])
+		dir.children[part] = next
+		dir = next
+	}
+	delete(dir.children, path.Base(name))
+	return nil
+}
+
 // owned is the directory n, or a copy of it where others have it, too.
 func (f *FileSystem) owned(n *node) *node {
 	if n.own == f.own {

@@ -128,3 +128,26 @@ func TestPlaceKnowsEarlierLayers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "root", string(got))
 }
+
+// What was removed is followed no more, and a base that others have a copy of keeps it.
+func TestRemove(t *testing.T) {
+	base := placedBase(t)
+	files := base.Copy()
+	for _, name := range []string{"/etc/localtime", "/var/run", "/lib/libc.so", "/nothing/there"} {
+		require.NoError(t, files.Remove(name))
+	}
+	placed, err := files.Place([]File{text("/etc/localtime", "content"), text("/var/run", "content"), text("/lib/libc.so", "content")})
+	require.NoError(t, err)
+	var at []string
+	for _, f := range placed {
+		if f.Mode.IsRegular() {
+			at = append(at, f.Path)
+		}
+	}
+	assert.Equal(t, []string{"/etc/localtime", "/usr/lib/libc.so", "/var/run"}, at)
+	_, err = base.Stat("/usr/lib/libc.so")
+	require.NoError(t, err)
+	placed, err = base.Place([]File{text("/etc/localtime", "content")})
+	require.NoError(t, err)
+	assert.Equal(t, "/usr/share/zoneinfo/UTC", placed[len(placed)-1].Path)
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 // DebianPackages says that the packages of an image are Debian's, and that Slipway itself installs them: no engine runs anything for it.
@@ -11,7 +13,7 @@ type DebianPackages struct {
 	// Release is Debian's, such as "13"; empty for that of the base, which only the base says.
 	Release string `json:"release,omitempty"`
 	// Locked is what is installed, in the order of the plan's platforms; nil for the newest packages.
-	Locked []PackageLock `json:"locked,omitempty"`
+	Locked []distro.Selection `json:"locked,omitempty"`
 }
 
 // debianRelease is what the runtime [Debian] is made of.

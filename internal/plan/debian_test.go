@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 func TestDebianArchitecture(t *testing.T) {
@@ -30,7 +32,7 @@ func TestLockPackages(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, text, lock.String())
 	group := lock.Packages[request]
-	assert.Equal(t, []LockedPackage{{"curl", "8.14.1-2+deb13u7", "debian/pool/main/c/curl/curl.deb", 270212, strings.TrimPrefix(digestB, "sha256:")}}, group.Packages)
+	assert.Equal(t, []distro.Package{{Name: "curl", Version: "8.14.1-2+deb13u7", Path: "debian/pool/main/c/curl/curl.deb", Size: 270212, SHA256: strings.TrimPrefix(digestB, "sha256:")}}, group.Packages)
 	assert.Equal(t, time.Date(2026, 11, 25, 22, 33, 13, 0, time.UTC), group.Taken())
 	parsed, err := ParsePackageRequest(request)
 	require.NoError(t, err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 )
 
 // LockFile is the name of the file that says, beside go.work or else go.mod, which digests the images of plans have, and which packages
@@ -27,37 +29,7 @@ type Lock struct {
 	// Images has the digest of each reference that is pinned: of the index, where there is one, so that all platforms follow.
 	Images map[string]string
 	// Packages are those of each request, by [PackageRequest.String].
-	Packages map[string]PackageLock
-}
-
-// PackageLock is what packages a request needs.
-type PackageLock struct {
-	// Dates are when the suites that they are from were last changed, by the suites' names.
-	Dates map[string]time.Time `json:"dates"`
-	// Packages are in the order of their names.
-	Packages []LockedPackage `json:"packages"`
-}
-
-// Taken is when the packages were the newest.
-func (l PackageLock) Taken() time.Time {
-	var taken time.Time
-	for _, date := range l.Dates {
-		if date.After(taken) {
-			taken = date
-		}
-	}
-	return taken
-}
-
-// LockedPackage is a package of an archive.
-type LockedPackage struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	// Path is where its file is, below the host of the archive.
-	Path string `json:"path"`
-	// Size in bytes, and SHA256 in hexadecimal digits, of the file.
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
+	Packages map[string]distro.Selection
 }
 
 // lockHeader is for those who meet the file for the first time.
@@ -69,7 +41,7 @@ var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // ParseLock reads the text of a lock: a reference in full and its digest on each line, and requests for packages, each followed by the suites
 // and packages that it stands for. Empty lines and those that begin with # do not count.
 func ParseLock(text string) (Lock, error) {
-	lock := Lock{Images: map[string]string{}, Packages: map[string]PackageLock{}}
+	lock := Lock{Images: map[string]string{}, Packages: map[string]distro.Selection{}}
 	request := ""
 	number := 0
 	for line := range strings.Lines(text) {
@@ -88,13 +60,13 @@ func ParseLock(text string) (Lock, error) {
 			if err != nil {
 				err = fmt.Errorf(": %w", err)
 			}
-			lock.Packages[rest] = PackageLock{Dates: map[string]time.Time{}}
+			lock.Packages[rest] = distro.Selection{Dates: map[string]time.Time{}}
 		case "suite", "package":
 			if request == "" {
 				return Lock{}, fmt.Errorf("line %d: it follows no line that begins with packages", number)
 			}
 			group := lock.Packages[request]
-			err = group.parse(word, strings.Fields(rest))
+			err = parseChosen(&group, word, strings.Fields(rest))
 			lock.Packages[request] = group
 		default:
 			request = ""
@@ -121,7 +93,7 @@ func (l *Lock) parseImage(fields []string) error {
 }
 
 // parse reads what follows a request: the date of a suite, or a package.
-func (l *PackageLock) parse(word string, fields []string) error {
+func parseChosen(l *distro.Selection, word string, fields []string) error {
 	if word == "suite" {
 		if len(fields) != 2 {
 			return errors.New(" is not a suite and its date")
@@ -140,7 +112,9 @@ func (l *PackageLock) parse(word string, fields []string) error {
 	if err != nil || size < 0 || strconv.FormatInt(size, 10) != fields[3] {
 		return errors.New(" is not a package with its version, path, size and digest")
 	}
-	l.Packages = append(l.Packages, LockedPackage{fields[0], fields[1], fields[2], size, strings.TrimPrefix(fields[4], "sha256:")})
+	l.Packages = append(l.Packages, distro.Package{
+		Name: fields[0], Version: fields[1], Path: fields[2], Size: size, SHA256: strings.TrimPrefix(fields[4], "sha256:"),
+	})
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/debian"
+	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -22,17 +24,13 @@ func (c *contents) debian(ctx context.Context, number int, base *oci.FileSystem)
 		if err != nil {
 			return err
 		}
-		var lock plan.PackageLock
+		var chosen distro.Selection
 		if locked := b.plan.Image.Debian.Locked; locked != nil {
-			lock = locked[number]
-		} else if lock, err = s.choose(ctx, request, nil); err != nil {
+			chosen = locked[number]
+		} else if chosen, err = s.choose(ctx, request, nil); err != nil {
 			return err
 		}
-		packages := make([]debian.Package, len(lock.Packages))
-		for i, p := range lock.Packages {
-			packages[i] = debian.Package(p)
-		}
-		files, err := s.archive.Files(ctx, packages, lock.Taken(), s.installed)
+		files, err := s.archive.Files(ctx, chosen.Packages, chosen.Taken(), s.installed)
 		if err != nil || len(files) == 0 {
 			return err
 		}
@@ -51,24 +49,24 @@ func (c *contents) debian(ctx context.Context, number int, base *oci.FileSystem)
 
 // ChoosePackages chooses the newest packages for a request. base is the image that it names, by digest if it has one by now. notBefore are
 // the dates that the suites had when packages were last chosen: an archive that is older is refused.
-func ChoosePackages(ctx context.Context, bases *oci.Bases, request plan.PackageRequest, base string, notBefore map[string]time.Time) (plan.PackageLock, error) {
+func ChoosePackages(ctx context.Context, bases *oci.Bases, request plan.PackageRequest, base string, notBefore map[string]time.Time) (distro.Selection, error) {
 	var files *oci.FileSystem
 	if base != "" {
 		found, err := bases.Resolve(ctx, base)
 		if err != nil {
-			return plan.PackageLock{}, err
+			return distro.Selection{}, err
 		}
 		img, err := found.Image(ociPlatform(request.Platform))
 		if err != nil {
-			return plan.PackageLock{}, err
+			return distro.Selection{}, err
 		}
 		if files, err = oci.NewFileSystem(ctx, img); err != nil {
-			return plan.PackageLock{}, fmt.Errorf("reading the base %s for %s: %w", base, request.Platform, err)
+			return distro.Selection{}, fmt.Errorf("reading the base %s for %s: %w", base, request.Platform, err)
 		}
 	}
 	s, err := openSystem(ctx, bases.Cache, bases.Fetch, request, files)
 	if err != nil {
-		return plan.PackageLock{}, err
+		return distro.Selection{}, err
 	}
 	return s.choose(ctx, request, notBefore)
 }
@@ -80,11 +78,11 @@ type system struct {
 }
 
 // openSystem finds out of which release of Debian the packages of a request are, and which the base's files say are there.
-func openSystem(ctx context.Context, c *cache.Cache, fetch debian.Fetch, request plan.PackageRequest, files *oci.FileSystem) (_ *system, err error) {
+func openSystem(ctx context.Context, c *cache.Cache, fetch unpack.Fetch, request plan.PackageRequest, files *oci.FileSystem) (_ *system, err error) {
 	if fetch == nil {
 		return nil, errors.New("installing packages: nothing can be fetched from Debian's archive here")
 	}
-	s := &system{installed: &debian.System{}, archive: &debian.Archive{Cache: c, Fetch: fetch}}
+	s := &system{installed: &debian.System{}, archive: &debian.Archive{Store: unpack.Store{Cache: c, Fetch: fetch}}}
 	if request.Base == "" {
 		s.archive.Release, err = debian.Find(request.Release)
 		return s, err
@@ -99,16 +97,12 @@ func openSystem(ctx context.Context, c *cache.Cache, fetch debian.Fetch, request
 }
 
 // choose chooses the packages of a request.
-func (s *system) choose(ctx context.Context, request plan.PackageRequest, notBefore map[string]time.Time) (plan.PackageLock, error) {
+func (s *system) choose(ctx context.Context, request plan.PackageRequest, notBefore map[string]time.Time) (distro.Selection, error) {
 	selection, err := s.archive.Resolve(ctx, debian.Request{
 		Architecture: plan.DebianArchitecture(request.Platform), Names: request.Names, Installed: s.installed.Installed, NotBefore: notBefore,
 	})
 	if err != nil {
-		return plan.PackageLock{}, fmt.Errorf("choosing packages of Debian %s: %w", s.archive.Release.Number, err)
+		return distro.Selection{}, fmt.Errorf("choosing packages of Debian %s: %w", s.archive.Release.Number, err)
 	}
-	lock := plan.PackageLock{Dates: selection.Dates}
-	for _, p := range selection.Packages {
-		lock.Packages = append(lock.Packages, plan.LockedPackage(p))
-	}
-	return lock, nil
+	return *selection, nil
 }

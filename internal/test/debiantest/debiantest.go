@@ -9,11 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,21 +21,21 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"github.com/ulikunitz/xz"
+
+	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/test/packagetest"
 )
 
 // Repository is an archive of one suite, trixie, whose packages are for amd64 and arm64.
 type Repository struct {
 	// Key signs it.
 	Key *openpgp.Entity
-	// Files are what is served, by path.
-	Files map[string][]byte
+	// Server serves it.
+	*packagetest.Server
 	// Date, ValidUntil, unless it is zero, and Codename are what its InRelease says. ByHash says that lists are served by their digests.
 	Date, ValidUntil time.Time
 	Codename         string
 	ByHash           bool
-	// Address is where it is served, and Asked how often something was asked for.
-	Address string
-	Asked   atomic.Int64
 
 	t    testing.TB
 	list []string
@@ -55,19 +52,7 @@ func NewKey(t testing.TB) *openpgp.Entity {
 // Start serves a repository without packages until the end of the test.
 func Start(t testing.TB) *Repository {
 	t.Helper()
-	r := &Repository{t: t, Key: NewKey(t), Files: map[string][]byte{}, Codename: "trixie", ByHash: true, Date: time.Date(2026, 11, 21, 9, 15, 44, 0, time.UTC)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.Asked.Add(1)
-		content, ok := r.Files[req.URL.Path]
-		if !ok {
-			http.NotFound(w, req)
-			return
-		}
-		_, _ = w.Write(content)
-	}))
-	t.Cleanup(server.Close)
-	r.Address = server.URL
-	return r
+	return &Repository{t: t, Key: NewKey(t), Server: packagetest.Serve(t), Codename: "trixie", ByHash: true, Date: time.Date(2026, 11, 21, 9, 15, 44, 0, time.UTC)}
 }
 
 // Keys is the public key of the repository, armored.
@@ -81,13 +66,6 @@ func (r *Repository) Keys() string {
 	return keys.String()
 }
 
-// File is a package's file in a repository, as the package debian has it.
-type File struct {
-	Name, Version, Path string
-	Size                int64
-	SHA256              string
-}
-
 // Package is a package that is being made.
 type Package struct {
 	Name, version string
@@ -96,22 +74,18 @@ type Package struct {
 	// Compression is the extension of its archives.
 	Compression string
 
-	fields  string
-	files   []tar.Header
-	content map[string]string
+	fields string
+	files  packagetest.Content
 }
 
 // Regular gives a package a regular file.
 func Regular(name, content string) func(*Package) {
-	return func(p *Package) {
-		p.files = append(p.files, tar.Header{Name: "." + name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg})
-		p.content["."+name] = content
-	}
+	return func(p *Package) { p.files.Regular("."+name, content) }
 }
 
 // Header gives a package what has no content.
 func Header(h tar.Header) func(*Package) {
-	return func(p *Package) { p.files = append(p.files, h) }
+	return func(p *Package) { p.files.Headers = append(p.files.Headers, h) }
 }
 
 // Control gives a package a file of its control archive, such as a script.
@@ -120,16 +94,16 @@ func Control(name, text string) func(*Package) {
 }
 
 // Add publishes a package. fields are further ones of its control file, as lines.
-func (r *Repository) Add(name, version, fields string, with ...func(*Package)) File {
+func (r *Repository) Add(name, version, fields string, with ...func(*Package)) distro.Package {
 	r.t.Helper()
-	p := &Package{Name: name, version: version, fields: fields, Control: map[string]string{}, content: map[string]string{}, Compression: ".gz"}
+	p := &Package{Name: name, version: version, fields: fields, Control: map[string]string{}, Compression: ".gz"}
 	for _, f := range with {
 		f(p)
 	}
 	content := p.bytes(r.t)
 	at := "debian/pool/main/" + name + "_" + version + "_amd64.deb"
 	r.Files["/"+at] = content
-	made := File{name, version, at, int64(len(content)), fmt.Sprintf("%x", sha256.Sum256(content))}
+	made := distro.Package{Name: name, Version: version, Path: at, Size: int64(len(content)), SHA256: fmt.Sprintf("%x", sha256.Sum256(content))}
 	r.list = append(r.list, fmt.Sprintf("%sFilename: %s\nSize: %d\nSHA256: %s\n", p.text(), strings.TrimPrefix(at, "debian/"), made.Size, made.SHA256))
 	r.Publish()
 	return made
@@ -145,13 +119,13 @@ func (p *Package) text() string {
 
 func (p *Package) bytes(t testing.TB) []byte {
 	t.Helper()
-	control := []tar.Header{}
-	contents := map[string]string{"./control": p.text()}
-	for _, name := range slices.Sorted(maps.Keys(p.Control)) {
-		contents["./"+name] = p.Control[name]
+	var control packagetest.Content
+	texts := map[string]string{"./control": p.text()}
+	for name, text := range p.Control {
+		texts["./"+name] = text
 	}
-	for _, name := range slices.Sorted(maps.Keys(contents)) {
-		control = append(control, tar.Header{Name: name, Mode: 0o644, Size: int64(len(contents[name])), Typeflag: tar.TypeReg})
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		control.Regular(name, texts[name])
 	}
 	var made bytes.Buffer
 	made.WriteString("!<arch>\n")
@@ -160,8 +134,8 @@ func (p *Package) bytes(t testing.TB) []byte {
 		content []byte
 	}{
 		{"debian-binary", []byte("2.0\n")},
-		{"control.tar" + p.Compression, Compress(t, p.Compression, tarOf(t, control, contents))},
-		{"data.tar" + p.Compression, Compress(t, p.Compression, tarOf(t, p.files, p.content))},
+		{"control.tar" + p.Compression, Compress(t, p.Compression, slices.Concat(control.Tar(t), packagetest.End))},
+		{"data.tar" + p.Compression, Compress(t, p.Compression, slices.Concat(p.files.Tar(t), packagetest.End))},
 	} {
 		fmt.Fprintf(&made, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", member.name, 0, 0, 0, "100644", len(member.content))
 		made.Write(member.content)
@@ -169,19 +143,6 @@ func (p *Package) bytes(t testing.TB) []byte {
 			made.WriteByte('\n')
 		}
 	}
-	return made.Bytes()
-}
-
-func tarOf(t testing.TB, headers []tar.Header, contents map[string]string) []byte {
-	t.Helper()
-	var made bytes.Buffer
-	archive := tar.NewWriter(&made)
-	for _, h := range headers {
-		require.NoError(t, archive.WriteHeader(&h))
-		_, err := archive.Write([]byte(contents[h.Name]))
-		require.NoError(t, err)
-	}
-	require.NoError(t, archive.Close())
 	return made.Bytes()
 }
 

@@ -1,0 +1,34 @@
+// Package distro describes packages of a distribution that were chosen for an image.
+package distro
+
+import "time"
+
+// Package is a package of an archive.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Path is where its file is: for Debian below the host of the archive, for Alpine with the host.
+	Path string `json:"path"`
+	// Size in bytes, and SHA256 in hexadecimal digits, of the file.
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Selection is what packages a request needs.
+type Selection struct {
+	// Dates are when the lists of packages that they were chosen from were last changed, by the lists' names.
+	Dates map[string]time.Time `json:"dates"`
+	// Packages are in the order of their names. None is in the base.
+	Packages []Package `json:"packages"`
+}
+
+// Taken is when the packages were the newest.
+func (s Selection) Taken() time.Time {
+	var taken time.Time
+	for _, date := range s.Dates {
+		if date.After(taken) {
+			taken = date
+		}
+	}
+	return taken
+}
