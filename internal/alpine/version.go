@@ -30,7 +30,7 @@ const (
 	letter
 	suffix
 	suffixNumber
-	hash
+	commitHash
 	revision
 	end
 )
@@ -62,9 +62,9 @@ func parseVersion(text string) (version, error) {
 			ok = take(suffix, letters) && slices.Contains(suffixes, v[len(v)-1].text)
 		case strings.IndexByte(digits, next) >= 0 && last == suffix:
 			ok = take(suffixNumber, digits)
-		case next == '~' && last < hash:
+		case next == '~' && last < commitHash:
 			rest = rest[1:]
-			ok = take(hash, hexDigits)
+			ok = take(commitHash, hexDigits)
 		case strings.HasPrefix(rest, "-r") && last < revision:
 			rest = rest[2:]
 			ok = take(revision, digits)
@@ -117,7 +117,7 @@ func (p part) compare(o part) int {
 	switch {
 	case p.kind == suffix:
 		return slices.Index(suffixes, p.text) - slices.Index(suffixes, o.text)
-	case p.kind == letter || p.kind == hash || p.kind == number && (p.text[0] == '0' || o.text[0] == '0'):
+	case p.kind == letter || p.kind == commitHash || p.kind == number && (p.text[0] == '0' || o.text[0] == '0'):
 		return strings.Compare(p.text, o.text)
 	}
 	a, b := strings.TrimLeft(p.text, "0"), strings.TrimLeft(o.text, "0")

@@ -220,7 +220,7 @@ func TestMergedUsr(t *testing.T) {
 
 func TestCertificates(t *testing.T) {
 	r := newRepository(t)
-	certs := r.add("ca-certificates", "1", "", debiantest.Regular(certificates+"b.crt", "second"), debiantest.Regular(certificates+"a.crt", "first\n"), debiantest.Regular(certificates+"README", "no"))
+	certs := r.add("ca-certificates", "1", "", debiantest.Regular(unpack.Certificates+"b.crt", "second"), debiantest.Regular(unpack.Certificates+"a.crt", "first\n"), debiantest.Regular(unpack.Certificates+"README", "no"))
 	files := install(t, r.archive(), &System{}, certs)
 	assert.Equal(t, "first\nsecond\n", content(t, files["/etc/ssl/certs/ca-certificates.crt"]))
 }

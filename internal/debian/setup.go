@@ -1,12 +1,8 @@
 package debian
 
 import (
-	"bytes"
 	"io/fs"
-	"path"
-	"strings"
 
-	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
@@ -46,45 +42,10 @@ func (t *tree) set(name string) error {
 	case "libc-bin":
 		t.copyFile("/usr/share/libc-bin/nsswitch.conf", "/etc/nsswitch.conf")
 	case "ca-certificates":
-		return t.bundle()
+		return t.AddCertificates(t.cache)
 	case "tzdata":
 		t.Link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
 	}
-	return nil
-}
-
-// certificates is the directory of the certificates that ca-certificates has, and bundle the file of them all.
-const (
-	certificates = "/usr/share/ca-certificates/mozilla/"
-	bundle       = "/etc/ssl/certs/ca-certificates.crt"
-)
-
-// bundle puts all certificates into one file, in the order of their names.
-func (t *tree) bundle() error {
-	var each []oci.File
-	key := "bundle of certificates 1:"
-	for _, f := range t.Files() {
-		if strings.HasPrefix(f.Path, certificates) && path.Ext(f.Path) == ".crt" {
-			each = append(each, f)
-			key += " " + f.ID
-		}
-	}
-	var all []byte
-	if !t.cache.Get(key, &all) {
-		for _, f := range each {
-			content, err := unpack.Read(f)
-			if err != nil {
-				return err
-			}
-			if all = append(all, content...); !bytes.HasSuffix(content, []byte("\n")) {
-				all = append(all, '\n')
-			}
-		}
-		if err := t.cache.Put(key, all); err != nil {
-			return err
-		}
-	}
-	t.Add(oci.FromBytes(bundle, 0o644, all))
 	return nil
 }
 

@@ -28,8 +28,11 @@ type Entry struct {
 	Digest string `json:"digest,omitempty"`
 	// Sum is the digest that the distribution's database has of the file, in hexadecimal digits.
 	Sum string `json:"sum,omitempty"`
+	// User and Group are the names of the owners; empty for root.
+	User  string `json:"user,omitempty"`
+	Group string `json:"group,omitempty"`
 	// Xattrs are extended attributes.
-	Xattrs map[string]string `json:"xattrs,omitempty"`
+	Xattrs map[string][]byte `json:"xattrs,omitempty"`
 }
 
 // Limits on what a package unpacks to.
@@ -131,12 +134,18 @@ func entryOf(h *tar.Header, seen map[string]Entry) (Entry, error) {
 		return Entry{}, fmt.Errorf("the path %q leads out of the image, or is not clean", h.Name)
 	}
 	e := Entry{Path: path.Join("/", name), UID: h.Uid, GID: h.Gid}
+	if h.Uname != "root" {
+		e.User = h.Uname
+	}
+	if h.Gname != "root" {
+		e.Group = h.Gname
+	}
 	for key, value := range h.PAXRecords {
 		if attribute, ok := strings.CutPrefix(key, xattrPrefix); ok {
 			if e.Xattrs == nil {
-				e.Xattrs = map[string]string{}
+				e.Xattrs = map[string][]byte{}
 			}
-			e.Xattrs[attribute] = value
+			e.Xattrs[attribute] = []byte(value)
 		}
 	}
 	permissions := h.FileInfo().Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
@@ -162,7 +171,13 @@ func entryOf(h *tar.Header, seen map[string]Entry) (Entry, error) {
 
 // File is the entry for an image. archive is the digest of the archive that it is from.
 func (e Entry) File(c *cache.Cache, archive string) oci.File {
-	f := oci.File{Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Size: e.Size, ID: e.Digest, Link: e.Link, Xattrs: e.Xattrs}
+	f := oci.File{Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Size: e.Size, ID: e.Digest, Link: e.Link}
+	for attribute, value := range e.Xattrs {
+		if f.Xattrs == nil {
+			f.Xattrs = map[string]string{}
+		}
+		f.Xattrs[attribute] = string(value)
+	}
 	if e.Mode.IsRegular() {
 		f.Open = func() (io.ReadCloser, error) {
 			content, err := c.GetBlob(archive)
