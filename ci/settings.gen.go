@@ -67,7 +67,7 @@ func New(
 	// What the program runs in. Default: DISTROLESS.
 	// +optional
 	runtime Runtime,
-	// Package of Debian to install in the image, or of Alpine with --runtime ALPINE.
+	// Package of Debian or, on Alpine, of Alpine to install in the image.
 	// +optional
 	runtimePackages []string,
 	// Version of Go to compile with; 1.26 is its newest patch release, latest-patch that of what go.mod says. Default: what

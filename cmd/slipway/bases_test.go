@@ -71,24 +71,30 @@ func machineLibc(t *testing.T, arch string) []tarFile {
 func pushBases(t *testing.T, host string, options ...remote.Option) {
 	t.Helper()
 	for repository, files := range bases {
-		index := mutate.IndexMediaType(empty.Index, types.DockerManifestList)
-		for _, arch := range []string{"amd64", "arm64"} {
-			img, err := mutate.AppendLayers(empty.Image, dockerLayer(t, files(t, arch)))
-			require.NoError(t, err)
-			config, err := img.ConfigFile()
-			require.NoError(t, err)
-			config = config.DeepCopy()
-			config.OS, config.Architecture = "linux", arch
-			config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-			config.Config.User, config.Config.Cmd = "0", []string{"/bin/sh"}
-			img, err = mutate.ConfigFile(img, config)
-			require.NoError(t, err)
-			index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
-		}
-		ref, err := name.NewTag(host + "/" + repository)
-		require.NoError(t, err)
-		require.NoError(t, remote.WriteIndex(ref, index, options...))
+		pushBase(t, host, repository, files, options...)
 	}
+}
+
+// pushBase puts a stand-in into a registry.
+func pushBase(t *testing.T, host, repository string, files func(t *testing.T, arch string) []tarFile, options ...remote.Option) {
+	t.Helper()
+	index := mutate.IndexMediaType(empty.Index, types.DockerManifestList)
+	for _, arch := range []string{"amd64", "arm64"} {
+		img, err := mutate.AppendLayers(empty.Image, dockerLayer(t, files(t, arch)))
+		require.NoError(t, err)
+		config, err := img.ConfigFile()
+		require.NoError(t, err)
+		config = config.DeepCopy()
+		config.OS, config.Architecture = "linux", arch
+		config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		config.Config.User, config.Config.Cmd = "0", []string{"/bin/sh"}
+		img, err = mutate.ConfigFile(img, config)
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+	}
+	ref, err := name.NewTag(host + "/" + repository)
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index, options...))
 }
 
 func dockerLayer(t *testing.T, files []tarFile) v1.Layer {

@@ -37,7 +37,7 @@ func refused(plan *plan.Plan) error {
 	switch {
 	case strings.HasPrefix(plan.Image.Base, "oci-archive:"):
 		return ErrArchiveBase
-	case plan.Image.Debian != nil:
+	case plan.Image.Distribution != nil && plan.Image.Install == nil:
 		return ErrDebian
 	case plan.Source.VCS != nil:
 		return ErrVCS

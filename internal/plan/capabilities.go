@@ -5,16 +5,14 @@ import "slices"
 // Capabilities say how engines differ. The plan refuses what its engine cannot do, and has the commands that the engine needs. The zero
 // value is that of no engine: a plan that is only shown refuses nothing.
 type Capabilities struct {
-	// NoInstall says that it runs no programs of images, and so installs no packages there.
-	NoInstall bool
 	// NoDebian says that it puts no packages of Debian into images.
 	NoDebian bool
 	// NoFileCapabilities says that it gives no capabilities of Linux to files.
 	NoFileCapabilities bool
 	// NoVCS says that it compiles where the source's repository is not at hand.
 	NoVCS bool
-	// NoLayouts says that it reads no bases that are OCI layout directories, NoLayoutPackages that it runs no package manager in them.
-	NoLayouts, NoLayoutPackages bool
+	// NoLayouts says that it reads no bases that are OCI layout directories.
+	NoLayouts bool
 	// NoLevels says that it pushes by itself, at its own level of compression.
 	NoLevels bool
 	// Race says when tests can detect data races.

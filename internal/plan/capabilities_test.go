@@ -26,8 +26,8 @@ func TestCapabilities(t *testing.T) {
 		want   string
 	}{
 		{packages, everything, ""},
-		{packages, plan.Capabilities{NoInstall: true}, `runtime-package "curl,jq": the host engine places files in an image and runs nothing there: use --engine dagger`},
-		{plan.Config{Runtime: "debian", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoInstall: true}, ""},
+		{packages, plan.Capabilities{NoDebian: true}, ""},
+		{plan.Config{Base: "alpine:3.24", RuntimePackages: []string{"curl"}}, everything, ""},
 		{plan.Config{Runtime: "debian"}, plan.Capabilities{NoDebian: true}, `runtime "debian": the engine alone puts no packages of Debian into a container: make an image or an archive instead`},
 		{plan.Config{RuntimePackages: []string{"curl"}}, plan.Capabilities{NoDebian: true}, `runtime-package "curl": the engine alone puts no packages of Debian into a container`},
 		{plan.Config{Capabilities: []string{"NET_RAW"}}, everything, ""},
@@ -35,13 +35,12 @@ func TestCapabilities(t *testing.T) {
 		{plan.Config{BuildVCS: true}, plan.Capabilities{NoVCS: true}, "buildvcs: the engine gets the files of the source, and no repository"},
 		{layout, everything, ""},
 		{layout, plan.Capabilities{NoLayouts: true}, `base "oci:base": a Dagger engine reads no OCI layout directory: put it into an archive with tar`},
-		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, "a Dagger engine reads no OCI layout directory"},
-		{plan.Config{Base: "oci:base", Runtime: "debian", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayoutPackages: true}, ""},
-		{layout, plan.Capabilities{NoLayoutPackages: true}, ""},
+		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, plan.Capabilities{NoLayouts: true}, "a Dagger engine reads no OCI layout directory"},
+		{plan.Config{Base: "oci:base", Runtime: "alpine", RuntimePackages: []string{"curl"}}, everything, ""},
 		{plan.Config{Compression: "zstd:19"}, everything, ""},
 		{plan.Config{Compression: "zstd:19"}, plan.Capabilities{NoLevels: true}, `compression "zstd:19": the engine pushes, and chooses its own level: leave the level out: zstd`},
 		{plan.Config{Compression: "zstd"}, plan.Capabilities{NoLevels: true}, ""},
-		{plan.Config{Base: "oci-archive:base.tar"}, plan.Capabilities{NoInstall: true, NoLayouts: true}, ""},
+		{plan.Config{Base: "oci-archive:base.tar"}, plan.Capabilities{NoLayouts: true}, ""},
 	} {
 		test.config.Engine = test.engine
 		_, err := plan.Resolve(t.Context(), source, test.config)

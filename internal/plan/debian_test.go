@@ -19,9 +19,9 @@ func TestDebianArchitecture(t *testing.T) {
 	} {
 		p, err := ParsePlatform(platform)
 		require.NoError(t, err)
-		assert.Equal(t, want, DebianArchitecture(p), platform)
+		assert.Equal(t, want, architecture(debianName, p), platform)
 	}
-	assert.Empty(t, DebianArchitecture(Platform{OS: "windows", Architecture: "amd64"}))
+	assert.Empty(t, architecture(debianName, Platform{OS: "windows", Architecture: "amd64"}))
 }
 
 func TestLockPackages(t *testing.T) {

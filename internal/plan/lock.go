@@ -170,7 +170,7 @@ func (r resolver) pin(plan *Plan, work *workset) {
 			r.add(file, request.String(), "the build needs these packages, and the file does not say which they are", "run slipway pin with the same settings")
 			continue
 		}
-		plan.Image.Debian.Locked = append(plan.Image.Debian.Locked, locked)
+		plan.Image.Distribution.Locked = append(plan.Image.Distribution.Locked, locked)
 	}
 	for _, ref := range []*string{&plan.Builder, &plan.Image.Base} {
 		if !needsPin(*ref) {

@@ -152,11 +152,11 @@ type Image struct {
 	Runtime Runtime `json:"runtime"`
 	// Base is the reference to build upon; empty for none.
 	Base string `json:"base,omitempty"`
-	// Packages are what is installed in the base before there are any layers: as Debian says, or by the command Install, as root. That
-	// runs programs of the image's platform, which not every engine can.
-	Packages []string        `json:"packages,omitempty"`
-	Install  []string        `json:"install,omitempty"`
-	Debian   *DebianPackages `json:"debian,omitempty"`
+	// Packages are what is installed in the base before there are any layers, as Distribution says. Install is the command that takes its
+	// place, as root, where a Dockerfile or a container is made, which take the newest packages.
+	Packages     []string      `json:"packages,omitempty"`
+	Install      []string      `json:"install,omitempty"`
+	Distribution *Distribution `json:"distribution,omitempty"`
 	// Layers come on top of the base's, lowest first.
 	Layers []Layer `json:"layers"`
 	// Copies are the directories of the source that files of Layers come from.

@@ -387,8 +387,8 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 		labels[RootLabel] = "allowed"
 	}
 	image := r.settings.image
-	image.Runtime, image.Base, image.User, image.Packages, image.Install = r.runtime, r.base, r.user, r.runtimePackages, apkAdd(r.runtimePackages)
-	r.debian(&image)
+	image.Runtime, image.Base, image.User, image.Packages = r.runtime, r.base, r.user, r.runtimePackages
+	r.distribution(&image)
 	image.Labels, image.Annotations = labels, annotations
 	binaries := r.binaries(work, programs)
 	if len(image.Entrypoint) == 0 {

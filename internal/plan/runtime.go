@@ -84,7 +84,7 @@ func (c Config) readRuntime(f *fault.Faults) (Runtime, string) {
 		if base, err = parseBase(c.Base); err != nil {
 			f.Add("base", c.Base, err.Error(), "")
 		}
-		if strings.HasPrefix(base, "oci:") && (c.Engine.NoLayouts || c.Engine.NoLayoutPackages && c.Runtime == string(Alpine) && len(c.RuntimePackages) > 0) {
+		if strings.HasPrefix(base, "oci:") && c.Engine.NoLayouts {
 			f.Add("base", c.Base, "a Dagger engine reads no OCI layout directory", "put it into an archive with tar, and name that with oci-archive:FILE")
 		}
 	}
@@ -107,24 +107,18 @@ func (c Config) readRuntime(f *fault.Faults) (Runtime, string) {
 }
 
 var runtimePackagesSetting = Setting{
-	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Debian to install in the image, or of Alpine with --runtime alpine",
-	More:  "those of Alpine need a Dagger engine",
+	Flag: "runtime-package", Value: "PACKAGE", Help: "package of Debian or, on Alpine, of Alpine to install in the image",
 	Field: "RuntimePackages",
 	read: func(c Config, s *settings, f *fault.Faults) {
 		s.runtimePackages = sorted(each(f, "runtime-package", c.RuntimePackages, parseSystemPackage))
 		given := strings.Join(c.RuntimePackages, ",")
-		switch {
+		switch distribution := s.packagesOf(); {
 		case len(c.RuntimePackages) == 0:
-		case s.isDebian() && s.runtime != Alpine:
-			if c.Engine.NoDebian {
-				f.Add("runtime-package", given, noDebian, noDebianHint)
-			}
-		case s.runtime != Alpine:
+		case distribution == "":
 			f.Add("runtime-package", given, "the runtime "+string(s.runtime)+" has no packages that Slipway knows",
 				"add --runtime debian or --runtime alpine, also to your own image in --base")
-		case c.Engine.NoInstall:
-			f.Add("runtime-package", given, "the host engine places files in an image and runs nothing there",
-				"use --engine dagger, or name an image that has the packages with --base")
+		case distribution == debianName && c.Engine.NoDebian:
+			f.Add("runtime-package", given, noDebian, noDebianHint)
 		}
 	},
 }

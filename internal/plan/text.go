@@ -92,11 +92,8 @@ func (p *Plan) WriteText(w io.Writer) error {
 		base = "nothing"
 	}
 	row("runtime", "%s, on %s", p.Image.Runtime, base)
-	if p.Image.Install != nil {
-		row("run", "%s", shellLine(p.Image.Install))
-	}
-	if d := p.Image.Debian; d != nil {
-		row("packages", "%s, of %s", strings.Join(p.Image.Packages, ", "), strings.TrimSpace("Debian "+d.Release))
+	if d := p.Image.Distribution; d != nil {
+		row("packages", "%s, of %s", strings.Join(p.Image.Packages, ", "), d.Title())
 	}
 	for _, layer := range p.Image.Layers {
 		for _, f := range layer.Files {
@@ -138,7 +135,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("annotation", "%s=%s", k, p.Image.Annotations[k])
 	}
 
-	movingPackages := p.Image.Debian != nil && p.Image.Debian.Locked == nil
+	movingPackages := p.Image.Distribution != nil && p.Image.Distribution.Locked == nil
 	if moving := p.moving(); len(moving)+len(p.Notes) > 0 || movingPackages {
 		section("Note")
 		for _, note := range p.Notes {
@@ -148,7 +145,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 			row("may move", "%s: slipway pin records its digest", ref)
 		}
 		if movingPackages {
-			row("may move", "packages of Debian: slipway pin records them")
+			row("may move", "packages of %s: slipway pin records them", distributions[p.Image.Distribution.Name].title)
 		}
 	}
 

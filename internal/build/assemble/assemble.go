@@ -40,12 +40,6 @@ type Compiler interface {
 	Close() error
 }
 
-// Installer is a compiler whose engine can run the programs of images.
-type Installer interface {
-	// Install carries out the plan's command that installs packages in base, and leaves the image as an OCI archive.
-	Install(ctx context.Context, p *plan.Plan, platform plan.Platform, base, archive string) error
-}
-
 // Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
 // which may write below the directory dir; it is removed at the end. See [build.Engine].
 func Build(

@@ -26,17 +26,14 @@ type contents struct {
 func (c *contents) prepare(ctx context.Context, number int) (err error) {
 	b := c.execution
 	p := b.plan.Platforms()[number]
-	var files *oci.FileSystem
-	if b.plan.Image.Install != nil {
-		files, err = c.install(ctx, p)
-	} else if files, err = b.bases.fileSystem(b.base, ociPlatform(p)); err != nil {
-		err = fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
-	}
-	if err == nil && b.plan.Image.Debian != nil {
-		err = c.debian(ctx, number, files)
-	}
+	files, err := b.bases.fileSystem(b.base, ociPlatform(p))
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the base %s for %s: %w", b.plan.Image.Base, p, err)
+	}
+	if b.plan.Image.Distribution != nil {
+		if err := c.install(ctx, number, files); err != nil {
+			return err
+		}
 	}
 	if c.placed, err = placement.Layers(ctx, files, b.plan.Image.For(p)); err != nil {
 		return err

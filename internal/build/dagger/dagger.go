@@ -132,7 +132,7 @@ func inShell(script string) []string { return []string{"sh", "-c", script} }
 // Capabilities are those of a Dagger engine whose programs are put into images by Slipway's own code, for builds that find private modules
 // by these variables.
 func Capabilities(env map[string]string) plan.Capabilities {
-	return plan.Capabilities{NoLayoutPackages: true, NoVCS: true, Race: plan.RaceWithCGO, Git: env["GOPRIVATE"] != "" || env["GONOPROXY"] != ""}
+	return plan.Capabilities{NoVCS: true, Race: plan.RaceWithCGO, Git: env["GOPRIVATE"] != "" || env["GONOPROXY"] != ""}
 }
 
 // ContainerCapabilities are those of [Build.Container].
@@ -303,17 +303,6 @@ func (b *Build) installed(ctr *dagger.Container) *dagger.Container {
 		return ctr
 	}
 	return ctr.WithUser("0").WithExec(b.plan.Image.Install)
-}
-
-// Install installs the packages of the plan in base, which the plan names, too, and brings the image for a platform here as an OCI
-// archive.
-func (b *Build) Install(ctx context.Context, platform plan.Platform, base, archive string) error {
-	ctr, err := b.from(b.client.Container(dagger.ContainerOpts{Platform: dagger.Platform(platform.String())}), base)
-	if err != nil {
-		return err
-	}
-	_, err = ctr.With(b.installed).AsTarball().Export(ctx, archive)
-	return b.explain("installing packages", err)
 }
 
 // resolved is an image of a registry by its full name, which has a digest only where there is no tag, and by its digest. An

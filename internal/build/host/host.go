@@ -72,9 +72,8 @@ func (e *Engine) Build(
 	assemble.Build(ctx, source, plans, e.bases, report, compiler, done)
 }
 
-// Capabilities are this engine's: it runs nothing in images.
-func Capabilities() plan.Capabilities {
-	c := plan.Capabilities{NoInstall: true}
+// Capabilities are this engine's.
+func Capabilities() (c plan.Capabilities) {
 	if canRace() {
 		c.Race = plan.RaceAlways
 	}

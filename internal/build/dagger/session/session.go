@@ -84,7 +84,7 @@ func (e *Engine) Build(
 		}
 		numbers, able = append(numbers, i), append(able, plan)
 	}
-	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return &compiler{describe, describe(plan), report} },
+	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return &compiler{describe(plan), report} },
 		func(i int, r *build.Result, err error) { done(numbers[i], r, err) })
 }
 
@@ -111,7 +111,7 @@ func (e *Engine) Checks(ctx context.Context, source string, plan *plan.Plan, rep
 	if err != nil {
 		return nil, err
 	}
-	return &compiler{describe, describe(plan), report}, nil
+	return &compiler{describe(plan), report}, nil
 }
 
 // sender sends sources to the Dagger engine.
@@ -168,16 +168,8 @@ func (e *sender) callersPrivate() (dagger.Private, error) {
 
 // compiler fetches what the engine compiles.
 type compiler struct {
-	describe describe
-	build    *dagger.Build
-	report   build.Reporter
-}
-
-var _ assemble.Installer = (*compiler)(nil)
-
-// Install implements [assemble.Installer].
-func (c *compiler) Install(ctx context.Context, p *plan.Plan, platform plan.Platform, base, archive string) error {
-	return c.describe(p).Install(ctx, platform, base, archive)
+	build  *dagger.Build
+	report build.Reporter
 }
 
 // Modules waits for the modules, so that their failure is reported as such.
