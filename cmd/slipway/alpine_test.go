@@ -3,13 +3,19 @@ package main
 import (
 	"bytes"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/test/alpinetest"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
 // alpineRepository is the key of a script's repository.
@@ -26,17 +32,23 @@ func TestAlpineScripts(t *testing.T) {
 	maps.Copy(commands, map[string]func(ts *testscript.TestScript, neg bool, args []string){"apk": apkCommand})
 	runScripts(t, "testdata/alpine", func(e *testscript.Env) error {
 		r := alpinetest.Start(t)
-		pushBase(t, e.Getenv("REGISTRY"), "library/alpine:3.24.2", func(*testing.T, string) []tarFile {
-			var files []tarFile
-			base := r.Base()
-			for _, name := range slices.Sorted(maps.Keys(base)) {
-				files = append(files, tarFile{strings.TrimPrefix(name, "/"), 0o644, base[name]})
-			}
-			return append(files, tarFile{"etc/os-release", 0o644, "ID=alpine\nVERSION_ID=3.24.2\n"})
-		})
+		pushAlpine(t, e.Getenv("REGISTRY"), r)
 		e.Values[alpineRepository] = r
 		e.Setenv("SLIPWAY_MIRRORS", e.Getenv("SLIPWAY_MIRRORS")+","+alpinetest.Host+"="+r.Address)
 		return nil
+	})
+}
+
+// pushAlpine puts a base that trusts a repository in the place of the runtime's.
+func pushAlpine(t *testing.T, host string, r *alpinetest.Repository) {
+	t.Helper()
+	pushBase(t, host, "library/alpine:3.24.2", func(*testing.T, string) []tarFile {
+		var files []tarFile
+		base := r.Base()
+		for _, name := range slices.Sorted(maps.Keys(base)) {
+			files = append(files, tarFile{strings.TrimPrefix(name, "/"), 0o644, base[name]})
+		}
+		return append(files, tarFile{"etc/os-release", 0o644, "ID=alpine\nVERSION_ID=3.24.2\n"})
 	})
 }
 
@@ -74,4 +86,46 @@ func tampered(content []byte) []byte {
 	content = bytes.Clone(content)
 	content[len(content)-20] ^= 1
 	return content
+}
+
+// A program of a package runs in a container, with the files of another and the user that a script wanted.
+func TestAlpineImages(t *testing.T) {
+	source := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module example.com/tool\n\ngo 1.26.8\n",
+		"main.go": `package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+)
+
+func main() {
+	data, _ := os.ReadFile("/usr/share/lib/data")
+	daemon, err := user.Lookup("daemon")
+	fmt.Print(string(data), err, daemon.Uid, daemon.Gid, daemon.HomeDir)
+}
+`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(source, name), []byte(text), 0o644))
+	}
+	compile := exec.Command("go", "build", "-C", source, "-o", "tool", ".")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOTOOLCHAIN=auto")
+	must(t, compile)
+	tool, err := os.ReadFile(filepath.Join(source, "tool"))
+	require.NoError(t, err)
+
+	r := alpinetest.Start(t)
+	r.Add("tool", "1", alpinetest.Info("depend", "lib"), alpinetest.Info("size", strconv.Itoa(len(tool))), alpinetest.Program("usr/bin/tool", string(tool)),
+		alpinetest.Script("pre-install", "#!/bin/sh\naddgroup -S daemon\nadduser -S -D -H -h /var/lib/daemon -s /sbin/nologin -G daemon daemon\nexit 0\n"))
+	r.Add("lib", "1", alpinetest.Regular("usr/share/lib/data", "data\n"))
+	registry := registrytest.Start(t)
+	pushAlpine(t, registry.Host, r)
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	must(t, slipwayCommand(t, []string{sharedCache, "SLIPWAY_MIRRORS=docker.io=" + registry.Host + "," + alpinetest.Host + "=" + r.Address},
+		"build", "--runtime", "alpine", "--platform", "linux/amd64", "--runtime-package", "tool", "--output", archive, "../../examples/http-server"))
+	bundle := unpack(t, archive, "amd64")
+	changeBundle(t, bundle, func(config map[string]any) { config["process"].(map[string]any)["args"] = []string{"tool"} })
+	require.Equal(t, "data\n<nil>100100/var/lib/daemon", must(t, container(t, bundle)))
 }

@@ -19,6 +19,7 @@ const (
 	repositoriesFile = "/etc/apk/repositories"
 	repositoriesDir  = "/etc/apk/repositories.d"
 	keysDir          = "/etc/apk/keys"
+	moreKeysDir      = "/lib/apk/keys"
 	worldFile        = "/etc/apk/world"
 )
 
@@ -160,16 +161,23 @@ func (s *System) readRepository(line string) error {
 }
 
 func (s *System) readKeys(ctx context.Context) error {
-	for _, name := range s.files.List(keysDir) {
-		text, err := s.files.ReadFile(ctx, path.Join(keysDir, name))
-		if err != nil {
-			return err
+	for _, dir := range []string{keysDir, moreKeysDir} {
+		for _, name := range s.files.List(dir) {
+			if name[0] == '.' {
+				continue
+			}
+			text, err := s.files.ReadFile(ctx, path.Join(dir, name))
+			if err != nil {
+				return err
+			}
+			key, err := parseKey(text)
+			if err != nil {
+				return fmt.Errorf("reading the key %s: %w", path.Join(dir, name), err)
+			}
+			if s.keys[name] == nil {
+				s.keys[name] = key
+			}
 		}
-		key, err := parseKey(text)
-		if err != nil {
-			return fmt.Errorf("reading the key %s: %w", path.Join(keysDir, name), err)
-		}
-		s.keys[name] = key
 	}
 	return nil
 }

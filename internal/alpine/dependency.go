@@ -17,7 +17,9 @@ type dependency struct {
 	digest string
 	// refuses says that it must not be there.
 	refuses bool
-	text    string
+	// broken says that its version is none, so that no package has it.
+	broken bool
+	text   string
 }
 
 // form is a dependency: its name, operator and version. A tag of a repository is none of it.
@@ -40,19 +42,20 @@ func parseDependency(text string) (dependency, error) {
 	default:
 		v, err := parseVersion(found[4])
 		if err != nil {
-			return dependency{}, fmt.Errorf("the dependency %q: %w", text, err)
+			return dependency{broken: true, refuses: d.refuses, name: d.name, version: version{}, text: text}, fmt.Errorf("the dependency %q: %w", text, err)
 		}
 		d.version = v
 	}
 	return d, nil
 }
 
-// parseDependencies reads dependencies.
+// parseDependencies reads the dependencies of a package. Those with a version that is none are broken: libraries and others are provided with
+// versions of their own.
 func parseDependencies(words []string) ([]dependency, error) {
 	var all []dependency
 	for _, word := range words {
 		d, err := parseDependency(word)
-		if err != nil {
+		if err != nil && !d.broken {
 			return nil, err
 		}
 		all = append(all, d)
@@ -60,8 +63,11 @@ func parseDependencies(words []string) ([]dependency, error) {
 	return all, nil
 }
 
-// allows reports whether it may be this version. No version is any.
+// allows reports whether it may be this version. A provided name without a version, nil, is of any.
 func (d dependency) allows(v version) bool {
+	if d.broken {
+		return false
+	}
 	if d.operator == "" || v == nil {
 		return true
 	}

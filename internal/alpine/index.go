@@ -206,6 +206,17 @@ func (x *index) parse(paragraphs []paragraph) ([]*candidate, error) {
 	return all, nil
 }
 
+// conditionals are the packages that come by themselves with others. One that cannot be read does not come.
+func (x *index) conditionals() []*candidate {
+	var all []*candidate
+	for _, p := range x.conditional {
+		if one, err := x.parse([]paragraph{p}); err == nil {
+			all = append(all, one...)
+		}
+	}
+	return all
+}
+
 func parsePackage(p paragraph) (*candidate, error) {
 	c, err := parseParagraph(p.text)
 	if err != nil {

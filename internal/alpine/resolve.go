@@ -28,9 +28,13 @@ type Archive struct {
 // come. What the base has stays as it is. notBefore are the dates that the indexes had when packages were last chosen: an index that is older is
 // refused.
 func (a *Archive) Resolve(ctx context.Context, names []string, notBefore map[string]time.Time) (*distro.Selection, error) {
-	wanted, err := parseDependencies(names)
-	if err != nil {
-		return nil, err
+	var wanted []dependency
+	for _, name := range names {
+		d, err := parseDependency(name)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, d)
 	}
 	repositories, err := a.repositories(ctx, notBefore)
 	if err != nil {
@@ -107,15 +111,13 @@ func (s *solver) choose(wanted []dependency) error {
 			return err
 		}
 	}
-	return s.conditional()
+	s.conditional()
+	return nil
 }
 
 // conditional takes the packages that come with those that are chosen, until there are no more. One that cannot be taken does not come.
-func (s *solver) conditional() error {
-	all, err := s.index.parse(s.index.conditional)
-	if err != nil {
-		return err
-	}
+func (s *solver) conditional() {
+	all := s.index.conditionals()
 	slices.SortStableFunc(all, func(a, b *candidate) int {
 		if a.name == b.name {
 			return b.version.compare(a.version)
@@ -135,7 +137,6 @@ func (s *solver) conditional() error {
 			}
 		}
 	}
-	return nil
 }
 
 // satisfied reports whether a chosen package is what a dependency names.

@@ -66,6 +66,9 @@ func TestResolve(t *testing.T) {
 		"a downgrade of what is there":   {packages: []string{"app 1 depend=lib<1.5", "lib 1"}, want: "app", base: []string{lib}, err: "app → lib<1.5: the base has lib 1.5-r0, which cannot be replaced (choose a newer base): both are lib"},
 		"what the base's world refuses":  {packages: []string{"app 1 depend=lib", "lib 1"}, want: "app", world: "!lib\n", err: "app → lib: the base's /etc/apk/world refuses lib"},
 		"what is no dependency":          {packages: []string{"app 1 depend=lib==1"}, want: "app", err: `the package app of dl-cdn.alpinelinux.org/alpine/v3.24/main/x86_64: "lib==1" is no dependency`},
+		"a version that is none":         {packages: []string{"app 1 depend=pc:x>=1.0-beta", "lib 1 provides=pc:x=1.0-beta"}, want: "app", err: "app → pc:x>=1.0-beta: the base's repositories have only lib-1"},
+		"provided in a version of none":  {packages: []string{"app 1 depend=pc:x", "lib 1 provides=pc:x=1.0-beta", "odd 1 install_if=app=one !x;depend=odd==2"}, want: "app", chosen: "app=1 lib=1"},
+		"a condition that is none":       {want: "app=1.0-beta", err: `the dependency "app=1.0-beta": "1.0-beta" is no version of a package`},
 		"a package that would be refuse": {want: "!app", err: "!app: packages cannot be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {

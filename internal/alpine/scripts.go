@@ -11,11 +11,9 @@ import (
 	"github.com/slipway-ci/slipway/internal/distro"
 )
 
-// scripts are those that a package may have. Source: apk-package(5)
+// scripts are those that a package may have. When it is installed, apk runs the first two and the last; others go into its database. Source:
+// apk-package(5)
 var scripts = []string{"pre-install", "post-install", "pre-deinstall", "post-deinstall", "pre-upgrade", "post-upgrade", "trigger"}
-
-// installScripts are what apk runs when it installs a package, in this order. Others go into its database.
-var installScripts = []string{"pre-install", "post-install", "trigger"}
 
 // command is what of a script is done here, or does not matter in a new image.
 type command struct {

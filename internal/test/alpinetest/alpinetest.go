@@ -119,6 +119,14 @@ func Regular(name, content string) func(*Package) {
 	}
 }
 
+// Program gives a package an executable file.
+func Program(name, content string) func(*Package) {
+	return func(p *Package) {
+		Regular(name, content)(p)
+		p.files.Headers[len(p.files.Headers)-1].Mode = 0o755
+	}
+}
+
 // Header gives a package what has no content.
 func Header(h tar.Header) func(*Package) {
 	return func(p *Package) {
