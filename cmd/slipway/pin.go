@@ -19,7 +19,7 @@ func (a *app) pinCommand() *cobra.Command {
 		Use:   "pin [flags] [NAME...] [DIR]",
 		Short: "Write down the images and packages that builds need",
 		Long: `Look up the digest of the builder and of the base that a build with these settings has, the packages
-of Debian that it installs, and everything that ` + plan.LockFile + ` has already, and write them into that file,
+of Debian or Alpine that it installs, and everything that ` + plan.LockFile + ` has already, and write them into that file,
 beside go.work or else go.mod. From then on every build takes these images, whatever their tags come
 to mean, and these packages, whatever is newer. One file serves all builds of its directory: name the
 images of slipway.yaml or give --all, or run slipway pin once for each build, such as for each runtime.
