@@ -10,12 +10,17 @@ import (
 	"github.com/slipway-ci/slipway/internal/config"
 )
 
+// shown is the name of a file of the source for messages: as the caller, who has the source, can open it.
+func (r *Request) shown(file string) string {
+	if r.Fetch != nil {
+		return file
+	}
+	return filepath.Join(r.Dir, file)
+}
+
 // choose finds the images that the request is about; file is nil where there is none.
 func (r *Request) choose(file *config.Project) ([]Settings, error) {
-	where := config.File
-	if r.Fetch == nil {
-		where = filepath.Join(r.Dir, config.File)
-	}
+	where := r.shown(config.File)
 	wrong := func(field, value, problem, hint string) ([]Settings, error) {
 		return nil, Faults{{Field: field, Value: value, Problem: problem, Hint: hint}}
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,32 +23,37 @@ import (
 
 // Lock is a slipway.lock: the images and packages that builds of its directory take.
 type Lock struct {
-	// File is its name, below the current directory if the source is.
+	// File is its name in the source, with slashes.
 	File string
-	// Changes say what is not as the file has it, one line for each image and package, in order.
+	// Text is what it is to hold. Changes say what of that it does not hold yet, one line for each image and package, in order.
+	Text    string
 	Changes []string
 
-	dir, file string // the source, and the file in it
-	was, text string
+	dir, was string // the source, and what the file holds
 }
 
 // Lock looks up what images of [Request.PlanUnlocked] need, and what the lock of each has already, and writes nothing. The locks are in
 // the order of their files.
 func (b *Builder) Lock(ctx context.Context, images []*Image) (locks []*Lock, err error) {
+	if len(images) == 0 {
+		return nil, nil
+	}
+	r := images[0].request
+	if err := r.fetchPlaced(ctx, images); err != nil {
+		return nil, err
+	}
 	plans := map[string][]*Plan{} // by the file that is for them
-	dir := ""
 	for _, image := range images {
-		dir = image.request.Dir
 		file := path.Join(image.Plan.Source.Dir, plan.LockFile)
 		plans[file] = append(plans[file], image.Plan)
 	}
-	tree, err := source.Open(dir)
+	tree, err := source.Open(r.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
 	for _, file := range slices.Sorted(maps.Keys(plans)) {
-		lock, err := b.lock(ctx, tree, &Lock{File: filepath.Join(dir, file), dir: dir, file: file}, plans[file])
+		lock, err := b.lock(ctx, tree, &Lock{File: file, dir: r.Dir}, r.shown(file), plans[file])
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +64,7 @@ func (b *Builder) Lock(ctx context.Context, images []*Image) (locks []*Lock, err
 
 // Write writes the file, unless it is as it should be.
 func (l *Lock) Write() (err error) {
-	if l.text == l.was {
+	if l.Text == l.was {
 		return nil
 	}
 	tree, err := source.Open(l.dir)
@@ -68,12 +72,12 @@ func (l *Lock) Write() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	return tree.WriteFile(l.file, []byte(l.text))
+	return tree.WriteFile(l.File, []byte(l.Text))
 }
 
-// lock fills in what a lock is to hold for plans.
-func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, plans []*Plan) (_ *Lock, err error) {
-	old, text, err := readLock(tree, l.file, l.File)
+// lock fills in what a lock, which messages call shown, is to hold for plans.
+func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, shown string, plans []*Plan) (_ *Lock, err error) {
+	old, text, err := readLock(tree, l.File, shown)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +98,7 @@ func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, plans []
 		return nil, err
 	}
 	l.Changes = slices.Concat(imageChanges(old.Images, lock.Images), packageChanges(old.Packages, lock.Packages))
-	l.was, l.text = text, lock.String()
+	l.was, l.Text = text, lock.String()
 	return l, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
+	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -52,13 +53,18 @@ func (m *Slipway) Build(
 	ctx context.Context,
 	// Platform to build for. Default: the engine's own, if it is one of the build's, else the first of those.
 	// +optional
-	platform string,
+	platform dagger.Platform,
 ) (_ *dagger.Container, err error) {
 	defer worded(&err)
 	build, compile, err := m.open(ctx, platform, engine.ContainerCapabilities)
 	if err != nil {
 		return nil, err
 	}
+	return container(ctx, build, compile)
+}
+
+// container is the image for a platform of a build.
+func container(ctx context.Context, build *engine.Build, compile plan.Compile) (*dagger.Container, error) {
 	ctr, err := build.Container(ctx, compile)
 	if err != nil {
 		return nil, err
@@ -66,12 +72,27 @@ func (m *Slipway) Build(
 	return own[*dagger.Container](ctx, ctr)
 }
 
+// Open the container that compiles, with modules, source and caches: ready for terminal or another tool
+func (m *Slipway) Builder(
+	ctx context.Context,
+	// Platform to compile for. Default: the engine's own, if it is one of the build's, else the first of those.
+	// +optional
+	platform dagger.Platform,
+) (_ *dagger.Container, err error) {
+	defer worded(&err)
+	build, compile, err := m.open(ctx, platform, engine.Capabilities)
+	if err != nil {
+		return nil, err
+	}
+	return own[*dagger.Container](ctx, build.Builder(compile))
+}
+
 // Compile the program for one platform, without an image
 func (m *Slipway) Binary(
 	ctx context.Context,
 	// Platform to compile for. Default: the engine's own, if it is one of the build's, else the first of those.
 	// +optional
-	platform string,
+	platform dagger.Platform,
 ) (_ *dagger.File, err error) {
 	defer worded(&err)
 	build, compile, err := m.open(ctx, platform, engine.Capabilities)
@@ -145,7 +166,14 @@ func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) 
 // +up
 func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	defer worded(&err)
-	ctr, err := m.Build(ctx, "")
+	build, compile, err := m.open(ctx, "", engine.ContainerCapabilities)
+	if err != nil {
+		return nil, err
+	}
+	if len(build.Plan().Image.Ports) == 0 {
+		return nil, fault.Faults{{Field: "ports", Problem: "none, and a service is reached by its ports", Hint: "give --port, or set it in slipway.yaml"}}
+	}
+	ctr, err := container(ctx, build, compile)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +181,7 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 }
 
 // open returns the build of the chosen image on this session's engine, and its compilation for one platform.
-func (m *Slipway) open(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*engine.Build, plan.Compile, error) {
+func (m *Slipway) open(ctx context.Context, platform dagger.Platform, capabilities func(map[string]string) plan.Capabilities) (*engine.Build, plan.Compile, error) {
 	image, compile, err := m.one(ctx, platform, capabilities)
 	if err != nil {
 		return nil, plan.Compile{}, err
@@ -166,7 +194,7 @@ func (m *Slipway) open(ctx context.Context, platform string, capabilities func(m
 }
 
 // one returns the chosen image and its compilation for one platform.
-func (m *Slipway) one(ctx context.Context, platform string, capabilities func(map[string]string) plan.Capabilities) (*slipway.Image, plan.Compile, error) {
+func (m *Slipway) one(ctx context.Context, platform dagger.Platform, capabilities func(map[string]string) plan.Capabilities) (*slipway.Image, plan.Compile, error) {
 	image, err := m.imageOn(ctx, capabilities)
 	if err != nil {
 		return nil, plan.Compile{}, err
@@ -177,9 +205,9 @@ func (m *Slipway) one(ctx context.Context, platform string, capabilities func(ma
 		if err != nil {
 			return nil, plan.Compile{}, err
 		}
-		wanted = string(own)
+		wanted = own
 	}
-	parsed, err := plan.ParsePlatform(wanted)
+	parsed, err := plan.ParsePlatform(string(wanted))
 	if err != nil && platform != "" {
 		return nil, plan.Compile{}, fmt.Errorf("platform %q: %w", platform, err)
 	}

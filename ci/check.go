@@ -41,8 +41,9 @@ func (m *Slipway) Lint(ctx context.Context) (err error) {
 	return m.checks(ctx, "lint")
 }
 
-// Fail if a function with a known vulnerability is called, by the source or in a program for one of the platforms; statements in
-// .slipway-vex.json suppress findings
+// Fail if a function with a known vulnerability is called, by the source or in a program for one of the platforms
+//
+// Statements in .slipway-vex.json suppress findings.
 // +check
 // +cache="never"
 func (m *Slipway) Vulncheck(ctx context.Context) (err error) {
@@ -50,8 +51,9 @@ func (m *Slipway) Vulncheck(ctx context.Context) (err error) {
 	return m.checks(ctx, "vulncheck")
 }
 
-// Run all checks and return their reports for other tools, whether they pass or not: junit.xml, findings.sarif, coverage.out,
-// govulncheck.json, govulncheck-programs.json, and a table in summary.md
+// Run all checks and return their reports for other tools, whether they pass or not
+//
+// These are junit.xml, findings.sarif, coverage.out, govulncheck.json, govulncheck-programs.json, and a table in summary.md.
 // +cache="never"
 func (m *Slipway) Reports(ctx context.Context) (_ *dagger.Directory, err error) {
 	defer worded(&err)
@@ -88,19 +90,20 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 	return err
 }
 
-// planChecks makes the plan for checking the source.
-func (m *Slipway) planChecks(ctx context.Context) (_ *plan.Plan, err error) {
+// planSource makes the plan for checking the source, or for generating code in it.
+func (m *Slipway) planSource(ctx context.Context, generate bool) (_ *plan.Plan, err error) {
 	r, done, err := m.request()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	r.Settings.Generate = r.Settings.Generate || generate
 	return r.PlanChecks(ctx)
 }
 
 // results also returns the directory that the checks ran in.
 func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result, string, error) {
-	p, err := m.planChecks(ctx)
+	p, err := m.planSource(ctx, false)
 	if err != nil {
 		return nil, "", err
 	}

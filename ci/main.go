@@ -100,6 +100,15 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
+// texts are values of a type of Dagger's as a setting.
+func texts[T ~string](list []T) []string {
+	var all []string
+	for _, value := range list {
+		all = append(all, string(value))
+	}
+	return all
+}
+
 // setting is the value of an enum as the command spells it.
 func setting[E ~string](value E) string {
 	return strings.ToLower(strings.ReplaceAll(string(value), "_", "-"))

@@ -29,8 +29,9 @@ func (m *Slipway) Publish(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
-	// or signed, and the digest differs, since the engine writes the manifests.
+	// User of the registry.
+	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
+	// the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.
@@ -78,16 +79,18 @@ func (m *Slipway) Image(
 	return &one
 }
 
-// Build all images of slipway.yaml and push each to its repository. Returns their references by digest, in the file's order.
-// An image that fails does not stop the others, but no tag moves then, except where the engine pushes
+// Build all images of slipway.yaml and push each to its repository. Returns their references by digest, in the file's order
+//
+// An image that fails does not stop the others, but no tag moves then, except where the engine pushes.
 // +cache="never"
 func (m *Slipway) PublishAll(
 	ctx context.Context,
 	// Tags to move to the images. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
-	// or signed, and the digest differs, since the engine writes the manifests.
+	// User of the registry.
+	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
+	// the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.
@@ -110,8 +113,9 @@ func (m *Slipway) PublishAll(
 	return m.push(ctx, true, "", tags, account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword})
 }
 
-// Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call.
-// Returns the reference by digest, or nothing
+// Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call
+//
+// Returns the reference by digest, or nothing.
 // +cache="never"
 func (m *Slipway) Ci(
 	ctx context.Context,
@@ -121,8 +125,9 @@ func (m *Slipway) Ci(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry. Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached
-	// or signed, and the digest differs, since the engine writes the manifests.
+	// User of the registry.
+	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
+	// the digest differs, since the engine writes the manifests.
 	// +optional
 	username string,
 	// Password or token of that user.

@@ -13,7 +13,8 @@ import (
 type Runtime string
 
 const (
-	// Root certificates, time zones and a non-root user; no shell, no libc. The production default.
+	// Root certificates, time zones and a non-root user; no shell, no libc.
+	// The production default.
 	Distroless Runtime = "DISTROLESS"
 	// Distroless with glibc, for cgo.
 	DistrolessBase Runtime = "DISTROLESS_BASE"
@@ -49,29 +50,30 @@ const (
 func New(
 	ctx context.Context,
 	ws *dagger.Workspace,
-	// Directory of a Go module or workspace. Default: the directory that you call from, without .git and what its .dockerignore
-	// names.
+	// Directory of a Go module or workspace.
+	// Default: the directory that you call from, without .git and what its .dockerignore names.
 	// +optional
 	source *dagger.Directory,
-	// Main package to build, as a directory of the source like ./cmd/server, or with the path of its program in the image like
-	// ./cmd/server=/usr/bin/server; of several programs in one image the first is the entrypoint, as DIR[=DESTINATION].
+	// Main package to build, as a directory of the source like ./cmd/server, or with the path of its program in the image like ./cmd/server=/usr/bin/server; of several programs in one image the first is the entrypoint, as DIR[=DESTINATION].
 	// Default: the only one there is, in /app.
 	// +optional
 	packages []string,
-	// Platform to build for, like linux/arm/v7. Default: linux/amd64,linux/arm64.
+	// Platform to build for, like linux/arm/v7.
+	// Default: linux/amd64,linux/arm64.
 	// +optional
-	platforms []string,
+	platforms []dagger.Platform,
 	// Image to build on instead of the runtime's own, with a tag or digest; or oci-archive:FILE, an OCI archive.
 	// +optional
 	base string,
-	// What the program runs in. Default: DISTROLESS.
+	// What the program runs in.
+	// Default: DISTROLESS.
 	// +optional
 	runtime Runtime,
 	// Package of Debian or, on Alpine, of Alpine to install in the image.
 	// +optional
 	runtimePackages []string,
-	// Version of Go to compile with; 1.26 is its newest patch release, latest-patch that of what go.mod says. Default: what
-	// go.mod says.
+	// Version of Go to compile with; 1.26 is its newest patch release, latest-patch that of what go.mod says.
+	// Default: what go.mod says.
 	// +optional
 	goVersion string,
 	// Run go generate ./... before compiling, in a copy of the source.
@@ -83,27 +85,28 @@ func New(
 	// Compile the time zones into the program, which takes about 0.5 MB: scratch and alpine have none.
 	// +optional
 	tzdata bool,
-	// Compile with cgo, and how to link C. Default: without.
+	// Compile with cgo, and how to link C.
+	// Default: without.
 	// +optional
 	cgo Cgo,
 	// Build constraint to satisfy, as go build -tags takes it.
 	// +optional
 	buildTags []string,
-	// More flags for the linker, after -s -w. A template.
+	// More flags for the linker, after -s -w.
+	// A template.
 	// +optional
 	ldflags string,
-	// String variable to set at link time, like main.version=v1.2.3, as IMPORTPATH.NAME=VALUE. A template.
+	// String variable to set at link time, like main.version=v1.2.3, as IMPORTPATH.NAME=VALUE.
+	// A template.
 	// +optional
 	stamps []string,
-	// Version of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; true is v1.0.0, which has a
-	// certificate.
+	// Version of the Go Cryptographic Module to link, as GOFIPS140 takes it, for FIPS 140-3 mode; true is v1.0.0, which has a certificate.
 	// +optional
 	fips string,
 	// Experiment of the Go toolchain, like jsonv2, as GOEXPERIMENT takes it.
 	// +optional
 	goExperiments []string,
-	// Make an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under Delve, which
-	// listens on port 40000.
+	// Make an image for a remote debugger: programs are neither stripped nor optimised, and the first runs under Delve, which listens on port 40000.
 	// +optional
 	debugger bool,
 	// Root certificates, in PEM, that the image and the build trust besides the public ones.
@@ -115,37 +118,41 @@ func New(
 	// Environment variable of the image, as KEY=VALUE.
 	// +optional
 	environment []string,
-	// Word of the command that a container runs, whose first is the path of a file of the image, like /app/server, and the
-	// others arguments that come before the user's. Default: the path of the first program.
+	// Word of the command that a container runs, whose first is the path of a file of the image, like /app/server, and the others arguments that come before the user's.
+	// Default: the path of the first program.
 	// +optional
 	entrypoint []string,
 	// Default argument of the program, in place of which a user may give others.
 	// +optional
 	args []string,
-	// Directory of the image that the program starts in, which is made if it is missing. Default: /app, or / where no program
-	// is there.
+	// Directory of the image that the program starts in, which is made if it is missing.
+	// Default: /app, or / where no program is there.
 	// +optional
 	workingDir string,
 	// Permit --user 0.
 	// +optional
 	allowRoot bool,
-	// Numeric user to run as, UID or UID:GID. Default: 65532:65532, and 1000:1000 on alpine and scratch.
+	// Numeric user to run as, UID or UID:GID.
+	// Default: 65532:65532, and 1000:1000 on alpine and scratch.
 	// +optional
 	user string,
-	// Signal that asks the program to end, like SIGINT or 2. Default: that of the base, or SIGTERM.
+	// Signal that asks the program to end, like SIGINT or 2.
+	// Default: that of the base, or SIGTERM.
 	// +optional
 	stopSignal string,
 	// Word of the command that Docker runs in a container, to see whether it is healthy, like /app/server healthcheck.
 	// +optional
 	healthcheck []string,
-	// Option of the health check: interval=30s, timeout=3s, start-period=10s or retries=3, as OPTION=VALUE. Default: Docker's:
-	// 30s, 30s, 0s and 3.
+	// Option of the health check: interval=30s, timeout=3s, start-period=10s or retries=3, as OPTION=VALUE.
+	// Default: Docker's: 30s, 30s, 0s and 3.
 	// +optional
 	healthcheckOptions []string,
-	// Label of the image, as KEY=VALUE. A template.
+	// Label of the image, as KEY=VALUE.
+	// A template.
 	// +optional
 	labels []string,
-	// Annotation of manifests and index, as KEY=VALUE. A template.
+	// Annotation of manifests and index, as KEY=VALUE.
+	// A template.
 	// +optional
 	annotations []string,
 	// File or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a
@@ -155,8 +162,8 @@ func New(
 	// Symbolic link of the image, as PATH=TARGET, like /usr/bin/tool=/app/tool, as PATH=TARGET.
 	// +optional
 	links []string,
-	// Directory of the image that the user owns and may write to, like /data, or like /data:0:0775 with a numeric group and a
-	// mode. Default: /tmp and the user's home alone.
+	// Directory of the image that the user owns and may write to, like /data, or like /data:0:0775 with a numeric group and a mode.
+	// Default: /tmp and the user's home alone.
 	// +optional
 	writable []string,
 	// Directory of the image that a volume is mounted at, like /data, which --writable gives to the user.
@@ -165,17 +172,20 @@ func New(
 	// Capability that the programs have whichever user runs them, like cap_net_bind_service for ports below 1024.
 	// +optional
 	capabilities []string,
-	// Compression of the layers that are made. Default: GZIP.
+	// Compression of the layers that are made.
+	// Default: GZIP.
 	// +optional
 	compression Compression,
-	// Commit that labels, annotations and provenance name, by its hash. Default: none, so that a commit that changes nothing
-	// in the program changes nothing in the image.
+	// Commit that labels, annotations and provenance name, by its hash.
+	// Default: none, so that a commit that changes nothing in the program changes nothing in the image.
 	// +optional
 	revision string,
-	// Time of everything in the image, in seconds since 1970. Default: 0.
+	// Time of everything in the image, in seconds since 1970.
+	// Default: 0.
 	// +optional
 	sourceDateEpoch int,
-	// Database of vulnerabilities, by its URL. Default: https://vuln.go.dev.
+	// Database of vulnerabilities, by its URL.
+	// Default: https://vuln.go.dev.
 	// +optional
 	vulndb string,
 	// Logins for private modules, in the form of ~/.netrc.
@@ -190,7 +200,8 @@ func New(
 	// Socket of an SSH agent, for private modules that git fetches.
 	// +optional
 	ssh *dagger.Socket,
-	// Patterns of private modules, as GOPRIVATE takes them, like github.com/me/*. Git fetches them.
+	// Patterns of private modules, as GOPRIVATE takes them, like github.com/me/*.
+	// Git fetches them.
 	// +optional
 	goprivate string,
 	// Module proxies, as GOPROXY takes them; secret, for it may hold a login.
@@ -210,7 +221,7 @@ func New(
 	defer worded(&err)
 	return create(ctx, ws, source, caCerts, plan.Config{
 		Packages:           packages,
-		Platforms:          platforms,
+		Platforms:          texts(platforms),
 		Base:               base,
 		Runtime:            setting(runtime),
 		RuntimePackages:    runtimePackages,

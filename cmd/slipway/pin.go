@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	}
 	if a.PinCheck {
 		_ = display.Close() // the work is done
-		return outOfDate(locks)
+		return outOfDate(dir, locks)
 	}
 	for _, lock := range locks {
 		for _, change := range lock.Changes {
@@ -72,7 +73,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	}
 	_ = display.Close() // the work is done
 	for _, lock := range locks {
-		if _, err := fmt.Fprintln(a.stdout, lock.File); err != nil {
+		if _, err := fmt.Fprintln(a.stdout, filepath.Join(dir, lock.File)); err != nil {
 			return err
 		}
 	}
@@ -80,11 +81,11 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 }
 
 // outOfDate is about the locks that are to change.
-func outOfDate(locks []*slipway.Lock) error {
+func outOfDate(dir string, locks []*slipway.Lock) error {
 	var errs []error
 	for _, lock := range locks {
 		if lock.Changes != nil {
-			errs = append(errs, fmt.Errorf("%s is out of date: run slipway pin\n%s", lock.File, strings.Join(lock.Changes, "\n")))
+			errs = append(errs, fmt.Errorf("%s is out of date: run slipway pin\n%s", filepath.Join(dir, lock.File), strings.Join(lock.Changes, "\n")))
 		}
 	}
 	return errors.Join(errs...)

@@ -170,13 +170,19 @@ func (b *Build) Programs(ctx context.Context, compiles ...plan.Compile) ([]*dagg
 	return directories, nil
 }
 
-// programs is the directory of the programs for a platform of the plan.
-func (b *Build) programs(c plan.Compile) *dagger.Directory {
+// Builder is the container that compiles for a platform of the plan, in the source's directory: with the modules and the source, the
+// Go command's caches, and its environment.
+func (b *Build) Builder(c plan.Compile) *dagger.Container {
 	source := b.source
 	if files := b.plan.Source.Files; files != nil {
 		source = source.Filter(dagger.DirectoryFilterOpts{Include: files})
 	}
-	programs := b.withSource(&c, source).With(withEnv(c.Env)).WithExec(c.Command(outDir)).Directory(outDir)
+	return b.withSource(&c, source).With(withEnv(c.Env))
+}
+
+// programs is the directory of the programs for a platform of the plan.
+func (b *Build) programs(c plan.Compile) *dagger.Directory {
+	programs := b.Builder(c).WithExec(c.Command(outDir)).Directory(outDir)
 	if d := b.plan.Debugger; d != nil {
 		// Apart from the source: no edit of that compiles the debugger again.
 		compiled := b.tools(nil).WithWorkdir("/").WithExec(d.Download).With(withEnv(c.Env)).With(withEnv(d.Env)).
@@ -193,6 +199,25 @@ func (b *Build) withSource(c *plan.Compile, source *dagger.Directory) *dagger.Co
 		ctr = ctr.WithExec(b.plan.Generate)
 	}
 	return ctr
+}
+
+// Tidy returns what go mod tidy changes.
+func (b *Build) Tidy(ctx context.Context) (*dagger.Changeset, error) {
+	// Not builder: what is to be tidied may not be fit for downloading by it.
+	ctr := b.tools(nil).WithDirectory(sourceDir, b.source).WithWorkdir(path.Join(sourceDir, b.plan.Source.Dir))
+	return b.changes(ctx, ctr, []string{"go", "mod", "tidy"}, "tidying go.mod")
+}
+
+// Generated returns what the command that writes code, which the plan has, changes.
+func (b *Build) Generated(ctx context.Context) (*dagger.Changeset, error) {
+	return b.changes(ctx, b.builder(nil).WithDirectory(sourceDir, b.source), b.plan.Generate, "generating code")
+}
+
+// changes returns what a command changes in the source.
+func (b *Build) changes(ctx context.Context, ctr *dagger.Container, command []string, what string) (*dagger.Changeset, error) {
+	before := ctr.Directory(sourceDir)
+	changes, err := ctr.WithExec(command).Directory(sourceDir).Changes(before).Sync(ctx)
+	return changes, b.explain(what, err)
 }
 
 // modules is the directory of the module cache.

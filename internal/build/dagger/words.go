@@ -79,5 +79,5 @@ var Phrases = []string{
 	"give a config.json that has the login itself, or --username and --password",
 	"list the images there, or leave --all out", "list the images there, or call publish",
 	"name one or more, or use --all", "choose one, as in: image --name NAME build",
-	"run slipway pin with the same settings", "run slipway pin, of the command, with the same settings",
+	"run slipway pin", "call pin",
 }

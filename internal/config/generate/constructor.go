@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/format"
+	"regexp"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/build/dagger"
@@ -39,6 +40,10 @@ func constructor() ([]byte, error) {
 		name := s.ArgumentName()
 		kind, value := "[]string", name
 		switch s.In(&plan.Config{}).Interface().(type) {
+		case plan.List:
+			if s.Field == "Platforms" {
+				kind, value = "[]dagger.Platform", "texts("+name+")"
+			}
 		case bool:
 			kind = "bool"
 		case string:
@@ -81,8 +86,8 @@ import (
 func New(
 	ctx context.Context,
 	ws *dagger.Workspace,
-	// Directory of a Go module or workspace. Default: the directory that you call from, without .git and what its .dockerignore
-	// names.
+	// Directory of a Go module or workspace.
+	// Default: the directory that you call from, without .git and what its .dockerignore names.
 	// +optional
 	source *dagger.Directory,
 ` + parameters.String() + more.String() + `) (_ *Slipway, err error) {
@@ -123,22 +128,23 @@ func enum(b *strings.Builder, kind string, s plan.Setting) {
 	b.WriteString(")\n\n")
 }
 
-// comment breaks a text into lines of a parameter's comment.
+// sentenceEnd is where a sentence begins after another.
+var sentenceEnd = regexp.MustCompile(`\. [A-Z]`)
+
+// comment breaks a text into lines of a parameter's comment. The first sentence is on a line of its own: lists of functions and arguments
+// show that line alone.
 func comment(text string) string {
-	var b strings.Builder
-	width := 0
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case width == 0:
-		case width+len(word) > 120:
-			b.WriteString("\n\t//")
-			width = 0
-			fallthrough
-		default:
-			b.WriteByte(' ')
-		}
-		b.WriteString(word)
-		width += len(word) + 1
+	end := sentenceEnd.FindStringIndex(text)
+	if end == nil {
+		return text
 	}
-	return b.String()
+	lines := []string{text[:end[0]+1]}
+	line := ""
+	for word := range strings.FieldsSeq(text[end[0]+1:]) {
+		if line != "" && len(line)+1+len(word) > 120 {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return strings.Join(append(lines, line), "\n\t// ")
 }

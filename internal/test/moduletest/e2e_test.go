@@ -80,6 +80,7 @@ func TestFunctions(t *testing.T) {
 		{[]string{"build", "--platform", "linux/arm64", "platform"}, "linux/arm64"},
 		{[]string{"--runtime", "SCRATCH", "--user", "4000", "build", "file", "--path", "/etc/passwd", "contents"}, "app:x:4000:4000:"},
 		{[]string{"--stamps", "main.version=v1.2.3", "binary", "size"}, "e+06"},
+		{[]string{"builder", "with-exec", "--args", "go,list,-m", "stdout"}, "http-server"},
 		{[]string{"binaries", "entries"}, "linux-amd64/\nlinux-arm64/"},
 		{[]string{"--runtime", "SCRATCH", "image-archive", "size"}, "e+06"},
 		{[]string{"--runtime", "ALPINE", "--runtime-packages", "curl", "build", "file", "--path", "/lib/apk/db/installed", "contents"}, "P:curl"},
@@ -276,7 +277,45 @@ func TestPinned(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "slipway.lock"), nil, 0o644))
 	_, said, err = call(t, dir, "call", "--runtime", "ALPINE", "build", "sync")
 	require.Error(t, err)
-	assert.Contains(t, said, "run slipway pin")
+	assert.Contains(t, said, "call pin")
+}
+
+// What functions write into the source they return as changes.
+func TestGenerators(t *testing.T) {
+	dir := user(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gen.go"), []byte("package main\n\n//go:generate cp go.mod made.txt\n"), 0o644))
+	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	require.NoError(t, err)
+	untidy := append(slices.Clone(mod), "\nrequire golang.org/x/mod v0.20.0\n"...)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), untidy, 0o644))
+
+	tidied, said, err := call(t, dir, "call", "tidy", "after", "file", "--path", "go.mod", "contents")
+	require.NoError(t, err, said)
+	assert.Equal(t, string(mod), tidied)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), mod, 0o644))
+
+	for _, function := range []string{"modified-paths", "removed-paths"} {
+		out, said, err := call(t, dir, "call", "generate", function)
+		require.NoError(t, err, said)
+		assert.Empty(t, strings.TrimSpace(out), function)
+	}
+	added, said, err := call(t, dir, "call", "generate", "added-paths")
+	require.NoError(t, err, said)
+	assert.Equal(t, "made.txt", strings.TrimSpace(added))
+
+	pinned, said, err := call(t, dir, "call", "pin", "after", "file", "--path", "slipway.lock", "contents")
+	require.NoError(t, err, said)
+	pin := exec.Command("go", "run", "./cmd/slipway", "pin", dir)
+	pin.Dir = "../../.."
+	pin.Env = withoutOurs(os.Environ())
+	if mirrors := os.Getenv("SLIPWAY_MIRRORS"); mirrors != "" {
+		pin.Env = append(pin.Env, "SLIPWAY_MIRRORS="+mirrors)
+	}
+	out, err := pin.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	text, err := os.ReadFile(filepath.Join(dir, "slipway.lock"))
+	require.NoError(t, err)
+	assert.Equal(t, string(text), pinned)
 }
 
 // dagger check runs them all.

@@ -87,12 +87,12 @@ func TestModuleIsDocumented(t *testing.T) {
 					continue
 				}
 				documented++
-				assert.NotEmpty(t, d.Doc.Text(), "the function %s", d.Name)
+				assert.Regexp(t, `^[A-Z][^\n]*[^,:;\n](\n$|\n(\n|\+))`, d.Doc.Text(), "lists show only the first line of the function %s", d.Name)
 				text, err := os.ReadFile(file)
 				require.NoError(t, err)
 				for _, p := range d.Type.Params.List {
 					if name := p.Names[0].Name; name != "ctx" && name != "ws" {
-						assert.Regexp(t, `(?m)^\t// [A-Z].*\n(\t//.*\n)*\t$`, before(text, int(p.Pos())-1), "the argument %s of %s", name, d.Name)
+						assert.Regexp(t, `^\t// [A-Z].*(\.\n(\t// [^+].*\n)+|\n)(\t// \+.*\n)*\t$`, before(text, int(p.Pos())-1), "lists show only the first line of the argument %s of %s", name, d.Name)
 						documented++
 					}
 				}
