@@ -73,7 +73,7 @@ func (m *Examples) SlipwayBinary(
 ) *dagger.File {
 	return dag.Slipway(dagger.SlipwayOpts{
 		Source:    source,
-		Platforms: []string{"linux/arm/v7"},
+		Platforms: []dagger.Platform{"linux/arm/v7"},
 	}).Binary(dagger.SlipwayBinaryOpts{Platform: "linux/arm/v7"})
 }
 
@@ -85,7 +85,7 @@ func (m *Examples) SlipwayImageArchive(
 	return dag.Slipway(dagger.SlipwayOpts{
 		Source:    source,
 		Packages:  []string{"./cmd/server", "./cmd/migrate"},
-		Platforms: []string{"linux/amd64", "linux/arm64"},
+		Platforms: []dagger.Platform{"linux/amd64", "linux/arm64"},
 	}).ImageArchive()
 }
 

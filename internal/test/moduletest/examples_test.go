@@ -44,9 +44,9 @@ func TestExamplesCompileAgainstTheModule(t *testing.T) {
 	require.NoError(t, err)
 	for was, is := range map[string]string{
 		`Publish(ctx, dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})`: `Publish(ctx, "ghcr.io/me/api")`,
-		`Ports: []string{"8080"}`:               `Ports: "8080"`,
-		"SlipwayRuntimeScratch":                 "SlipwayRuntimeNone",
-		"Platforms: []string{\"linux/arm/v7\"}": "Platform: \"linux/arm/v7\"",
+		`Ports: []string{"8080"}`:                        `Ports: "8080"`,
+		"SlipwayRuntimeScratch":                          "SlipwayRuntimeNone",
+		"Platforms: []dagger.Platform{\"linux/arm/v7\"}": "Platform: \"linux/arm/v7\"",
 	} {
 		changed := regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(was), `: `, `: +`)).ReplaceAllLiteralString(string(text), is)
 		require.NotEqual(t, string(text), changed, was)

@@ -76,7 +76,7 @@ func TestErrorsNameFlagsOfTheirFace(t *testing.T) {
 	}
 	// What belongs to other commands.
 	others := []string{
-		"no-cache", "headless", "accept-multiclient", "continue", "api-version", "listen", "show-stats", "mount", "platform", "from", "chmod",
+		"no-cache", "headless", "accept-multiclient", "continue", "api-version", "listen", "show-stats", "mount", "platform", "from", "chmod", "chown",
 		"build-context", "secret", "build-arg", "format", "no-install-recommends", "progress", "virtual", "output", "fix",
 		"end-of-options", "timestamp", "max-count", "points-at", "sort", "tags", "always", // of git
 	}
@@ -101,7 +101,7 @@ func TestErrorsNameFlagsOfTheirFace(t *testing.T) {
 				reworded := dagger.Words(text)
 				for _, m := range flagInText.FindAllStringSubmatch(reworded, -1) {
 					// What the host engine, files, archives and git alone say, none of which the module has.
-					if !slices.Contains([]string{"engine", "output", "load", "predicate", "provenance"}, m[1]) {
+					if !slices.Contains([]string{"engine", "output", "load", "predicate", "provenance", "buildvcs"}, m[1]) {
 						assert.True(t, arguments[m[1]] || slices.Contains(others, m[1]), "%s: %q becomes %q", at, text, reworded)
 					}
 				}
