@@ -54,12 +54,21 @@ func TestContainerPlacesTheSame(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "seed.txt"), []byte("seed\n"), 0o644))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "web"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "web", "a"), []byte("a\n"), 0o644))
+	require.NoError(t, os.Symlink("a", filepath.Join(dir, "web", "same")))
 	require.NoError(t, oci.WriteArchive(t.Context(), filepath.Join(dir, "base.tar"), base, ""))
 	t.Chdir(dir)
 	for name, config := range map[string]plan.Config{
 		"files":    {Files: enginetest.PlacementFiles},
+		"links":    {Files: []string{"web:/up/share", `web/{{if eq .Arch "amd64"}}a{{end}}:/tmp/a`}, Links: enginetest.PlacementLinks},
 		"writable": {Writable: []string{"/var/run/state", "/home/nonroot/cache", "/owned", "/chain/state"}},
-		"alpine":   {Runtime: "alpine"},
+		"seeded": {
+			Files: []string{"web:/var/run/state/web", "web/a:/owned/x/y:0600"}, Links: []string{"/owned/link=/tmp"},
+			Writable: []string{"/var/run/state:0:02775", "/owned", "/home/nonroot:0:0775"},
+		},
+		"alpine": {Runtime: "alpine"},
+		"healthcheck": {
+			Healthcheck: []string{"/app/app", "--check"}, HealthcheckOptions: []string{"interval=1m30s", "timeout=2s", "start-period=3s", "retries=4"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config.Base, config.Platforms = "oci-archive:base.tar", []string{"linux/amd64"}
@@ -77,6 +86,11 @@ func TestContainerPlacesTheSame(t *testing.T) {
 			built, err := build.BuildOne(t.Context(), host.New(bases, os.Environ()), dir, plan, build.Discard)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, built.Close()) }()
+			wantConfig, err := built.Images[0].ConfigFile()
+			require.NoError(t, err)
+			gotConfig, err := got.ConfigFile()
+			require.NoError(t, err)
+			assert.Equal(t, wantConfig.Config, gotConfig.Config)
 			want, have := enginetest.Files(t, built.Images[0]), enginetest.Files(t, got)
 			for name, f := range want {
 				if name != "/" {
