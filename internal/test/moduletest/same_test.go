@@ -50,11 +50,16 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 			dir := user(t)
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "linked"), 0o755))
 			require.NoError(t, os.Symlink("../README.md", filepath.Join(dir, "linked", "readme")))
+			for _, arch := range []string{"amd64", "arm64"} {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "note-"+arch), []byte(arch), 0o644))
+			}
 			archive := filepath.Join(t.TempDir(), "image.tar")
 			enum := strings.ToUpper(strings.ReplaceAll(runtime, "-", "_"))
 			_, said, err := call(t, dir, "call", "--runtime", enum, "--ports", "8080,53/udp", "--environment", "A=b", "--args", "x",
-				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "main.go:/doc/:0600,linked:/linked,.:/all", "--user", "4000:5000",
-				"--writable", "/data,/var/lib/app", "--source-date-epoch", "1700000000", "--ca-certs", root,
+				"--labels", "a.label=1", "--annotations", "an.annotation=2", "--files", "main.go:/doc/:0600,linked:/linked,.:/all,*.go:/code/,note-{{.Arch}}:/note",
+				"--links", "/var/run/now=/run/then,/new/link=../nowhere", "--user", "4000:5000", "--capabilities", "cap_net_bind_service",
+				"--healthcheck", "/app/http-server,--check", "--healthcheck-options", "interval=1m30s,retries=4",
+				"--writable", "/data:0:02775,/var/lib/app", "--source-date-epoch", "1700000000", "--ca-certs", root,
 				"image-archive", "-o", archive)
 			require.NoError(t, err, said)
 			base, err := (&oci.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
@@ -62,8 +67,10 @@ func TestSameImageAsOnTheHost(t *testing.T) {
 
 			plan, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{
 				Runtime: runtime, Ports: []string{"8080", "53/udp"}, Env: []string{"A=b"}, Args: []string{"x"}, User: "4000:5000",
-				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"main.go:/doc/:0600", "linked:/linked", ".:/all"},
-				Writable: []string{"/data", "/var/lib/app"}, SourceDateEpoch: "1700000000", CACerts: certificate,
+				Labels: []string{"a.label=1"}, Annotations: []string{"an.annotation=2"}, Files: []string{"main.go:/doc/:0600", "linked:/linked", ".:/all", "*.go:/code/", "note-{{.Arch}}:/note"},
+				Links: []string{"/var/run/now=/run/then", "/new/link=../nowhere"}, Capabilities: []string{"cap_net_bind_service"},
+				Healthcheck: []string{"/app/http-server", "--check"}, HealthcheckOptions: []string{"interval=1m30s", "retries=4"},
+				Writable: []string{"/data:0:02775", "/var/lib/app"}, SourceDateEpoch: "1700000000", CACerts: certificate,
 			})
 			require.NoError(t, err)
 			built, err := build.BuildOne(t.Context(), hosts, dir, plan, build.Discard)
