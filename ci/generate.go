@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	sdk "dagger.io/dagger"
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
+	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
@@ -40,7 +43,16 @@ func (m *Slipway) Pin(ctx context.Context) (_ *dagger.Changeset, err error) {
 		return nil, err
 	}
 	defer client.Close()
-	bases := &oci.Bases{Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
+	dir, err := temporary.NewDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dir.Remove()) }()
+	store, err := cache.Open(filepath.Join(dir.Path, "cache"))
+	if err != nil {
+		return nil, err
+	}
+	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
 	b := &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn)}
 	locks, err := b.Lock(ctx, images)
 	if err != nil {
