@@ -21,11 +21,11 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// Lock is a slipway.lock: the images and packages that builds of its directory take.
+// Lock is a slipway.lock: the images, downloads and packages that builds of its directory take.
 type Lock struct {
 	// File is its name in the source, with slashes.
 	File string
-	// Text is what it is to hold. Changes say what of that it does not hold yet, one line for each image and package, in order.
+	// Text is what it is to hold. Changes say what of that it does not hold yet, one line for each image, download and package, in order.
 	Text    string
 	Changes []string
 
@@ -81,23 +81,30 @@ func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, shown st
 	if err != nil {
 		return nil, err
 	}
-	refs, requests := slices.Collect(maps.Keys(old.Images)), slices.Collect(maps.Keys(old.Packages))
+	refs, urls, requests := slices.Collect(maps.Keys(old.Images)), slices.Collect(maps.Keys(old.Files)), slices.Collect(maps.Keys(old.Packages))
 	for _, plan := range plans {
 		refs = append(refs, plan.Floating()...)
+		for _, d := range plan.Downloads() {
+			urls = append(urls, d.URL)
+		}
 		for _, request := range plan.PackageRequests() {
 			requests = append(requests, request.String())
 		}
 	}
 	slices.Sort(refs)
+	slices.Sort(urls)
 	slices.Sort(requests)
 	var lock plan.Lock
 	if lock.Images, err = b.digests(ctx, slices.Compact(refs)); err != nil {
 		return nil, err
 	}
+	if lock.Files, err = b.downloads(ctx, slices.Compact(urls)); err != nil {
+		return nil, err
+	}
 	if lock.Packages, err = b.choosePackages(ctx, slices.Compact(requests), old, lock.Images); err != nil {
 		return nil, err
 	}
-	l.Changes = slices.Concat(imageChanges(old.Images, lock.Images), packageChanges(old.Packages, lock.Packages))
+	l.Changes = slices.Concat(imageChanges(old.Images, lock.Images), fileChanges(old.Files, lock.Files), packageChanges(old.Packages, lock.Packages))
 	l.was, l.Text = text, lock.String()
 	return l, nil
 }
@@ -128,6 +135,17 @@ func (b *Builder) digests(ctx context.Context, refs []string) (map[string]string
 			return "", fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
 		}
 		return descriptor.Digest.String(), nil
+	})
+}
+
+// downloads fetches what is at urls.
+func (b *Builder) downloads(ctx context.Context, urls []string) (map[string]plan.Download, error) {
+	return eachKey(ctx, b.reporter(), urls, func(ctx context.Context, url string) (plan.Download, error) {
+		d, err := assemble.RecordDownload(ctx, b.Bases, url)
+		if err != nil {
+			err = fmt.Errorf("%w: if no build needs it any more, delete its line of %s", err, plan.LockFile)
+		}
+		return d, err
 	})
 }
 
@@ -190,6 +208,20 @@ func imageChanges(from, to map[string]string) []string {
 			changes = append(changes, fmt.Sprintf("%s: new, %s", ref, to[ref]))
 		default:
 			changes = append(changes, fmt.Sprintf("%s: moved from %s to %s", ref, from[ref], to[ref]))
+		}
+	}
+	return changes
+}
+
+// fileChanges says what differs, one line for each URL, in order.
+func fileChanges(from, to map[string]plan.Download) []string {
+	var changes []string
+	for _, url := range slices.Sorted(maps.Keys(to)) {
+		switch was, known := from[url]; {
+		case !known:
+			changes = append(changes, fmt.Sprintf("%s: new, %s", url, to[url].Digest))
+		case was != to[url]:
+			changes = append(changes, fmt.Sprintf("%s: changed from %s to %s", url, was.Digest, to[url].Digest))
 		}
 	}
 	return changes

@@ -155,7 +155,7 @@ func New(
 	// A template.
 	// +optional
 	annotations []string,
-	// File or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a pattern, like web/*.html:/www/, or a template, like bin/tool-{{.Arch}}:/bin/tool.
+	// File or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a pattern, like web/*.html:/www/, a template, like bin/tool-{{.Arch}}:/bin/tool, or an https URL, which slipway pin records.
 	// +optional
 	files []string,
 	// Symbolic link of the image, as PATH=TARGET, like /usr/bin/tool=/app/tool, as PATH=TARGET.

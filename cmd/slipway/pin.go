@@ -18,16 +18,17 @@ import (
 func (a *app) pinCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pin [flags] [NAME...] [DIR]",
-		Short: "Write down the images and packages that builds need",
-		Long: `Look up the digest of the builder and of the base that a build with these settings has, the packages
-of Debian or Alpine that it installs, and everything that ` + plan.LockFile + ` has already, and write them into that file,
-beside go.work or else go.mod. From then on every build takes these images, whatever their tags come
-to mean, and these packages, whatever is newer. One file serves all builds of its directory: name the
-images of slipway.yaml or give --all, or run slipway pin once for each build, such as for each runtime.
+		Short: "Write down the images, downloads and packages that builds need",
+		Long: `Look up the digest of the builder and of the base that a build with these settings has, and of each
+file that it downloads, the packages of Debian or Alpine that it installs, and everything that
+` + plan.LockFile + ` has already, and write them into that file, beside go.work or else go.mod. From then on
+every build takes these images, whatever their tags come to mean, these files and no others, and
+these packages, whatever is newer. One file serves all builds of its directory: name the images of
+slipway.yaml or give --all, or run slipway pin once for each build, such as for each runtime.
 To drop what no build needs any more, delete the file first, or its lines.`,
 		Example: `  slipway pin                          for what slipway build does here
   slipway pin --runtime alpine         for another build of the same directory
-  slipway pin --check                  in CI: fail and say which tags have moved, and which packages are newer`,
+  slipway pin --check                  in CI: fail and say which tags have moved, which files changed, and which packages are newer`,
 		RunE: func(c *cobra.Command, args []string) error { return a.pin(c.Context(), args) },
 	}
 	a.flags(c).completeImages()

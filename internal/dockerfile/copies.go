@@ -15,12 +15,15 @@ import (
 const (
 	filesStage = "files"
 	contextDir = "/context" // the build context, in the stage of that name
+
+	downloadsDir = "/downloads" // those of all platforms, in that stage
 )
 
 // placed is what the stage of files prepares in the directory or file at, for one COPY.
 type placed struct {
 	at, path string
 	dir      bool
+	adds     []string // instructions that come before the commands
 	commands []string
 }
 
@@ -35,23 +38,32 @@ func placedFiles(plan *plan.Plan) []placed {
 		if len(plan.Source.Excluded) > 0 || differ(plan, c) {
 			commands = listCommands(plan, c, at)
 		}
-		all = append(all, placed{at, c.Path, true, commands})
+		all = append(all, placed{at, c.Path, true, nil, commands})
 	}
 	for _, f := range files(plan) {
 		if staged(f) {
 			at := next()
 			put := func(source string) string {
-				return "install -m " + f.Mode.String() + owned(f) + " " + shell([]string{path.Join(contextDir, source)}) + " " + at
+				return "install -m " + f.Mode.String() + owned(f) + " " + shell([]string{source}) + " " + at
 			}
-			commands := []string{put(f.Source)}
-			if f.Sources != nil {
+			var adds []string
+			sources := map[string]string{}
+			for platform, source := range f.Sources {
+				sources[platform] = path.Join(contextDir, source)
+			}
+			for _, platform := range slices.Sorted(maps.Keys(f.Downloads)) {
+				sources[platform] = path.Join(downloadsDir, path.Base(at), strings.ReplaceAll(platform, "/", "-"))
+				adds = append(adds, download(f.Downloads[platform], "", sources[platform]))
+			}
+			commands := []string{put(path.Join(contextDir, f.Source))}
+			if len(sources) > 0 {
 				commands = []string{`case "$TARGETPLATFORM" in`}
-				for _, platform := range slices.Sorted(maps.Keys(f.Sources)) {
-					commands = append(commands, platform+") "+put(f.Sources[platform])+" ;;")
+				for _, platform := range slices.Sorted(maps.Keys(sources)) {
+					commands = append(commands, platform+") "+put(sources[platform])+" ;;")
 				}
 				commands = append(commands, "esac")
 			}
-			all = append(all, placed{at, f.Path, false, commands})
+			all = append(all, placed{at, f.Path, false, adds, commands})
 		}
 	}
 	return all
@@ -60,10 +72,16 @@ func placedFiles(plan *plan.Plan) []placed {
 // staged reports whether f is another file on each platform, or has a name that COPY takes for a pattern. One that nobody could read in a
 // shell is written as JSON.
 func staged(f plan.File) bool {
-	return f.Sources != nil || strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
+	return perPlatform(f) || strings.ContainsAny(f.Source, `*?[\`) && console.Line(f.Source) == f.Source
 }
 
-func hasSources(f plan.File) bool { return f.Sources != nil }
+// perPlatform reports whether f is another file on each platform.
+func perPlatform(f plan.File) bool { return f.Sources != nil || f.Downloads != nil }
+
+// download is the instruction that downloads a file.
+func download(d plan.Download, options, to string) string {
+	return "ADD --checksum=" + d.Digest + " " + options + words(word(d.URL), word(to))
+}
 
 // copies reports whether COPY takes a word for what it is: it has flags, patterns, variables and quotes.
 func copies(word string) bool { return plain(word) && !strings.HasPrefix(word, "-") }
@@ -177,7 +195,12 @@ func (d *writer) files(plan *plan.Plan) {
 		end += "F"
 	}
 	d.line("FROM --platform=$BUILDPLATFORM " + plan.Builder + " AS " + filesStage)
-	if slices.ContainsFunc(files(plan), hasSources) {
+	for _, p := range all {
+		for _, line := range p.adds {
+			d.line(line)
+		}
+	}
+	if slices.ContainsFunc(files(plan), perPlatform) {
 		d.line("ARG TARGETPLATFORM")
 	}
 	d.line("RUN --mount=type=bind,target=" + contextDir + " <<\"" + end + "\"\n" + script + end)
@@ -205,15 +228,19 @@ func below(dir, file string) (string, bool) {
 
 // arguments writes the paths of COPY: plainly where that can be read, else as JSON.
 func arguments(to string, from ...string) string {
-	words := make([]string, 0, len(from)+1)
+	all := make([]string, 0, len(from)+1)
 	for _, name := range from {
-		words = append(words, word(literal(name)))
+		all = append(all, word(literal(name)))
 	}
-	words = append(words, word(to))
-	plainly := strings.Join(words, " ")
+	return words(append(all, word(to))...)
+}
+
+// words writes the words of COPY and ADD.
+func words(all ...string) string {
+	plainly := strings.Join(all, " ")
 	// JSON has no notation for what is no UTF-8, which is refused.
-	if slices.ContainsFunc(words, func(w string) bool { return !copies(w) }) && utf8.ValidString(plainly) {
-		return execForm(words)
+	if slices.ContainsFunc(all, func(w string) bool { return !copies(w) }) && utf8.ValidString(plainly) {
+		return execForm(all)
 	}
 	return plainly
 }

@@ -210,8 +210,8 @@ func (d *writer) runtime(decided *plan.Plan) {
 		d.line("COPY --from=" + filesStage + " " + arguments(to, from))
 	}
 	for _, f := range files(decided) {
-		if file := asItIs(decided, f); file != "" {
-			d.line("COPY " + file)
+		if line := asItIs(decided, f); line != "" {
+			d.line(line)
 		}
 	}
 	if image.Path != nil {

@@ -175,19 +175,21 @@ func missing(plan *plan.Plan) []string {
 	})
 }
 
-// asItIs are the arguments of COPY for a file that it copies as it is, but for the mode; empty for others.
+// asItIs is the instruction for a file that comes into the image as it is, but for the mode; empty for others.
 func asItIs(decided *plan.Plan, f plan.File) string {
 	switch {
 	case f.Program != "":
-		return "--from=builder " + chmod(f) + arguments(f.Path, path.Join(outDir, f.Program))
+		return "COPY --from=builder " + chmod(f) + arguments(f.Path, path.Join(outDir, f.Program))
 	case f.Certificates && decided.Image.Base == "":
-		return "--from=builder " + chmod(f) + plan.CABundle + " " + f.Path
+		return "COPY --from=builder " + chmod(f) + plan.CABundle + " " + f.Path
 	case f.Link != "":
 		return ""
 	case f.Source != "" && !staged(f):
-		return chmod(f) + arguments(f.Path, f.Source)
+		return "COPY " + chmod(f) + arguments(f.Path, f.Source)
+	case f.Download != nil && !staged(f):
+		return download(*f.Download, chmod(f), f.Path)
 	case f.Text != "":
-		return chmod(f) + "<<\"EOF\" " + f.Path + "\n" + f.Text + "EOF"
+		return "COPY " + chmod(f) + "<<\"EOF\" " + f.Path + "\n" + f.Text + "EOF"
 	default:
 		return ""
 	}

@@ -57,7 +57,7 @@ func (r resolver) checkEntrypoint(image Image, binaries, files []File) {
 	case all[i].Dir:
 		r.add("entrypoint", name, "a directory of the image", "name a file in it")
 	case all[i].Mode&0o111 == 0:
-		r.add("entrypoint", name, "a file that nobody may execute", fmt.Sprintf("give it a mode with --file %s:%s:0755", all[i].Source, name))
+		r.add("entrypoint", name, "a file that nobody may execute", fmt.Sprintf("give it a mode with --file %s:%s:0755", all[i].given(), name))
 	}
 }
 

@@ -39,6 +39,7 @@ func TestFilePatterns(t *testing.T) {
 		"b.{{.Arch}}:/n":             {"b.txt"},
 		"of no form":                 nil,
 		"../out:/file":               nil,
+		"https://example.com/a:/a":   nil,
 	} {
 		matcher, err := patternmatcher.New(Config{Files: []string{file}}.FilePatterns())
 		require.NoError(t, err)
@@ -56,7 +57,7 @@ func TestFilePatterns(t *testing.T) {
 
 // What the files of an image come from, for who looks for changes of it.
 func TestFileRoots(t *testing.T) {
-	files := []string{"web:/w", " ./a/:/a", "web/*.html:/w/", "*.md:/w/", "bin/tool-{{.Arch}}:/t", "{{.OS}}/x:/x", "x?/y:/y/", "of no form"}
+	files := []string{"web:/w", " ./a/:/a", "web/*.html:/w/", "*.md:/w/", "bin/tool-{{.Arch}}:/t", "{{.OS}}/x:/x", "x?/y:/y/", "https://example.com/web:/x", "of no form"}
 	assert.Equal(t, []string{"web", "a", "web", ".", "bin", ".", "."}, Config{Files: files}.FileRoots())
 }
 

@@ -17,17 +17,19 @@ import (
 	"github.com/slipway-ci/slipway/internal/distro"
 )
 
-// LockFile is the name of the file that says, beside go.work or else go.mod, which digests the images of plans have, and which packages
-// they are made of.
+// LockFile is the name of the file that says, beside go.work or else go.mod, which digests the images and downloads of plans have, and which
+// packages they are made of.
 const LockFile = "slipway.lock"
 
-// Lock is what images and packages stood for when they were pinned.
+// Lock is what images, URLs and packages stood for when they were pinned.
 //
 // One lock serves all plans of its directory, such as those of several programs or runtimes. So it may have more than one plan has, but no
 // less: [Resolve] faults a plan with something that its lock lacks.
 type Lock struct {
 	// Images has the digest of each reference that is pinned: of the index, where there is one, so that all platforms follow.
 	Images map[string]string
+	// Files are the downloads of each URL.
+	Files map[string]Download
 	// Packages are those of each request, by [PackageRequest.String].
 	Packages map[string]distro.Selection
 }
@@ -38,10 +40,10 @@ const lockHeader = "# What images and packages stood for when slipway pin was ru
 // digestForm is the form of a digest. Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// ParseLock reads the text of a lock: a reference in full and its digest on each line, and requests for packages, each followed by the suites
-// and packages that it stands for. Empty lines and those that begin with # do not count.
+// ParseLock reads the text of a lock: a reference in full and its digest on each line, downloads, and requests for packages, each followed by
+// the suites and packages that it stands for. Empty lines and those that begin with # do not count.
 func ParseLock(text string) (Lock, error) {
-	lock := Lock{Images: map[string]string{}, Packages: map[string]distro.Selection{}}
+	lock := Lock{Images: map[string]string{}, Files: map[string]Download{}, Packages: map[string]distro.Selection{}}
 	request := ""
 	number := 0
 	for line := range strings.Lines(text) {
@@ -68,6 +70,9 @@ func ParseLock(text string) (Lock, error) {
 			group := lock.Packages[request]
 			err = parseChosen(&group, word, strings.Fields(rest))
 			lock.Packages[request] = group
+		case "file":
+			request = ""
+			err = lock.parseFile(strings.Fields(rest))
 		default:
 			request = ""
 			err = lock.parseImage(strings.Fields(line))
@@ -92,7 +97,35 @@ func (l *Lock) parseImage(fields []string) error {
 	return nil
 }
 
-// parse reads what follows a request: the date of a suite, or a package.
+func (l *Lock) parseFile(fields []string) error {
+	if len(fields) != 3 {
+		return errors.New(" is not a file's URL, size and digest")
+	}
+	d := Download{URL: fields[0], Digest: fields[2]}
+	var err error
+	if d.Size, err = parseSize(fields[1]); err != nil || !digestForm.MatchString(d.Digest) {
+		return errors.New(" is not a file's URL, size and digest")
+	}
+	if err := checkURL(d.URL); err != nil {
+		return fmt.Errorf(": %q: %w", d.URL, err)
+	}
+	if _, twice := l.Files[d.URL]; twice {
+		return fmt.Errorf(": %s is there twice", d.URL)
+	}
+	l.Files[d.URL] = d
+	return nil
+}
+
+// parseSize reads a size in bytes, in its one notation.
+func parseSize(text string) (int64, error) {
+	size, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || size < 0 || strconv.FormatInt(size, 10) != text {
+		return 0, errors.New("not a size in bytes")
+	}
+	return size, nil
+}
+
+// parseChosen reads what follows a request: the date of a suite, or a package.
 func parseChosen(l *distro.Selection, word string, fields []string) error {
 	if word == "suite" {
 		if len(fields) != 2 {
@@ -108,8 +141,8 @@ func parseChosen(l *distro.Selection, word string, fields []string) error {
 	if len(fields) != 5 || !digestForm.MatchString(fields[4]) || !fs.ValidPath(fields[2]) {
 		return errors.New(" is not a package with its version, path, size and digest")
 	}
-	size, err := strconv.ParseInt(fields[3], 10, 64)
-	if err != nil || size < 0 || strconv.FormatInt(size, 10) != fields[3] {
+	size, err := parseSize(fields[3])
+	if err != nil {
 		return errors.New(" is not a package with its version, path, size and digest")
 	}
 	l.Packages = append(l.Packages, distro.Package{
@@ -123,12 +156,15 @@ func taggedInFull(ref string) bool {
 	return err == nil && full == ref && needsPin(ref)
 }
 
-// String is the text of the lock, in the order of the references and requests.
+// String is the text of the lock, in the order of the references, URLs and requests.
 func (l Lock) String() string {
 	var b strings.Builder
 	b.WriteString(lockHeader)
 	for _, ref := range slices.Sorted(maps.Keys(l.Images)) {
 		b.WriteString(ref + " " + l.Images[ref] + "\n")
+	}
+	for _, url := range slices.Sorted(maps.Keys(l.Files)) {
+		fmt.Fprintf(&b, "file %s %d %s\n", url, l.Files[url].Size, l.Files[url].Digest)
 	}
 	for _, request := range slices.Sorted(maps.Keys(l.Packages)) {
 		group := l.Packages[request]
@@ -153,10 +189,11 @@ func (p *Plan) Floating() []string {
 	return sorted(slices.DeleteFunc([]string{p.Builder, p.Image.Base}, func(ref string) bool { return !needsPin(ref) }))
 }
 
-// pin gives the plan's references the digests of the lock, if there is one.
+// pin gives the plan's references and downloads the digests of the lock. Without one, only downloads are refused.
 func (r resolver) pin(plan *Plan, work *workset) {
 	file := path.Join(work.dir, LockFile)
 	if !r.exists(file) {
+		r.pinDownloads(plan, Lock{}, file)
 		return
 	}
 	lock, err := ParseLock(string(r.read(file)))
@@ -164,6 +201,7 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		r.add(file, "", err.Error(), "mend it, or delete it and run slipway pin")
 		return
 	}
+	r.pinDownloads(plan, lock, file)
 	for _, request := range plan.PackageRequests() {
 		locked, ok := lock.Packages[request.String()]
 		if !ok {

@@ -15,11 +15,24 @@ func TestLock(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"docker.io/library/a:1": digestA, "registry.example:5000/z/base:1": digestB}, lock.Images)
 	assert.Equal(t, lockHeader+"docker.io/library/a:1 "+digestA+"\nregistry.example:5000/z/base:1 "+digestB+"\n", lock.String())
+	files := "file https://example.com/a?b=c 0 " + digestA + "\nfile https://example.com/b 12 " + digestB + "\n"
+	lock, err = ParseLock(files)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]Download{
+		"https://example.com/a?b=c": {URL: "https://example.com/a?b=c", Digest: digestA}, "https://example.com/b": {URL: "https://example.com/b", Size: 12, Digest: digestB},
+	}, lock.Files)
+	assert.Equal(t, lockHeader+files, lock.String())
 	for text, want := range map[string]string{
-		"docker.io/library/a:1":                                  "line 1 is not a reference and its digest",
-		"#\ndocker.io/library/a:1 sha256:abc":                    "line 2 is not a reference and its digest",
-		"docker.io/library/a:1 " + digestA + " x":                "line 1 is not a reference and its digest",
-		"docker.io/library/a:1 " + strings.ToUpper(digestA):      "line 1 is not a reference and its digest",
+		"file https://example.com/a " + digestA:                         "line 1 is not a file's URL, size and digest",
+		"file https://example.com/a 01 " + digestA:                      "line 1 is not a file's URL, size and digest",
+		"file https://example.com/a -1 " + digestA:                      "line 1 is not a file's URL, size and digest",
+		"file https://example.com/a 1 sha256:abc":                       "line 1 is not a file's URL, size and digest",
+		"file http://example.com/a 1 " + digestA:                        `line 1: "http://example.com/a": files are downloaded by https alone`,
+		strings.Repeat("file https://example.com/a 1 "+digestA+"\n", 2): "line 2: https://example.com/a is there twice",
+		"docker.io/library/a:1":                                         "line 1 is not a reference and its digest",
+		"#\ndocker.io/library/a:1 sha256:abc":                           "line 2 is not a reference and its digest",
+		"docker.io/library/a:1 " + digestA + " x":                       "line 1 is not a reference and its digest",
+		"docker.io/library/a:1 " + strings.ToUpper(digestA):             "line 1 is not a reference and its digest",
 		"a:1 " + digestA:                                         `line 1: "a:1" is not a reference with registry, repository and tag`,
 		"docker.io/library/a " + digestA:                         "is not a reference with",
 		"docker.io/library/a:latest " + digestA:                  "is not a reference with",

@@ -29,16 +29,16 @@ func (r resolver) checkPaths(layers []Layer) {
 }
 
 func (r resolver) addConflict(above, below File) {
-	given, kind := above, "file"
-	if above.Source == "" && above.Link == "" {
-		given = below // a program, and the runtime's files, are in no way of each other
+	setting, kind := above, "file"
+	if above.given() == "" && above.Link == "" {
+		setting = below // a program, and the runtime's files, are in no way of each other
 	}
 	if above.Link != "" {
 		kind = "link"
 	}
-	field, text := "file", given.Source+":"+given.Path
-	if given.Source == "" && given.Link != "" {
-		field, text = "link", given.Path+"="+given.Link
+	field, text := "file", setting.given()+":"+setting.Path
+	if setting.given() == "" && setting.Link != "" {
+		field, text = "link", setting.Path+"="+setting.Link
 	}
 	r.add(field, text, fmt.Sprintf("%s is a %s, and %s of the image would be in it", above.Path, kind, below.Path), "choose another destination")
 }

@@ -183,7 +183,7 @@ type Image struct {
 	Compression Compression `json:"compression,omitzero"`
 }
 
-// For is the image as it is for a platform: with its files of the source.
+// For is the image as it is for a platform: with its files of the source and of the network.
 func (i Image) For(platform Platform) Image {
 	i.Layers = slices.Clone(i.Layers)
 	for n, layer := range i.Layers {
@@ -191,6 +191,10 @@ func (i Image) For(platform Platform) Image {
 		for m, f := range layer.Files {
 			if f.Sources != nil {
 				i.Layers[n].Files[m].Source, i.Layers[n].Files[m].Sources = f.Sources[platform.String()], nil
+			}
+			if f.Downloads != nil {
+				chosen := f.Downloads[platform.String()]
+				i.Layers[n].Files[m].Download, i.Layers[n].Files[m].Downloads = &chosen, nil
 			}
 		}
 	}
@@ -229,8 +233,8 @@ type Layer struct {
 	Files []File `json:"files"`
 }
 
-// File is a file, directory or symbolic link in the image. Exactly one of Program, Source, Text, Append, Certificates, CACerts, Link and
-// Dir is set; only Certificates and CACerts may be together, and Source and Link.
+// File is a file, directory or symbolic link in the image. Exactly one of Program, Source, Download, Text, Append, Certificates, CACerts, Link
+// and Dir is set; only Certificates and CACerts may be together, and Source and Link.
 type File struct {
 	// Path is absolute.
 	Path string `json:"path"`
@@ -241,6 +245,10 @@ type File struct {
 	Source string `json:"source,omitempty"`
 	// Sources are the files in place of Source, by platform, where that is a template; [Image.For] chooses.
 	Sources map[string]string `json:"sources,omitempty"`
+	// Download is a file of the network.
+	Download *Download `json:"download,omitempty"`
+	// Downloads are those in place of Download, by platform, where its URL is a template; [Image.For] chooses.
+	Downloads map[string]Download `json:"downloads,omitempty"`
 	// Text is the content itself.
 	Text string `json:"text,omitempty"`
 	// Append is a line for the end of the base's file of that path, in the manner of /etc/passwd: it is left out if the
@@ -262,6 +270,14 @@ type File struct {
 	Capabilities []string `json:"capabilities,omitempty"`
 	// Exact says that a directory that the base has gets Mode, too.
 	Exact bool `json:"exact,omitempty"`
+}
+
+// given is what the setting of files names for f: a file of the source or a URL; empty for other files.
+func (f File) given() string {
+	if f.Download != nil {
+		return f.Download.URL
+	}
+	return f.Source
 }
 
 // IDs are the numbers of Owner.

@@ -416,7 +416,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	for _, p := range binaries {
 		for _, f := range files {
 			if f.Path == p.Path && (f.Link == "" || f.Source != "") {
-				r.add("file", f.Source+":"+f.Path, "the program itself goes there", "choose another destination")
+				r.add("file", f.given()+":"+f.Path, "the program itself goes there", "choose another destination")
 			}
 		}
 	}

@@ -180,7 +180,7 @@ func readMap(f *fault.Faults, field string, values []string, example string) map
 }
 
 var filesSetting = Setting{
-	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a pattern, like web/*.html:/www/, or a template, like bin/tool-{{.Arch}}:/bin/tool",
+	Flag: "file", Value: "SOURCE:DESTINATION[:MODE]", Help: "file or directory of the source for the image, as SOURCE:DESTINATION or SOURCE:DESTINATION:MODE; SOURCE can be a pattern, like web/*.html:/www/, a template, like bin/tool-{{.Arch}}:/bin/tool, or an https URL, which slipway pin records",
 	Field: "Files",
 	read:  func(c Config, s *settings, f *fault.Faults) { s.files = each(f, "file", c.Files, parseFile) },
 }
@@ -195,6 +195,9 @@ type file struct {
 // parseFile reads "SOURCE:DESTINATION" or "SOURCE:DESTINATION:MODE".
 func parseFile(s string) (file, error) {
 	parts := strings.Split(s, ":")
+	if isURL(s) {
+		parts = splitURL(s)
+	}
 	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
 		return file{}, fmt.Errorf("not of the form SOURCE:DESTINATION[:MODE]: write it like config.yaml:/etc/app/config.yaml:0644")
 	}
@@ -202,11 +205,19 @@ func parseFile(s string) (file, error) {
 		return file{}, fmt.Errorf("%s is a template, and a path of the image is the same on all platforms: write it like /bin/tool", parts[1])
 	}
 	f := file{text: s, src: path.Clean(parts[0]), dst: path.Clean(parts[1])}
-	if path.IsAbs(f.src) || f.src == ".." || strings.HasPrefix(f.src, "../") {
+	name := path.Base(f.src)
+	switch {
+	case isURL(s):
+		f.src = parts[0]
+		if err := checkURL(f.src); err != nil && !isTemplate(f.src) {
+			return file{}, err
+		}
+		name = Download{URL: f.src}.Name()
+	case path.IsAbs(f.src) || f.src == ".." || strings.HasPrefix(f.src, "../"):
 		return file{}, fmt.Errorf("%s is outside the source: name a file relative to the source, in it", parts[0])
 	}
 	if strings.HasSuffix(parts[1], "/") {
-		f.into, f.dst = f.dst, path.Join(f.dst, path.Base(f.src))
+		f.into, f.dst = f.dst, path.Join(f.dst, name)
 	}
 	if !path.IsAbs(f.dst) || f.dst == "/" {
 		return file{}, fmt.Errorf("%s is not the absolute path of a file in the image: write it like /etc/app/config.yaml", parts[1])

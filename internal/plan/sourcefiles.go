@@ -35,7 +35,7 @@ func (c Config) FilePatterns() []string {
 	for _, text := range c.Files {
 		f, err := parseFile(text)
 		switch {
-		case err != nil:
+		case err != nil || isURL(f.src):
 		case f.src == ".":
 			patterns = append(patterns, "**")
 		case isTemplate(f.src):
@@ -56,7 +56,7 @@ func (c Config) FileRoots() []string {
 	var roots []string
 	for _, text := range c.Files {
 		f, err := parseFile(strings.TrimSpace(text))
-		if err != nil {
+		if err != nil || isURL(f.src) {
 			continue
 		}
 		if i := strings.IndexAny(f.src, "*?{"); i >= 0 {
@@ -118,6 +118,9 @@ func (r resolver) sourceFiles(ctx context.Context, ignore *ignore, names map[str
 
 // place adds what f asks for.
 func (p *placer) place(ctx context.Context, f file) error {
+	if isURL(f.src) {
+		return p.placeDownload(f)
+	}
 	if isTemplate(f.src) {
 		return p.placeOfPlatforms(f)
 	}
@@ -241,42 +244,52 @@ func (p *placer) placeMatches(ctx context.Context, f file) error {
 
 // placeOfPlatforms adds a file whose source is a template, which names another file for each platform.
 func (p *placer) placeOfPlatforms(f file) error {
+	placed := File{Path: f.dst, Source: f.src, Sources: map[string]string{}}
+	return p.onPlatforms(f, func(platform Platform, name string) error {
+		info, err := fs.Stat(p, path.Clean(name))
+		switch {
+		case err == nil && !info.Mode().IsRegular():
+			p.add("file", f.text, name+" is no regular file", "name files: directories are the same on all platforms")
+			return nil
+		case err == nil && slices.Contains(strings.Split(name, "/"), gitDir):
+			p.add("file", f.text, name+" is git's", "name a file of the source")
+			return nil
+		case errors.Is(err, fs.ErrInvalid), errors.Is(err, fs.ErrNotExist):
+			p.add("file", f.text, name+" is not in the source", "name a file that is, for "+platform.String())
+			return nil
+		case err != nil:
+			p.badLink(f, name, err)
+			return nil
+		}
+		if ignored, err := p.ignore.matches(path.Clean(name)); err != nil {
+			return err
+		} else if ignored {
+			p.isIgnored(file{text: f.text, src: name})
+		}
+		placed.Sources[platform.String()] = path.Clean(name)
+		placed.Mode = max(placed.Mode, f.fileMode(info.Mode()))
+		return nil
+	}, func() { p.put(f.text, placed) })
+}
+
+// onPlatforms calls each for every platform with what the template of f's source is there, and then put, unless there were faults.
+func (p *placer) onPlatforms(f file, each func(platform Platform, name string) error, put func()) error {
 	if f.into != "" {
 		p.add("file", f.text, "its name would be another on each platform", "name the file in the image: "+f.into+"/tool")
 		return nil
 	}
-	placed := File{Path: f.dst, Source: f.src, Sources: map[string]string{}}
 	before := len(*p.faults)
 	for _, platform := range p.settings.platforms {
 		names := platform.names()
 		maps.Copy(names, p.names)
 		for _, name := range p.expandAll("file", []string{f.src}, names) {
-			info, err := fs.Stat(p, path.Clean(name))
-			switch {
-			case err == nil && !info.Mode().IsRegular():
-				p.add("file", f.text, name+" is no regular file", "name files: directories are the same on all platforms")
-				continue
-			case err == nil && slices.Contains(strings.Split(name, "/"), gitDir):
-				p.add("file", f.text, name+" is git's", "name a file of the source")
-				continue
-			case errors.Is(err, fs.ErrInvalid), errors.Is(err, fs.ErrNotExist):
-				p.add("file", f.text, name+" is not in the source", "name a file that is, for "+platform.String())
-				continue
-			case err != nil:
-				p.badLink(f, name, err)
-				continue
-			}
-			if ignored, err := p.ignore.matches(path.Clean(name)); err != nil {
+			if err := each(platform, name); err != nil {
 				return err
-			} else if ignored {
-				p.isIgnored(file{text: f.text, src: name})
 			}
-			placed.Sources[platform.String()] = path.Clean(name)
-			placed.Mode = max(placed.Mode, f.fileMode(info.Mode()))
 		}
 	}
 	if len(*p.faults) == before {
-		p.put(f.text, placed)
+		put()
 	}
 	return nil
 }

@@ -171,6 +171,10 @@ func (f File) origin() string {
 		return "a link to " + f.Link
 	case f.Source != "":
 		return "from " + f.Source
+	case f.Downloads != nil:
+		return "from " + f.Download.URL
+	case f.Download != nil:
+		return strings.TrimSuffix("from "+f.Download.URL+", "+f.Download.Digest, ", ")
 	case f.Certificates && f.CACerts != "":
 		return "public root certificates, and " + caCerts(f.CACerts) + " more"
 	case f.Certificates:

@@ -243,5 +243,8 @@ func (b Build) dependencies(base Image) []Resource {
 		r.Digest = digestSet(image.Digest)
 		all = append(all, r)
 	}
+	for _, d := range b.Plan.Downloads() {
+		all = append(all, Resource{Name: "file", URI: secret.Hide(d.URL), Digest: digestSet(d.Digest)})
+	}
 	return all
 }

@@ -153,6 +153,21 @@ func TestNothingIsInvented(t *testing.T) {
 	assert.Equal(t, map[string]any{"builder": map[string]any{"id": "https://github.com/slipway-ci/slipway/engine/host"}}, got["runDetails"])
 }
 
+// Files of the network are dependencies, each once, those of all platforms.
+func TestDownloads(t *testing.T) {
+	a, b := plan.Download{URL: "https://example.com/a", Size: 1, Digest: "sha256:" + strings.Repeat("a", 64)}, plan.Download{URL: "https://example.com/b", Size: 1, Digest: "sha256:" + strings.Repeat("b", 64)}
+	p := planOf(t, plan.Config{})
+	p.Image.Layers = append(p.Image.Layers, plan.Layer{Files: []plan.File{
+		{Path: "/a", Download: &plan.Download{URL: "https://example.com/{{.Arch}}"}, Downloads: map[string]plan.Download{"linux/amd64": b, "linux/arm64": a}},
+		{Path: "/b", Download: &b},
+	}})
+	got := predicateJSON(t, provenance.Build{Plan: p, Engine: "host"}, provenance.Image{})
+	assert.Equal(t, []any{
+		map[string]any{"name": "file", "uri": a.URL, "digest": map[string]any{"sha256": strings.Repeat("a", 64)}},
+		map[string]any{"name": "file", "uri": b.URL, "digest": map[string]any{"sha256": strings.Repeat("b", 64)}},
+	}, got["buildDefinition"].(map[string]any)["resolvedDependencies"])
+}
+
 // The digest of the plan tells one plan from another.
 func TestPlanDigest(t *testing.T) {
 	digest := func(c plan.Config) any {

@@ -3,6 +3,7 @@ package assemble
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -36,6 +37,9 @@ func (c *contents) prepare(ctx context.Context, number int) (err error) {
 		}
 	}
 	if c.placed, err = placement.Layers(ctx, files, b.plan.Image.For(p)); err != nil {
+		return err
+	}
+	if err := c.download(ctx, p); err != nil {
 		return err
 	}
 	c.made = make([]v1.Layer, len(c.placed))
@@ -86,6 +90,10 @@ func (c *contents) open(f oci.File, programs compiled) (oci.File, error) {
 		file, err := oci.FromFS(f.Path, f.Mode, c.execution.source, from.Source)
 		file.UID, file.GID = f.UID, f.GID
 		return file, err
+	case from.Download != nil:
+		f.ID, f.Size = digits(*from.Download), from.Download.Size
+		f.Open = func() (io.ReadCloser, error) { return c.execution.cache.GetBlob(f.ID) }
+		return f, nil
 	case from.Program != "":
 		file, err := oci.FromDisk(c.execution.cache, f.Path, f.Mode, filepath.Join(programs.dir, from.Program))
 		if noted := programs.digests[from.Program]; err == nil && noted != "" && noted != file.ID {

@@ -2,7 +2,6 @@ package assemble
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -82,10 +81,10 @@ type system interface {
 
 // openSystem finds out where the packages of a request are from, and which the base's files say are there.
 func openSystem(ctx context.Context, c *cache.Cache, fetch unpack.Fetch, request plan.PackageRequest, files *oci.FileSystem) (s system, err error) {
-	if fetch == nil {
-		return nil, errors.New("installing packages: nothing can be fetched here")
+	store, err := newStore(c, fetch, "installing packages")
+	if err != nil {
+		return nil, err
 	}
-	store := unpack.Store{Cache: c, Fetch: fetch}
 	if request.Distribution == "alpine" {
 		s, err = openAlpine(ctx, store, request, files)
 	} else {

@@ -527,3 +527,32 @@ func TestContainerOfSettings(t *testing.T) {
 	maps.DeleteFunc(owners, func(_, owner string) bool { return strings.HasSuffix(owner, " 0:0") })
 	assert.Equal(t, map[string]string{"/var/lib/app": "755 1000:1000", "/home/app": "700 1000:1000"}, owners)
 }
+
+// The engine downloads files of the network, and compares their digests.
+func TestContainerWithDownloads(t *testing.T) {
+	dir := program(t)
+	digest := "sha256:" + strings.Repeat("a", 64)
+	lock := "docker.io/library/golang:1.26.8-alpine " + digest + "\nfile https://example.com/tool_amd64 5 " + digest + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "slipway.lock"), []byte(lock), 0o644))
+	plan := resolve(t, dir, plan.Config{
+		Runtime: "scratch", Go: "1.26.8", Files: []string{"https://example.com/tool_{{.Arch}}:/bin/tool"}, Platforms: []string{"linux/amd64"},
+	})
+	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "ok", nil })
+	client := connect(t)
+	ctr, err := dagger.Container(dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}), t.Context(), plan.Compile[0])
+	require.NoError(t, err)
+	_, err = ctr.Sync(t.Context())
+	require.NoError(t, err)
+	asked := recorded.Asked()
+	var downloads []map[string]any
+	for _, layer := range asked[len(asked)-1].Named("withDirectory") {
+		for _, c := range onSkeleton(t, layer).Named("withFile") {
+			if from := c.Args["source"].(daggertest.Chain); from[0].Name == "http" {
+				assert.Equal(t, "/bin/tool", c.Args["path"])
+				assert.EqualValues(t, 0o755, c.Args["permissions"])
+				downloads = append(downloads, from[0].Args)
+			}
+		}
+	}
+	assert.Equal(t, []map[string]any{{"url": "https://example.com/tool_amd64", "checksum": digest}}, downloads)
+}

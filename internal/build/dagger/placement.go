@@ -57,6 +57,8 @@ func (b *Build) layer(layer placement.Layer, c plan.Compile) *dagger.Directory {
 			links = append(links, owner(f), f.Link, f.Path)
 		case from.Program != "":
 			dir = dir.WithFile(f.Path, b.programs(c).File(from.Program), opts)
+		case from.Download != nil:
+			dir = dir.WithFile(f.Path, b.client.HTTP(from.Download.URL, dagger.HTTPOpts{Checksum: from.Download.Digest}), opts)
 		case from.Source != "":
 			dir = dir.WithFile(f.Path, b.source.File(from.Source), opts)
 		default:

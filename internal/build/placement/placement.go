@@ -23,8 +23,8 @@ type Layer struct {
 	Files []oci.File
 }
 
-// From says what a file of a layer holds: its Program, Source or Text is set, and none for a directory or link. A program, and what is in the
-// source, has to be opened by whoever has it.
+// From says what a file of a layer holds: its Program, Source, Download or Text is set, and none for a directory or link. A program, a download
+// and what is in the source have to be opened by whoever has them.
 func From(f oci.File) plan.File {
 	from, _ := f.From.(plan.File)
 	return from
@@ -94,10 +94,14 @@ func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File
 	case f.Link != "":
 		file.Mode, file.Link = fs.ModeSymlink|fs.ModePerm, f.Link
 		return []oci.File{file}, nil
-	case f.Program != "" || f.Source != "":
+	case f.Program != "" || f.Source != "" || f.Download != nil:
 		file.From, file.Open, file.Xattrs = f, notYet, f.Xattrs()
-		if there, err := base.Stat(f.Path); f.Source != "" && err == nil && there.Mode.IsDir() {
-			file.Path = path.Join(f.Path, path.Base(f.Source)) // as COPY does
+		if there, err := base.Stat(f.Path); f.Program == "" && err == nil && there.Mode.IsDir() {
+			name := path.Base(f.Source)
+			if f.Download != nil {
+				name = f.Download.Name()
+			}
+			file.Path = path.Join(f.Path, name) // as COPY and ADD do
 		}
 		return []oci.File{file}, nil
 	case f.Certificates || f.CACerts != "":

@@ -23,7 +23,7 @@ type Store struct {
 	Fetch Fetch
 }
 
-// packageLimit is the most bytes of a package that are read.
+// packageLimit is the most bytes of a package, or another file, that are read.
 const packageLimit = 2 << 30
 
 // CheckSize refuses the size of a package that is more than what is read.
@@ -80,6 +80,21 @@ func (s *Store) Put(ctx context.Context, url, want string, size int64) (digest s
 		return err
 	})
 	return digest, err
+}
+
+// Record fetches what is at an address into the cache, and returns its digest and size.
+func (s *Store) Record(ctx context.Context, url string) (digest string, size int64, err error) {
+	err = s.Fetch(ctx, url, func(content io.Reader) error {
+		digest, size, err = s.Cache.PutBlob("", func(w io.Writer) error {
+			n, err := io.Copy(w, io.LimitReader(content, packageLimit+1))
+			if err == nil && n > packageLimit {
+				return fmt.Errorf("it has more than the %d bytes that are read", int64(packageLimit))
+			}
+			return err
+		})
+		return err
+	})
+	return digest, size, err
 }
 
 // Document reads what is at an address, up to a limit in bytes.
