@@ -76,7 +76,7 @@ func TestErrorsNameFlagsOfTheirFace(t *testing.T) {
 	}
 	// What belongs to other commands.
 	others := []string{
-		"no-cache", "headless", "accept-multiclient", "continue", "api-version", "listen", "show-stats", "mount", "platform", "from", "chmod", "chown",
+		"no-cache", "headless", "accept-multiclient", "continue", "api-version", "listen", "show-stats", "mount", "platform", "from", "chmod", "chown", "checksum",
 		"build-context", "secret", "build-arg", "format", "no-install-recommends", "progress", "virtual", "output", "fix",
 		"end-of-options", "timestamp", "max-count", "points-at", "sort", "tags", "always", // of git
 	}
