@@ -103,3 +103,10 @@ func TestContainerPlacesTheSame(t *testing.T) {
 		})
 	}
 }
+
+// Packages of Alpine are beside what a real engine compiled as they are on the host engine.
+func TestEngineInstallsTheSame(t *testing.T) {
+	client := connect(t)
+	dir, _, with := withPackages(t)
+	assert.Equal(t, digest(t, with(onHost)), digest(t, with(onDagger(client, dir))))
+}

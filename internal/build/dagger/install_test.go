@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	sdk "dagger.io/dagger"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,10 +27,10 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/packagetest"
 )
 
-// Packages of Alpine are installed on this side of the session, by the code that the host engine has: the image is the same to the byte. What
-// that adds to the base is a layer of the image, below those with files, and what files are added to, such as the list of users, is what it left.
-func TestPackagesAreInstalled(t *testing.T) {
-	dir := program(t)
+// withPackages is a plan of an image with packages of Alpine, and what builds it with an engine.
+func withPackages(t *testing.T) (dir string, p *plan.Plan, with func(func(*oci.Bases) build.Engine) *build.Result) {
+	t.Helper()
+	dir = program(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/app\n\ngo 1.26.8\n"), 0o644))
 	r := alpinetest.Start(t)
 	r.Add("curl", "8.17.0-r1", alpinetest.Regular("usr/bin/curl", "curl"), alpinetest.Script("pre-install", "#!/bin/sh\naddgroup -S curl\nadduser -S -H -h / -u 7 -G curl -g '' curl\n"))
@@ -37,11 +38,8 @@ func TestPackagesAreInstalled(t *testing.T) {
 	for name, text := range r.Base() {
 		entries = append(entries, enginetest.Regular(strings.TrimPrefix(name, "/"), 0o644, 0, text))
 	}
-	p := resolve(t, dir, plan.Config{Runtime: "alpine", Base: "oci:" + enginetest.WriteBase(t, entries), RuntimePackages: []string{"curl"}, Platforms: []string{"linux/amd64"}})
-
-	recorded := daggertest.Start(t, compiles(dir, p))
-	client := connect(t)
-	engine := func(of func(*oci.Bases) build.Engine) *build.Result {
+	p = resolve(t, dir, plan.Config{Runtime: "alpine", Base: "oci:" + enginetest.WriteBase(t, entries), RuntimePackages: []string{"curl"}, Platforms: []string{"linux/amd64"}})
+	return dir, p, func(of func(*oci.Bases) build.Engine) *build.Result {
 		store, err := cache.Open(t.TempDir())
 		require.NoError(t, err)
 		result, err := build.BuildOne(t.Context(), of(&oci.Bases{Cache: store, Dir: dir, Fetch: func(ctx context.Context, url string, read func(io.Reader) error) error {
@@ -51,11 +49,32 @@ func TestPackagesAreInstalled(t *testing.T) {
 		t.Cleanup(func() { assert.NoError(t, result.Close()) })
 		return result
 	}
-	result := engine(func(bases *oci.Bases) build.Engine {
+}
+
+// onDagger is Dagger's engine of a client.
+func onDagger(client *sdk.Client, dir string) func(*oci.Bases) build.Engine {
+	return func(bases *oci.Bases) build.Engine {
 		return session.Of(func(p *plan.Plan) *dagger.Build {
 			return dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
 		}, bases)
-	})
+	}
+}
+
+func onHost(bases *oci.Bases) build.Engine { return host.New(bases, os.Environ()) }
+
+func digest(t *testing.T, r *build.Result) v1.Hash {
+	t.Helper()
+	digest, err := r.Artifact.Digest()
+	require.NoError(t, err)
+	return digest
+}
+
+// Packages of Alpine are installed on this side of the session, by the code that the host engine has: the image is the same to the byte. What
+// that adds to the base is a layer of the image, below those with files, and what files are added to, such as the list of users, is what it left.
+func TestPackagesAreInstalled(t *testing.T) {
+	dir, p, with := withPackages(t)
+	recorded := daggertest.Start(t, compiles(dir, p))
+	result := with(onDagger(connect(t), dir))
 
 	files := enginetest.Files(t, result.Images[0])
 	assert.Equal(t, "curl", files["/usr/bin/curl"].Content)
@@ -74,10 +93,5 @@ func TestPackagesAreInstalled(t *testing.T) {
 		assert.NotContains(t, execs(chain), p.Image.Install)
 	}
 
-	digest := func(r *build.Result) v1.Hash {
-		digest, err := r.Artifact.Digest()
-		require.NoError(t, err)
-		return digest
-	}
-	assert.Equal(t, digest(engine(func(bases *oci.Bases) build.Engine { return host.New(bases, os.Environ()) })), digest(result))
+	assert.Equal(t, digest(t, with(onHost)), digest(t, result))
 }
