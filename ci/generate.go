@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/oci"
 )
 
-// Write slipway.lock anew: the images and packages that builds need, as they are now
+// Write slipway.lock anew: the images, downloads and packages that builds need, as they are now
 // +generate
 // +cache="never"
 func (m *Slipway) Pin(ctx context.Context) (_ *dagger.Changeset, err error) {
