@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -125,4 +126,43 @@ func TestActionsOutputs(t *testing.T) {
 	_, said, err = run("COMMAND=destroy")
 	require.Error(t, err)
 	assert.Contains(t, said, "neither build nor publish")
+}
+
+// The step that installs Slipway leaves compiling to a later step only where there is no released program: what has another digest, or
+// cannot be downloaded, ends the job.
+func TestActionsInstall(t *testing.T) {
+	bash := testtool.Need(t, "bash", "bash")
+	script := ""
+	for _, step := range readAction(t).Runs.Steps {
+		if step.ID == "install" {
+			script = step.Run
+		}
+	}
+	require.NotEmpty(t, script)
+	for status, want := range map[string]string{
+		"0": "go=1.99.3\nreleased=true\n",
+		"1": "fails",
+		"2": "fails",
+		"3": "go=1.99.3\n",
+	} {
+		t.Run(status, func(t *testing.T) {
+			action, temp := t.TempDir(), t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(action, "go.mod"), []byte("module m\n\ngo 1.99.0\n\ntoolchain go1.99.3\n"), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join(action, "install.sh"),
+				[]byte("[ \"$*\" = \"--this-source "+temp+"/slipway\" ] || exit 9\nexit "+status+"\n"), 0o644))
+			cmd := exec.Command(bash, "-eo", "pipefail", "-c", script)
+			cmd.Env = append(os.Environ(), "GITHUB_ACTION_PATH="+action, "RUNNER_TEMP="+temp, "GITHUB_OUTPUT="+filepath.Join(temp, "outputs"))
+			out, err := cmd.CombinedOutput()
+			if want == "fails" {
+				var exit *exec.ExitError
+				require.ErrorAs(t, err, &exit, "%s", out)
+				assert.Equal(t, status, strconv.Itoa(exit.ExitCode()))
+				return
+			}
+			require.NoError(t, err, "%s", out)
+			got, err := os.ReadFile(filepath.Join(temp, "outputs"))
+			require.NoError(t, err)
+			assert.Equal(t, want, string(got))
+		})
+	}
 }
