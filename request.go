@@ -137,7 +137,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	var patterns []string
 	for i, settings := range chosen {
 		settings = settings.Over(over, r.given)
-		settings.VulnDB = over.VulnDB // no image has one
+		settings.VulnDB, settings.RunPrebuild = over.VulnDB, over.RunPrebuild // no image has one
 		images[i] = &Image{Settings: settings, request: r}
 		patterns = append(patterns, settings.FilePatterns()...)
 	}
@@ -149,7 +149,17 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	if err := r.facts(ctx, images); err != nil {
 		return nil, err
 	}
-	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images))
+	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images), noPrebuild(images))
+}
+
+// noPrebuild is the fault of a prebuild that is to run and that no image has.
+func noPrebuild(images []*Image) error {
+	runs := func(image *Image) bool { return image.Settings.RunPrebuild }
+	has := func(image *Image) bool { return len(image.Settings.Prebuild) > 0 }
+	if !slices.ContainsFunc(images, runs) || slices.ContainsFunc(images, has) {
+		return nil
+	}
+	return Faults{{Field: "prebuild", Problem: "there is none to run", Hint: "write its command into " + config.File + ", like prebuild: [pnpm, run, build], or leave --prebuild out"}}
 }
 
 // fetchPlaced fetches what images are made of besides programs: files, bases that are files, and the files that name modules.

@@ -79,6 +79,10 @@ func New(
 	// Run go generate ./... before compiling, in a copy of the source.
 	// +optional
 	generate bool,
+	// Run the command of prebuild in slipway.yaml before compiling.
+	// Default: no: what it makes must be in the source.
+	// +optional
+	prebuild bool,
 	// Package to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo DYNAMIC.
 	// +optional
 	builderPackages []string,
@@ -226,6 +230,7 @@ func New(
 		RuntimePackages:    runtimePackages,
 		Go:                 goVersion,
 		Generate:           generate,
+		RunPrebuild:        prebuild,
 		BuilderPackages:    builderPackages,
 		TZData:             tzdata,
 		CGO:                setting(cgo),

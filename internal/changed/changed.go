@@ -106,6 +106,8 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 	switch {
 	case img.Settings != "":
 		return img.Settings
+	case p.Prebuild != nil:
+		return "the prebuild may read any file"
 	case p.Generate != nil:
 		return "go generate may read any file"
 	case strings.HasPrefix(p.Image.Base, "oci:"), strings.HasPrefix(p.Image.Base, "oci-archive:"):

@@ -63,6 +63,7 @@ func (i Image) Same(other Image) bool {
 	i.settings, other.settings = nil, nil
 	i.Surroundings, other.Surroundings = plan.Surroundings{}, plan.Surroundings{}
 	i.VulnDB, other.VulnDB = "", ""
+	i.RunPrebuild, other.RunPrebuild = false, false
 	return reflect.DeepEqual(i, other)
 }
 
@@ -77,7 +78,7 @@ func (p *Project) Names() []string {
 
 // Settings are all settings that an image of the file can have. The list is shared: nobody changes it.
 var Settings = sync.OnceValue(func() []plan.Setting {
-	ofImages := slices.DeleteFunc(slices.Clone(plan.Settings()), func(s plan.Setting) bool { return s.ForChecks })
+	ofImages := slices.DeleteFunc(slices.Clone(plan.Settings()), func(s plan.Setting) bool { return s.ForChecks || s.NotInFile })
 	return append(ofImages, Target()...)
 })
 

@@ -51,6 +51,7 @@ func Render(plan *plan.Plan) (string, error) {
 		d.line("")
 	}
 	d.files(plan)
+	d.prebuild(plan)
 	d.builder(plan)
 	d.runtime(plan)
 	for line := range strings.Lines(d.String()) {
@@ -141,6 +142,7 @@ func (d *writer) builder(p *plan.Plan) {
 		d.run(slices.Concat([]string{`case "$TARGETPLATFORM" in`}, installs, []string{"esac"})...)
 	}
 	d.line("COPY . " + srcDir)
+	d.prebuilt(p)
 	if p.Generate != nil {
 		d.run(append(slices.Clone(both), shell(p.Generate))...)
 	}

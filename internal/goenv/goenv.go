@@ -17,14 +17,18 @@ import (
 // finding are the variables that say to the Go command where modules come from, on any machine.
 var finding = []string{"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS"}
 
-// local are those that mean something on this machine alone: logins, the network, and where caches are.
-var local = []string{
-	"GOAUTH", "NETRC",
+// network are those by which programs reach servers.
+var network = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 	"SSL_CERT_FILE", "SSL_CERT_DIR",
+}
+
+// local are those that mean something on this machine alone: logins, the network, and where caches are.
+var local = append([]string{
+	"GOAUTH", "NETRC",
 	"GOMODCACHE", "GOCACHE", "GOPATH", "SSH_AUTH_SOCK",
 	"GIT_*", // the Go command fetches private modules with git
-}
+}, network...)
 
 // stored are the settings that count when a user keeps them with go env -w; a plan turns the rest off.
 var stored = append([]string{"GOAUTH", "GOMODCACHE", "GOCACHE", "GOPATH"}, finding...)
@@ -44,6 +48,10 @@ func Caller(environ []string) map[string]string {
 	}
 	return env
 }
+
+// Tool is the part of environ that reaches a program of the source's choice: what finds programs, the user's directories and the
+// network.
+func Tool(environ []string) []string { return Child(environ, network...) }
 
 // written are the settings that go env -w stored.
 func written(environ []string) map[string]string {

@@ -25,6 +25,11 @@ func TestCaller(t *testing.T) {
 	assert.Empty(t, goenv.Caller([]string{"GOENV=off"}))
 }
 
+func TestTool(t *testing.T) {
+	got := goenv.Tool([]string{"PATH=/bin", "HTTPS_PROXY=http://proxy", "NPM_TOKEN=x", "SSH_AUTH_SOCK=/agent", "GIT_ASKPASS=/ask", "GOPROXY=https://u:p@proxy", "NETRC=/netrc"})
+	assert.Equal(t, []string{"PATH=/bin", "HTTPS_PROXY=http://proxy"}, got)
+}
+
 func TestModules(t *testing.T) {
 	got := goenv.Modules([]string{"GOENV=off", "GOPROXY=https://proxy.example", "GOPRIVATE=git.example", "GOMODCACHE=/mod", "PATH=/bin", "NETRC=/netrc"})
 	assert.Equal(t, map[string]string{"GOPROXY": "https://proxy.example", "GOPRIVATE": "git.example"}, got)

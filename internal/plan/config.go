@@ -12,6 +12,11 @@ type Config struct {
 	Base               string `env:"SLIPWAY_BASE"`
 	Go                 string `env:"SLIPWAY_GO"`
 	Generate           bool   `env:"SLIPWAY_GENERATE"`
+	Prebuild           Lines  `env:"SLIPWAY_PREBUILD"`
+	RunPrebuild        bool   `env:"SLIPWAY_RUN_PREBUILD"`
+	PrebuildImage      string `env:"SLIPWAY_PREBUILD_IMAGE"`
+	PrebuildOutputs    List   `env:"SLIPWAY_PREBUILD_OUTPUTS"`
+	PrebuildCaches     List   `env:"SLIPWAY_PREBUILD_CACHES"`
 	BuilderPackages    List   `env:"SLIPWAY_BUILDER_PACKAGES"`
 	RuntimePackages    List   `env:"SLIPWAY_RUNTIME_PACKAGES"`
 	BuildTags          List   `env:"SLIPWAY_BUILD_TAGS"`
@@ -64,7 +69,7 @@ var Settings = sync.OnceValue(func() []Setting {
 	return Declare[Config](
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
-		goSetting, generateSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, buildVCSSetting, fipsSetting, goExperimentsSetting,
+		goSetting, generateSetting, runPrebuildSetting, prebuildSetting, prebuildImageSetting, prebuildOutputsSetting, prebuildCachesSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, buildVCSSetting, fipsSetting, goExperimentsSetting,
 		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
 		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,

@@ -186,7 +186,11 @@ func needsPin(ref string) bool {
 
 // Floating are the references of the plan that are not by digest, in order.
 func (p *Plan) Floating() []string {
-	return sorted(slices.DeleteFunc([]string{p.Builder, p.Image.Base}, func(ref string) bool { return !needsPin(ref) }))
+	refs := []string{p.Builder, p.Image.Base}
+	if p.Prebuild != nil {
+		refs = append(refs, p.Prebuild.Image)
+	}
+	return sorted(slices.DeleteFunc(refs, func(ref string) bool { return !needsPin(ref) }))
 }
 
 // pin gives the plan's references and downloads the digests of the lock. Without one, only downloads are refused.
@@ -210,7 +214,11 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		}
 		plan.Image.Distribution.Locked = append(plan.Image.Distribution.Locked, locked)
 	}
-	for _, ref := range []*string{&plan.Builder, &plan.Image.Base} {
+	refs := []*string{&plan.Builder, &plan.Image.Base}
+	if plan.Prebuild != nil {
+		refs = append(refs, &plan.Prebuild.Image)
+	}
+	for _, ref := range refs {
 		if !needsPin(*ref) {
 			continue
 		}

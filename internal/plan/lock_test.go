@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,6 +68,15 @@ func TestParseBase(t *testing.T) {
 		_, err := parseBase(in)
 		assert.ErrorContains(t, err, example, in)
 	}
+}
+
+// Who locks needs the image of a prebuild that was not asked to run.
+func TestLockPrebuild(t *testing.T) {
+	tree := fstest.MapFS{"go.mod": {Data: []byte("module example.com/app\n\ngo 1.26.8\n")}, "main.go": {Data: []byte("package main")}}
+	config := Config{Prebuild: Lines{"make"}, PrebuildImage: "node:24.4.1", PrebuildOutputs: List{"web"}}
+	plans, errs := ResolveUnlocked(t.Context(), tree, []Config{config})
+	require.NoError(t, errs[0])
+	assert.Contains(t, plans[0].Floating(), "docker.io/library/node:24.4.1")
 }
 
 func TestMoving(t *testing.T) {

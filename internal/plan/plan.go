@@ -32,6 +32,8 @@ type Plan struct {
 	// Caches are the directories that outlive a build.
 	Caches   []Cache   `json:"caches"`
 	Programs []Program `json:"programs"`
+	// Prebuild runs before Generate; nil where it was not asked for.
+	Prebuild *Prebuild `json:"prebuild,omitempty"`
 	// Generate is the command that writes code, in the source's directory, with the modules at hand and for the machine that it runs
 	// on, before anything is compiled or checked; nil where none was asked for. What it writes is part of the source from then on,
 	// but never of the user's.
@@ -96,8 +98,8 @@ type Dependencies struct {
 type Cache struct {
 	// Name is the same for all builds that may share the directory.
 	Name string `json:"name"`
-	// Env is the variable that names the directory to Go, Path where it is in a builder container.
-	Env  string `json:"env"`
+	// Env is the variable that names the directory to Go, if one does, and Path where it is in a container.
+	Env  string `json:"env,omitempty"`
 	Path string `json:"path"`
 }
 

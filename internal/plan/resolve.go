@@ -149,6 +149,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if work.work != nil {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working directory
 	}
+	plan.Prebuild = r.prebuild(programs[0].Module)
 	if r.config.Generate {
 		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
 	}
@@ -182,6 +183,9 @@ func (r resolver) notes(plan *Plan) []Note {
 	if newest := newestPatchOf(plan.Go.Version); newest != "" && r.config.Go == "" {
 		notes = append(notes, Note{"go", fmt.Sprintf("%s says %s, and %s is the newest patch release: --go %s takes it",
 			plan.Go.From, plan.Go.Version, newest, latestPatch)})
+	}
+	if plan.Prebuild == nil && len(r.config.Prebuild) > 0 {
+		notes = append(notes, Note{"prebuild", fmt.Sprintf("%s is taken as it is in the source: --prebuild makes it", strings.Join(r.prebuildOutputs, ", "))})
 	}
 	return notes
 }

@@ -47,6 +47,8 @@ type Setting struct {
 	Number bool
 	// NotInModule says that the Dagger module has no such argument.
 	NotInModule bool
+	// NotInFile says that slipway.yaml has no such key: a source alone must not set it.
+	NotInFile bool
 	// ForChecks says that the setting is of checks, so that images of slipway.yaml cannot have it.
 	ForChecks bool
 

@@ -13,6 +13,9 @@ type settings struct {
 	packages        []string          // directories
 	destinations    map[string]string // where the programs of packages go that do not go to appDir
 	builderPackages []string
+	prebuildImage   string
+	prebuildOutputs []string
+	prebuildCaches  []string
 	runtimePackages []string
 	platforms       []Platform
 	runtime         Runtime

@@ -28,10 +28,15 @@ type Copy struct {
 	Without []string `json:"without,omitempty"`
 }
 
-// FilePatterns are the files and directories of the source that Files puts into an image, as patterns of an [IgnoreFile]: for who
-// brings these only. What is not of the right form is left out, which [Resolve] reports.
+// FilePatterns are the files and directories of the source that Files puts into an image and that a prebuild that does not run has made,
+// as patterns of an [IgnoreFile]: for who brings these only. What is not of the right form is left out, which [Resolve] reports.
 func (c Config) FilePatterns() []string {
 	var patterns []string
+	for _, output := range c.PrebuildOutputs {
+		if output, err := parsePrebuildOutput(output); err == nil && !c.RunPrebuild {
+			patterns = append(patterns, output)
+		}
+	}
 	for _, text := range c.Files {
 		f, err := parseFile(text)
 		switch {
@@ -126,6 +131,10 @@ func (p *placer) place(ctx context.Context, f file) error {
 	}
 	if !p.exists(f.src) && isPattern(f.src) {
 		return p.placeMatches(ctx, f)
+	}
+	if p.madeBefore(f.src) {
+		p.add("file", f.text, f.src+" is made by prebuild, and files of the image are chosen before anything runs", "have a program embed it, or make it by yourself and leave out --prebuild")
+		return nil
 	}
 	if !p.exists(f.src) {
 		// Where the ignored files were not even brought here, they are reported as what they are.

@@ -25,7 +25,7 @@ var goReads = []string{
 
 // compiledFiles are patterns of everything that compiling reads of the source, so that an edit of anything else compiles nothing.
 // They are nil, for all of it, where that cannot be said: cgo may include and link what it wants, go generate may read and write
-// what it wants, and an import may lead through a symbolic link. That the Go command would follow a link out of the source is a fault.
+// what it wants, what a prebuild makes is not there yet, and an import may lead through a symbolic link. That the Go command would follow a link out of the source is a fault.
 func (r resolver) compiledFiles(work *workset) ([]string, error) {
 	scan, ok := r.scans[work.dir]
 	if !ok {
@@ -36,7 +36,7 @@ func (r resolver) compiledFiles(work *workset) ([]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(found.bad)) {
 		r.unreadable(name, found.bad[name])
 	}
-	if r.cgo != "" || r.config.Generate {
+	if r.cgo != "" || r.config.Generate || r.runsPrebuild() {
 		return nil, found.err
 	}
 	return found.patterns, found.err

@@ -49,6 +49,18 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("trusts", "%s more", caCerts(p.CACerts))
 	}
 
+	if step := p.Prebuild; step != nil {
+		section("Prebuild")
+		row("run", "%s", shellLine(step.Command))
+		row("in", "%s; with the host engine, on this machine", step.Image)
+		for _, cache := range step.Caches {
+			row("cache", "%s", cache.Path)
+		}
+		for _, output := range step.Outputs {
+			row("makes", "%s", output)
+		}
+	}
+
 	section("Dependencies")
 	if p.Dependencies.Download == nil {
 		row("", "nothing to download")

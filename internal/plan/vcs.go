@@ -28,6 +28,8 @@ func (r resolver) vcs() *VCS {
 		r.add("buildvcs", "", "the engine gets the files of the source, and no repository", "leave it out, use --engine host, or set variables with --stamp and {{.Git.Commit}}")
 	case git == (Git{}):
 		r.add("buildvcs", "", "nothing is known of a commit", "build in a git repository, or leave it out")
+	case r.runsPrebuild():
+		r.add("buildvcs", "", "the copy of the source that --prebuild writes to is no repository", "run the prebuild by yourself before, or leave one of the two out")
 	case r.config.Generate:
 		r.add("buildvcs", "", "what --generate writes is in no commit", "commit the generated code, or leave one of the two out")
 	}

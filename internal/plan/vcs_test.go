@@ -22,8 +22,11 @@ func TestBuildVCS(t *testing.T) {
 	assert.True(t, plan.NeedsGit(config.Templates()...))
 
 	for want, change := range map[string]func(*plan.Config){
-		"buildvcs: nothing is known of a commit":       func(c *plan.Config) { c.Facts = plan.Facts{} },
-		"buildvcs: what --generate writes":             func(c *plan.Config) { c.Generate = true },
+		"buildvcs: nothing is known of a commit": func(c *plan.Config) { c.Facts = plan.Facts{} },
+		"buildvcs: what --generate writes":       func(c *plan.Config) { c.Generate = true },
+		"buildvcs: the copy of the source": func(c *plan.Config) {
+			c.Prebuild, c.PrebuildImage, c.PrebuildOutputs, c.RunPrebuild = plan.Lines{"make"}, "node:24.4.1", plan.List{"web"}, true
+		},
 		"buildvcs: the engine gets the files":          func(c *plan.Config) { c.Engine.NoVCS = true },
 		"leave it out, use --engine host, or set vari": func(c *plan.Config) { c.Engine.NoVCS = true },
 	} {

@@ -192,9 +192,9 @@ func (b *Build) programs(c plan.Compile) *dagger.Directory {
 	return programs
 }
 
-// withSource is builder with the source, and with the code that is generated from it.
+// withSource is builder with the source, and with what is made from it.
 func (b *Build) withSource(c *plan.Compile, source *dagger.Directory) *dagger.Container {
-	ctr := b.builder(c).WithDirectory(sourceDir, source)
+	ctr := b.builder(c).WithDirectory(sourceDir, b.prebuilt(source))
 	if b.plan.Generate != nil {
 		ctr = ctr.WithExec(b.plan.Generate)
 	}
@@ -210,7 +210,7 @@ func (b *Build) Tidy(ctx context.Context) (*dagger.Changeset, error) {
 
 // Generated returns what the command that writes code, which the plan has, changes.
 func (b *Build) Generated(ctx context.Context) (*dagger.Changeset, error) {
-	return b.changes(ctx, b.builder(nil).WithDirectory(sourceDir, b.source), b.plan.Generate, "generating code")
+	return b.changes(ctx, b.builder(nil).WithDirectory(sourceDir, b.prebuilt(b.source)), b.plan.Generate, "generating code")
 }
 
 // changes returns what a command changes in the source.
@@ -530,6 +530,8 @@ func (b *Build) explain(what string, err error) error {
 		ofGo, what = true, "downloading modules"
 	} else if slices.Equal(failed.Cmd, b.plan.Generate) {
 		what = "generating code"
+	} else if p := b.plan.Prebuild; p != nil && (slices.Equal(failed.Cmd, p.Command) || slices.Equal(failed.Cmd, haveOutputs(p))) {
+		what = "running the prebuild"
 	} else if slices.Equal(failed.Cmd, b.plan.Image.Install) {
 		what, hint = "installing packages in the image", "It runs programs of the image's platform: the engine needs that machine's kind, or binfmt_misc and QEMU."
 	}

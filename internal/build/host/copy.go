@@ -11,7 +11,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// copySource copies the files below the directory from into the new directory to, without git's own. A symbolic link is copied as
+// copySource copies the files below the directory from into the new directory to, without git's own, and without the directory that to is
+// in, which is below from where that is where temporary files are. A symbolic link is copied as
 // one; if it leads out of the source, it leads to the same place from the copy.
 func copySource(ctx context.Context, to, from string) (err error) {
 	tree, err := source.Open(from)
@@ -19,6 +20,10 @@ func copySource(ctx context.Context, to, from string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
+	above, err := os.Stat(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
 	return fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
@@ -31,6 +36,11 @@ func copySource(ctx context.Context, to, from string) (err error) {
 		case e.Name() == ".git":
 			return nil
 		case e.IsDir():
+			if info, err := e.Info(); err != nil {
+				return err
+			} else if os.SameFile(info, above) {
+				return fs.SkipDir
+			}
 			return os.Mkdir(at, 0o755)
 		case e.Type() == fs.ModeSymlink:
 			name := filepath.Join(from, relative)

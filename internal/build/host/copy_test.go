@@ -41,3 +41,17 @@ func TestCopySource(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "../read-only", link, "a link within the source leads within the copy")
 }
+
+// Where temporary files are in the source, the copy is in it, too.
+func TestCopySourceIntoItself(t *testing.T) {
+	from := t.TempDir()
+	to := filepath.Join(from, "tmp", "slipway", "source")
+	require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+	for _, name := range []string{"main.go", "tmp/other", "tmp/slipway/other"} {
+		require.NoError(t, os.WriteFile(filepath.Join(from, name), []byte(name), 0o644))
+	}
+	require.NoError(t, copySource(t.Context(), to, from))
+	assert.FileExists(t, filepath.Join(to, "main.go"))
+	assert.FileExists(t, filepath.Join(to, "tmp", "other"))
+	assert.NoDirExists(t, filepath.Join(to, "tmp", "slipway"))
+}

@@ -84,7 +84,7 @@ func Capabilities() (c plan.Capabilities) {
 type compiler struct {
 	plan   *plan.Plan
 	report build.Reporter
-	source string // the user's, or once code was generated a copy with it
+	source string // the user's, or once something was written to it a copy
 	dir    string // for what it writes
 	caller map[string]string
 	// bundle is the file of certificates to trust; empty for those of this machine.
@@ -112,26 +112,45 @@ type compiler struct {
 	closers []func() error    // what Close does, from the last to the first
 }
 
-// Modules downloads, verifies and generates.
+// Modules downloads, verifies, and writes what is to be compiled besides the source.
 func (c *compiler) Modules(ctx context.Context) error {
 	if c.states != nil {
 		go func() { _, _ = c.states.toolchain() }() // while the modules are verified
 	}
-	if err := errors.Join(c.download(ctx), c.overlay()); err != nil || c.plan.Generate == nil {
+	if err := errors.Join(c.download(ctx), c.overlay()); err != nil {
 		return err
 	}
-	return build.Do(c.report, "", "generate", func(step build.Step) error {
-		generated := filepath.Join(c.dir, "source")
-		if err := copySource(ctx, generated, c.source); err != nil {
-			return fmt.Errorf("copying the source for go generate: %w", err)
+	if c.plan.Prebuild != nil {
+		if err := c.prebuild(ctx); err != nil {
+			return err
 		}
-		c.source = generated
-		if err := c.overlay(); err != nil {
+	}
+	if c.plan.Generate == nil {
+		return nil
+	}
+	return build.Do(c.report, "", "generate", func(step build.Step) error {
+		if err := c.copySource(ctx); err != nil {
 			return err
 		}
 		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: c.plan.Generate, what: "generating code"}
 		return c.goCommand(ctx, step, cmd, nil)
 	})
+}
+
+// sourceCopy is the directory of the copy of the source that is written to, below that of the compiler.
+const sourceCopy = "source"
+
+// copySource has a copy of the source compiled, which the first call makes.
+func (c *compiler) copySource(ctx context.Context) error {
+	to := filepath.Join(c.dir, sourceCopy)
+	if c.source == to {
+		return nil
+	}
+	if err := copySource(ctx, to, c.source); err != nil {
+		return fmt.Errorf("copying the source: %w", err)
+	}
+	c.source = to
+	return c.overlay()
 }
 
 // download downloads and verifies. The Go command works on copies of go.mod, go.sum and the workspace files: nothing may change in the source. What it

@@ -10,6 +10,7 @@ import (
 // for a program may embed whatever lies in a directory. Source: go help build, -overlay
 func (c *compiler) overlay() error {
 	hidden, err := c.plan.Source.Outputs.In(os.DirFS(c.source))
+	c.flags = ""
 	if err != nil || len(hidden)+len(c.replaced) == 0 {
 		return err
 	}

@@ -74,11 +74,11 @@ func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile,
 }
 
 // cacheable reports whether the Go command knows a program that is up to date. It does not check C libraries that were linked
-// in, and flags may put something else in the place of the build ID. After go generate the source is in another directory each time. The
+// in, and flags may put something else in the place of the build ID. A copy of the source, which is written to, is another directory each time. The
 // tags of a repository, which make versions, are read by the Go command alone.
 func cacheable(plan *plan.Plan, p plan.Compile) bool {
 	says := func(text string) bool { return strings.Contains(text, "buildid") }
-	return plan.Generate == nil && plan.Source.VCS == nil && p.C == nil && !slices.ContainsFunc(p.Flags, says) && !says(plan.Env["GOFLAGS"]) && !says(p.Env["GOFLAGS"])
+	return plan.Generate == nil && plan.Prebuild == nil && plan.Source.VCS == nil && p.C == nil && !slices.ContainsFunc(p.Flags, says) && !says(plan.Env["GOFLAGS"]) && !says(p.Env["GOFLAGS"])
 }
 
 // binaryCache is a directory of programs that stay from build to build. It belongs to one build at a time, until that is closed.

@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/gocommand"
 )
 
-// command is a run of the Go command.
+// command is a run of the Go command, or of another.
 type command struct {
 	dir  string
 	env  []string
@@ -26,6 +26,8 @@ type command struct {
 	stdout io.Writer
 	// hint is what mends most failures of this command, where the output does not show another.
 	hint string
+	// other says that it is not the Go command.
+	other bool
 }
 
 // run runs c to its end. What it prints goes to step; the end of it is in the error too, with what mends it where that is
@@ -45,6 +47,9 @@ func (c command) run(ctx context.Context, step build.Step) error {
 	}
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 		return fmt.Errorf("%s: %w", c.what, err)
+	}
+	if c.other {
+		return gocommand.NewOtherError(c.what, c.args[0], out.String(), c.hint, err)
 	}
 	return gocommand.NewError(c.what, out.String(), c.hint, err)
 }

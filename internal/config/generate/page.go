@@ -30,7 +30,7 @@ Commands: ` + commands(plan.Setting{}) + `.
 `)
 	for _, s := range plan.Settings() {
 		key, argument := code(s.Key()+":"), code("--"+dagger.Kebab(s.ArgumentName()))
-		if s.ForChecks {
+		if s.ForChecks || s.NotInFile {
 			key = ""
 		}
 		if s.NotInModule {

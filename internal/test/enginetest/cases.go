@@ -440,6 +440,72 @@ func main() {
 	require.ErrorContains(t, err, "--builder-package")
 }
 
+// prebuild: what a step before the build makes is compiled, in place of what the source has of it, and nothing else that it writes; it
+// runs in the source's root, where that is asked for, and does not write to the source.
+func (s suite) prebuild(t *testing.T) {
+	dir := extract(t, `
+-- app/go.mod --
+module example.com/hello
+
+go 1.26.8
+-- app/main.go --
+package main
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed web
+var web embed.FS
+
+func main() {
+	_ = fs.WalkDir(web, ".", func(name string, e fs.DirEntry, err error) error {
+		text, _ := web.ReadFile(name)
+		println(name, string(text))
+		return nil
+	})
+}
+-- app/web/dist/stale.txt --
+this is stale
+-- app/web/page.txt --
+the source's page
+-- make.sh --
+set -e
+test ! -e app/web/dist
+mkdir app/web/dist
+echo "it was made before" >app/web/dist/index.txt
+echo "the step's page" >app/web/page.txt
+echo "it is not named" >app/web/other.txt
+`)
+	config := plan.Config{
+		Packages: []string{"./app"}, Runtime: "scratch", Platforms: []string{"linux/amd64", "linux/arm64"},
+		Prebuild: []string{"sh", "make.sh"}, PrebuildImage: "docker.io/library/golang:1.26.8-alpine", PrebuildOutputs: []string{"app/web/dist"},
+	}
+	for _, img := range s.mustBuild(t, dir, config).Images {
+		assert.Contains(t, Files(t, img)["/app/hello"].Content, "this is stale", "it was not asked for")
+	}
+	config.RunPrebuild = true
+	for _, img := range s.mustBuild(t, dir, config).Images {
+		program := Files(t, img)["/app/hello"].Content
+		assert.Contains(t, program, "it was made before")
+		assert.Contains(t, program, "the source's page")
+		for _, not := range []string{"this is stale", "the step's page", "it is not named"} {
+			assert.NotContains(t, program, not)
+		}
+	}
+	assert.NoFileExists(t, filepath.Join(dir, "app/web/dist/index.txt"))
+
+	config.PrebuildOutputs = []string{"app/web/dist", "app/web/more"}
+	_, _, err := s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "app/web/more")
+	require.ErrorContains(t, err, "was not made")
+	config.Prebuild = []string{"sh", "-c", "echo it is broken; exit 3"}
+	_, _, err = s.build(t.Context(), t, dir, config)
+	require.ErrorContains(t, err, "running the prebuild: the command sh failed (exit status 3)")
+	require.ErrorContains(t, err, "it is broken")
+}
+
 // cgo: a program that needs libraries does not get onto a runtime that has none.
 func (s suite) cgo(t *testing.T) {
 	dir := extract(t, answer)

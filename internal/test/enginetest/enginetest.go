@@ -57,6 +57,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("placement", s.placement)
 	t.Run("bundles", s.bundles)
 	t.Run("generate", s.generate)
+	t.Run("prebuild", s.prebuild)
 	t.Run("cancel", s.cancel)
 }
 

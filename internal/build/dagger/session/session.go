@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	sdk "dagger.io/dagger"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/assemble"
@@ -172,14 +173,20 @@ type compiler struct {
 	report build.Reporter
 }
 
-// Modules waits for the modules, so that their failure is reported as such.
+// Modules waits for the modules and the prebuild, so that their failure is reported as such.
 func (c *compiler) Modules(ctx context.Context) error {
-	if c.build.Plan().Dependencies.Download == nil {
-		return nil
+	group, ctx := errgroup.WithContext(ctx)
+	if c.build.Plan().Dependencies.Download != nil {
+		group.Go(func() error {
+			return build.Do(c.report, "", "modules", func(build.Step) error { return c.build.Modules(ctx) })
+		})
 	}
-	return build.Do(c.report, "", "modules", func(build.Step) error {
-		return c.build.Modules(ctx)
-	})
+	if c.build.Plan().Prebuild != nil {
+		group.Go(func() error {
+			return build.Do(c.report, "", "prebuild", func(build.Step) error { return c.build.Prebuild(ctx) })
+		})
+	}
+	return group.Wait()
 }
 
 // Compile brings the programs of a platform here.
