@@ -85,6 +85,8 @@ type PlatformImage struct {
 	BinarySize   int64  `json:"binarySize"`
 	ImageSize    int64  `json:"imageSize"`
 	UnpackedSize int64  `json:"unpackedSize"`
+	// SBOM is the bill of materials that was attached; nil for none.
+	SBOM []byte `json:"-"`
 }
 
 // sideBySide bounds how many images are written or pushed at a time.
@@ -189,6 +191,8 @@ type job struct {
 	lane string
 	// tag moves the tags of what has been pushed; nil where none are moved.
 	tag func(ctx context.Context) error
+	// sboms are the bills of materials that were attached, by the digests of their images.
+	sboms map[string][]byte
 }
 
 // run takes the image to its sink.
@@ -212,6 +216,7 @@ func (j *job) put(ctx context.Context) error {
 			return err
 		}
 		one.Digest = digest.String()
+		one.SBOM = j.sboms[one.Digest]
 		if one.ImageSize, one.UnpackedSize, err = oci.Sizes(img.Image); err != nil {
 			return err
 		}

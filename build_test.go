@@ -117,6 +117,26 @@ func TestBuildAndPublish(t *testing.T) {
 	assert.ErrorContains(t, err, "404")
 }
 
+// A result has the bills of materials that were attached, each with its image.
+func TestResultsHaveTheirSBOMs(t *testing.T) {
+	host := registrytest.Start(t).Host
+	dir, b := shop(t, two), builder(t)
+	publish := func(to *slipway.Registry) []*slipway.Result {
+		results := b.Build(t.Context(), planned(t, dir, to, func(r *slipway.Request) {
+			r.Settings.Repository, r.Settings.Platforms = host+"/shop/{{.Name}}", []string{"linux/amd64", "linux/arm64"}
+		}))
+		require.NoError(t, slipway.Failures(results))
+		require.Len(t, results[0].Platforms, 2)
+		return results
+	}
+	for _, image := range publish(&slipway.Registry{SBOM: slipway.SPDX, Provenance: true})[0].Platforms {
+		assert.Contains(t, string(image.SBOM), `"SPDX-2.3"`)
+		_, arch, _ := strings.Cut(image.Platform, "/")
+		assert.Contains(t, string(image.SBOM), "arch="+arch)
+	}
+	assert.Nil(t, publish(&slipway.Registry{})[0].Platforms[0].SBOM)
+}
+
 func digestOf(t *testing.T, reference string) string {
 	t.Helper()
 	ref, err := name.ParseReference(reference)

@@ -148,6 +148,12 @@ func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repo
 				j.report.Warn(rejected.Error())
 				return nil
 			}
+			j.sboms = map[string][]byte{}
+			for _, d := range documents {
+				if d.MediaType == g.SBOM.MediaType() {
+					j.sboms[d.Subject.Digest.String()] = d.Content
+				}
+			}
 			return err
 		})
 		if err != nil {

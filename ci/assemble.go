@@ -21,9 +21,9 @@ import (
 )
 
 // build makes images in this process, with the code of the command, so that they are the same to the byte: of programs that the engine
-// compiles, and bases that this process pulls. It takes them to the request's sink. login is for the registries of their repositories.
-func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image, login account) (_ []*slipway.Result, err error) {
-	client, err := m.registry(ctx, images, login)
+// compiles, and bases that this process pulls. It takes them to the request's sink.
+func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image) (_ []*slipway.Result, err error) {
+	client, err := m.registry(ctx, images)
 	if err != nil {
 		return nil, err
 	}
@@ -84,24 +84,24 @@ func licences(ctx context.Context, b *engine.Build, dir, out string) error {
 }
 
 // registry is the client that pulls bases, and pushes to the repositories.
-func (m *Slipway) registry(ctx context.Context, images []*slipway.Image, login account) (*registry.Client, error) {
+func (m *Slipway) registry(ctx context.Context, images []*slipway.Image) (*registry.Client, error) {
 	o := registry.Options{Mirrors: m.Mirrors, OnSecret: func(secret string) { known.Add(secret) }}
 	for _, image := range images {
 		if !strings.Contains(o.Roots, image.Plan.CACerts) {
 			o.Roots += image.Plan.CACerts
 		}
 	}
-	if login.password != nil {
-		password, err := login.password.Plaintext(ctx)
+	if m.Password != nil {
+		password, err := m.Password.Plaintext(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, image := range images {
-			text, err := registry.LoginConfig(image.Target.Repository, login.username, strings.TrimSpace(password))
+			text, err := registry.LoginConfig(image.Target.Repository, m.Username, strings.TrimSpace(password))
 			if err != nil {
 				return nil, err
 			}
-			o.Credentials = append(o.Credentials, registry.Credentials{Config: text, From: "--username and --password"})
+			o.Credentials = append(o.Credentials, registry.Credentials{Config: text, From: "with-login"})
 		}
 	}
 	if m.RegistryConfig != nil {

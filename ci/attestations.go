@@ -61,7 +61,7 @@ func (m *Slipway) Sbom(
 	if err != nil {
 		return nil, err
 	}
-	results, err := m.build(ctx, r, images, account{})
+	results, err := m.build(ctx, r, images)
 	if err != nil {
 		return nil, err
 	}
@@ -69,31 +69,21 @@ func (m *Slipway) Sbom(
 	return dag.Directory().WithNewFile(file, strings.TrimSuffix(string(results[0].Document), "\n")+"\n").File(file), nil
 }
 
-// attestations are what was asked for beside an image.
-type attestations struct {
-	sbom                  Sbom
-	provenance            bool
-	signKey, signPassword *dagger.Secret
-}
-
-// asked reports whether any of it was asked for, and not only what is attached by default.
-func (a attestations) asked() bool { return a.sbom != "" || a.signKey != nil }
-
-// key is the key that signs; nil for no signatures.
-func (a attestations) key(ctx context.Context) (*slipway.PrivateKey, error) {
-	if a.signKey == nil {
-		if a.signPassword != nil {
+// signingKey is the key that signs; nil for no signatures.
+func (m *Slipway) signingKey(ctx context.Context) (*slipway.PrivateKey, error) {
+	if m.SignKey == nil {
+		if m.SignPassword != nil {
 			return nil, fault.Faults{{Field: "sign-password", Problem: "there is no key that it is for", Hint: "give sign-key, too"}}
 		}
 		return nil, nil
 	}
-	text, err := a.signKey.Plaintext(ctx)
+	text, err := m.SignKey.Plaintext(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var password string
-	if a.signPassword != nil {
-		if password, err = a.signPassword.Plaintext(ctx); err != nil {
+	if m.SignPassword != nil {
+		if password, err = m.SignPassword.Plaintext(ctx); err != nil {
 			return nil, err
 		}
 	}

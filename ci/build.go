@@ -156,7 +156,7 @@ func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) 
 		return nil, err
 	}
 	r.Output = path.Join(dir, images[0].Plan.Name+".tar")
-	if _, err := m.build(ctx, r, images, account{}); err != nil {
+	if _, err := m.build(ctx, r, images); err != nil {
 		return nil, err
 	}
 	return dag.CurrentModule().WorkdirFile(r.Output).Sync(ctx)

@@ -38,7 +38,7 @@ func (m *Slipway) Pin(ctx context.Context) (_ *dagger.Changeset, err error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := m.registry(ctx, images, account{})
+	client, err := m.registry(ctx, images)
 	if err != nil {
 		return nil, err
 	}

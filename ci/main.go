@@ -48,6 +48,19 @@ type Slipway struct {
 	Mirrors []string
 	// +private
 	RegistryConfig *dagger.Secret
+	// +private
+	Username string
+	// +private
+	Password *dagger.Secret
+	// Sboms is the format of the bills of materials; empty if nobody asked for attestations.
+	// +private
+	Sboms Sbom
+	// +private
+	NoProvenance bool
+	// +private
+	SignKey *dagger.Secret
+	// +private
+	SignPassword *dagger.Secret
 	// Chosen is the name of an image of slipway.yaml; empty for the only one that there is.
 	// +private
 	Chosen string
@@ -89,7 +102,10 @@ func create(
 	if err != nil {
 		return nil, err
 	}
-	return &Slipway{source, string(settings), netrc, gitHost, gitToken, ssh, goprivate, goproxy, vulndbFiles, mirrors, registryConfig, ""}, nil
+	return &Slipway{
+		Source: source, Settings: string(settings), Netrc: netrc, GitHost: gitHost, GitToken: gitToken, SSH: ssh, Goprivate: goprivate,
+		Goproxy: goproxy, VulnDB: vulndbFiles, Mirrors: mirrors, RegistryConfig: registryConfig,
+	}, nil
 }
 
 // number is a number as a setting; 0 is none.

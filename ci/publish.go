@@ -19,8 +19,12 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// Build the image for all platforms and push it, as one index. Returns its reference by digest
-// +cache="never"
+// Build the image for all platforms and push it, as one index
+//
+// The log names what was pushed, and "publish reference" prints its reference by digest. Without with-login, with-attestations and
+// registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and the digest differs, since
+// the engine writes the manifests.
+// +cache="session"
 func (m *Slipway) Publish(
 	ctx context.Context,
 	// Repository to push to, with its registry, like ghcr.io/me/api. Default: that of slipway.yaml.
@@ -29,30 +33,9 @@ func (m *Slipway) Publish(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry.
-	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
-	// the digest differs, since the engine writes the manifests.
-	// +optional
-	username string,
-	// Password or token of that user.
-	// +optional
-	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
-	// +optional
-	sbom Sbom,
-	// Attach no provenance. Default: it is attached with the bills of materials.
-	// +optional
-	noProvenance bool,
-	// Private key that signs the image and its attestations, as cosign does.
-	// +optional
-	signKey *dagger.Secret,
-	// Password of sign-key.
-	// +optional
-	signPassword *dagger.Secret,
-) (_ string, err error) {
+) (_ *Published, err error) {
 	defer worded(&err)
-	refs, err := m.push(ctx, false, repository, tags, account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword})
-	return strings.Join(refs, ""), err
+	return m.publish(ctx, repository, tags, nothing)
 }
 
 // List the images of slipway.yaml
@@ -79,44 +62,25 @@ func (m *Slipway) Image(
 	return &one
 }
 
-// Build all images of slipway.yaml and push each to its repository. Returns their references by digest, in the file's order
+// Build all images of slipway.yaml and push each to its repository
 //
-// An image that fails does not stop the others, but no tag moves then, except where the engine pushes.
-// +cache="never"
+// An image that fails does not stop the others, but no tag moves then, except where the engine pushes: see publish.
+// +cache="session"
 func (m *Slipway) PublishAll(
 	ctx context.Context,
 	// Tags to move to the images. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry.
-	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
-	// the digest differs, since the engine writes the manifests.
-	// +optional
-	username string,
-	// Password or token of that user.
-	// +optional
-	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
-	// +optional
-	sbom Sbom,
-	// Attach no provenance. Default: it is attached with the bills of materials.
-	// +optional
-	noProvenance bool,
-	// Private key that signs the images and their attestations, as cosign does.
-	// +optional
-	signKey *dagger.Secret,
-	// Password of sign-key.
-	// +optional
-	signPassword *dagger.Secret,
-) (_ []string, err error) {
+) (_ *PublishedImages, err error) {
 	defer worded(&err)
-	return m.push(ctx, true, "", tags, account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword})
+	images, err := m.push(ctx, true, "", tags, nothing)
+	return &PublishedImages{images}, err
 }
 
 // Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call
 //
-// Returns the reference by digest, or nothing.
-// +cache="never"
+// Without a repository, the result has neither reference nor digest.
+// +cache="session"
 func (m *Slipway) Ci(
 	ctx context.Context,
 	// Repository to push to, with its registry, like ghcr.io/me/api. Default: nothing is pushed.
@@ -125,71 +89,48 @@ func (m *Slipway) Ci(
 	// Tags to move to the image. Default: those of slipway.yaml, or latest.
 	// +optional
 	tags []string,
-	// User of the registry.
-	// Without it and registry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and
-	// the digest differs, since the engine writes the manifests.
-	// +optional
-	username string,
-	// Password or token of that user.
-	// +optional
-	password *dagger.Secret,
-	// Format of the bills of materials to attach. Default: CYCLONEDX, but none where the engine pushes.
-	// +optional
-	sbom Sbom,
-	// Attach no provenance. Default: it is attached with the bills of materials.
-	// +optional
-	noProvenance bool,
-	// Private key that signs the image and its attestations, as cosign does.
-	// +optional
-	signKey *dagger.Secret,
-	// Password of sign-key.
-	// +optional
-	signPassword *dagger.Secret,
-) (_ string, err error) {
+) (_ *Published, err error) {
 	defer worded(&err)
-	login, asked := account{username, password}, attestations{sbom, !noProvenance, signKey, signPassword}
 	check := func() error { return m.checks(ctx, plan.CheckNames...) }
 	if repository != "" {
-		refs, err := m.pushAfter(ctx, check, false, repository, tags, login, asked)
-		return strings.Join(refs, ""), err
+		return m.publish(ctx, repository, tags, check)
 	}
 	image, err := m.image(ctx)
 	if err == nil {
 		err = check()
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	describe, err := m.connect(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return "", describe(image.Plan).Guard(ctx, image.Plan.Compile...)
-}
-
-// account is a login of a registry; without a password, there is none.
-type account struct {
-	username string
-	password *dagger.Secret
-}
-
-func (a account) check() error {
-	if (a.username == "") != (a.password == nil) {
-		return fault.Faults{{Field: "username and password", Problem: "one without the other", Hint: "give both or neither"}}
+	if err := describe(image.Plan).Guard(ctx, image.Plan.Compile...); err != nil {
+		return nil, err
 	}
-	return nil
+	built := &Published{Sboms: dag.Directory(), Of: m}
+	for _, p := range image.Plan.Platforms() {
+		built.Platforms = append(built.Platforms, dagger.Platform(p.String()))
+	}
+	return built, nil
 }
 
-// push builds and publishes the chosen image, or all images of slipway.yaml, and returns their references. The repository and tags are
-// those of the file if none are given.
-func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, login account, asked attestations) ([]string, error) {
-	return m.pushAfter(ctx, func() error { return nil }, all, repository, tags, login, asked)
+// nothing is to be done before a push.
+func nothing() error { return nil }
+
+// publish pushes the chosen image.
+func (m *Slipway) publish(ctx context.Context, repository string, tags []string, first func() error) (*Published, error) {
+	images, err := m.push(ctx, false, repository, tags, first)
+	if err != nil {
+		return nil, err
+	}
+	return images[0], nil
 }
 
-// pushAfter is push that calls first when the request has no faults.
-func (m *Slipway) pushAfter(
-	ctx context.Context, first func() error, all bool, repository string, tags []string, login account, asked attestations,
-) (_ []string, err error) {
+// push builds and pushes the chosen image, or all images of slipway.yaml, and calls first when the request has no faults. The repository
+// and tags are those of the file if none are given.
+func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, first func() error) (_ []*Published, err error) {
 	r, done, err := m.request()
 	if err != nil {
 		return nil, err
@@ -199,41 +140,53 @@ func (m *Slipway) pushAfter(
 	if all {
 		r.All, r.Names = true, nil
 	}
-	key, keyErr := asked.key(ctx)
-	to := &slipway.Registry{SBOM: asked.sbom.format(), Provenance: asked.provenance, Key: key}
-	byEngine := login.password == nil && m.RegistryConfig == nil && !asked.asked()
+	key, keyErr := m.signingKey(ctx)
+	to := &slipway.Registry{SBOM: m.Sboms.format(), Provenance: !m.NoProvenance, Key: key}
+	byEngine := m.Password == nil && m.RegistryConfig == nil && m.Sboms == ""
 	if byEngine {
 		to = &slipway.Registry{Push: m.pushByEngine}
 		r.Engine.NoLevels = true
 	}
 	r.To = to
 	images, err := r.Plan(ctx)
-	if err := errors.Join(err, login.check(), keyErr); err != nil {
+	if err := errors.Join(err, keyErr); err != nil {
 		return nil, err
 	}
 	if err := first(); err != nil {
 		return nil, err
 	}
 	if byEngine {
-		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's; give username and password, or registry-config")
+		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's; give a login by with-login or registry-config")
 	}
-	results, err := m.build(ctx, r, images, login)
+	results, err := m.build(ctx, r, images)
+	var pushed []*Published
 	var refs []string
 	for _, result := range results {
-		if result.Err == nil {
-			refs = append(refs, result.Reference)
+		if result.Err != nil {
+			continue
 		}
+		of := m
+		if all {
+			of = m.Image(result.Name)
+		}
+		pushed, refs = append(pushed, newPublished(of, result)), append(refs, result.Reference)
 	}
 	if err != nil && refs != nil {
-		err = fmt.Errorf("%w\npublished: %s", err, strings.Join(refs, ", "))
+		return nil, fmt.Errorf("%w\npublished: %s", err, strings.Join(refs, ", "))
 	}
-	return refs, err
+	for _, p := range pushed {
+		fmt.Fprintf(stdout, "published %s\n", p.Reference)
+		if len(p.Tags) > 0 {
+			fmt.Fprintf(stdout, "tags: %s\n", strings.Join(p.Tags, ", "))
+		}
+	}
+	return pushed, err
 }
 
 // pushByEngine has the engine push an image, with the engine's login.
 func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built *slipway.Built) (_ string, err error) {
 	if len(image.Target.Tags) == 0 {
-		return "", fault.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give --username and --password"}}
+		return "", fault.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give a login by with-login"}}
 	}
 	dir, err := os.MkdirTemp(".", "archive-") // the engine reads below the current directory alone
 	if err != nil {

@@ -19,12 +19,10 @@ func (m *Examples) Slipway_CheckAndPublish(
 	// Token for ghcr.io.
 	token *dagger.Secret,
 ) (string, error) {
-	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Ci(ctx, dagger.SlipwayCiOpts{
-		Repository: "ghcr.io/me/api",
-		Tags:       []string{"v1.2.3", "latest"},
-		Username:   "me",
-		Password:   token,
-	})
+	return dag.Slipway(dagger.SlipwayOpts{Source: source}).
+		WithLogin("me", token).
+		Ci(dagger.SlipwayCiOpts{Repository: "ghcr.io/me/api", Tags: []string{"v1.2.3", "latest"}}).
+		Reference(ctx)
 }
 
 // See what a build would do
@@ -111,12 +109,40 @@ func (m *Examples) SlipwayPublish(
 	// Token for ghcr.io.
 	token *dagger.Secret,
 ) (string, error) {
-	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, dagger.SlipwayPublishOpts{
-		Repository: "ghcr.io/me/api",
-		Tags:       []string{"v1.2.3"},
-		Username:   "me",
-		Password:   token,
-	})
+	return dag.Slipway(dagger.SlipwayOpts{Source: source}).
+		WithLogin("me", token).
+		Publish(dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api", Tags: []string{"v1.2.3"}}).
+		Reference(ctx)
+}
+
+// Publish all images of slipway.yaml, signed, with the bills of materials that were attached
+// +cache="never"
+func (m *Examples) SlipwayPublishAll(
+	ctx context.Context,
+	// Directory of a Go module with a slipway.yaml.
+	source *dagger.Directory,
+	// Token for ghcr.io.
+	token *dagger.Secret,
+	// Private key of cosign.
+	key *dagger.Secret,
+) (*dagger.Directory, error) {
+	images, err := dag.Slipway(dagger.SlipwayOpts{Source: source}).
+		WithLogin("me", token).
+		WithAttestations(dagger.SlipwayWithAttestationsOpts{Sbom: dagger.SlipwaySbomSpdx, SignKey: key}).
+		PublishAll().
+		Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sboms := dag.Directory()
+	for _, image := range images {
+		digest, err := image.Digest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sboms = sboms.WithDirectory(digest, image.Sboms())
+	}
+	return sboms, nil
 }
 
 // Publish with the login that docker login left on your machine
@@ -126,5 +152,5 @@ func (m *Examples) SlipwayPublish_LocalLogin(
 	// Directory of a Go module.
 	source *dagger.Directory,
 ) (string, error) {
-	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(ctx, dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})
+	return dag.Slipway(dagger.SlipwayOpts{Source: source}).Publish(dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"}).Reference(ctx)
 }

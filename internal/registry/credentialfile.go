@@ -29,7 +29,7 @@ type credentialFile struct {
 type Credentials struct {
 	// Config is a text in the form of docker's config.json. See [LoginConfig].
 	Config string
-	// From says in errors where the user gave it, such as "--username and --password".
+	// From says in errors where the user gave it, such as "--registry-config".
 	From string
 }
 

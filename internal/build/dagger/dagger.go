@@ -504,7 +504,7 @@ func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) 
 // pushError is the engine's error for a push.
 func pushError(ref string, err error) error {
 	if slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) }) {
-		return fmt.Errorf("pushing to %s: the registry wants a login: %w: give --username and --password, or log in with docker login where the dagger command runs", ref, err)
+		return fmt.Errorf("pushing to %s: the registry wants a login: %w: give a login by with-login or --registry-config, or log in with docker login where the dagger command runs", ref, err)
 	}
 	return fmt.Errorf("pushing to %s: %w", ref, err)
 }

@@ -98,7 +98,7 @@ func TestPushRefused(t *testing.T) {
 			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, registry.Target{Repository: ref, Tags: []string{"v1"}})
 			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
 			require.ErrorContains(t, err, said)
-			advised := strings.HasSuffix(err.Error(), ": give --username and --password, or log in with docker login where the dagger command runs")
+			advised := strings.HasSuffix(err.Error(), ": give a login by with-login or --registry-config, or log in with docker login where the dagger command runs")
 			assert.Equal(t, refused, advised, err)
 		})
 	}

@@ -12,7 +12,7 @@ func Words(sentence string) string {
 	sentence = phrases.Replace(sentence)
 	sentence = noEntry.ReplaceAllString(sentence, "no credential")
 	sentence = limitLogin.ReplaceAllString(sentence, "limit with a login")
-	sentence = dockerLogin.ReplaceAllString(sentence, "give --username and --password, or --registry-config, with a login that it accepts")
+	sentence = dockerLogin.ReplaceAllString(sentence, "give a login that it accepts, by with-login or --registry-config")
 	return flag.ReplaceAllStringFunc(sentence, func(match string) string {
 		parts := flag.FindStringSubmatch(match)
 		name, between, value := parts[1], parts[2], parts[3]
@@ -76,7 +76,7 @@ var Phrases = []string{
 	"check GOPROXY", "check --goproxy",
 	"the network, GOPROXY and the proxy variables", "the network and --goproxy",
 	"install or repair that helper, or name a directory whose config.json does without it by DOCKER_CONFIG",
-	"give a config.json that has the login itself, or --username and --password",
+	"give a config.json that has the login itself, or call with-login",
 	"list the images there, or leave --all out", "list the images there, or call publish",
 	"name one or more, or use --all", "choose one, as in: image --name NAME build",
 	"run slipway pin", "call pin",

@@ -55,7 +55,7 @@ func TestWordsOfRefusedLogins(t *testing.T) {
 	given := func(host string) []registry.Credentials {
 		text, err := registry.LoginConfig(host+"/team/app", "me", "wrong-horse")
 		require.NoError(t, err)
-		return []registry.Credentials{{Config: text, From: "--username and --password"}}
+		return []registry.Credentials{{Config: text, From: "with-login"}}
 	}
 	config := func(text string) func(string) []registry.Credentials {
 		return func(host string) []registry.Credentials {
@@ -67,13 +67,13 @@ func TestWordsOfRefusedLogins(t *testing.T) {
 		given  func(host string) []registry.Credentials
 		want   string
 	}{
-		"wrong":     {401, given, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with the credential from --username and --password \(401 Unauthorized.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
-		"none":      {401, config("{}"), `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
-		"nothing":   {401, func(string) []registry.Credentials { return nil }, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give --username and --password, or --registry-config, with a login that it accepts$`},
-		"no right":  {403, given, `with the credential from --username and --password: \S+ \(403 Forbidden.*\): give that account the right to the repository, or use another: give --username and --password, or --registry-config, with a login that it accepts$`},
-		"not there": {404, given, `create the repository if \S+ wants that first, or give --username and --password, or --registry-config, with a login that it accepts$`},
+		"wrong":     {401, given, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with the credential from with-login \(401 Unauthorized.*\): give a login that it accepts, by with-login or --registry-config$`},
+		"none":      {401, config("{}"), `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give a login that it accepts, by with-login or --registry-config$`},
+		"nothing":   {401, func(string) []registry.Credentials { return nil }, `^publishing: 127\.0\.0\.1:\d+ refuses access to \S+ with no credential \(.*\): give a login that it accepts, by with-login or --registry-config$`},
+		"no right":  {403, given, `with the credential from with-login: \S+ \(403 Forbidden.*\): give that account the right to the repository, or use another: give a login that it accepts, by with-login or --registry-config$`},
+		"not there": {404, given, `create the repository if \S+ wants that first, or give a login that it accepts, by with-login or --registry-config$`},
 		"too many":  {429, given, `raise the limit with a login, or pull through a mirror$`},
-		"helper":    {401, config(`{"credsStore":"missing"}`), `^publishing: the login for 127\.0\.0\.1:\d+ cannot be read from the helper docker-credential-missing: .*: give a config\.json that has the login itself, or --username and --password$`},
+		"helper":    {401, config(`{"credsStore":"missing"}`), `^publishing: the login for 127\.0\.0\.1:\d+ cannot be read from the helper docker-credential-missing: .*: give a config\.json that has the login itself, or call with-login$`},
 	} {
 		t.Run(about, func(t *testing.T) {
 			err := fmt.Errorf("publishing: %w", refusal(t, test.status, test.given))

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,9 +45,19 @@ func TestPublishWithAttestations(t *testing.T) {
 
 	dir := user(t)
 	const revision = "0123456789abcdef0123456789abcdef01234567"
-	publish := []string{"call", "-vvvv", "--debug", "--runtime", "DISTROLESS", "--revision", revision, "--labels", "org.opencontainers.image.source=https://example.com/me/app", "publish", "--repository", host + "/team/app", "--tags", "v1"}
-	login := []string{"--username", registrytest.User, "--password", "env:E2E_PASSWORD"}
-	out, said, err := call(t, dir, append(append(publish, login...), "--sign-key", "file:"+file)...)
+	settings := []string{"call", "-vvvv", "--debug", "--runtime", "DISTROLESS", "--revision", revision, "--labels", "org.opencontainers.image.source=https://example.com/me/app"}
+	login := []string{"with-login", "--username", registrytest.User, "--password", "env:E2E_PASSWORD"}
+	publish := []string{"publish", "--repository", host + "/team/app", "--tags", "v1"}
+	sboms := filepath.Join(t.TempDir(), "sboms")
+	_, said, err := call(t, dir, slices.Concat(settings, login, publish, []string{"sboms", "export", "--path", sboms})...)
+	require.NoError(t, err, said)
+	for _, name := range []string{"linux-amd64.cdx.json", "linux-arm64.cdx.json"} {
+		text, err := os.ReadFile(filepath.Join(sboms, name))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"bomFormat"`)
+	}
+	signed := slices.Concat(settings, login, []string{"with-attestations", "--sign-key", "file:" + file}, publish, []string{"reference"})
+	out, said, err := call(t, dir, signed...)
 	require.NoError(t, err, said)
 	for _, secret := range []string{
 		registrytest.Password, base64.StdEncoding.EncodeToString([]byte(registrytest.User + ":" + registrytest.Password)),
@@ -81,7 +92,7 @@ func TestPublishWithAttestations(t *testing.T) {
 
 	// Without a login that is right, nothing is pushed, and the user reads why.
 	t.Setenv("E2E_PASSWORD", "wrong-horse")
-	_, said, err = call(t, dir, append(publish, login...)...)
+	_, said, err = call(t, dir, slices.Concat(settings, login, publish)...)
 	require.Error(t, err)
 	assert.Contains(t, said, "401")
 	assert.NotContains(t, said, "wrong-horse")

@@ -19,7 +19,8 @@ import (
 // function is a function of the module as the dagger command has it: the type of each flag.
 type function map[string]string
 
-// functions are the module's, by their names there, and the values of its enumerations; "" is the constructor.
+// functions are the module's, by their names there, and the values of its enumerations; "" is the constructor, and a result of "Slipway"
+// says that a function of the module may follow.
 func functions(t *testing.T) (all map[string]function, values map[string][]string) {
 	t.Helper()
 	all, values = map[string]function{}, map[string][]string{}
@@ -32,10 +33,15 @@ func functions(t *testing.T) (all map[string]function, values map[string][]strin
 				name := kebab(d.Name.Name)
 				if d.Recv == nil && d.Name.Name == "New" {
 					name = ""
-				} else if d.Recv == nil || !d.Name.IsExported() {
+				} else if receiver(d) != "Slipway" || !d.Name.IsExported() {
 					continue
 				}
 				all[name] = function{}
+				if pointer, ok := d.Type.Results.List[0].Type.(*ast.StarExpr); ok {
+					if id, ok := pointer.X.(*ast.Ident); ok {
+						all[name][result] = id.Name
+					}
+				}
 				for _, p := range d.Type.Params.List {
 					of := ""
 					if id, ok := p.Type.(*ast.Ident); ok {
@@ -56,6 +62,21 @@ func functions(t *testing.T) (all map[string]function, values map[string][]strin
 		}
 	}
 	return all, values
+}
+
+// result is where a function has the name of the module's type that it returns.
+const result = "(result)"
+
+// receiver is the type that a function is a method of; empty for none.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
+	}
+	of := d.Recv.List[0].Type
+	if pointer, ok := of.(*ast.StarExpr); ok {
+		of = pointer.X
+	}
+	return of.(*ast.Ident).Name
 }
 
 // kebab is how the dagger command spells a name.
@@ -80,7 +101,7 @@ func wrong(words []string, all map[string]function, values map[string][]string) 
 		case chained:
 		case words[i] == "-o":
 			i++
-		case !isFlag && at != "":
+		case !isFlag && at != "" && all[at][result] != "Slipway":
 			chained = true
 		case !isFlag:
 			if at = words[i]; all[at] == nil {
@@ -129,6 +150,8 @@ func TestDocumentedCalls(t *testing.T) {
 		"--nosuch x build": "no flag --nosuch of ", "--runtime alpine build": "no Runtime alpine", "--debugger bulid": "no function bulid",
 		"publish --tag v1": "no flag --tag of publish", "--user": "no value of --user", "--debugger": "no function",
 		"--debugger --ca-certs a.pem build terminal --any": "", "--git-host a publish --tags v1": "", "image-archive -o x": "",
+		"with-login --username me --password env:TOKEN publish --tags v1 reference": "", "with-login --user me publish": "no flag --user of with-login",
+		"with-login --username me reference": "no function reference",
 	} {
 		assert.Equal(t, want, wrong(strings.Fields(call), all, values), call)
 	}

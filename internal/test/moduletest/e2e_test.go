@@ -105,10 +105,12 @@ func TestPublish(t *testing.T) {
 		t.Skip("SKIPPED: set SLIPWAY_E2E_REPOSITORY to a repository to publish to")
 	}
 	dir := user(t)
-	out, said, err := call(t, dir, "call", "--runtime", "SCRATCH", "publish", "--repository", repository, "--tags", "v1,v2")
+	out, said, err := call(t, dir, "call", "--runtime", "SCRATCH", "publish", "--repository", repository, "--tags", "v1,v2", "reference")
 	require.NoError(t, err, said)
 	ref := strings.TrimSpace(out)
 	require.Contains(t, ref, repository+"@sha256:")
+	assert.Contains(t, said, "published "+ref)
+	assert.Contains(t, said, "tags: v1, v2")
 
 	client, err := registry.New(registry.Options{})
 	require.NoError(t, err)
@@ -138,6 +140,53 @@ func TestPublish(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
 	assertHealthy(t, port)
+}
+
+// What publish returns is the image: its tags, its platforms, and a container. In one session the same call pushes once.
+func TestPublished(t *testing.T) {
+	repository := os.Getenv("SLIPWAY_E2E_REPOSITORY")
+	if repository == "" {
+		t.Skip("SKIPPED: set SLIPWAY_E2E_REPOSITORY to a repository to publish to")
+	}
+	dir := user(t)
+	publish := []string{"publish", "--repository", repository, "--tags", "v1,v2"}
+	for _, test := range []struct {
+		ask  []string
+		want string
+	}{
+		{[]string{"digest"}, "sha256:"},
+		{[]string{"tags"}, "v1\nv2"},
+		{[]string{"platforms"}, "linux/amd64\nlinux/arm64"},
+		{[]string{"container", "entrypoint"}, "/app/http-server"},
+		{[]string{"container", "--platform", "linux/arm64", "platform"}, "linux/arm64"},
+		{[]string{"sboms", "entries"}, ""},
+	} {
+		out, said, err := call(t, dir, slices.Concat([]string{"call", "--runtime", "SCRATCH"}, publish, test.ask)...)
+		require.NoError(t, err, "%v: %s", test.ask, said)
+		assert.Contains(t, out, test.want, test.ask)
+	}
+	words := strings.Join(publish, " ")
+	out, said, err := call(t, dir, "-c", words+" | digest; "+words+" | reference")
+	require.NoError(t, err, said)
+	_, digest, _ := strings.Cut(out, "@")
+	require.NotEmpty(t, digest, out)
+	assert.Equal(t, 2, strings.Count(out, strings.TrimSpace(digest)), out)
+	assert.Equal(t, 1, strings.Count(said, "published "+repository), said)
+	// Nothing is pushed without a repository.
+	out, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "with-platforms", "--platforms", "linux/arm64", "ci", "platforms")
+	require.NoError(t, err, said)
+	assert.Equal(t, "linux/arm64", strings.TrimSpace(out))
+}
+
+// Functions that change settings chain.
+func TestModifiers(t *testing.T) {
+	out, said, err := call(t, user(t), "call", "--user", "4000:4000", "with-runtime", "--runtime", "ALPINE", "with-platforms", "--platforms", "linux/arm/v7",
+		"with-runtime", "--runtime", "SCRATCH", "plan", "--as-json")
+	require.NoError(t, err, said)
+	for _, want := range []string{`"base": ""`, `"user": "4000:4000"`, `"GOARM": "7"`} {
+		assert.Contains(t, out, want)
+	}
+	assert.NotContains(t, out, `"GOARCH": "amd64"`)
 }
 
 func freePort(t *testing.T) string {
@@ -195,7 +244,7 @@ func TestFaults(t *testing.T) {
 		`base "golang:latest": what it means changes from day to day`:                          {"--base", "golang:latest", "plan"},
 		`repository "Example.com/Team": repository names are lower case`:                       {"publish", "--repository", "Example.com/Team"},
 		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:              {"build", "--platform", "linux/s390x"},
-		`username and password: one without the other: give both or neither`:                   {"publish", "--repository", "a.example/b", "--username", "me"},
+		`required flag(s) "password" not set`:                                                  {"with-login", "--username", "me", "publish", "--repository", "a.example/b"},
 		`packages "./nosuch": no such directory in the source: name the directory of a main p`: {"--packages", "./nosuch", "build"},
 	} {
 		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
@@ -367,7 +416,7 @@ images:
 		{[]string{"--user", "4000", "image", "--name", "both", "build", "user"}, "4000:4000"},
 		{[]string{"image", "--name", "both", "build", "entrypoint"}, "/app/b"},
 		{[]string{"--packages", "./c", "build", "entrypoint"}, "/app/c"},
-		{[]string{"image", "--name", "b", "publish", "--tags", "v3"}, repository + "-b@sha256:"},
+		{[]string{"image", "--name", "b", "publish", "--tags", "v3", "reference"}, repository + "-b@sha256:"},
 		{[]string{"vet"}, ""},
 	} {
 		out, said, err := call(t, dir, append([]string{"call"}, test.args...)...)
@@ -384,7 +433,7 @@ images:
 	}
 
 	began := time.Now()
-	out, said, err := call(t, dir, "call", "publish-all")
+	out, said, err := call(t, dir, "call", "publish-all", "images", "reference")
 	require.NoError(t, err, said)
 	t.Logf("publish-all of three: %s", time.Since(began))
 	for _, name := range []string{"a", "b", "both"} {

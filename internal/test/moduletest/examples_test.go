@@ -6,10 +6,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +45,7 @@ func TestExamplesCompileAgainstTheModule(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "main.go"))
 	require.NoError(t, err)
 	for was, is := range map[string]string{
-		`Publish(ctx, dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})`: `Publish(ctx, "ghcr.io/me/api")`,
+		`Publish(dagger.SlipwayPublishOpts{Repository: "ghcr.io/me/api"})`: `Publish("ghcr.io/me/api")`,
 		`Ports: []string{"8080"}`:                        `Ports: "8080"`,
 		"SlipwayRuntimeScratch":                          "SlipwayRuntimeNone",
 		"Platforms: []dagger.Platform{\"linux/arm/v7\"}": "Platform: \"linux/arm/v7\"",
@@ -102,12 +104,13 @@ func bindings(t *testing.T) string {
 	var types, opts strings.Builder
 	used := map[string]bool{}
 	enums := map[string]bool{}
+	objects := map[string]*ast.StructType{}
 	var functions []*ast.FuncDecl
 	source := map[*ast.FuncDecl][]byte{}
 	for _, file := range sources(t) {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, parser.ParseComments)
 		require.NoError(t, err)
 		for _, match := range binding.FindAllStringSubmatch(string(text), -1) {
 			used[match[1]] = true
@@ -120,6 +123,11 @@ func bindings(t *testing.T) string {
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
+					if of, ok := spec.(*ast.TypeSpec); ok && of.Name.IsExported() {
+						if object, ok := of.Type.(*ast.StructType); ok {
+							objects[of.Name.Name] = object
+						}
+					}
 					if v, ok := spec.(*ast.ValueSpec); ok && d.Tok == token.CONST && v.Type != nil && v.Names[0].IsExported() {
 						enum := v.Type.(*ast.Ident).Name
 						enums[enum] = true
@@ -142,7 +150,7 @@ func bindings(t *testing.T) string {
 		case *ast.SelectorExpr:
 			return e.Sel.Name
 		case *ast.Ident:
-			if enums[e.Name] {
+			if enums[e.Name] || objects[e.Name] != nil && e.Name != "Slipway" {
 				return "Slipway" + e.Name
 			}
 			return e.Name
@@ -150,8 +158,28 @@ func bindings(t *testing.T) string {
 		t.Fatalf("no binding for %T", e)
 		return ""
 	}
+	// A value is returned with an error, and the elements of a list of objects are no pointers.
+	value := func(of string) string { return "(" + strings.Replace(of, "[]*", "[]", 1) + ", error)" }
+	for _, object := range slices.Sorted(maps.Keys(objects)) {
+		of := name(&ast.Ident{Name: object})
+		fmt.Fprintf(&types, "type %s struct{}\n", of)
+		for _, field := range objects[object].Fields.List {
+			if strings.Contains(field.Doc.Text(), "+private") {
+				continue
+			}
+			parameters, result := "", name(field.Type)
+			if !strings.HasPrefix(result, "*") {
+				parameters, result = "ctx context.Context", value(result)
+			}
+			fmt.Fprintf(&types, "func (r *%s) %s(%s) %s { panic(0) }\n", of, field.Names[0].Name, parameters, result)
+		}
+	}
 	for _, f := range functions {
-		options, receiver, method := "Slipway"+f.Name.Name+"Opts", "r *Slipway", f.Name.Name
+		of := "Slipway"
+		if f.Recv != nil {
+			of = name(&ast.Ident{Name: receiver(f)})
+		}
+		options, receiver, method := of+f.Name.Name+"Opts", "r *"+of, f.Name.Name
 		var parameters []string
 		result := name(f.Type.Results.List[0].Type)
 		switch {
@@ -160,7 +188,7 @@ func bindings(t *testing.T) string {
 		case result == "error":
 			parameters = append(parameters, "ctx context.Context")
 		case !strings.HasPrefix(result, "*"):
-			parameters, result = append(parameters, "ctx context.Context"), "("+result+", error)"
+			parameters, result = append(parameters, "ctx context.Context"), value(result)
 		}
 		var optional strings.Builder
 		for _, p := range f.Type.Params.List {
@@ -181,7 +209,7 @@ func bindings(t *testing.T) string {
 		fmt.Fprintf(&types, "func (%s) %s(%s) %s { panic(0) }\n", receiver, method, strings.Join(parameters, ", "), result)
 	}
 	all := "package dagger\n\nimport (\n\t\"context\"\n\n\tsdk \"dagger.io/dagger\"\n)\n\n" +
-		"var _ context.Context\n\ntype Client struct{ *sdk.Client }\n\ntype Slipway struct{}\n\n"
+		"var _ context.Context\n\ntype Client struct{ *sdk.Client }\n\n"
 	for used := range used {
 		if used != "Client" && used != "Loadable" && used != "Ref" {
 			all += fmt.Sprintf("type %s = sdk.%[1]s\n", used)

@@ -2,6 +2,8 @@
 // said of it without an engine is said here.
 package moduletest
 
+//go:generate go run ./include ../../..
+
 import (
 	"encoding/json"
 	"fmt"
@@ -98,6 +100,13 @@ func TestModuleIsDocumented(t *testing.T) {
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
+					if of, ok := spec.(*ast.TypeSpec); ok && of.Name.IsExported() {
+						if object, ok := of.Type.(*ast.StructType); ok {
+							for _, field := range object.Fields.List {
+								assert.Regexp(t, `^[A-Z][^\n]*[^,:\n]\n$|\+private`, field.Doc.Text(), "the field %s of %s", field.Names[0], of.Name)
+							}
+						}
+					}
 					if v, ok := spec.(*ast.ValueSpec); ok && v.Names[0].IsExported() {
 						documented++
 						assert.NotEmpty(t, v.Doc.Text(), "the value %s", v.Names[0])
@@ -109,6 +118,30 @@ func TestModuleIsDocumented(t *testing.T) {
 	assert.Greater(t, documented, 40)
 }
 
+// No session gets the result of a push from the cache of another.
+func TestPushesAreNotCached(t *testing.T) {
+	pushes := 0
+	for _, file := range sources(t) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		require.NoError(t, err)
+		for _, decl := range parsed.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || !f.Name.IsExported() || f.Type.Results == nil {
+				continue
+			}
+			of, ok := f.Type.Results.List[0].Type.(*ast.StarExpr)
+			if !ok {
+				continue
+			}
+			if id, ok := of.X.(*ast.Ident); ok && strings.HasPrefix(id.Name, "Published") {
+				pushes++
+				assert.Contains(t, f.Doc.Text(), `+cache="session"`, f.Name.Name)
+			}
+		}
+	}
+	assert.Equal(t, 3, pushes)
+}
+
 // before is the comment and the indentation that stand directly before offset.
 func before(text []byte, offset int) string {
 	lines := strings.Split(string(text[:offset]), "\n")
@@ -117,6 +150,38 @@ func before(text []byte, offset int) string {
 		first--
 	}
 	return strings.Join(lines[first:], "\n")
+}
+
+// The engine that the module is made for is one, wherever it is named: the SDK that the command has, the configurations of Dagger
+// modules, workflows and documentation.
+func TestOneEngineVersion(t *testing.T) {
+	mod, err := os.ReadFile("../../../go.mod")
+	require.NoError(t, err)
+	sdk := regexp.MustCompile(`(?m)^\tdagger\.io/dagger (v\S+)$`).FindSubmatch(mod)
+	require.NotNil(t, sdk)
+	places := map[string]string{
+		"ci/go.mod":                    `(?m)^\tdagger\.io/dagger (v\S+)$`,
+		"dagger.json":                  `"engineVersion": "([^"]+)"`,
+		"examples/*/dagger.json":       `"engineVersion": "([^"]+)"`,
+		"docs/dagger.md":               `\b(v0\.\d+(?:\.\d+)?)\b`,
+		".github/workflows/*.yml":      `dagger-for-github@[^\n]*\n\s+with:\n\s+version: "([^"]+)"`,
+		"internal/test/*/docs_test.go": `github\.com/dagger/dagger, at (v\S+) `,
+	}
+	for pattern, version := range places {
+		files, err := filepath.Glob("../../../" + pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		seen := 0
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, match := range regexp.MustCompile(version).FindAllSubmatch(text, -1) {
+				seen++
+				assert.Equal(t, string(sdk[1]), "v"+strings.TrimPrefix(string(match[1]), "v"), file)
+			}
+		}
+		assert.Positive(t, seen, pattern)
+	}
 }
 
 // What the module needs of the root module is sent along, and what it does not is not.

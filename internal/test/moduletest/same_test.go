@@ -132,8 +132,8 @@ func TestOneDigest(t *testing.T) {
 	base, err := (&oci.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
 	require.NoError(t, err)
 	digests["dagger call image-archive"] = base.Digest.String()
-	ref, said, err := call(t, dir, append(slices.Clone(module), "publish", "--repository", host+"/team/app", "--tags", "module",
-		"--username", registrytest.User, "--password", "env:E2E_PASSWORD")...)
+	ref, said, err := call(t, dir, append(slices.Clone(module), "with-login", "--username", registrytest.User, "--password", "env:E2E_PASSWORD",
+		"publish", "--repository", host+"/team/app", "--tags", "module", "reference")...)
 	require.NoError(t, err, said)
 	_, digests["dagger call publish"], _ = strings.Cut(strings.TrimSpace(ref), "@")
 	registrytest.Login(t, host, registrytest.User, registrytest.Password)
