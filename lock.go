@@ -91,13 +91,23 @@ func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, shown st
 			requests = append(requests, request.String())
 		}
 	}
+	var tools []string
+	for _, plan := range plans {
+		for _, ref := range plan.FloatingTools() {
+			if old.Images[ref] == "" {
+				tools = append(tools, ref)
+			}
+		}
+	}
 	slices.Sort(refs)
+	slices.Sort(tools)
 	slices.Sort(urls)
 	slices.Sort(requests)
 	var lock plan.Lock
 	if lock.Images, err = b.digests(ctx, slices.Compact(refs)); err != nil {
 		return nil, err
 	}
+	maps.Copy(lock.Images, b.toolDigests(ctx, slices.Compact(tools)))
 	if lock.Files, err = b.downloads(ctx, slices.Compact(urls)); err != nil {
 		return nil, err
 	}
@@ -123,19 +133,41 @@ func readLock(tree *source.Tree, file, shown string) (plan.Lock, string, error) 
 	return lock, string(text), nil
 }
 
+// toolDigests asks the registries what the images of tools stand for, and leaves out those that cannot be had: no build needs them.
+func (b *Builder) toolDigests(ctx context.Context, refs []string) map[string]string {
+	found := map[string]string{}
+	for _, ref := range refs {
+		digest, err := b.digest(ctx, ref)
+		if err != nil {
+			b.reporter().Warn(fmt.Sprintf("%s is not pinned, so checks on a Dagger engine compile its program: %v", ref, err))
+			continue
+		}
+		found[ref] = digest
+	}
+	return found
+}
+
 // digests asks the registries what refs stand for.
 func (b *Builder) digests(ctx context.Context, refs []string) (map[string]string, error) {
 	return eachKey(ctx, b.reporter(), refs, func(ctx context.Context, ref string) (string, error) {
-		tag, err := name.NewTag(ref)
+		digest, err := b.digest(ctx, ref)
 		if err != nil {
-			return "", err
+			err = fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
 		}
-		descriptor, err := b.Client.Get(ctx, tag)
-		if err != nil {
-			return "", fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
-		}
-		return descriptor.Digest.String(), nil
+		return digest, err
 	})
+}
+
+func (b *Builder) digest(ctx context.Context, ref string) (string, error) {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		return "", err
+	}
+	descriptor, err := b.Client.Get(ctx, tag)
+	if err != nil {
+		return "", err
+	}
+	return descriptor.Digest.String(), nil
 }
 
 // downloads fetches what is at urls.

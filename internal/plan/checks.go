@@ -1,25 +1,77 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/fault"
 )
 
-// Pinned tools of checks. The Go command fetches them through the module proxy, and checks them against its database of sums.
-const (
-	golangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0"
-	govulncheck  = "golang.org/x/vuln/cmd/govulncheck@v1.3.0"
+// Pinned tools of checks. The Go command fetches them through the module proxy, and checks them against its database of sums. Of
+// govulncheck no image is released. Source: https://golangci-lint.run/docs/welcome/install/local/#docker
+var (
+	golangciLint = &Tool{
+		Package: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0",
+		Image:   "docker.io/golangci/golangci-lint:v2.13.0", File: "/usr/bin/golangci-lint",
+	}
+	govulncheck = &Tool{Package: "golang.org/x/vuln/cmd/govulncheck@v1.3.0"}
 )
+
+// Tool is a program that a check runs, which is no part of Go.
+type Tool struct {
+	// Package is its main package and version, as go run takes it.
+	Package string `json:"package"`
+	// Image is a released image that has it in File, for engines that run containers; empty for none, and where a slipway.lock has no digest
+	// of it.
+	Image string `json:"image,omitempty"`
+	File  string `json:"file,omitempty"`
+}
+
+// Summary says in a line what a check does.
+func (c Check) Summary() string {
+	if c.Tool == nil {
+		return cmp.Or(shellLine(c.Command), "go mod verify")
+	}
+	_, version, _ := strings.Cut(c.Tool.Package, "@")
+	text := c.Tool.Name() + " " + version
+	for _, step := range c.Then {
+		if step.Out != "" {
+			text += ", " + step.About
+		}
+	}
+	return text
+}
+
+// Name is what go install calls it.
+func (t *Tool) Name() string {
+	name, _, _ := strings.Cut(path.Base(t.Package), "@")
+	return name
+}
+
+// In returns a command of a check that runs the tool from a file, in place of go run. Other commands stay as they are.
+func (t *Tool) In(file string, command []string) []string {
+	at := slices.Index(command, t.Package)
+	if at < 0 {
+		return command
+	}
+	var wrapper []string
+	if i := slices.Index(command[:at], "-exec"); i >= 0 {
+		wrapper = strings.Fields(command[i+1])
+	}
+	return slices.Concat(wrapper, []string{file}, command[at+1:])
+}
 
 // Check is a check of the source that needs the modules, downloaded and verified. Package check reads what its command prints.
 type Check struct {
 	Name string `json:"name"`
 	// Command is empty where there is nothing to do but to verify the modules. [CheckOut] in it stands for a directory.
 	Command []string `json:"command,omitempty"`
+	// Tool is what Command and Then run by go run; nil for Go alone.
+	Tool *Tool `json:"tool,omitempty"`
 	// Env is added to the plan's.
 	Env map[string]string `json:"env,omitempty"`
 	// Race says that Command is a go test that can detect data races, where the engine has a C compiler: see [Capabilities].
@@ -51,7 +103,6 @@ const (
 	CheckGit  = "{git}"
 )
 
-// VULN
 // CheckNames are the checks that every plan has, in their order.
 var CheckNames = []string{"verify", "vet", "test", "lint", "vulncheck"}
 
@@ -85,8 +136,8 @@ func (r resolver) checks(work *workset, version string, compiles []Compile, prog
 	}
 	// The tools may need a newer Go than the source.
 	tool := map[string]string{"GOTOOLCHAIN": "go" + version + "+auto"}
-	scan := []string{"go", "run", govulncheck, "-format", "json"}
-	vulncheck := Check{Name: "vulncheck", Env: tool, Online: true}
+	scan := []string{"go", "run", govulncheck.Package, "-format", "json"}
+	vulncheck := Check{Name: "vulncheck", Tool: govulncheck, Env: tool, Online: true}
 	if db := r.config.VulnDB; db != "" {
 		scan = append(scan, "-db", db)
 		if dir, ok := strings.CutPrefix(db, "file://"); ok {
@@ -124,11 +175,11 @@ func (r resolver) lint(tool map[string]string, packages []string) Check {
 	if r.cgo != "" {
 		wrapper += " CGO_ENABLED=1" // for the packages that it reads
 	}
-	command := []string{"go", "run", "-exec", wrapper, golangciLint, "run", "--show-stats=false", "--fix=false", "--output.json.path=" + CheckOut + "/lint.json"}
+	command := []string{"go", "run", "-exec", wrapper, golangciLint.Package, "run", "--show-stats=false", "--fix=false", "--output.json.path=" + CheckOut + "/lint.json"}
 	for _, format := range lintFormats {
 		command = append(command, "--output."+format+".path=")
 	}
-	return Check{Name: "lint", Env: env, Command: append(command, packages...)}
+	return Check{Name: "lint", Tool: golangciLint, Env: env, Command: append(command, packages...)}
 }
 
 // scanProgram compiles a program as for an image, but with its symbols, and has scan read it: its platform has other files than the

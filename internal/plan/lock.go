@@ -193,6 +193,33 @@ func (p *Plan) Floating() []string {
 	return sorted(slices.DeleteFunc(refs, func(ref string) bool { return !needsPin(ref) }))
 }
 
+// FloatingTools are the references of tools' images that are not by digest. A plan can be carried out without them.
+func (p *Plan) FloatingTools() []string {
+	var refs []string
+	for _, check := range p.Checks {
+		if check.Tool != nil && needsPin(check.Tool.Image) {
+			refs = append(refs, check.Tool.Image)
+		}
+	}
+	return refs
+}
+
+// pinTools gives the images of tools the digests of the lock, and leaves out those that it lacks: they are nothing that a build needs.
+func pinTools(checks []Check, lock Lock) {
+	for i, check := range checks {
+		if check.Tool == nil || !needsPin(check.Tool.Image) {
+			continue
+		}
+		tool := *check.Tool
+		if digest := lock.Images[tool.Image]; digest != "" {
+			tool.Image += "@" + digest
+		} else {
+			tool.Image, tool.File = "", ""
+		}
+		checks[i].Tool = &tool
+	}
+}
+
 // pin gives the plan's references and downloads the digests of the lock. Without one, only downloads are refused.
 func (r resolver) pin(plan *Plan, work *workset) {
 	file := path.Join(work.dir, LockFile)
@@ -205,6 +232,7 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		r.add(file, "", err.Error(), "mend it, or delete it and run slipway pin")
 		return
 	}
+	pinTools(plan.Checks, lock)
 	r.pinDownloads(plan, lock, file)
 	for _, request := range plan.PackageRequests() {
 		locked, ok := lock.Packages[request.String()]

@@ -92,7 +92,7 @@ func TestRun(t *testing.T) {
 	assert.Equal(t, "/srv/db", mounted[0].Args["path"])
 	assert.Nil(t, variable(asked[len(asked)-1], "STARTED_AT"), "a directory is content: its results may be cached")
 	// It fails: what follows is for who has scanned.
-	assert.Equal(t, c.Command, execs(asked[len(asked)-1])[2])
+	assert.Equal(t, c.Tool.In("/tool/govulncheck", c.Command), execs(asked[len(asked)-1])[2])
 	assert.Len(t, execs(asked[len(asked)-1]), 3)
 }
 

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"dagger.io/dagger"
 	spec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -25,7 +24,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/guard"
 	"github.com/slipway-ci/slipway/internal/build/placement"
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
-	"github.com/slipway-ci/slipway/internal/check"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -46,6 +44,8 @@ type Build struct {
 	plan      *plan.Plan
 	private   Private
 	directory func(string) *dagger.Directory
+	volumes   map[string]*dagger.CacheVolume
+	report    func(text string)
 }
 
 // Private is what finds and fetches private modules. None of it reaches an image, a log or a cache key.
@@ -62,7 +62,7 @@ type Private struct {
 
 // New describes the build of source, which plan was made for.
 func New(client *dagger.Client, source *dagger.Directory, plan *plan.Plan, private Private) *Build {
-	return &Build{client: client, source: source, plan: plan, private: private}
+	return &Build{client: client, source: source, plan: plan, private: private, report: func(string) {}}
 }
 
 // tools is the container that compiles, on the engine's own platform, with everything that the commands need but for modules and
@@ -89,7 +89,11 @@ func (b *Build) trusting(ctr *dagger.Container) *dagger.Container {
 // withCaches is a container with the Go command's caches.
 func (b *Build) withCaches(ctr *dagger.Container) *dagger.Container {
 	for _, c := range b.plan.Caches {
-		ctr = ctr.WithMountedCache(c.Path, b.client.CacheVolume(c.Name)).WithEnvVariable(c.Env, c.Path)
+		volume := b.volumes[c.Env]
+		if volume == nil {
+			volume = b.client.CacheVolume(c.Name)
+		}
+		ctr = ctr.WithMountedCache(c.Path, volume).WithEnvVariable(c.Env, c.Path)
 	}
 	return ctr
 }
@@ -378,80 +382,11 @@ func (b *Build) Guard(ctx context.Context, compiles ...plan.Compile) (err error)
 	return group.Wait()
 }
 
-// WithDirectory is b whose checks find directories of the machine that the settings were made on by open.
-func (b *Build) WithDirectory(open func(path string) *dagger.Directory) *Build {
+// WithVolumes is b with these volumes for caches, by the variables that name their directories to Go, and its own for others.
+func (b *Build) WithVolumes(volumes map[string]*dagger.CacheVolume) *Build {
 	with := *b
-	with.directory = open
+	with.volumes = volumes
 	return &with
-}
-
-// Run implements [check.Runner].
-func (b *Build) Run(ctx context.Context, c plan.Check) (out check.Output, err error) {
-	directories := strings.NewReplacer(plan.CheckOut, outDir, plan.CheckTemp, tempDir, plan.CheckGit, "GIT_DIR=/dev/null")
-	filled := func(command []string) []string {
-		args := slices.Clone(command)
-		for i, arg := range args {
-			args[i] = directories.Replace(arg)
-		}
-		return args
-	}
-	ctr := b.withSource(nil, b.source).With(withEnv(c.Env)).WithDirectory(outDir, b.client.Directory())
-	if c.Reads != "" && b.directory != nil {
-		ctr = ctr.WithMountedDirectory(c.Reads, b.directory(c.Reads))
-	}
-	if c.Online {
-		ctr = ctr.With(uncached(time.Now()))
-	}
-	ctr, err = ctr.WithExec(filled(c.Command), dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny}).Sync(ctx)
-	if err != nil {
-		return out, b.explain("check "+c.Name, err)
-	}
-	status, err := ctr.ExitCode(ctx)
-	if err != nil {
-		return out, err
-	}
-	if status != 0 {
-		out.Err = fmt.Errorf("exit status %d", status)
-	}
-	if out.Stdout, err = ctr.Stdout(ctx); err != nil {
-		return out, err
-	}
-	if out.Stderr, err = ctr.Stderr(ctx); err != nil {
-		return out, err
-	}
-	if status == 0 {
-		for _, step := range c.Then {
-			opts := dagger.ContainerWithExecOpts{}
-			if step.Out != "" {
-				opts.RedirectStdout = path.Join(outDir, step.Out)
-			}
-			ctr = ctr.With(withEnv(step.Env)).WithExec(filled(step.Command), opts).
-				With(withoutEnv(step.Env)).With(withEnv(b.plan.Env)).With(withEnv(c.Env))
-		}
-	}
-	written := ctr.Directory(outDir)
-	names, err := written.Entries(ctx)
-	if failed := (*dagger.ExecError)(nil); errors.As(err, &failed) {
-		out.Err, out.Stderr = fmt.Errorf("exit status %d", failed.ExitCode), failed.Stderr
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	out.Files = map[string]string{}
-	for _, name := range names {
-		if out.Files[name], err = written.File(name).Contents(ctx); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-// uncached is a container whose next commands run even if the engine has run them before. It has no other way to be asked for that.
-func uncached(now time.Time) dagger.WithContainerFunc {
-	return func(ctr *dagger.Container) *dagger.Container {
-		return ctr.WithEnvVariable("STARTED_AT", now.UTC().Format(time.RFC3339Nano))
-	}
 }
 
 // Plan is what the build carries out.
