@@ -23,44 +23,60 @@ import (
 // build makes images in this process, with the code of the command, so that they are the same to the byte: of programs that the engine
 // compiles, and bases that this process pulls. It takes them to the request's sink.
 func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image) (_ []*slipway.Result, err error) {
-	client, err := m.registry(ctx, images)
+	b, dir, err := m.builder(ctx, r, images)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
+	defer b.Close()
+	defer dir.remove()
 	describe, err := m.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := temporary.NewDir()
-	if err != nil {
-		return nil, err
+	b.Engine, b.Version = session.Of(describe, b.Bases), "(devel)"
+	b.BuilderImage = func(ctx context.Context, p *slipway.Plan) (provenance.Image, error) {
+		return describe(p).BuilderImage(ctx)
 	}
-	defer func() {
-		if removeErr := dir.Remove(); removeErr != nil {
-			warn(removeErr.Error()) // the images are where they should be
+	b.Modules = func(ctx context.Context, p *slipway.Plan, goMods [][]byte) (*sbom.Modules, error) {
+		modules, err := os.MkdirTemp(dir.Path, "modules-")
+		if err == nil {
+			err = licences(ctx, describe(p), r.Dir, modules)
 		}
-	}()
-	store, err := cache.Open(filepath.Join(dir.Path, "cache"))
-	if err != nil {
-		return nil, err
-	}
-	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
-	b := &slipway.Builder{
-		Engine: session.Of(describe, bases), Client: client, Bases: bases, Report: slipway.Warnings(warn), Version: "(devel)",
-		BuilderImage: func(ctx context.Context, p *slipway.Plan) (provenance.Image, error) {
-			return describe(p).BuilderImage(ctx)
-		},
-		Modules: func(ctx context.Context, p *slipway.Plan, goMods [][]byte) (*sbom.Modules, error) {
-			modules, err := os.MkdirTemp(dir.Path, "modules-")
-			if err == nil {
-				err = licences(ctx, describe(p), r.Dir, modules)
-			}
-			return sbom.NewModules(os.DirFS(modules), goMods...), err
-		},
+		return sbom.NewModules(os.DirFS(modules), goMods...), err
 	}
 	results := b.Build(ctx, images)
 	return results, slipway.Failures(results)
+}
+
+// directory is one for the time of a call.
+type directory struct{ *temporary.Dir }
+
+// remove removes it. The work of the call is done, so that a failure is only reported.
+func (d directory) remove() {
+	if err := d.Remove(); err != nil {
+		warn(err.Error())
+	}
+}
+
+// builder is a builder for images of a request that has no engine, and a directory, which has its cache. The caller closes the one and
+// removes the other.
+func (m *Slipway) builder(ctx context.Context, r *slipway.Request, images []*slipway.Image) (*slipway.Builder, directory, error) {
+	client, err := m.registry(ctx, images)
+	if err != nil {
+		return nil, directory{}, err
+	}
+	dir, err := temporary.NewDir()
+	if err != nil {
+		client.Close()
+		return nil, directory{}, err
+	}
+	store, err := cache.Open(filepath.Join(dir.Path, "cache"))
+	if err != nil {
+		client.Close()
+		return nil, directory{}, errors.Join(err, dir.Remove())
+	}
+	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
+	return &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn)}, directory{dir}, nil
 }
 
 // licences writes the licences of a build's modules, which the source in dir names, into the directory out.
@@ -85,11 +101,22 @@ func licences(ctx context.Context, b *engine.Build, dir, out string) error {
 
 // registry is the client that pulls bases, and pushes to the repositories.
 func (m *Slipway) registry(ctx context.Context, images []*slipway.Image) (*registry.Client, error) {
-	o := registry.Options{Mirrors: m.Mirrors, OnSecret: func(secret string) { known.Add(secret) }}
+	o := registry.Options{Mirrors: m.Mirrors, Services: map[string]string{}, OnSecret: func(secret string) { known.Add(secret) }}
 	for _, image := range images {
 		if !strings.Contains(o.Roots, image.Plan.CACerts) {
 			o.Roots += image.Plan.CACerts
 		}
+	}
+	for i, service := range m.RegistryServices {
+		running, err := service.Start(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("starting the registry %s: %w", m.RegistryHosts[i], err)
+		}
+		address, err := running.Endpoint(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reaching the registry %s: %w", m.RegistryHosts[i], err)
+		}
+		o.Services[m.RegistryHosts[i]] = address
 	}
 	if m.Password != nil {
 		password, err := m.Password.Plaintext(ctx)

@@ -48,7 +48,7 @@ func (m *Slipway) Sbom(
 	if format == None {
 		return nil, fault.Faults{{Field: "format", Value: string(format), Problem: "no format of a file", Hint: "choose CYCLONEDX or SPDX"}}
 	}
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}

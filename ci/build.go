@@ -140,7 +140,7 @@ func (m *Slipway) Binaries(ctx context.Context) (_ *dagger.Directory, err error)
 // Build the image for all platforms, as one OCI archive
 func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) {
 	defer worded(&err)
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (m *Slipway) checks(ctx context.Context, names ...string) error {
 
 // planSource makes the plan for checking the source, or for generating code in it.
 func (m *Slipway) planSource(ctx context.Context, generate bool) (_ *plan.Plan, err error) {
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +123,12 @@ func (m *Slipway) results(ctx context.Context, names ...string) ([]check.Result,
 			return nil, "", err
 		}
 	}
-	results, err := check.Run(ctx, connect(p), p, names, o)
+	for _, name := range names {
+		if c, ok := p.Check(name); ok {
+			fmt.Fprintf(stdout, "%s: %s\n", name, c.Summary())
+		}
+	}
+	report := func(text string) { fmt.Fprintln(stdout, text) }
+	results, err := check.Run(ctx, connect(p).WithReport(report), p, names, o)
 	return results, p.Source.Dir, err
 }

@@ -3,18 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	sdk "dagger.io/dagger"
 
-	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
-	"github.com/slipway-ci/slipway/internal/cache"
-	"github.com/slipway-ci/slipway/internal/cache/temporary"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
-	"github.com/slipway-ci/slipway/internal/oci"
 )
 
 // Write slipway.lock anew: the images, downloads and packages that builds need, as they are now
@@ -22,7 +17,7 @@ import (
 // +cache="never"
 func (m *Slipway) Pin(ctx context.Context) (_ *dagger.Changeset, err error) {
 	defer worded(&err)
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -38,22 +33,12 @@ func (m *Slipway) Pin(ctx context.Context) (_ *dagger.Changeset, err error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := m.registry(ctx, images)
+	b, dir, err := m.builder(ctx, r, images)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	dir, err := temporary.NewDir()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, dir.Remove()) }()
-	store, err := cache.Open(filepath.Join(dir.Path, "cache"))
-	if err != nil {
-		return nil, err
-	}
-	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
-	b := &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn)}
+	defer b.Close()
+	defer dir.remove()
 	locks, err := b.Lock(ctx, images)
 	if err != nil {
 		return nil, err

@@ -48,6 +48,18 @@ type Slipway struct {
 	Mirrors []string
 	// +private
 	RegistryConfig *dagger.Secret
+	// Bases are containers to build on, which are in Source, too.
+	// +private
+	Bases []*dagger.Container
+	// +private
+	ModuleCache *dagger.CacheVolume
+	// +private
+	BuildCache *dagger.CacheVolume
+	// RegistryServices are registries by RegistryHosts.
+	// +private
+	RegistryHosts []string
+	// +private
+	RegistryServices []*dagger.Service
 	// +private
 	Username string
 	// +private

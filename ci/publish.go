@@ -131,7 +131,7 @@ func (m *Slipway) publish(ctx context.Context, repository string, tags []string,
 // push builds and pushes the chosen image, or all images of slipway.yaml, and calls first when the request has no faults. The repository
 // and tags are those of the file if none are given.
 func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []string, first func() error) (_ []*Published, err error) {
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []
 	}
 	key, keyErr := m.signingKey(ctx)
 	to := &slipway.Registry{SBOM: m.Sboms.format(), Provenance: !m.NoProvenance, Key: key}
-	byEngine := m.Password == nil && m.RegistryConfig == nil && m.Sboms == ""
+	byEngine := m.Password == nil && m.RegistryConfig == nil && m.Sboms == "" && m.RegistryServices == nil
 	if byEngine {
 		to = &slipway.Registry{Push: m.pushByEngine}
 		r.Engine.NoLevels = true

@@ -42,10 +42,19 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 
 // request returns the request with the settings of the constructor. It fetches only the files of the source that are read. The caller
 // completes it, and calls done when the files are no longer read.
-func (m *Slipway) request() (_ *slipway.Request, done func() error, err error) {
+func (m *Slipway) request(ctx context.Context) (_ *slipway.Request, done func() error, err error) {
 	r := &slipway.Request{Engine: engine.Capabilities(m.environ())}
 	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
 		return nil, nil, err
+	}
+	if len(r.Settings.Platforms) == 0 {
+		for _, base := range m.Bases {
+			platform, err := base.Platform(ctx)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.Settings.Platforms = append(r.Settings.Platforms, string(platform))
+		}
 	}
 	if m.Chosen != "" {
 		r.Names = []string{m.Chosen}
@@ -72,7 +81,7 @@ func (m *Slipway) image(ctx context.Context) (_ *slipway.Image, err error) {
 
 // imageOn plans it for an engine with these capabilities.
 func (m *Slipway) imageOn(ctx context.Context, capabilities func(environ map[string]string) plan.Capabilities) (_ *slipway.Image, err error) {
-	r, done, err := m.request()
+	r, done, err := m.request(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +167,16 @@ func (m *Slipway) connect(ctx context.Context) (func(*plan.Plan) *engine.Build, 
 		}
 		directory = func(string) *sdk.Directory { return db }
 	}
+	volumes := map[string]*sdk.CacheVolume{}
+	for env, volume := range map[string]*dagger.CacheVolume{"GOMODCACHE": m.ModuleCache, "GOCACHE": m.BuildCache} {
+		if volume == nil {
+			continue
+		}
+		if volumes[env], err = public[*sdk.CacheVolume](ctx, client, volume); err != nil {
+			return nil, err
+		}
+	}
 	return func(p *plan.Plan) *engine.Build {
-		return engine.New(client, from, p, private).WithDirectory(directory)
+		return engine.New(client, from, p, private).WithDirectory(directory).WithVolumes(volumes)
 	}, nil
 }

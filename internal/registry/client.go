@@ -30,6 +30,8 @@ type Options struct {
 	Credentials []Credentials
 	// Roots are root certificates, in PEM, that are trusted besides the system's.
 	Roots string
+	// Services are the addresses, HOST:PORT, of registries that speak HTTP without TLS, by the hosts that references call them.
+	Services map[string]string
 	// Bounds say how often and how long a registry is tried; a field that is zero has its default.
 	Bounds Bounds
 	// OnSecret is called with each password and token that the client uses, so that the caller can keep it out of what it
@@ -63,9 +65,10 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	known := &secrets{used: o.OnSecret}
+	reached := newServices(base, o.Services)
 	c := &Client{
-		idle:      base.CloseIdleConnections,
-		transport: transportOver(base, bounds, known),
+		idle:      reached.closeIdleConnections,
+		transport: transportOver(reached, bounds, known),
 		keychain:  &keychain{secrets: known, given: given},
 		secrets:   known,
 		mirrors:   mirrors,

@@ -1,0 +1,104 @@
+//go:build dagger_e2e
+
+package moduletest
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/registry"
+	"github.com/slipway-ci/slipway/internal/test/enginetest"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
+)
+
+// Functions that change settings chain.
+func TestModifiers(t *testing.T) {
+	out, said, err := call(t, user(t), "call", "--user", "4000:4000", "with-runtime", "--runtime", "ALPINE", "with-platforms", "--platforms", "linux/arm/v7",
+		"with-runtime", "--runtime", "SCRATCH", "plan", "--as-json")
+	require.NoError(t, err, said)
+	for _, want := range []string{`"runtime": "scratch"`, `"user": "4000:4000"`, `"GOARM": "7"`} {
+		assert.Contains(t, out, want)
+	}
+	assert.NotContains(t, out, `"GOARCH": "amd64"`)
+}
+
+// A container can be the base, in place of an image's name: the image has its files, and its platform.
+func TestBaseContainer(t *testing.T) {
+	dir := user(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("*.tar\n"), 0o644))
+	base := []string{"call", "with-base", "--container", "alpine:3.23.5"}
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	_, said, err := call(t, dir, append(slices.Clone(base), "image-archive", "-o", archive)...)
+	require.NoError(t, err, said)
+	found, err := (&oci.Bases{}).Resolve(t.Context(), "oci-archive:"+archive)
+	require.NoError(t, err)
+	platform := v1.Platform{OS: "linux", Architecture: goruntime.GOARCH}
+	img, err := found.Image(platform)
+	require.NoError(t, err)
+	files := enginetest.Files(t, img)
+	assert.Contains(t, files["/etc/os-release"].Content, "Alpine")
+	assert.Contains(t, files, "/app/http-server")
+	assert.NotContains(t, files, "/slipway-base.tar")
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, platform.Architecture, config.Architecture)
+
+	out, said, err := call(t, dir, append(slices.Clone(base), "build", "file", "--path", "/etc/os-release", "contents")...)
+	require.NoError(t, err, said)
+	assert.Contains(t, out, "Alpine")
+	_, said, err = call(t, dir, append(slices.Clone(base), "with-platforms", "--platforms", "linux/s390x", "image-archive", "size")...)
+	require.Error(t, err)
+	assert.Contains(t, said, "it has no image for linux/s390x, only for")
+}
+
+// Volumes can be passed in for what is downloaded and compiled: new ones are empty.
+func TestCaches(t *testing.T) {
+	dir := user(t)
+	volume := "slipway-e2e-" + strings.ToLower(rand.Text())
+	builder := []string{"builder", "with-exec", "--args", "sh,-c,ls $GOCACHE | wc -l; ls $GOMODCACHE | wc -l", "stdout"}
+	out, said, err := call(t, dir, append([]string{"call", "with-caches", "--modules", volume + "-mod", "--compiled", volume}, builder...)...)
+	require.NoError(t, err, said)
+	assert.Equal(t, []string{"0", "0"}, strings.Fields(out), "the example needs no modules")
+	_, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "with-caches", "--compiled", volume, "binary", "size")
+	require.NoError(t, err, said)
+	out, said, err = call(t, dir, append([]string{"call", "with-caches", "--compiled", volume}, builder...)...)
+	require.NoError(t, err, said)
+	assert.NotEqual(t, "0", strings.Fields(out)[0])
+}
+
+// A registry can be a service: here one of the caller's machine, on its loopback, which containers of the engine do not reach.
+func TestRegistryService(t *testing.T) {
+	host := registrytest.StartDistribution(t, true)
+	t.Setenv("E2E_PASSWORD", registrytest.Password)
+	dir := user(t)
+	service := []string{"call", "--runtime", "SCRATCH", "with-registry-service", "--host", "registry.test:5000", "--service", "tcp://" + host}
+	publish := []string{"publish", "--repository", "registry.test:5000/team/app", "--tags", "v1", "reference"}
+	out, said, err := call(t, dir, slices.Concat(service, []string{"with-login", "--username", registrytest.User, "--password", "env:E2E_PASSWORD"}, publish)...)
+	require.NoError(t, err, said)
+	repository, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
+	assert.Equal(t, "registry.test:5000/team/app", repository)
+	registrytest.Login(t, host, registrytest.User, registrytest.Password)
+	client, err := registry.New(registry.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	ref, err := name.ParseReference(host + "/team/app:v1")
+	require.NoError(t, err)
+	stored, err := client.Get(t.Context(), ref)
+	require.NoError(t, err)
+	assert.Equal(t, digest, stored.Digest.String())
+
+	_, said, err = call(t, dir, slices.Concat(service, publish)...)
+	require.Error(t, err)
+	assert.Contains(t, said, "give a login that it accepts, by with-login or --registry-config")
+}
