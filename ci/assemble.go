@@ -22,13 +22,18 @@ import (
 
 // build makes images in this process, with the code of the command, so that they are the same to the byte: of programs that the engine
 // compiles, and bases that this process pulls. It takes them to the request's sink.
-func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image) (_ []*slipway.Result, err error) {
+func (m *Slipway) build(ctx context.Context, r *slipway.Request, images []*slipway.Image) ([]*slipway.Result, error) {
 	b, dir, err := m.builder(ctx, r, images)
 	if err != nil {
 		return nil, err
 	}
 	defer b.Close()
 	defer dir.remove()
+	return m.buildWith(ctx, b, dir, r, images)
+}
+
+// buildWith is build with a builder and its directory.
+func (m *Slipway) buildWith(ctx context.Context, b *slipway.Builder, dir directory, r *slipway.Request, images []*slipway.Image) ([]*slipway.Result, error) {
 	describe, err := m.connect(ctx)
 	if err != nil {
 		return nil, err

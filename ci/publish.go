@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
+	"github.com/slipway-ci/slipway/internal/registry"
 )
 
 // Build the image for all platforms and push it, as one index
@@ -142,23 +143,36 @@ func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []
 	}
 	key, keyErr := m.signingKey(ctx)
 	to := &slipway.Registry{SBOM: m.Sboms.format(), Provenance: !m.NoProvenance, Key: key}
-	byEngine := m.Password == nil && m.RegistryConfig == nil && m.Sboms == "" && m.RegistryServices == nil
-	if byEngine {
-		to = &slipway.Registry{Push: m.pushByEngine}
-		r.Engine.NoLevels = true
-	}
 	r.To = to
+	byEngine := m.Password == nil && m.RegistryConfig == nil && m.Sboms == "" && m.RegistryServices == nil
+	r.Engine.NoLevels = byEngine
 	images, err := r.Plan(ctx)
 	if err := errors.Join(err, keyErr); err != nil {
 		return nil, err
+	}
+	b, dir, err := m.builder(ctx, r, images)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	defer dir.remove()
+	hint := "; give a login by with-login or registry-config, and the module pushes"
+	if !byEngine {
+		hint = ""
+		if byEngine, err = m.outOfReach(ctx, b.Client, images); err != nil {
+			return nil, err
+		}
 	}
 	if err := first(); err != nil {
 		return nil, err
 	}
 	if byEngine {
-		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's; give a login by with-login or registry-config")
+		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's"+hint)
+		to.Push = func(ctx context.Context, image *slipway.Image, built *slipway.Built) (string, error) {
+			return m.pushByEngine(ctx, b.Client, image, built)
+		}
 	}
-	results, err := m.build(ctx, r, images)
+	results, err := m.buildWith(ctx, b, dir, r, images)
 	var pushed []*Published
 	var refs []string
 	for _, result := range results {
@@ -183,8 +197,25 @@ func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []
 	return pushed, err
 }
 
-// pushByEngine has the engine push an image, with the engine's login.
-func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built *slipway.Built) (_ string, err error) {
+// outOfReach reports whether a registry that images go to is out of the module's reach, such as one on the engine's own machine: the engine
+// may know it by its configuration.
+func (m *Slipway) outOfReach(ctx context.Context, client *registry.Client, images []*slipway.Image) (bool, error) {
+	for _, image := range images {
+		err := client.Reach(ctx, image.Target.Repository)
+		switch {
+		case err == nil:
+		case m.Sboms != "":
+			return false, fmt.Errorf("%w: name the registry by with-registry-service, or leave out with-attestations, so that the engine pushes", err)
+		default:
+			warn("from the module, " + err.Error())
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// pushByEngine has the engine push an image, with the client's login, else the engine's own.
+func (m *Slipway) pushByEngine(ctx context.Context, logins *registry.Client, image *slipway.Image, built *slipway.Built) (_ string, err error) {
 	if len(image.Target.Tags) == 0 {
 		return "", fault.Faults{{Field: "tags", Problem: "none remains, and the engine pushes by tags", Hint: "name one, or give a login by with-login"}}
 	}
@@ -221,5 +252,13 @@ func (m *Slipway) pushByEngine(ctx context.Context, image *slipway.Image, built 
 	if err != nil {
 		return "", err
 	}
-	return describe(image.Plan).Push(ctx, archives, image.Target)
+	var login engine.Login
+	var password string
+	if login.User, password, err = logins.Login(ctx, image.Target.Repository); err != nil {
+		return "", err
+	}
+	if password != "" {
+		login.Password = client.SetSecret("slipway-registry", password)
+	}
+	return describe(image.Plan).Push(ctx, archives, image.Target, login)
 }

@@ -43,6 +43,7 @@ type Options struct {
 type Client struct {
 	idle      func()
 	transport http.RoundTripper
+	once      http.RoundTripper // asks a registry without trying again
 	keychain  *keychain
 	secrets   *secrets
 	mirrors   mirrors
@@ -69,6 +70,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		idle:      reached.closeIdleConnections,
 		transport: transportOver(reached, bounds, known),
+		once:      reached,
 		keychain:  &keychain{secrets: known, given: given},
 		secrets:   known,
 		mirrors:   mirrors,

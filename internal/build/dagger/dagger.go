@@ -405,10 +405,16 @@ type Archive struct {
 	Annotations map[string]string
 }
 
-// Push has the engine push images as one index, by its own login, and returns the reference by digest. The engine unpacks the archives,
+// Login is one for a registry; without a password, it is the engine's own.
+type Login struct {
+	User     string
+	Password *dagger.Secret
+}
+
+// Push has the engine push images as one index, by a login, and returns the reference by digest. The engine unpacks the archives,
 // compresses all layers again, and writes its own manifests, histories and dates, so the digest differs from the one that the
 // images have together. It compresses with gzip unless zstd is forced.
-func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) (string, error) {
+func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target, login Login) (string, error) {
 	opts := dagger.ContainerPublishOpts{}
 	if b.plan.Image.Compression.Format == plan.Zstd {
 		opts.ForcedCompression = dagger.ImageLayerCompressionZstd
@@ -421,10 +427,14 @@ func (b *Build) Push(ctx context.Context, images []Archive, to registry.Target) 
 		}
 	}
 	opts.PlatformVariants = containers
+	pusher := b.client.Container()
+	if login.Password != nil {
+		pusher = pusher.WithRegistryAuth(to.Repository, login.User, login.Password)
+	}
 	var ref string
 	var err error
 	for _, tag := range to.Tags {
-		ref, err = b.client.Container().Publish(ctx, to.Repository+":"+tag, opts)
+		ref, err = pusher.Publish(ctx, to.Repository+":"+tag, opts)
 		if err != nil {
 			return "", pushError(to.Repository+":"+tag, err)
 		}

@@ -41,9 +41,10 @@ func TestPush(t *testing.T) {
 		{"linux/arm/v6", client.CurrentModule().WorkdirFile("v6.tar"), map[string]string{"b": "2", "a": "1"}},
 		{"linux/arm/v7", client.CurrentModule().WorkdirFile("v7.tar"), nil},
 	}
+	login := dagger.Login{}
 	push := func(tags ...string) (string, error) {
 		return dagger.New(client, client.Host().Directory(dir), plan, dagger.Private{}).
-			Push(t.Context(), images, registry.Target{Repository: "registry.example:5000/team/app", Tags: tags})
+			Push(t.Context(), images, registry.Target{Repository: "registry.example:5000/team/app", Tags: tags}, login)
 	}
 	ref, err := push("v1", "v2")
 	require.NoError(t, err)
@@ -76,6 +77,16 @@ func TestPush(t *testing.T) {
 	require.NoError(t, err)
 	asked := recorded.Asked()
 	assert.Equal(t, "Zstd", asked[len(asked)-1].Named("publish")[0].Args["forcedCompression"])
+	assert.Empty(t, asked[len(asked)-1].Named("withRegistryAuth"), "the engine has its own login")
+
+	login = dagger.Login{User: "me", Password: client.SetSecret("password", "hunter2")}
+	_, err = push("v4")
+	require.NoError(t, err)
+	asked = recorded.Asked()
+	given := asked[len(asked)-1].Named("withRegistryAuth")
+	require.Len(t, given, 1)
+	assert.Equal(t, "registry.example:5000/team/app", given[0].Args["address"])
+	assert.Equal(t, "me", given[0].Args["username"])
 }
 
 // What the engine's errors are for a registry that refuses its login: with a status, and as containerd words it where the registry asks
@@ -95,7 +106,7 @@ func TestPushRefused(t *testing.T) {
 			daggertest.Start(t, func(daggertest.Chain) (any, error) { return nil, errors.New(said) })
 			client := connect(t)
 			build := dagger.New(client, client.Host().Directory(dir), p, dagger.Private{})
-			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, registry.Target{Repository: ref, Tags: []string{"v1"}})
+			_, err := build.Push(t.Context(), []dagger.Archive{{Platform: "linux/amd64", File: client.CurrentModule().WorkdirFile("x")}}, registry.Target{Repository: ref, Tags: []string{"v1"}}, dagger.Login{})
 			require.ErrorContains(t, err, "pushing to "+ref+":v1: ")
 			require.ErrorContains(t, err, said)
 			advised := strings.HasSuffix(err.Error(), ": give a login by with-login or --registry-config, or log in with docker login where the dagger command runs")

@@ -192,13 +192,14 @@ func TestServe(t *testing.T) {
 func TestFaults(t *testing.T) {
 	dir := user(t)
 	for want, args := range map[string][]string{
-		`platforms "linux/sparc": unknown architecture "sparc": choose from`:                   {"--platforms", "linux/sparc", "build"},
-		`user "0": the program would run as root: choose a user like 1000:1000`:                {"--user", "0", "plan"},
-		`base "golang:latest": what it means changes from day to day`:                          {"--base", "golang:latest", "plan"},
-		`repository "Example.com/Team": repository names are lower case`:                       {"publish", "--repository", "Example.com/Team"},
-		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:              {"build", "--platform", "linux/s390x"},
-		`required flag(s) "password" not set`:                                                  {"with-login", "--username", "me", "publish", "--repository", "a.example/b"},
-		`packages "./nosuch": no such directory in the source: name the directory of a main p`: {"--packages", "./nosuch", "build"},
+		`platforms "linux/sparc": unknown architecture "sparc": choose from`:                                              {"--platforms", "linux/sparc", "build"},
+		`user "0": the program would run as root: choose a user like 1000:1000`:                                           {"--user", "0", "plan"},
+		`base "golang:latest": what it means changes from day to day`:                                                     {"--base", "golang:latest", "plan"},
+		`repository "Example.com/Team": repository names are lower case`:                                                  {"publish", "--repository", "Example.com/Team"},
+		`platform "linux/s390x": not one of the build's: choose from linux/amd64`:                                         {"build", "--platform", "linux/s390x"},
+		`ports "80": the program runs as the user 65532, and in the engine's containers root alone may listen below 1024`: {"--ports", "80", "serve"},
+		`required flag(s) "password" not set`:                                                                             {"with-login", "--username", "me", "publish", "--repository", "a.example/b"},
+		`packages "./nosuch": no such directory in the source: name the directory of a main p`:                            {"--packages", "./nosuch", "build"},
 	} {
 		_, said, err := call(t, dir, append([]string{"call"}, args...)...)
 		require.Error(t, err, args)

@@ -102,3 +102,43 @@ func TestRegistryService(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, said, "give a login that it accepts, by with-login or --registry-config")
 }
+
+// A registry that the module does not reach, and the engine does, is pushed to by the engine, with the login that was given: here one on the
+// loopback of the engine's machine.
+func TestLoginsOfTheEngine(t *testing.T) {
+	host := registrytest.StartDistribution(t, true)
+	registrytest.Login(t, host, registrytest.User, registrytest.Password)
+	t.Setenv("E2E_PASSWORD", registrytest.Password)
+	dir := user(t)
+	login := []string{"with-login", "--username", registrytest.User, "--password", "env:E2E_PASSWORD"}
+	publish := []string{"publish", "--repository", host + "/team/app", "--tags", "v1", "reference"}
+	text, err := registry.LoginConfig(host+"/team/app", registrytest.User, registrytest.Password)
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+	for about, words := range map[string][]string{
+		"with-login":        slices.Concat([]string{"call", "--runtime", "SCRATCH"}, login, publish),
+		"--registry-config": slices.Concat([]string{"call", "--runtime", "SCRATCH", "--registry-config", "file:" + config}, publish),
+	} {
+		out, said, err := call(t, dir, words...)
+		require.NoError(t, err, "%s: %s", about, said)
+		assert.Contains(t, said, "the engine pushes: nothing is attached")
+		client, err := registry.New(registry.Options{})
+		require.NoError(t, err)
+		ref, err := name.ParseReference(host + "/team/app:v1")
+		require.NoError(t, err)
+		stored, err := client.Get(t.Context(), ref)
+		require.NoError(t, err)
+		assert.Equal(t, host+"/team/app@"+stored.Digest.String(), strings.TrimSpace(out))
+		client.Close()
+	}
+	_, said, err := call(t, dir, slices.Concat([]string{"call", "--runtime", "SCRATCH"}, login, []string{"with-attestations"}, publish)...)
+	require.Error(t, err)
+	assert.Contains(t, said, "name the registry by with-registry-service, or leave out with-attestations, so that the engine pushes")
+	t.Setenv("E2E_PASSWORD", "wrong-horse")
+	_, said, err = call(t, dir, slices.Concat([]string{"call", "--runtime", "SCRATCH"}, login, publish)...)
+	require.Error(t, err)
+	assert.Contains(t, said, "the registry wants a login")
+	assert.Contains(t, said, "give a login by with-login or --registry-config")
+	assert.NotContains(t, said, "wrong-horse")
+}
