@@ -13,7 +13,6 @@ import (
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/dockerfile"
-	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -163,6 +162,8 @@ func (m *Slipway) ImageArchive(ctx context.Context) (_ *dagger.File, err error) 
 }
 
 // Run the program as a service, on the ports of the setting ports
+//
+// Ports below 1024 are for programs that run as root: "serve up --ports 80:8080" brings the program's port 8080 to port 80 of your machine.
 // +up
 func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	defer worded(&err)
@@ -170,8 +171,8 @@ func (m *Slipway) Serve(ctx context.Context) (_ *dagger.Service, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(build.Plan().Image.Ports) == 0 {
-		return nil, fault.Faults{{Field: "ports", Problem: "none, and a service is reached by its ports", Hint: "give --port, or set it in slipway.yaml"}}
+	if err := engine.CheckService(build.Plan().Image); err != nil {
+		return nil, err
 	}
 	ctr, err := container(ctx, build, compile)
 	if err != nil {
