@@ -99,6 +99,43 @@ func (b *workset) localModules() map[string]string {
 	return local
 }
 
+// downloaded are the arguments of go mod download for programs. Without any, it takes what go.mod lists, but in a workspace all modules that any
+// of its modules leads to, most of which no package needs. There, those are named that the go.mod files of the programs' modules list, and of
+// the workspace's modules that these require; or, so that go.work.sum is completed, a program's own module where that is none. Before go 1.17,
+// a go.mod file does not list all that its packages need. What another module's newer requirements make packages need besides, go build
+// downloads. Source: https://go.dev/ref/mod#go-mod-download
+func (b *workset) downloaded(programs []Program) []string {
+	if b.work == nil {
+		return nil
+	}
+	local := b.localModules()
+	var paths, members []string
+	for _, p := range programs {
+		members = append(members, p.Module)
+	}
+	for i := 0; i < len(members); i++ {
+		at := slices.IndexFunc(b.modules, func(m gomod) bool { return m.file.Module.Mod.Path == members[i] })
+		if at < 0 {
+			continue // a replace line has it in a directory
+		}
+		file := b.modules[at].file
+		if file.Go == nil || compareGo(file.Go.Version, "1.17") < 0 {
+			return nil
+		}
+		for _, r := range file.Require {
+			if _, ok := local[r.Mod.Path]; !ok {
+				paths = append(paths, r.Mod.Path)
+			} else if !slices.Contains(members, r.Mod.Path) {
+				members = append(members, r.Mod.Path)
+			}
+		}
+	}
+	if paths == nil {
+		return members[:1]
+	}
+	return sorted(paths)
+}
+
 // needsModules reports whether anything has to be downloaded.
 func (b *workset) needsModules() bool {
 	local := b.localModules()

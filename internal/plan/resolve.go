@@ -154,7 +154,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
 	}
 	if !work.vendor && work.needsModules() {
-		plan.Dependencies.Download = []string{"go", "mod", "download"}
+		plan.Dependencies.Download = append([]string{"go", "mod", "download"}, work.downloaded(programs)...)
 		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
 	}
 	for _, p := range r.settings.platforms {

@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -182,17 +180,19 @@ func (c *compiler) download(ctx context.Context) error {
 		return err
 	}
 	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
-	workSum := path.Join(c.plan.Source.Dir, "go.work.sum")
+	if c.plan.Source.Workspace {
+		want += fmt.Sprintf(" %q", c.lists())
+	}
+	workSum := c.workSum()
 	if c.verifier.usable() {
 		completed := maps.Clone(files)
-		text, replace := c.verifier.completed(want)
-		if replace {
+		if text, ok := c.verifier.completed(want); ok {
 			completed[workSum] = text
 		}
 		if known, ok := c.verifier.unchanged(ctx, want, sums(completed)); ok {
 			c.verified = want
-			if replace {
-				if err := c.replaceWorkSum(text); err != nil {
+			if c.plan.Source.Workspace {
+				if err := c.replaceWorkSum(completed[workSum]); err != nil {
 					return err
 				}
 			}
@@ -223,22 +223,7 @@ func (c *compiler) download(ctx context.Context) error {
 		if !c.plan.Source.Workspace {
 			return nil
 		}
-		from := copies
-		if c.undownloaded != nil {
-			from = filepath.Join(c.dir, "workspace")
-			if err := c.listIn(ctx, step, from); err != nil {
-				return err
-			}
-		}
-		after, err := os.ReadFile(filepath.Join(from, workSum))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if string(after) == files[workSum] {
-			return nil
-		}
-		completed[workSum] = string(after)
-		if err := c.replaceWorkSum(completed[workSum]); err != nil {
+		if completed[workSum], err = c.completeWorkSum(ctx, step, copies); err != nil || completed[workSum] == files[workSum] {
 			return err
 		}
 		_, err = fmt.Fprintf(step, "%s is incomplete, and was completed for this build: run go mod download and commit the file\n", workSum)

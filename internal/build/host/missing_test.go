@@ -28,23 +28,28 @@ func moduleProxy(t *testing.T, names ...string) (dir, sums string) {
 	dir = t.TempDir()
 	for _, name := range names {
 		m := module.Version{Path: "example.com/" + name, Version: "v1.0.0"}
-		goMod := "module " + m.Path + "\n\ngo 1.26\n"
-		source := writeTree(t, map[string]string{"go.mod": goMod, name + ".go": "package " + name + "\n\nconst Name = \"" + name + "\"\n"})
-		at := filepath.Join(dir, filepath.FromSlash(m.Path), "@v")
-		require.NoError(t, os.MkdirAll(at, 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(at, "v1.0.0.mod"), []byte(goMod), 0o644))
-		require.NoError(t, os.WriteFile(filepath.Join(at, "v1.0.0.info"), []byte(`{"Version":"v1.0.0"}`), 0o644))
-		zip, err := os.Create(filepath.Join(at, "v1.0.0.zip"))
-		require.NoError(t, err)
-		require.NoError(t, errors.Join(modzip.CreateFromDir(zip, m, source), zip.Close()))
-		whole, err := dirhash.HashZip(zip.Name(), dirhash.Hash1)
-		require.NoError(t, err)
-		alone := writeTree(t, map[string]string{"go.mod": goMod})
-		ofGoMod, err := dirhash.HashDir(alone, "", dirhash.Hash1)
-		require.NoError(t, err)
-		sums += fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", m.Path, m.Version, whole, ofGoMod)
+		sums += addModule(t, dir, m, "module "+m.Path+"\n\ngo 1.26\n", "package "+name+"\n\nconst Name = \""+name+"\"\n")
 	}
 	return dir, sums
+}
+
+// addModule adds a module of one file to the directory of a GOPROXY, and returns its lines of a go.sum.
+func addModule(t *testing.T, dir string, m module.Version, goMod, code string) string {
+	t.Helper()
+	source := writeTree(t, map[string]string{"go.mod": goMod, "code.go": code})
+	at := filepath.Join(dir, filepath.FromSlash(m.Path), "@v", m.Version)
+	require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+	require.NoError(t, os.WriteFile(at+".mod", []byte(goMod), 0o644))
+	require.NoError(t, os.WriteFile(at+".info", []byte(`{"Version":"`+m.Version+`"}`), 0o644))
+	zip, err := os.Create(at + ".zip")
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(modzip.CreateFromDir(zip, m, source), zip.Close()))
+	whole, err := dirhash.HashZip(zip.Name(), dirhash.Hash1)
+	require.NoError(t, err)
+	alone := writeTree(t, map[string]string{"go.mod": goMod})
+	ofGoMod, err := dirhash.HashDir(alone, "", dirhash.Hash1)
+	require.NoError(t, err)
+	return fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", m.Path, m.Version, whole, ofGoMod)
 }
 
 // A module that cannot be had is an error only where go build needs it.
@@ -127,7 +132,7 @@ func TestMissingModule(t *testing.T) {
 				if test.fails {
 					continue
 				}
-				file := filepath.Join(cache, "example.com", "here@v1.0.0", "here.go")
+				file := filepath.Join(cache, "example.com", "here@v1.0.0", "code.go")
 				require.NoError(t, os.Chmod(file, 0o644))
 				require.NoError(t, os.WriteFile(file, []byte("package here\n\nconst Name = \"evil\"\n"), 0o644))
 				_, err := build.BuildOne(t.Context(), e, dir, plan, build.Discard)
