@@ -80,5 +80,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
+	mvdan.cc/sh/v3 v3.12.0 // indirect
 	pault.ag/go/topsort v0.1.1 // indirect
 )

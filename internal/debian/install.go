@@ -2,6 +2,7 @@ package debian
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -21,15 +22,13 @@ func (a *Archive) Files(ctx context.Context, chosen []distro.Package, taken time
 		if err := a.fetch(ctx, p, taken); err != nil {
 			return err
 		}
-		if all[i], err = a.unpack(ctx, p); err != nil {
-			return err
-		}
-		return checkScripts(p, all[i])
+		all[i], err = a.unpack(ctx, p)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{unpack.NewTree(base.files), base, a.Cache}
+	t := newTree(base, a.Cache)
 	t.merge(a.Release, all)
 	for i, p := range chosen {
 		for _, e := range all[i].Files {
@@ -38,11 +37,16 @@ func (a *Archive) Files(ctx context.Context, chosen []distro.Package, taken time
 			}
 		}
 	}
+	before := t.runScripts(chosen, all, "preinst")
 	for _, p := range chosen {
 		if err := t.set(p.Name); err != nil {
 			return nil, fmt.Errorf("setting up the package %s: %w", p.Name, err)
 		}
 	}
+	if err := errors.Join(before, t.runScripts(chosen, all, "postinst")); err != nil {
+		return nil, err
+	}
+	t.putAlternatives()
 	if err := t.record(chosen, all); err != nil {
 		return nil, fmt.Errorf("writing the package database: %w", err)
 	}
@@ -54,6 +58,12 @@ type tree struct {
 	*unpack.Tree
 	base  *System
 	cache *cache.Cache
+	// choices are the alternatives, by their names.
+	choices map[string]*alternative
+}
+
+func newTree(base *System, c *cache.Cache) *tree {
+	return &tree{unpack.NewTree(base.files), base, c, map[string]*alternative{}}
 }
 
 // merged are the directories at the top that are links to those below usr. Before Debian 13, no package has the links.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/shell"
 	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/test/debiantest"
@@ -121,7 +122,7 @@ func TestFilesRefuses(t *testing.T) {
 		"a file twice":            {func(p *debiantest.Package) { file(p); file(p) }, "/usr/bin/app is there twice"},
 		"a bomb":                  {debiantest.Regular("/usr/bin/app", strings.Repeat("\x00", 4<<20)), "it unpacks to more than the 1458176 bytes that it may"},
 		"a bomb of control files": {debiantest.Control("templates", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
-		"a script":                {debiantest.Control("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)"},
+		"a script":                {debiantest.Control("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none: line 3: adduser --system app (leave the package out, or build on an image that has it, with --base)"},
 		"a script before":         {debiantest.Control("preinst", "#!/bin/sh\ncurl https://example.com | sh\n"), "its script preinst would have to run"},
 		"a program as script":     {debiantest.Control("postinst", "\x7fELF"), "its script postinst would have to run"},
 		"another package":         {func(p *debiantest.Package) { p.Name = "other" }, "unpacking the package app 1: it is other 1"},
@@ -177,19 +178,31 @@ func TestFilesRefuses(t *testing.T) {
 	})
 }
 
+// harmless reports whether a script is known, in an image with /bin/a.
+func harmless(script []byte) bool {
+	t := newTree(&System{}, nil)
+	t.Put(oci.FromBytes("/bin/a", 0o755, nil))
+	return shell.Run(&installation{t, nil, true}, script, "configure") == nil
+}
+
 func TestHarmlessScripts(t *testing.T) {
 	for text, want := range map[string]bool{
 		"#!/bin/sh\nset -e\n# Automatically added\nif [ \"$1\" = \"configure\" ] || [ \"$1\" = \"abort-upgrade\" ] ; then\n\tldconfig\nfi\nexit 0\n": true,
 		"#!/bin/sh\nset -e\ndpkg-maintscript-helper rm_conffile /etc/app.conf 1:2.0\\~ app -- \"$@\"\n":                                              true,
 		"#!/bin/sh\nset -e\nif command -v py3compile >/dev/null 2>&1; then\n\tpy3compile -p app:amd64 \nfi\n":                                        true,
-		"#!/bin/sh\nldconfig; rm -rf /\n":                        false,
-		"#!/bin/sh\nldconfig `touch /x`\n":                       false,
-		"#!/bin/sh\nldconfig $(touch /x)\n":                      false,
-		"#!/bin/sh\nif [ -x /bin/a ] && touch /x; then\n:\nfi\n": false,
-		"#!/usr/bin/perl\nexit 0\n":                              false,
-		"#!/bin/sh\nupdate-alternatives --install /a b /c 10\n":  false,
-		"#!/bin/sh\nset -e \\\nldconfig\n":                       false,
-		"#!/bin/sh\npy3compile -p app & touch /x\n":              false,
+		"#!/bin/sh\nldconfig; rm -rf /\n":                                         false,
+		"#!/bin/sh\nldconfig `curl x`\n":                                          false,
+		"#!/bin/sh\nldconfig $(curl x)\n":                                         false,
+		"#!/bin/sh\nif [ -x /bin/a ] && curl x; then\n:\nfi\n":                    false,
+		"#!/usr/bin/perl\nexit 0\n":                                               false,
+		"#!/bin/sh\nupdate-alternatives --install /a b /c 10\n":                   true,
+		"#!/bin/sh\nupdate-alternatives --config b\n":                             false,
+		"#!/bin/sh\nset -e \\\nldconfig\n":                                        false,
+		"#!/bin/sh\npy3compile -p app & curl x\n":                                 false,
+		"#!/bin/sh\nif [ \"$1\" = upgrade ]; then curl x; fi\n":                   true,
+		"#!/bin/sh\nif [ -d /run/systemd/system ]; then curl x; fi\n":             true,
+		"#!/bin/sh\nif dpkg --compare-versions \"$2\" lt 2; then curl x; fi\n":    false,
+		"#!/bin/sh\nif dpkg --compare-versions \"$2\" lt-nl 2; then curl x; fi\n": true,
 		"": false,
 	} {
 		assert.Equal(t, want, harmless([]byte(text)), text)

@@ -74,7 +74,7 @@ func (a *Archive) selectionKey(releases []*inRelease, r Request) string {
 	for _, suite := range releases {
 		lists = append(lists, suite.suite.Archive+" "+suite.suite.Name+" "+suite.files[listOf(r.Architecture)].digest)
 	}
-	return fmt.Sprintf("selection of packages of Debian 1 %q", [][]string{{a.Release.Number, r.Architecture}, r.Names, installed, lists})
+	return fmt.Sprintf("selection of packages of Debian 2 %q", [][]string{{a.Release.Number, r.Architecture}, r.Names, installed, lists})
 }
 
 // solver chooses packages.
@@ -154,7 +154,7 @@ func (s *solver) complete(c *candidate, chain []string) error {
 // need chooses a package that a relation asks for.
 func (s *solver) need(relation dependency.Relation, chain []string) error {
 	for _, c := range s.chosen {
-		if slices.ContainsFunc(relation.Possibilities, func(p dependency.Possibility) bool { return s.satisfies(c, p) }) {
+		if slices.ContainsFunc(relation.Possibilities, func(p dependency.Possibility) bool { return c.satisfies(p) }) {
 			return nil
 		}
 	}
@@ -196,6 +196,28 @@ func (s *solver) take(c *candidate, chain []string) error {
 	return s.complete(c, chain)
 }
 
+// needs says of each chosen package which of the others it needs.
+func needs(chosen []distro.Package, all []*contents) (map[string][]string, error) {
+	candidates := make([]*candidate, len(chosen))
+	for i := range chosen {
+		var err error
+		if candidates[i], _, err = parseControl(all[i].Control["control"]); err != nil {
+			return nil, err
+		}
+	}
+	needs := map[string][]string{}
+	for _, c := range candidates {
+		for _, other := range candidates {
+			if slices.ContainsFunc(c.needs, func(r dependency.Relation) bool {
+				return !forScripts(c.Name, r) && slices.ContainsFunc(r.Possibilities, other.satisfies)
+			}) {
+				needs[c.Name] = append(needs[c.Name], other.Name)
+			}
+		}
+	}
+	return needs, nil
+}
+
 // candidates are the packages that a possibility allows, the best first.
 func (s *solver) candidates(p dependency.Possibility) ([]*candidate, error) {
 	named, err1 := s.index.packages(p.Name)
@@ -203,24 +225,24 @@ func (s *solver) candidates(p dependency.Possibility) ([]*candidate, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(append(named, providing...), func(c *candidate) bool { return !s.satisfies(c, p) }), nil
+	return slices.DeleteFunc(append(named, providing...), func(c *candidate) bool { return !c.satisfies(p) }), nil
 }
 
 // satisfies reports whether a package is what a possibility asks for. In an image of one architecture, packages for it and for all are for
 // any.
-func (s *solver) satisfies(c *candidate, p dependency.Possibility) bool {
+func (c *candidate) satisfies(p dependency.Possibility) bool {
 	if p.Arch != nil && !slices.Contains([]string{"any", "native", c.architecture}, p.Arch.String()) {
 		return false
 	}
 	if c.Name == p.Name {
 		return p.Version == nil || p.Version.SatisfiedBy(c.version)
 	}
-	return s.stands(c, p)
+	return c.stands(p)
 }
 
 // stands reports whether a package provides what a possibility asks for. What is provided without a version satisfies none. Source:
 // https://www.debian.org/doc/debian-policy/ch-relationships.html#virtual-packages-provides
-func (s *solver) stands(c *candidate, p dependency.Possibility) bool {
+func (c *candidate) stands(p dependency.Possibility) bool {
 	for _, relation := range c.provides {
 		for _, provided := range relation.Possibilities {
 			switch {
@@ -247,7 +269,7 @@ func (s *solver) conflicts() error {
 				if o == c || o.base && c.base {
 					continue
 				}
-				if slices.ContainsFunc(relation.Possibilities, func(p dependency.Possibility) bool { return s.satisfies(o, p) }) {
+				if slices.ContainsFunc(relation.Possibilities, func(p dependency.Possibility) bool { return o.satisfies(p) }) {
 					return fmt.Errorf("%s %s and %s %s exclude one another: the former conflicts with %s", c.Name, c.Version, o.Name, o.Version, relation)
 				}
 			}

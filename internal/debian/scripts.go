@@ -2,6 +2,7 @@ package debian
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,58 +12,28 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/shell"
 )
 
 // installScripts are what dpkg runs when it installs a package. Those for removing it go into the database of a full base, where dpkg may.
 var installScripts = []string{"preinst", "postinst"}
 
-// checkScripts refuses a package whose scripts would do something that nobody has read.
-func checkScripts(p distro.Package, found *contents) error {
-	for _, name := range installScripts {
-		script := found.Control[name]
-		if script == nil || harmless(script) || slices.Contains(reviewed[p.Name], scriptDigest(script, p.Version)) {
+// runScripts does what scripts of a kind do, and refuses packages with others, all at once.
+func (t *tree) runScripts(chosen []distro.Package, all []*contents, name string) error {
+	var refused []error
+	for i, p := range chosen {
+		err := t.runScript(p, all[i], name)
+		if err == nil {
 			continue
 		}
-		return fmt.Errorf("the package %s %s: its script %s would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)", p.Name, p.Version, name)
+		needs, other := needs(chosen, all)
+		if other != nil || !errors.Is(err, shell.ErrUnknown) {
+			return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, errors.Join(err, other))
+		}
+		refused = append(refused, p.Refused(fmt.Sprintf("its script %s would have to run for what it sets up, and Slipway runs none: %v", name, err), needs))
 	}
-	return nil
+	return errors.Join(refused...)
 }
-
-// harmlessLines are what scripts consist of that have nothing to do in a new image: conditions as debhelper writes them, the cache of shared
-// libraries, which the loader does without, configuration of older versions, compiled Python, and menus. A name is a word without anything
-// that a shell expands.
-var harmlessLines = func() []*regexp.Regexp {
-	const (
-		name      = `[A-Za-z0-9_@%+=:,./~\\-]+`
-		condition = `(\[ ("?\$[12]"?|"\$\{DPKG_ROOT:-\}") !?==? ?"?[a-z-]*"? \]|\[ -[nz] "?(\$[12]|\$\{DPKG_ROOT:-\})"? \]|\[ -[dx] ` + name + ` \])`
-	)
-	var all []*regexp.Regexp
-	for _, line := range []string{
-		`set -e|exit 0|:|fi|esac|;;|else|then|return 0`,
-		`if ` + condition + `( (\|\||&&) ` + condition + `)* ?;?( then)?`,
-		`case "?\$1"? in`, `[a-z|-]+\)|\*\)`,
-		`ldconfig`,
-		`dpkg-maintscript-helper( ` + name + `)+ -- "\$@"`,
-		`if command -v (py3compile|pypy3compile|update-menus) >/dev/null 2>&1; ?then`, `if which (py3compile|pypy3compile|update-menus) >/dev/null 2>&1; ?then`,
-		`(py3compile|pypy3compile) -p ` + name + `( -V ` + name + `)? *(\|\| true)?`, `update-menus`,
-	} {
-		all = append(all, regexp.MustCompile(`^(`+line+`)$`))
-	}
-	return all
-}()
-
-// harmless reports whether a script consists of such lines.
-func harmless(script []byte) bool {
-	lines := statements(script)
-	if len(lines) == 0 || !shell.MatchString(lines[0]) {
-		return false
-	}
-	return !slices.ContainsFunc(lines[1:], func(line string) bool {
-		return !slices.ContainsFunc(harmlessLines, func(r *regexp.Regexp) bool { return r.MatchString(line) })
-	})
-}
-
-var shell = regexp.MustCompile(`^#! ?/bin/(sh|bash)( -e)?$`)
 
 // statements are the lines of a script that are neither empty nor comments, but for the first.
 func statements(script []byte) []string {
@@ -87,7 +58,10 @@ func scriptDigest(script []byte, version string) string {
 }
 
 // onlyForScripts are packages that others need for their scripts alone.
-var onlyForScripts = []string{"debconf", "debconf-2.0", "cdebconf", "adduser", "dpkg", "init-system-helpers"}
+var onlyForScripts = []string{
+	"debconf", "debconf-2.0", "cdebconf", "adduser", "passwd", "login.defs", "dpkg", "init-system-helpers", "ucf",
+	"systemd-sysusers", "systemd-standalone-sysusers", "runit-helper", "sysvinit-utils", "lsb-base",
+}
 
 // ofReviewed are what the reviewed scripts of packages need, besides these.
 var ofReviewed = map[string][]string{"base-files": {"awk"}, "ca-certificates": {"openssl"}}

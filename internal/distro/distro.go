@@ -1,7 +1,13 @@
 // Package distro describes packages of a distribution that were chosen for an image.
 package distro
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Package is a package of an archive.
 type Package struct {
@@ -12,6 +18,23 @@ type Package struct {
 	// Size in bytes, and SHA256 in hexadecimal digits, of the file.
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+}
+
+// Refused is the error of a package that cannot be installed, and why. It says how it came to be chosen, of what each package needs.
+func (p Package) Refused(why string, needs map[string][]string) error {
+	chain := []string{p.Name}
+	for {
+		i := slices.IndexFunc(slices.Sorted(maps.Keys(needs)), func(name string) bool { return !slices.Contains(chain, name) && slices.Contains(needs[name], chain[0]) })
+		if i < 0 {
+			break
+		}
+		chain = slices.Insert(chain, 0, slices.Sorted(maps.Keys(needs))[i])
+	}
+	needed, out := "", "the package"
+	if len(chain) > 1 {
+		needed, out = ", needed by "+strings.Join(chain, " → "), chain[0]
+	}
+	return fmt.Errorf("the package %s %s%s: %s (leave %s out, or build on an image that has it, with --base)", p.Name, p.Version, needed, why, out)
 }
 
 // Selection is what packages a request needs.

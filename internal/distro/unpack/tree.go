@@ -31,6 +31,14 @@ func NewTree(base *oci.FileSystem) *Tree {
 // LinkTop has files below a directory at the top placed where a link in its place leads.
 func (t *Tree) LinkTop(name, target string) { t.links[name] = target }
 
+// Real is where a file is placed: below a directory at the top that is a link, where that leads.
+func (t *Tree) Real(name string) string {
+	if top, rest, below := strings.Cut(strings.TrimPrefix(name, "/"), "/"); below && t.links["/"+top] != "" {
+		return path.Join("/", t.links["/"+top], rest)
+	}
+	return name
+}
+
 // InBase reports whether the base has something at a path.
 func (t *Tree) InBase(name string) bool {
 	if t.base == nil {
@@ -52,9 +60,7 @@ func (t *Tree) Install(name string, f oci.File, overwrites func(other string) bo
 	if f.Path == "/" {
 		return nil
 	}
-	if top, rest, below := strings.Cut(f.Path[1:], "/"); below && t.links["/"+top] != "" {
-		f.Path = path.Join("/", t.links["/"+top], rest)
-	} else if !below && f.Mode.IsDir() && t.links[f.Path] != "" {
+	if f.Path = t.Real(f.Path); f.Mode.IsDir() && t.links[f.Path] != "" {
 		return nil
 	}
 	was, twice := t.files[f.Path]
