@@ -7,10 +7,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -21,6 +23,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	"github.com/youmark/pkcs8"
 )
 
 // Types of PEM blocks. Source of those of cosign: https://github.com/sigstore/cosign/blob/v3.1.3/pkg/cosign/keys.go
@@ -28,6 +31,7 @@ const (
 	sigstoreBlock = "ENCRYPTED SIGSTORE PRIVATE KEY"
 	cosignBlock   = "ENCRYPTED COSIGN PRIVATE KEY" // before cosign 2.0
 	pkcs8Block    = "PRIVATE KEY"
+	lockedBlock   = "ENCRYPTED PRIVATE KEY" // PKCS #8, as openssl pkcs8 -topk8 writes it
 	ecBlock       = "EC PRIVATE KEY"
 	rsaBlock      = "RSA PRIVATE KEY"
 	publicBlock   = "PUBLIC KEY"
@@ -41,9 +45,9 @@ type Key struct{ signer crypto.Signer }
 // Verifier verifies what the key that belongs to it signed.
 type Verifier struct{ public crypto.PublicKey }
 
-// ParseKey reads a private key in PEM form: one of cosign generate-key-pair, which password decrypts, or a plain one in
-// PKCS #8, SEC 1 (EC) or PKCS #1 (RSA). Keys are ECDSA on P-256 or RSA of 2048 bits and more. No error says anything of the
-// key or of the password.
+// ParseKey reads a private key in PEM form: one of cosign generate-key-pair or an encrypted one in PKCS #8, which password
+// decrypts, or a plain one in PKCS #8, SEC 1 (EC) or PKCS #1 (RSA). Keys are ECDSA on P-256 or P-384, Ed25519, or RSA of 2048
+// bits and more. No error says anything of the key or of the password.
 func ParseKey(text, password []byte) (*Key, error) {
 	block := keyBlock(text)
 	if block == nil {
@@ -58,6 +62,12 @@ func ParseKey(text, password []byte) (*Key, error) {
 			return nil, errors.New("the key cannot be decrypted: set COSIGN_PASSWORD to its password")
 		}
 		key, err = x509.ParsePKCS8PrivateKey(plain)
+	case lockedBlock:
+		plain, _, decryptErr := pkcs8.ParsePrivateKey(block.Bytes, password)
+		if decryptErr != nil || len(password) == 0 {
+			return nil, errors.New("the key cannot be decrypted: set COSIGN_PASSWORD to its password")
+		}
+		key = plain
 	case pkcs8Block:
 		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case ecBlock:
@@ -108,13 +118,15 @@ func ParseVerifier(text []byte) (*Verifier, error) {
 	return &Verifier{public}, nil
 }
 
-// supported lets through the keys that every version of cosign signs and verifies with in one way: others have several.
+// supported lets through the keys that cosign verifies with when it is given no more than the public key.
 func supported(public crypto.PublicKey) error {
 	switch public := public.(type) {
 	case *ecdsa.PublicKey:
-		if public.Curve == elliptic.P256() {
+		if public.Curve == elliptic.P256() || public.Curve == elliptic.P384() {
 			return nil
 		}
+	case ed25519.PublicKey:
+		return nil
 	case *rsa.PublicKey:
 		if public.N.BitLen() >= 2048 {
 			return nil
@@ -124,35 +136,47 @@ func supported(public crypto.PublicKey) error {
 }
 
 func unsupported(key any) error {
-	return fmt.Errorf("its kind of key (%T) is not supported: use ECDSA on P-256, as cosign generate-key-pair makes it, or RSA of 2048 bits or more", key)
+	return fmt.Errorf("its kind of key (%T) is not supported: use ECDSA on P-256, as cosign generate-key-pair makes it, ECDSA on P-384, Ed25519, or RSA of 2048 bits or more", key)
 }
 
 // Verifier is the public half.
 func (k *Key) Verifier() *Verifier { return &Verifier{k.signer.Public()} }
 
-// Sign signs the SHA-256 of the message.
+// Sign signs a message: its SHA-256, or with Ed25519 the message itself, which is what cosign verify expects of every kind of
+// key unless it is told otherwise.
 func (k *Key) Sign(message []byte) ([]byte, error) {
-	sum := sha256.Sum256(message)
-	return k.signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if _, ok := k.signer.Public().(ed25519.PublicKey); ok {
+		return k.signer.Sign(nil, message, crypto.Hash(0))
+	}
+	digest := sha256.Sum256(message)
+	return k.signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 }
 
 // ErrSignature is the error of a signature that another key made, or over something else.
 var ErrSignature = errors.New("the signature is not one of this key for this content")
 
-// Verify verifies a signature of [Key.Sign].
+// Verify verifies a signature of [Key.Sign], or one that cosign 3 made: it signs SHA-384 with P-384, and SHA-512 with Ed25519
+// (RFC 8032, Ed25519ph).
 func (v *Verifier) Verify(message, signature []byte) error {
-	sum := sha256.Sum256(message)
+	digest := sha256.Sum256(message)
+	holds := false
 	switch public := v.public.(type) {
 	case *ecdsa.PublicKey:
-		if ecdsa.VerifyASN1(public, sum[:], signature) {
-			return nil
+		holds = ecdsa.VerifyASN1(public, digest[:], signature)
+		if long := sha512.Sum384(message); !holds && public.Curve == elliptic.P384() {
+			holds = ecdsa.VerifyASN1(public, long[:], signature)
 		}
+	case ed25519.PublicKey:
+		long := sha512.Sum512(message)
+		holds = ed25519.Verify(public, message, signature) ||
+			ed25519.VerifyWithOptions(public, long[:], signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
 	case *rsa.PublicKey:
-		if rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature) == nil {
-			return nil
-		}
+		holds = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil
 	}
-	return ErrSignature
+	if !holds {
+		return ErrSignature
+	}
+	return nil
 }
 
 // envelopeSigner makes a key one of the library's.

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -17,6 +18,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	lock "github.com/youmark/pkcs8"
 
 	"github.com/slipway-ci/slipway/internal/attest/signing"
 )
@@ -40,7 +42,11 @@ func TestKeys(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	bytes := must[[]byte](t)
+	huge := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	t.Setenv("GODEBUG", "rsa1024min=0") // such keys are out there
+	short := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 1024))
 	pkcs8 := bytes(x509.MarshalPKCS8PrivateKey(ec))
+	locked := bytes(lock.MarshalPrivateKey(ec, []byte("s3cret"), nil))
 	curve := bytes(asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7})) // prime256v1, as openssl ecparam writes it
 	secret := bytes(encrypted.Encrypt(pkcs8, []byte("s3cret")))
 	for name, test := range map[string]struct {
@@ -59,8 +65,14 @@ func TestKeys(t *testing.T) {
 		"RSA, PKCS 8":    {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(r))), "", r.Public(), ""},
 		"wrong password": {block("ENCRYPTED SIGSTORE PRIVATE KEY", secret), "wr0ng", nil, "COSIGN_PASSWORD"},
 		"no password":    {block("ENCRYPTED SIGSTORE PRIVATE KEY", secret), "", nil, "COSIGN_PASSWORD"},
-		"P-384":          {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(big))), "", nil, "ECDSA on P-256"},
-		"Ed25519":        {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(ed))), "", nil, "ECDSA on P-256"},
+		"PKCS 8, locked": {block("ENCRYPTED PRIVATE KEY", locked), "s3cret", ec.Public(), ""},
+		"wrong lock":     {block("ENCRYPTED PRIVATE KEY", locked), "wr0ng", nil, "COSIGN_PASSWORD"},
+		"no lock":        {block("ENCRYPTED PRIVATE KEY", locked), "", nil, "COSIGN_PASSWORD"},
+		"P-384":          {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(big))), "", big.Public(), ""},
+		"P-384, SEC 1":   {block("EC PRIVATE KEY", bytes(x509.MarshalECPrivateKey(big))), "", big.Public(), ""},
+		"P-521":          {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(huge))), "", nil, "ECDSA on P-256"},
+		"RSA, 1024 bits": {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short)), "", nil, "RSA of 2048 bits"},
+		"Ed25519":        {block("PRIVATE KEY", bytes(x509.MarshalPKCS8PrivateKey(ed))), "", ed.Public(), ""},
 		"public":         {block("PUBLIC KEY", bytes(x509.MarshalPKIXPublicKey(ec.Public()))), "", nil, `"PUBLIC KEY"`},
 		"broken":         {block("PRIVATE KEY", pkcs8[:20]), "", nil, "cosign generate-key-pair"},
 		"no PEM":         {[]byte("s3cret"), "", nil, "PEM"},
@@ -81,6 +93,27 @@ func TestKeys(t *testing.T) {
 			assert.ErrorIs(t, verifier.Verify([]byte("massage"), signature), signing.ErrSignature)
 			signature[len(signature)/2] ^= 1
 			assert.ErrorIs(t, verifier.Verify([]byte("message"), signature), signing.ErrSignature)
+		})
+	}
+}
+
+// What cosign 3 signs with keys for which it has another digest than the one that its verify expects.
+func TestDigestsOfCosign3(t *testing.T) {
+	big := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	public, ed, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	long, longer := sha512.Sum384([]byte("message")), sha512.Sum512([]byte("message"))
+	for name, test := range map[string]struct {
+		public    crypto.PublicKey
+		signature []byte
+	}{
+		"P-384":   {big.Public(), must[[]byte](t)(ecdsa.SignASN1(rand.Reader, big, long[:]))},
+		"Ed25519": {public, must[[]byte](t)(ed.Sign(nil, longer[:], crypto.SHA512))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verifier := must[*signing.Verifier](t)(signing.ParseVerifier(block("PUBLIC KEY", must[[]byte](t)(x509.MarshalPKIXPublicKey(test.public)))))
+			require.NoError(t, verifier.Verify([]byte("message"), test.signature))
+			assert.ErrorIs(t, verifier.Verify([]byte("massage"), test.signature), signing.ErrSignature)
 		})
 	}
 }
