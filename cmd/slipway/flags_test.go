@@ -38,7 +38,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	noFlag := map[string]bool{"SOURCE_DATE_EPOCH": true}
 	for _, s := range plan.Settings() {
 		if s.Flag == "" {
-			noFlag[s.Env] = true
+			noFlag[s.Variable] = true
 		}
 	}
 	for _, s := range []any{plan.Config{}, slipway.Settings{}, options.Options{}} {

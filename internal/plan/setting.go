@@ -17,7 +17,7 @@ type Setting struct {
 	Field string
 	// Variable is the environment variable.
 	Variable string
-	// Flag is the name of the command's flag, without dashes. Empty: only a variable sets it.
+	// Flag is the name of the command's flag, without dashes. Empty: only a variable or slipway.yaml sets it.
 	Flag string
 	// Value is what a value is called in the command's help, such as "DIR".
 	Value string
