@@ -42,6 +42,7 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	golang.org/x/tools v0.51.0
+	mvdan.cc/sh/v3 v3.12.0
 	pault.ag/go/debian v0.21.4
 	pgregory.net/rapid v1.3.0
 )
@@ -81,6 +82,5 @@ require (
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
-	mvdan.cc/sh/v3 v3.12.0 // indirect
 	pault.ag/go/topsort v0.1.1 // indirect
 )
