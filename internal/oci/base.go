@@ -141,18 +141,9 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 	target := newTarget(want)
 	var offers []string
 	for _, m := range b.manifests {
-		var img *content
-		platform := m.Platform
-		if platform == nil {
-			var err error
-			if img, err = b.open(ctx, m); err != nil {
-				return nil, err
-			}
-			config, err := img.ConfigFile()
-			if err != nil {
-				return nil, err
-			}
-			platform = &v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+		platform, img, err := b.platformOf(ctx, m)
+		if err != nil {
+			return nil, err
 		}
 		if platform.OS == "unknown" {
 			continue // an attestation, as BuildKit adds them to its indexes
@@ -192,6 +183,38 @@ func (b *Base) load(want v1.Platform) (v1.Image, error) {
 		return nil, mislabelled(chosen, config)
 	}
 	return best, nil
+}
+
+// platformOf is the platform of an image, which is opened if its index does not say that.
+func (b *Base) platformOf(ctx context.Context, d v1.Descriptor) (*v1.Platform, *content, error) {
+	if d.Platform != nil {
+		return d.Platform, nil, nil
+	}
+	img, err := b.open(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}, img, nil
+}
+
+// Platforms are the images of the base: their digests and platforms.
+func (b *Base) Platforms(ctx context.Context) ([]v1.Descriptor, error) {
+	var all []v1.Descriptor
+	for _, m := range b.manifests {
+		platform, _, err := b.platformOf(ctx, m)
+		if err != nil {
+			return nil, fmt.Errorf("reading the base %s: %w", b.given, err)
+		}
+		if platform.OS != "unknown" {
+			m.Platform = platform
+			all = append(all, m)
+		}
+	}
+	return all, nil
 }
 
 // offersShown is how many platforms of a base an error lists.
