@@ -70,6 +70,8 @@ type Result struct {
 	Platforms []PlatformImage `json:"platforms"`
 	// Document is a bill of materials.
 	Document []byte `json:"-"`
+	// Sizes say where the image's bytes are, if it was built for that.
+	Sizes *SizeReport `json:"-"`
 	// Err is why there is no such image, or why it is not where it should be.
 	Err error `json:"-"`
 

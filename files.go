@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// Sink is where images of a request go: [Files], [Registry] or [Document].
+// Sink is where images of a request go: [Files], [Registry], [Document] or [Sizes].
 type Sink interface {
 	// check reports what is wrong with where an image goes, one of so many, before it is built. Its plan may be missing.
 	check(image *Image, images int) error

@@ -40,7 +40,7 @@ func (b *Builder) DocumentOf(ctx context.Context, r *Request, ref, name string, 
 	if len(r.Settings.Platforms) > 0 {
 		parsed, err := v1.ParsePlatform(r.Settings.Platforms[0])
 		if err != nil {
-			return nil, Faults{{Field: "platform", Value: r.Settings.Platforms[0], Problem: err.Error(), Hint: "write it like linux/arm/v7"}}
+			return nil, wrongPlatform(r.Settings.Platforms[0], err)
 		}
 		platform = *parsed
 	}
@@ -59,6 +59,10 @@ func (b *Builder) DocumentOf(ctx context.Context, r *Request, ref, name string, 
 		return nil, err
 	}
 	return sbom.Document(ctx, img, o, format)
+}
+
+func wrongPlatform(text string, err error) error {
+	return Faults{{Field: "platform", Value: text, Problem: err.Error(), Hint: "write it like linux/arm/v7"}}
 }
 
 // defaultPlatform is the first of the platforms that a build is for by default.

@@ -85,17 +85,12 @@ func isLayout(dir string) bool {
 
 // sbomOfImage is of an image that was built before.
 func (a *app) sbomOfImage(ctx context.Context, ref, title string, format slipway.SBOMFormat) error {
-	client, clientErr := a.registry(a.Mirrors)
-	if err := fault.Join(a.environment, clientErr); err != nil {
+	reader, err := a.reader(ctx)
+	if err != nil {
 		return err
 	}
-	defer client.Close()
-	builder := a.builder(client, nil)
-	var err error
-	if builder.Bases, err = slipway.OpenBases(ctx, client); err != nil {
-		return err
-	}
-	document, err := builder.DocumentOf(ctx, a.newRequest(".", nil, nil), ref, title, format)
+	defer reader.Close()
+	document, err := reader.DocumentOf(ctx, a.newRequest(".", nil, nil), ref, title, format)
 	if err != nil {
 		return err
 	}

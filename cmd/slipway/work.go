@@ -26,7 +26,14 @@ import (
 
 // work is what build, publish and sbom have in common: they build images of the source in dir and take them somewhere. Whatever can be
 // found wrong without building is found first; toErr is what is wrong with where they go.
-func (a *app) work(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error) (err error) {
+func (a *app) work(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error) error {
+	return a.workThen(ctx, dir, names, to, toErr, func(display *progress.Display, results []*slipway.Result) error {
+		return a.finish(display, results, a.All || names != nil)
+	})
+}
+
+// workThen is work, which gives then the results.
+func (a *app) workThen(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error, then func(*progress.Display, []*slipway.Result) error) (err error) {
 	images, planErr := a.plans(ctx, dir, names, to)
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
@@ -43,14 +50,13 @@ func (a *app) work(ctx context.Context, dir string, names []string, to slipway.S
 	defer func() { err = errors.Join(err, forget()) }()
 	builder := a.builder(client, display)
 	builder.Environ = environ
-	list := a.All || names != nil
 	if a.ChangedSince != "" {
 		if images, err = builder.ChangedSince(ctx, a.ChangedSince, images); err != nil {
 			return err
 		}
 	}
 	if len(images) == 0 {
-		return a.finish(display, nil, list)
+		return then(display, nil)
 	}
 	bases, err := slipway.OpenBases(ctx, client)
 	if err != nil {
@@ -67,7 +73,7 @@ func (a *app) work(ctx context.Context, dir string, names []string, to slipway.S
 		defer client.Close()
 		builder.Engine, builder.BuilderImage = session.New(client, bases, environ), builderImage
 	}
-	return a.finish(display, builder.Build(ctx, images), list)
+	return then(display, builder.Build(ctx, images))
 }
 
 // builder is what the command builds with, but for the engine and the bases.
@@ -77,6 +83,21 @@ func (a *app) builder(client *registry.Client, display *progress.Display) *slipw
 		b.Report = display
 	}
 	return b
+}
+
+// reader is what reads images that were built before. The caller closes it.
+func (a *app) reader(ctx context.Context) (*slipway.Builder, error) {
+	client, clientErr := a.registry(a.Mirrors)
+	if err := fault.Join(a.environment, clientErr); err != nil {
+		return nil, err
+	}
+	reader := a.builder(client, nil)
+	var err error
+	if reader.Bases, err = slipway.OpenBases(ctx, client); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return reader, nil
 }
 
 // builderImage is the image that compiles on a Dagger engine, by its tag: the engine does not say its digest.

@@ -46,7 +46,7 @@ func table(rows []Row, digits int, c colours) []string {
 			if row == lipglosstable.HeaderRow {
 				style = c.dim
 			}
-			if size := len(headers) - col; 2 <= size && size <= 4 {
+			if n := len(headers) - col; 2 <= n && n <= 4 {
 				style = style.Align(lipgloss.Right)
 			}
 			return style.PaddingLeft(2)
@@ -56,7 +56,7 @@ func table(rows []Row, digits int, c colours) []string {
 		if algorithm, hex, ok := strings.Cut(digest, ":"); ok {
 			digest = algorithm + ":" + hex[:min(digits, len(hex))]
 		}
-		cells := []string{r.Platform, size(r.Binary), size(r.Image), size(r.Unpacked), digest}
+		cells := []string{r.Platform, Size(r.Binary), Size(r.Image), Size(r.Unpacked), digest}
 		if r.Failed {
 			cells = []string{c.bad.Render("failed"), "", "", "", ""}
 		}
@@ -72,8 +72,8 @@ func table(rows []Row, digits int, c colours) []string {
 	return lines
 }
 
-// size writes a number of bytes as docker does: decimal units, one digit after the point.
-func size(bytes int64) string {
+// Size writes a number of bytes as docker does: decimal units, one digit after the point.
+func Size(bytes int64) string {
 	if bytes < 1000 {
 		return fmt.Sprintf("%dB", bytes)
 	}

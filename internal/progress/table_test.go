@@ -17,6 +17,6 @@ func TestSize(t *testing.T) {
 		1_500_000_000:         "1.5GB",
 		2_000_000_000_000_000: "2000.0TB",
 	} {
-		assert.Equal(t, want, size(bytes))
+		assert.Equal(t, want, Size(bytes))
 	}
 }

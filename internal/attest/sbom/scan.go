@@ -166,7 +166,7 @@ func entriesOf(ctx context.Context, l v1.Layer, cache Cache) ([]found, error) {
 
 // readEntries reads the files that a layer was made of, where it knows them, and else what it consists of.
 func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
-	var programs spool
+	var programs temporary.Spool
 	defer func() { err = errors.Join(err, programs.Close()) }()
 	if files := oci.Files(l); files != nil {
 		for _, f := range files {
@@ -205,7 +205,7 @@ func readEntries(ctx context.Context, l v1.Layer) (entries []found, err error) {
 	}
 }
 
-func (e *found) readFile(ctx context.Context, f oci.File, programs *spool) (err error) {
+func (e *found) readFile(ctx context.Context, f oci.File, programs *temporary.Spool) (err error) {
 	if err := ctx.Err(); err != nil || !f.Mode.IsRegular() {
 		return err
 	}
@@ -225,7 +225,7 @@ func (e *found) readFile(ctx context.Context, f oci.File, programs *spool) (err 
 
 // read reads the content of a regular file once. Programs that are in no file of this machine go to one meanwhile: what Go says of
 // one is in the midst of it, and where, its end may show.
-func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *spool) error {
+func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *temporary.Spool) error {
 	sum1, sum256 := sha1.New(), sha256.New() // SPDX asks for SHA-1
 	sums := io.MultiWriter(sum1, sum256)
 	all := sums
@@ -243,7 +243,7 @@ func (e *found) read(size int64, mode fs.FileMode, content io.Reader, programs *
 	case isText:
 		all = io.MultiWriter(sums, &text)
 	case isProgram && onDisk == nil:
-		if err := programs.reset(); err != nil {
+		if err := programs.Reset(); err != nil {
 			return err
 		}
 		all = io.MultiWriter(sums, programs)
@@ -276,27 +276,6 @@ func goProgram(program io.ReaderAt) *buildinfo.BuildInfo {
 
 // copyBuffer is the size in bytes of what is held of a file while it is read.
 const copyBuffer = 128 << 10
-
-// spool is a temporary file, made when it is needed.
-type spool struct{ *temporary.Part }
-
-// reset makes the file empty.
-func (s *spool) reset() (err error) {
-	if s.Part == nil {
-		s.Part, err = temporary.NewPart(os.TempDir())
-		return err
-	}
-	_, err = s.Seek(0, io.SeekStart)
-	return errors.Join(err, s.Truncate(0))
-}
-
-// Close removes the file.
-func (s *spool) Close() error {
-	if s.Part == nil {
-		return nil
-	}
-	return s.Discard()
-}
 
 func (c *contents) fileComponents() []component {
 	var all []component

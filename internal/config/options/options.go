@@ -22,6 +22,7 @@ type Options struct {
 	SignKey      string    `env:"SLIPWAY_SIGN_KEY"`
 	Key          string    `env:"SLIPWAY_KEY"`
 	Format       string    `env:"SLIPWAY_FORMAT"`
+	HTML         string    `env:"SLIPWAY_HTML"`
 	Mirrors      plan.List `env:"SLIPWAY_MIRRORS"`
 	Netrc        string    `env:"SLIPWAY_NETRC"`
 	GitTokens    plan.List `env:"SLIPWAY_GIT_TOKENS"`
@@ -82,6 +83,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		},
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
+		plan.Setting{Field: "HTML", Flag: "html", Commands: []string{"size"}, Value: "FILE", Help: "also write a page with everything in it, for a browser"},
 		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
 		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, a package is newer, or something that the build needs is not in the file"},
 	)
@@ -89,7 +91,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 
 // Work are the settings that say how the command works. The list is shared: nobody changes it.
 var Work = sync.OnceValue(func() []plan.Setting {
-	build, registries := []string{"build", "publish", "check", "sbom"}, []string{"build", "publish", "check", "sbom", "pin"}
+	build, registries := []string{"build", "publish", "check", "sbom", "size"}, []string{"build", "publish", "check", "sbom", "size", "pin"}
 	return plan.Declare[Options](
 		plan.Setting{Field: "Mirrors", Flag: "mirror", Commands: registries, Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
 		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, which it replaces"},
@@ -99,6 +101,6 @@ var Work = sync.OnceValue(func() []plan.Setting {
 			Help: "what builds: host is this machine's Go, dagger a Dagger engine",
 		},
 		plan.Setting{Field: "Progress", Flag: "progress", Commands: registries, Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify"}, Help: "write the result as JSON"},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size"}, Help: "write the result as JSON"},
 	)
 })

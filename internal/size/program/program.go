@@ -34,6 +34,11 @@ const (
 	Other         Kind = "other"
 )
 
+// Kinds are all of them.
+var Kinds = []Kind{
+	Code, FunctionTable, TypeData, ReadOnlyData, Data, EmbeddedFiles, BuildInfo, Symbols, DebugData, Linking, Headers, Padding, Other,
+}
+
 // Program says where the bytes of a program are. Those of its modules and those in Other add up to Size.
 type Program struct {
 	Size int64 `json:"size"`
@@ -287,4 +292,31 @@ func (a *account) finish(info *debug.BuildInfo) {
 
 func bySize(x, y Part) int {
 	return cmp.Or(cmp.Compare(y.Size, x.Size), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name))
+}
+
+// Title is the module's name for people: its path and version.
+func (m *Module) Title() string {
+	if m.Path == "" {
+		return "without a module"
+	}
+	return strings.TrimSpace(m.Path + " " + m.Version)
+}
+
+// EmbeddedFiles are the files that can be told from other data, with those of a known package.
+func (p *Program) EmbeddedFiles() []Part {
+	var files []Part
+	add := func(parts []Part) {
+		for _, part := range parts {
+			if part.Kind == EmbeddedFiles {
+				files = append(files, part)
+			}
+		}
+	}
+	add(p.Other)
+	for _, m := range p.Modules {
+		for _, pkg := range m.Packages {
+			add(pkg.Other)
+		}
+	}
+	return files
 }

@@ -246,12 +246,14 @@ const (
 	depthLimit = 4
 )
 
+// shapes is what stands for the package of types that generic functions are compiled for.
+const shapes = "go.shape"
+
 // pkg is the package that declares a type, or the one that it is made of.
 func (t *types) pkg(d descriptor, depth int) string {
 	if d.uncommon != 0 {
 		if offset, ok := t.m.uint32(d.uncommon); ok && offset != 0 {
-			name, _, _ := t.text(t.module.types + uint64(offset))
-			return name
+			return t.path(t.module.types + uint64(offset))
 		}
 	}
 	var parts []uint64
@@ -263,8 +265,7 @@ func (t *types) pkg(d descriptor, depth int) string {
 		parts = []uint64{first + t.ptr, first}
 	case kindStruct, kindInterface:
 		if addr, ok := t.m.word(first); ok && addr != 0 {
-			name, _, _ := t.text(addr)
-			return name
+			return t.path(addr)
 		}
 		if count, at, ok := t.list(d); ok && d.kind == kindStruct {
 			for i := range min(count, partLimit) {
@@ -290,6 +291,15 @@ func (t *types) pkg(d descriptor, depth int) string {
 		}
 	}
 	return ""
+}
+
+// path is the import path at addr.
+func (t *types) path(addr uint64) string {
+	name, _, _ := t.text(addr)
+	if name == shapes {
+		return ""
+	}
+	return name
 }
 
 // tables claims the tables of methods by which interfaces hold values, each for the package of the type that is held.
