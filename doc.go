@@ -12,7 +12,7 @@
 // A [Builder] carries plans out: its [Engine] downloads and verifies modules, compiles, and refuses programs that the image could not
 // run; [Builder.Build] takes each image to its sink and moves tags last, when all images are up. [Host] makes a builder that needs
 // nothing but Go. [Builder.ChangedSince] leaves out images that a change does not affect, [Builder.PublishArchive] pushes an image that
-// was built before, and [Builder.Verify] verifies who built an image in a registry.
+// was built before, [Builder.Lock] decides what slipway.lock should say, and [Builder.Verify] verifies who built an image in a registry.
 //
 // The same source, Go version and bases give the same bytes, on every machine and engine.
 package slipway

@@ -42,7 +42,9 @@ standard output, progress and errors to standard error. The exit status is 0 whe
 was done, 1 when it failed, and 2 when the request was wrong and nothing was done.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       versionText(),
 	}
+	root.SetVersionTemplate("slipway {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return flagFault(c, err)
 	})
