@@ -98,7 +98,9 @@ func (m *Slipway) planSource(ctx context.Context, generate bool) (_ *plan.Plan, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	r.Settings.Generate = r.Settings.Generate || generate
+	if generate && len(r.Settings.Generate) == 0 {
+		r.Settings.Generate = []string{"true"}
+	}
 	return r.PlanChecks(ctx)
 }
 

@@ -137,6 +137,14 @@ func texts[T ~string](list []T) []string {
 	return all
 }
 
+// alone is the value of a setting that is given without one; nil where it is not given.
+func alone(given bool, value string) []string {
+	if !given {
+		return nil
+	}
+	return []string{value}
+}
+
 // setting is the value of an enum as the command spells it.
 func setting[E ~string](value E) string {
 	return strings.ToLower(strings.ReplaceAll(string(value), "_", "-"))

@@ -76,7 +76,7 @@ func New(
 	// Default: what go.mod says.
 	// +optional
 	goVersion string,
-	// Run go generate ./... before compiling, in a copy of the source.
+	// Run go generate before compiling, in a copy of the source.
 	// +optional
 	generate bool,
 	// Run the command of prebuild in slipway.yaml before compiling.
@@ -229,7 +229,7 @@ func New(
 		Runtime:            setting(runtime),
 		RuntimePackages:    runtimePackages,
 		Go:                 goVersion,
-		Generate:           generate,
+		Generate:           alone(generate, "true"),
 		RunPrebuild:        prebuild,
 		BuilderPackages:    builderPackages,
 		TZData:             tzdata,

@@ -270,7 +270,7 @@ go 1.26.8
 		"tags: set":          {tagged, nil, touch("lib/lib.go"), plan.Config{BuildTags: []string{"special"}}, "lib/lib.go changed"},
 		"tags: one platform": {tagged + "-- x_arm64.go --\npackage main\n\nimport _ \"example.com/hello/lib\"\n", nil, touch("lib/lib.go"), plan.Config{Platforms: []string{"linux/amd64", "linux/arm64"}}, "lib/lib.go changed"},
 
-		"generate":         {hello, nil, func(*repo) {}, plan.Config{Generate: true}, "go generate may read any file"},
+		"generate":         {hello, nil, func(*repo) {}, plan.Config{Generate: plan.List{"true"}}, "go generate may read any file"},
 		"a base in a file": {hello, nil, func(*repo) {}, plan.Config{Base: "oci-archive:base.tar"}, "the base oci-archive:base.tar is a file, which may have changed"},
 		"linker":           {hello, nil, func(*repo) {}, plan.Config{LDFlags: "-X main.x=y '-extldflags=-T link.ld'"}, "the linker's flags may name any file"},
 		"linker, harmless": {hello, nil, func(*repo) {}, plan.Config{LDFlags: "-X example.com/a-ext/b.c=a@b.c -buildid="}, ""},

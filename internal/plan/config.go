@@ -11,7 +11,7 @@ type Config struct {
 	Runtime            string `env:"SLIPWAY_RUNTIME"`
 	Base               string `env:"SLIPWAY_BASE"`
 	Go                 string `env:"SLIPWAY_GO"`
-	Generate           bool   `env:"SLIPWAY_GENERATE"`
+	Generate           List   `env:"SLIPWAY_GENERATE"`
 	Prebuild           Lines  `env:"SLIPWAY_PREBUILD"`
 	RunPrebuild        bool   `env:"SLIPWAY_RUN_PREBUILD"`
 	PrebuildImage      string `env:"SLIPWAY_PREBUILD_IMAGE"`

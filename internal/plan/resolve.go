@@ -150,9 +150,7 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working directory
 	}
 	plan.Prebuild = r.prebuild(programs[0].Module)
-	if r.config.Generate {
-		plan.Generate = append([]string{"go", "generate"}, work.everything()...)
-	}
+	plan.Generate = r.generateCommand(work)
 	if !work.vendor && work.needsModules() {
 		plan.Dependencies.Download = append([]string{"go", "mod", "download"}, work.downloaded(programs)...)
 		plan.Dependencies.Verify = []string{"go", "mod", "verify"}

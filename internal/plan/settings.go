@@ -13,6 +13,7 @@ type settings struct {
 	packages        []string          // directories
 	destinations    map[string]string // where the programs of packages go that do not go to appDir
 	builderPackages []string
+	generate        []string // patterns, or words of a switch
 	prebuildImage   string
 	prebuildOutputs []string
 	prebuildCaches  []string

@@ -98,11 +98,6 @@ var platformsSetting = Setting{
 	},
 }
 
-var generateSetting = Setting{
-	Flag: "generate", Help: "run go generate ./... before compiling, in a copy of the source",
-	Field: "Generate",
-}
-
 var builderPackagesSetting = Setting{
 	Flag: "builder-package", Value: "PACKAGE", Help: "package to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo dynamic",
 	More:  "nothing is installed on this machine",

@@ -47,7 +47,7 @@ func TestCompiledFiles(t *testing.T) {
 	assert.Equal(t, slices.Concat(goReads, []string{"third/lib/lib.txt", "web/static/*.html", "web/tree"}), files(Config{}))
 	assert.Equal(t, slices.Concat(goReads, []string{"third/lib/lib.txt", "vendor", "web/static/*.html", "web/tree"}), files(Config{}, "vendor/modules.txt", ""))
 	assert.Nil(t, files(Config{CGO: "true", Runtime: "distroless-base"}))
-	assert.Nil(t, files(Config{Generate: true}))
+	assert.Nil(t, files(Config{Generate: List{"true"}}))
 	assert.Nil(t, files(Config{}, "extra.go", "package main\n\nimport _ \"example.com/app/linked\"\n"), "a package that a link leads to")
 	assert.NotNil(t, files(Config{}, "extra.go", "package main\n\nimport _ \"example.com/application\"\n"), "of another module")
 }

@@ -23,7 +23,7 @@ func TestBuildVCS(t *testing.T) {
 
 	for want, change := range map[string]func(*plan.Config){
 		"buildvcs: nothing is known of a commit": func(c *plan.Config) { c.Facts = plan.Facts{} },
-		"buildvcs: what --generate writes":       func(c *plan.Config) { c.Generate = true },
+		"buildvcs: what --generate writes":       func(c *plan.Config) { c.Generate = plan.List{"true"} },
 		"buildvcs: the copy of the source": func(c *plan.Config) {
 			c.Prebuild, c.PrebuildImage, c.PrebuildOutputs, c.RunPrebuild = plan.Lines{"make"}, "node:24.4.1", plan.List{"web"}, true
 		},

@@ -438,7 +438,7 @@ func TestBuilderOfSettings(t *testing.T) {
 	dir := program(t)
 	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: httptestRoot(t)}))
 	plan := resolve(t, dir, plan.Config{
-		CGO: "true", Runtime: "distroless-base", Debug: true, Generate: true, BuilderPackages: []string{"protobuf-dev"}, CACerts: root,
+		CGO: "true", Runtime: "distroless-base", Debug: true, Generate: plan.List{"true"}, BuilderPackages: []string{"protobuf-dev"}, CACerts: root,
 		Surroundings: plan.Surroundings{Engine: dagger.Capabilities(map[string]string{"GOPRIVATE": "git.example"})},
 	})
 	recorded := daggertest.Start(t, func(daggertest.Chain) (any, error) { return "out", nil })

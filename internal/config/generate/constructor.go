@@ -41,8 +41,11 @@ func constructor() ([]byte, error) {
 		kind, value := "[]string", name
 		switch s.In(&plan.Config{}).Interface().(type) {
 		case plan.List:
-			if s.Field == "Platforms" {
+			switch {
+			case s.Field == "Platforms":
 				kind, value = "[]dagger.Platform", "texts("+name+")"
+			case s.Alone != "": // a switch: slipway.yaml can say more
+				kind, value = "bool", fmt.Sprintf("alone(%s, %q)", name, s.Alone)
 			}
 		case bool:
 			kind = "bool"

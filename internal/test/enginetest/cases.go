@@ -428,7 +428,7 @@ func main() {
 	config := plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64", "linux/arm64"}}
 	_, _, err := s.build(t.Context(), t, dir, config)
 	require.ErrorContains(t, err, "undefined: generated")
-	config.Generate = true
+	config.Generate = plan.List{"true"}
 	for _, img := range s.mustBuild(t, dir, config).Images {
 		assert.Contains(t, Files(t, img)["/app/hello"].Content, "it was generated")
 	}
