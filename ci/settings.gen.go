@@ -79,8 +79,8 @@ func New(
 	// Run go generate before compiling, in a copy of the source.
 	// +optional
 	generate bool,
-	// Run the command of prebuild in slipway.yaml before compiling.
-	// Default: no: what it makes must be in the source.
+	// Run the command of prebuild, which slipway.yaml may have, before compiling.
+	// Default: no, so that the source must have what it makes.
 	// +optional
 	prebuild bool,
 	// Package to install in the builder container, like protobuf-dev: Alpine's, or Debian's with --cgo DYNAMIC.
@@ -140,6 +140,10 @@ func New(
 	// Default: 65532:65532, and 1000:1000 on alpine and scratch.
 	// +optional
 	user string,
+	// Name of the user in the image's /etc/passwd and /etc/group, whose home is /home/NAME.
+	// Default: app on alpine and scratch, nonroot on debian; others have those of the base.
+	// +optional
+	userName string,
 	// Signal that asks the program to end, like SIGINT or 2.
 	// Default: that of the base, or SIGTERM.
 	// +optional
@@ -247,6 +251,7 @@ func New(
 		Workdir:            workingDir,
 		AllowRoot:          allowRoot,
 		User:               user,
+		UserName:           userName,
 		StopSignal:         stopSignal,
 		Healthcheck:        healthcheck,
 		HealthcheckOptions: healthcheckOptions,

@@ -22,6 +22,9 @@ func (p *preparation) onAny(decided *plan.Plan) {
 	if extends {
 		p.script = append(p.script, extend)
 	}
+	if has(func(f plan.File) bool { return f.Required }) {
+		p.script = append(p.script, free)
+	}
 	if adds {
 		p.script = append(p.script, add)
 	}
@@ -36,7 +39,11 @@ func (p *preparation) onAny(decided *plan.Plan) {
 			p.linkIn(f)
 		case f.Append != "":
 			to := path.Join(p.next(), path.Base(f.Path))
-			p.call("extend", f.Path, to, strings.TrimSuffix(f.Append, "\n"))
+			line := strings.TrimSuffix(f.Append, "\n")
+			if f.Required {
+				p.call("free", f.Path, line)
+			}
+			p.call("extend", f.Path, to, line)
 			p.copy(to, f.Path)
 		case f.Certificates || f.CACerts != "":
 			p.bundles(decided, f)
@@ -76,6 +83,12 @@ extend() {
     if [ -n "$(tail -c 1 "$2")" ]; then echo >> "$2"; fi
     printf '%s\n' "$3" >> "$2"
   fi
+}`
+	free = `# Fails where a line of the base has one of the first and the third field of another, and not both.
+free() {
+  there=$(at "$1")
+  if [ ! -e "$there" ]; then return; fi
+  awk -F: -v line="$2" 'BEGIN { split(line, own) } ($1 == own[1]) != ($3 "" == own[3]) { print "the base has the line " $0; taken = 1 } END { exit taken }' "$there" >&2
 }`
 	add = `# A bundle of the base with the certificates of a file that it lacks; each bundle once, whatever it is called.
 seen=:

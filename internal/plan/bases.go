@@ -117,7 +117,7 @@ func (i Image) KnownLayout() bool {
 	for _, layer := range i.Layers {
 		for _, f := range layer.Files {
 			_, id := nameAndID(f.Append)
-			if number, err := strconv.Atoi(id); f.Append != "" && (err != nil || number < 1000 || number > 59999) {
+			if number, err := strconv.Atoi(id); f.Required || f.Append != "" && (err != nil || number < 1000 || number > 59999) {
 				return false
 			}
 		}

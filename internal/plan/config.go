@@ -34,6 +34,7 @@ type Config struct {
 	Entrypoint         Lines  `env:"SLIPWAY_ENTRYPOINT"`
 	Args               Lines  `env:"SLIPWAY_ARGS"`
 	User               string `env:"SLIPWAY_USER"`
+	UserName           string `env:"SLIPWAY_USER_NAME"`
 	Workdir            string `env:"SLIPWAY_WORKDIR"`
 	AllowRoot          bool   `env:"SLIPWAY_ALLOW_ROOT"`
 	StopSignal         string `env:"SLIPWAY_STOP_SIGNAL"`
@@ -70,7 +71,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, runPrebuildSetting, prebuildSetting, prebuildImageSetting, prebuildOutputsSetting, prebuildCachesSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, buildVCSSetting, fipsSetting, goExperimentsSetting,
-		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
+		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, userNameSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
 		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)

@@ -256,6 +256,8 @@ type File struct {
 	// Append is a line for the end of the base's file of that path, in the manner of /etc/passwd: it is left out if the
 	// base has a line with the same first or the same third field. The file keeps its mode and owner.
 	Append string `json:"append,omitempty"`
+	// Required says that a line of the base that has one of both fields must have the other, too: nothing can be made of it otherwise.
+	Required bool `json:"required,omitempty"`
 	// Certificates are the public root certificates that Slipway carries. They are added to the base's, in each of the [Bundles] that
 	// it has; where it has none, the file of that path is made.
 	Certificates bool `json:"certificates,omitempty"`
@@ -305,6 +307,17 @@ func (f File) Appended(content string) string {
 		content += "\n"
 	}
 	return content + f.Append
+}
+
+// Taken is the line of the base's content that keeps a required line out; empty for none.
+func (f File) Taken(content string) string {
+	name, id := nameAndID(f.Append)
+	for line := range strings.Lines(content) {
+		if n, i := nameAndID(line); f.Required && (n == name) != (i == id) {
+			return strings.TrimSuffix(line, "\n")
+		}
+	}
+	return ""
 }
 
 // nameAndID are the first field of a line, and the third, if it has one.

@@ -23,19 +23,19 @@ type Prebuild struct {
 }
 
 var prebuildSetting = Setting{
-	NotInModule: true, Value: "WORD",
+	Flag: "prebuild-command", NotInModule: true, Value: "WORD",
 	Help:  "word of a command that makes files of the source before anything is compiled, such as a web UI that a program embeds; it runs in a copy of the source, and only with --prebuild",
 	Field: "Prebuild",
 }
 
 var runPrebuildSetting = Setting{
-	Flag: "prebuild", NotInFile: true, Argument: "prebuild", Help: "run the command of prebuild in slipway.yaml before compiling",
-	Default: "no: what it makes must be in the source",
+	Flag: "prebuild", NotInFile: true, Argument: "prebuild", Help: "run the command of prebuild, which slipway.yaml may have, before compiling",
+	Default: "no, so that the source must have what it makes",
 	Field:   "RunPrebuild",
 }
 
 var prebuildImageSetting = Setting{
-	NotInModule: true, Value: "IMAGE", Help: "image that prebuild runs in on a Dagger engine and in a Dockerfile, with a tag or digest, like docker.io/library/node:24.4.1",
+	Flag: "prebuild-image", NotInModule: true, Value: "IMAGE", Help: "image that prebuild runs in on a Dagger engine and in a Dockerfile, with a tag or digest, like docker.io/library/node:24.4.1",
 	More:  "the host engine has no use for it: the command runs on this machine",
 	Field: "PrebuildImage",
 	read: func(c Config, s *settings, f *fault.Faults) {
@@ -54,14 +54,14 @@ var prebuildImageSetting = Setting{
 }
 
 var prebuildOutputsSetting = Setting{
-	NotInModule: true, Value: "PATH", Help: "file or directory of the source that prebuild makes, like web/dist; nothing else that it writes is used",
+	Flag: "prebuild-output", NotInModule: true, Value: "PATH", Help: "file or directory of the source that prebuild makes, like web/dist; nothing else that it writes is used",
 	Field: "PrebuildOutputs",
 	read: func(c Config, s *settings, f *fault.Faults) {
-		s.prebuildOutputs = sorted(each(f, "prebuild-outputs", c.PrebuildOutputs, parsePrebuildOutput))
+		s.prebuildOutputs = sorted(each(f, "prebuild-output", c.PrebuildOutputs, parsePrebuildOutput))
 		for _, output := range s.prebuildOutputs {
 			for _, other := range s.prebuildOutputs {
 				if output != other && within(other, output) {
-					f.Add("prebuild-outputs", output, "it is in "+other+", which is another", "leave it out")
+					f.Add("prebuild-output", output, "it is in "+other+", which is another", "leave it out")
 				}
 			}
 		}
@@ -82,10 +82,10 @@ func parsePrebuildOutput(text string) (string, error) {
 }
 
 var prebuildCachesSetting = Setting{
-	NotInModule: true, Value: "DIR", Help: "directory of the container of prebuild that outlives a build, like /root/.local/share/pnpm/store",
+	Flag: "prebuild-cache", NotInModule: true, Value: "DIR", Help: "directory of the container of prebuild that outlives a build, like /root/.local/share/pnpm/store",
 	Field: "PrebuildCaches",
 	read: func(c Config, s *settings, f *fault.Faults) {
-		s.prebuildCaches = sorted(each(f, "prebuild-caches", c.PrebuildCaches, func(text string) (string, error) {
+		s.prebuildCaches = sorted(each(f, "prebuild-cache", c.PrebuildCaches, func(text string) (string, error) {
 			dir := path.Clean(text)
 			if !path.IsAbs(dir) || dir == "/" || strings.ContainsRune(dir, 0) {
 				return "", fmt.Errorf("not an absolute path of a directory: write it like /root/.npm")
@@ -104,8 +104,8 @@ func (r resolver) prebuild(module string) *Prebuild {
 			given bool
 		}{
 			{"prebuild-image", r.config.PrebuildImage != ""},
-			{"prebuild-outputs", len(r.config.PrebuildOutputs) > 0},
-			{"prebuild-caches", len(r.config.PrebuildCaches) > 0},
+			{"prebuild-output", len(r.config.PrebuildOutputs) > 0},
+			{"prebuild-cache", len(r.config.PrebuildCaches) > 0},
 		} {
 			if besides.given {
 				r.add(besides.field, "", "there is no prebuild", "write its command, like prebuild: [pnpm, run, build], or leave this out")

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -128,35 +129,31 @@ func Runtimes() []string {
 	return []string{string(Distroless), string(DistrolessBase), string(Debian), string(Alpine), string(Scratch)}
 }
 
-// etc are the files that make a runtime complete, of the user with the numeric name "UID:GID", and the certificates that it
-// is to trust besides the public ones. Distroless brings its own of all others.
-func (r Runtime) etc(user, caCerts string) []File {
+// etc are the files that make a runtime complete, of the user with the numeric name "UID:GID" and, unless it is empty, the name that was
+// asked for, and the certificates that it is to trust besides the public ones. Distroless brings its own of all others.
+func (r Runtime) etc(user, asked, caCerts string) []File {
 	certificates := File{Path: CABundle, Mode: 0o644, Certificates: true, CACerts: caCerts}
 	uid, gid, _ := strings.Cut(user, ":")
-	passwd := fmt.Sprintf("app:x:%s:%s:app:%s:/sbin/nologin\n", uid, gid, appHome)
-	group := fmt.Sprintf("app:x:%s:\n", gid)
-	switch r {
-	case Debian:
-		var files []File
-		if caCerts != "" {
-			files = []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
-		}
+	name := cmp.Or(asked, "app")
+	if r == Debian {
+		name = cmp.Or(asked, "nonroot")
+	}
+	// What runs containers finds HOME in passwd.
+	home := File{Path: path.Join("/home", name), Mode: 0o700, Dir: true, Owner: user}
+	passwd := fmt.Sprintf("%s:x:%s:%s:%s:%s:/sbin/nologin\n", name, uid, gid, name, home.Path)
+	group := fmt.Sprintf("%s:x:%s:\n", name, gid)
+	appended := func(files []File) []File {
 		if uid == "0" {
 			return files
 		}
 		return append(files,
-			File{Path: "/etc/group", Mode: 0o644, Append: fmt.Sprintf("nonroot:x:%s:\n", gid)},
-			File{Path: "/etc/passwd", Mode: 0o644, Append: fmt.Sprintf("nonroot:x:%s:%s:nonroot:%s:/sbin/nologin\n", uid, gid, nonrootHome)},
-			File{Path: nonrootHome, Mode: 0o700, Dir: true, Owner: user})
+			File{Path: "/etc/group", Mode: 0o644, Append: group},
+			File{Path: "/etc/passwd", Mode: 0o644, Append: passwd, Required: asked != ""},
+			home)
+	}
+	switch r {
 	case Alpine:
-		files := []File{certificates}
-		if uid != "0" {
-			files = append(files,
-				File{Path: "/etc/group", Mode: 0o644, Append: group},
-				File{Path: "/etc/passwd", Mode: 0o644, Append: passwd},
-				File{Path: appHome, Mode: 0o700, Dir: true, Owner: user})
-		}
-		return files
+		return appended([]File{certificates})
 	case Scratch:
 		root := [2]string{"root:x:0:0:root:/:/sbin/nologin\n", "root:x:0:\n"}
 		if uid == "0" {
@@ -172,29 +169,31 @@ func (r Runtime) etc(user, caCerts string) []File {
 			{Path: "/tmp", Mode: 0o1777, Dir: true},
 		}
 		if uid != "0" {
-			files = append(files, File{Path: appHome, Mode: 0o700, Dir: true, Owner: user})
+			files = append(files, home)
 		}
 		return files
 	default:
-		if caCerts == "" {
-			return nil
+		var files []File
+		if caCerts != "" {
+			files = []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
 		}
-		return []File{{Path: CABundle, Mode: 0o644, CACerts: caCerts}}
+		if r != Debian && asked == "" { // a base has its users
+			return files
+		}
+		return appended(files)
 	}
 }
 
-// Homes of the user, in passwd, where what runs containers finds HOME: of the runtime [Debian], and of [Alpine] and [Scratch].
-const (
-	nonrootHome = "/home/nonroot"
-	appHome     = "/home/app"
-)
-
-// etc are the files that make the image's runtime complete. A base has its own, whatever it is said to be.
+// etc are the files that make the image's runtime complete. A base has its own, whatever it is said to be. A link may take the place of
+// the user's home.
 func (s settings) etc() []File {
-	if s.runtime == Debian && !s.ownDebian() {
-		return Custom.etc(s.user, s.caCerts)
+	runtime := s.runtime
+	if runtime == Debian && !s.ownDebian() {
+		runtime = Custom
 	}
-	return s.runtime.etc(s.user, s.caCerts)
+	return slices.DeleteFunc(runtime.etc(s.user, s.userName, s.caCerts), func(f File) bool {
+		return f.Dir && f.Owner != "" && slices.ContainsFunc(s.links, func(link File) bool { return link.Path == f.Path })
+	})
 }
 
 // RootLabel is the label of images whose program runs as root, for those who search for them. Its value is "allowed".

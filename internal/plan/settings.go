@@ -28,6 +28,7 @@ type settings struct {
 	experiments     []string
 	caCerts         string
 	user            string
+	userName        string // empty: that of the runtime
 	labels          map[string]string
 	annotations     map[string]string
 	files           []file

@@ -114,6 +114,31 @@ var userSetting = Setting{
 	read:  func(c Config, s *settings, f *fault.Faults) { s.user = c.readUser(f, s.runtime) },
 }
 
+var userNameSetting = Setting{
+	Flag: "user-name", Value: "NAME", Help: "name of the user in the image's /etc/passwd and /etc/group, whose home is /home/NAME", Default: "app on alpine and scratch, nonroot on debian; others have those of the base",
+	Field: "UserName",
+	read: func(c Config, s *settings, f *fault.Faults) {
+		uid, _, _ := strings.Cut(s.user, ":")
+		switch {
+		case c.UserName == "":
+		case !userName.MatchString(c.UserName):
+			f.Add("user-name", c.UserName, "not a name of a user", "write up to 32 lower-case letters, digits, - and _, with no digit and no - at the beginning, like git")
+		case uid == "0" || c.UserName == "root":
+			f.Add("user-name", c.UserName, "root has that name alone, and no other user has it", "choose another, with --user like 1000:1000, or leave it out")
+		case uid == nonroot && s.base == runtimes[s.runtime].base && (s.runtime == Distroless || s.runtime == DistrolessBase) && c.UserName != "nonroot":
+			f.Add("user-name", c.UserName, "the base calls the user "+nonroot+" nonroot", "choose another number, like --user 1000:1000, or leave it out")
+		default:
+			s.userName = c.UserName
+		}
+	},
+}
+
+// userName is what useradd takes everywhere. Source: useradd(8) of Debian, "CAVEATS"
+var userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+
+// nonroot is the number of distroless' user.
+const nonroot = "65532"
+
 // readUser reads "UID" or "UID:GID". Names are refused: Kubernetes can check runAsNonRoot on a number only.
 // Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
 func (c Config) readUser(f *fault.Faults, runtime Runtime) string {

@@ -112,6 +112,9 @@ func resolve(ctx context.Context, base *oci.FileSystem, f plan.File) ([]oci.File
 		public := string(roots.PEM())
 		return extend(ctx, base, f, names, public, func(bundle string) string { return f.Bundle(bundle, public) })
 	case f.Append != "":
+		if err := taken(ctx, base, f); err != nil {
+			return nil, err
+		}
 		return extend(ctx, base, f, []string{f.Path}, "", f.Appended)
 	default:
 		return []oci.File{text(f.Path, file.Mode, f.Text)}, nil
@@ -125,6 +128,24 @@ func text(name string, mode fs.FileMode, content string) oci.File {
 }
 
 func notYet() (io.ReadCloser, error) { return nil, errors.New("its content is not there yet") }
+
+// taken is the error of a required line whose name or number the base has given away.
+func taken(ctx context.Context, base *oci.FileSystem, f plan.File) error {
+	if !f.Required {
+		return nil
+	}
+	content, err := base.ReadFile(ctx, f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if line := f.Taken(string(content)); line != "" {
+		return fmt.Errorf("naming the user: %s of the base has the line %q (choose another --user or --user-name)", f.Path, line)
+	}
+	return nil
+}
 
 // bundles are the image's bundles of certificates, each once however many links lead to it, or the one to make.
 func bundles(base *oci.FileSystem, missing string) ([]string, error) {

@@ -440,6 +440,26 @@ func main() {
 	require.ErrorContains(t, err, "--builder-package")
 }
 
+// userName: the user has a name, unless the base has given the name or the number away.
+func (s suite) userName(t *testing.T) {
+	dir := extract(t, hello)
+	base := newBase(t, map[string]string{"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "etc/group": "root:x:0:\n"}, amd64)
+	config := plan.Config{Base: base, Platforms: []string{"linux/amd64"}, User: "1000:1000", UserName: "git"}
+	files := Files(t, s.mustBuild(t, dir, config).Images[0])
+	assert.Equal(t, "root:x:0:0:root:/root:/bin/sh\ngit:x:1000:1000:git:/home/git:/sbin/nologin\n", files["/etc/passwd"].Content)
+	assert.Equal(t, "root:x:0:\ngit:x:1000:\n", files["/etc/group"].Content)
+	assert.Equal(t, "drwx------ 1000:1000", files["/home/git"].Owned())
+	for _, line := range []string{"node:x:1000:1000::/home/node:/bin/sh", "git:x:105:105::/:/bin/sh"} {
+		config.Base = newBase(t, map[string]string{"etc/passwd": line + "\n"}, amd64)
+		_, _, err := s.build(t.Context(), t, dir, config)
+		require.ErrorContains(t, err, "naming the user: /etc/passwd of the base has the line")
+		require.ErrorContains(t, err, line)
+		require.ErrorContains(t, err, "choose another --user or --user-name")
+	}
+	config.Base = newBase(t, map[string]string{"etc/passwd": "git:x:1000:7::/srv:/bin/sh\n"}, amd64)
+	assert.Equal(t, "git:x:1000:7::/srv:/bin/sh\n", Files(t, s.mustBuild(t, dir, config).Images[0])["/etc/passwd"].Content, "it has this very user")
+}
+
 // prebuild: what a step before the build makes is compiled, in place of what the source has of it, and nothing else that it writes; it
 // runs in the source's root, where that is asked for, and does not write to the source.
 func (s suite) prebuild(t *testing.T) {

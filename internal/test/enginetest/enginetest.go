@@ -52,6 +52,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
+	t.Run("userName", s.userName)
 	t.Run("seeded", s.seeded)
 	t.Run("of platforms", s.ofPlatforms)
 	t.Run("placement", s.placement)
