@@ -3,7 +3,9 @@ package slipway
 import (
 	"context"
 	"fmt"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -62,13 +64,14 @@ func openArchive(ctx context.Context, bases *oci.Bases, archive string) (*Built,
 
 // programsSize is the size of the program that the image runs.
 func programsSize(ctx context.Context, img v1.Image, config *v1.ConfigFile) (int64, error) {
-	if len(config.Config.Entrypoint) == 0 {
+	command := slices.Concat(config.Config.Entrypoint, config.Config.Cmd)
+	if len(command) == 0 || !path.IsAbs(command[0]) { // what is on the PATH is the base's
 		return 0, nil
 	}
 	files, err := oci.NewFileSystem(ctx, img)
 	if err != nil {
 		return 0, err
 	}
-	program, err := files.Stat(config.Config.Entrypoint[0])
+	program, err := files.Stat(command[0])
 	return program.Size, err
 }

@@ -120,12 +120,16 @@ func New(
 	// +optional
 	ports []string,
 	// Environment variable of the image, as KEY=VALUE.
+	// A template.
 	// +optional
 	environment []string,
 	// Word of the command that a container runs, whose first is the path of a file of the image, like /app/server, and the others arguments that come before the user's.
 	// Default: the path of the first program.
 	// +optional
 	entrypoint []string,
+	// Make the program and its arguments the image's command, as CMD alone does in a Dockerfile: a user may give another command, and an entrypoint of the base stays.
+	// +optional
+	noEntrypoint bool,
 	// Default argument of the program, in place of which a user may give others.
 	// +optional
 	args []string,
@@ -247,6 +251,7 @@ func New(
 		Ports:              ports,
 		Env:                environment,
 		Entrypoint:         entrypoint,
+		NoEntrypoint:       noEntrypoint,
 		Args:               args,
 		Workdir:            workingDir,
 		AllowRoot:          allowRoot,

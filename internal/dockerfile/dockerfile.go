@@ -244,7 +244,9 @@ func (d *writer) runtime(decided *plan.Plan) {
 	for _, k := range slices.Sorted(maps.Keys(image.Labels)) {
 		d.line("LABEL " + quote(k) + "=" + quote(image.Labels[k]))
 	}
-	d.line("ENTRYPOINT " + execForm(image.Entrypoint))
+	if image.Entrypoint != nil {
+		d.line("ENTRYPOINT " + execForm(image.Entrypoint))
+	}
 	if len(image.Args) > 0 {
 		d.line("CMD " + execForm(image.Args))
 	}

@@ -133,9 +133,13 @@ func NewIndex(images []v1.Image, annotations map[string]string) (v1.ImageIndex, 
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties
 func (s Spec) configOver(base v1.Config) v1.Config {
 	own := s.Config
+	entrypoint := own.Entrypoint
+	if entrypoint == nil {
+		entrypoint = base.Entrypoint
+	}
 	return v1.Config{
 		User:         own.User,
-		Entrypoint:   own.Entrypoint,
+		Entrypoint:   entrypoint,
 		Cmd:          own.Cmd,
 		WorkingDir:   cmp.Or(own.WorkingDir, base.WorkingDir),
 		Env:          s.env(base.Env),

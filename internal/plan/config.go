@@ -32,6 +32,7 @@ type Config struct {
 	Ports              List   `env:"SLIPWAY_PORTS"`
 	Env                Pairs  `env:"SLIPWAY_ENV"`
 	Entrypoint         Lines  `env:"SLIPWAY_ENTRYPOINT"`
+	NoEntrypoint       bool   `env:"SLIPWAY_NO_ENTRYPOINT"`
 	Args               Lines  `env:"SLIPWAY_ARGS"`
 	User               string `env:"SLIPWAY_USER"`
 	UserName           string `env:"SLIPWAY_USER_NAME"`
@@ -71,7 +72,7 @@ var Settings = sync.OnceValue(func() []Setting {
 		nameSetting, packagesSetting, platformsSetting,
 		baseSetting, runtimeSetting, runtimePackagesSetting,
 		goSetting, generateSetting, runPrebuildSetting, prebuildSetting, prebuildImageSetting, prebuildOutputsSetting, prebuildCachesSetting, builderPackagesSetting, tzdataSetting, cgoSetting, buildTagsSetting, ldflagsSetting, stampsSetting, buildVCSSetting, fipsSetting, goExperimentsSetting,
-		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, userNameSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
+		debugSetting, caCertsSetting, portsSetting, envSetting, entrypointSetting, noEntrypointSetting, argsSetting, workdirSetting, allowRootSetting, userSetting, userNameSetting, stopSignalSetting, healthcheckSetting, healthcheckOptionsSetting,
 		labelsSetting, annotationsSetting, filesSetting, linksSetting, writableSetting, volumesSetting, capabilitiesSetting, compressionSetting, revisionSetting, epochSetting,
 		vulnDBSetting,
 	)

@@ -28,6 +28,11 @@ var entrypointSetting = Setting{
 	},
 }
 
+var noEntrypointSetting = Setting{
+	Flag: "no-entrypoint", Help: "make the program and its arguments the image's command, as CMD alone does in a Dockerfile: a user may give another command, and an entrypoint of the base stays",
+	Field: "NoEntrypoint",
+}
+
 // binaries are the programs' files in the image, in the order of the programs.
 func (r resolver) binaries(work *workset, programs []Program) []File {
 	var binaries []File

@@ -164,8 +164,9 @@ type Image struct {
 	// Copies are the directories of the source that files of Layers come from.
 	Copies []Copy `json:"copies,omitempty"`
 	// User is always numeric, "UID:GID".
-	User       string   `json:"user"`
-	Entrypoint []string `json:"entrypoint"`
+	User string `json:"user"`
+	// Entrypoint is empty for that of the base, if it has one.
+	Entrypoint []string `json:"entrypoint,omitempty"`
 	Args       []string `json:"args,omitempty"`
 	Env        []string `json:"env,omitempty"`
 	// Path are directories that follow those of the base in the variable PATH.
@@ -184,6 +185,9 @@ type Image struct {
 	// Compression is that of Layers. The zero value is gzip.
 	Compression Compression `json:"compression,omitzero"`
 }
+
+// Command is what a container runs, unless a user gives other arguments.
+func (i Image) Command() []string { return slices.Concat(i.Entrypoint, i.Args) }
 
 // For is the image as it is for a platform: with its files of the source and of the network.
 func (i Image) For(platform Platform) Image {

@@ -392,6 +392,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	image.Runtime, image.Base, image.User, image.Packages = r.runtime, r.base, r.user, r.runtimePackages
 	r.distribution(&image)
 	image.Labels, image.Annotations = labels, annotations
+	image.Env = each(r.faults, "env", r.expandAll("env", image.Env, names), parseEnv)
 	binaries := r.binaries(work, programs)
 	if len(image.Entrypoint) == 0 {
 		image.Entrypoint = []string{binaries[0].Path}
@@ -405,6 +406,9 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 		image.Ports = append(slices.Clone(image.Ports), debugPort)
 		slices.SortFunc(image.Ports, comparePorts)
 		binaries = append(binaries, File{Path: path.Join(appDir, debuggerName), Mode: 0o755, Program: debuggerName})
+	}
+	if r.config.NoEntrypoint {
+		image.Entrypoint, image.Args = nil, image.Command()
 	}
 	if image.WorkingDir == "" {
 		image.WorkingDir = "/"

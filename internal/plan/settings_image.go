@@ -42,7 +42,7 @@ func comparePorts(a, b string) int {
 }
 
 var envSetting = Setting{
-	Flag: "env", Argument: "environment", Value: "KEY=VALUE", Help: "environment variable of the image",
+	Flag: "env", Argument: "environment", Value: "KEY=VALUE", Help: "environment variable of the image", Template: true,
 	Field: "Env",
 	read:  func(c Config, s *settings, f *fault.Faults) { s.image.Env = each(f, "env", c.Env, parseEnv) },
 }

@@ -55,7 +55,7 @@ func NeedsGit(texts ...string) bool {
 // Templates are the texts of c that are templates, or need what templates do.
 func (c Config) Templates() []string {
 	var all []string
-	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Labels, c.Annotations, c.Files} {
+	for _, list := range [][]string{{c.LDFlags}, c.Stamps, c.Env, c.Labels, c.Annotations, c.Files} {
 		all = append(all, list...)
 	}
 	if c.BuildVCS {

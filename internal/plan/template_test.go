@@ -30,6 +30,7 @@ func TestTemplates(t *testing.T) {
 		Name:         "greeter",
 		LDFlags:      "-X main.platform={{.Platform}}",
 		Stamps:       []string{"main.version={{.Git.Tag}} of {{.Git.ShortCommit}}", "main.arch={{.OS}}-{{.Arch}}"},
+		Env:          []string{"VERSION={{.Git.Version}}", "NAME={{.Name}}", "PLAIN=a"},
 		Labels:       []string{"channel={{.Env.CHANNEL}}", "built={{.Git.Date}}", `braces={{"{{"}}`},
 		Annotations:  []string{`where={{if .Git.Dirty}}changed{{else}}{{.Git.Branch}}{{end}}`, "of={{.Name}}"},
 		Surroundings: plan.Surroundings{Facts: facts},
@@ -42,6 +43,7 @@ func TestTemplates(t *testing.T) {
 		"channel": "beta", "built": "2026-01-31T12:00:00Z", "braces": "{{", "org.opencontainers.image.title": "greeter",
 	}, plan.Image.Labels)
 	assert.Equal(t, map[string]string{"where": "main", "of": "greeter", "org.opencontainers.image.title": "greeter"}, plan.Image.Annotations)
+	assert.Equal(t, []string{"VERSION=1.2.3", "NAME=greeter", "PLAIN=a"}, plan.Image.Env)
 	assert.Equal(t, []string{"/app/hello"}, plan.Image.Entrypoint, "the program keeps its name")
 }
 
@@ -66,6 +68,7 @@ func TestPartsOfATag(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, got, tag)
 	}
+	assert.True(t, plan.NeedsGit(plan.Config{Env: []string{"V={{.Git.Tag}}"}}.Templates()...))
 	final, err := facts.Expand("tag", "x", "{{if not .Git.Prerelease}}{{.Git.Major}}.{{.Git.Minor}}{{end}}")
 	require.NoError(t, err)
 	assert.Equal(t, "1.2", final)
@@ -97,6 +100,14 @@ func TestTemplateFaults(t *testing.T) {
 		"no commit": {
 			plan.Config{Stamps: []string{"main.v={{.Git.Tag}}"}},
 			`stamp "main.v={{.Git.Tag}}": nothing is known of a commit: build in a git repository, or leave out .Git`,
+		},
+		"environment": {
+			plan.Config{Env: []string{"A={{.Git.Tga}}"}, Surroundings: plan.Surroundings{Facts: facts}},
+			`env "A={{.Git.Tga}}": template: <.Git.Tga>: map has no entry for key "Tga": ` + known,
+		},
+		"name in the environment": {
+			plan.Config{Env: []string{"{{.Name}}=a"}, Surroundings: plan.Surroundings{Facts: facts}},
+			`env "{{.Name}}=a": not of the form KEY=VALUE: write it like LOG_LEVEL=info`,
 		},
 		"what is filled in": {
 			plan.Config{Stamps: []string{"main.v=\"{{.Env.Q}}"}, Surroundings: plan.Surroundings{Facts: plan.Facts{Env: map[string]string{"Q": "'"}}}},

@@ -120,7 +120,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 		row("compression", "%s", p.Image.Compression)
 	}
 	row("user", "%s", p.Image.User)
-	row("entrypoint", "%s", shellLine(append(slices.Clone(p.Image.Entrypoint), p.Image.Args...)))
+	if p.Image.Entrypoint == nil {
+		row("command", "%s", shellLine(p.Image.Command()))
+	} else {
+		row("entrypoint", "%s", shellLine(p.Image.Command()))
+	}
 	row("directory", "%s", p.Image.WorkingDir)
 	if p.Image.Path != nil {
 		row("search path", "that of the base, and %s", strings.Join(p.Image.Path, ":"))

@@ -274,7 +274,10 @@ func (b *Build) container(ctx context.Context, c plan.Compile) (*dagger.Containe
 	for _, layer := range layers {
 		ctr = ctr.WithDirectory("/", b.layer(layer, c))
 	}
-	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir).WithEntrypoint(plan.Entrypoint)
+	ctr = ctr.WithUser(plan.User).WithWorkdir(plan.WorkingDir)
+	if plan.Entrypoint != nil {
+		ctr = ctr.WithEntrypoint(plan.Entrypoint)
+	}
 	if len(plan.Args) > 0 {
 		ctr = ctr.WithDefaultArgs(plan.Args)
 	}

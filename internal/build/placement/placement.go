@@ -53,7 +53,7 @@ func Layers(ctx context.Context, base *oci.FileSystem, image plan.Image) ([]Laye
 
 // starts checks that a container can run the entrypoint, which may be a file of the base.
 func starts(files *oci.FileSystem, image plan.Image) error {
-	entrypoint := image.Entrypoint[0]
+	entrypoint := image.Command()[0]
 	file, err := files.Stat(entrypoint)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -440,6 +440,22 @@ func main() {
 	require.ErrorContains(t, err, "--builder-package")
 }
 
+// noEntrypoint: the program is the command, and an entrypoint of the base stays.
+func (s suite) noEntrypoint(t *testing.T) {
+	dir := extract(t, hello)
+	config := plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}, NoEntrypoint: true, Args: []string{"serve"}}
+	for base, want := range map[string][]string{"": nil, newBase(t, map[string]string{"bin/sh": "x"}, amd64): {"/bin/sh"}} {
+		if base != "" {
+			config.Runtime, config.Base = "", base
+		}
+		file, err := s.mustBuild(t, dir, config).Images[0].ConfigFile()
+		require.NoError(t, err)
+		assert.Equal(t, want, file.Config.Entrypoint)
+		assert.Equal(t, []string{"/app/hello", "serve"}, file.Config.Cmd)
+		config.Runtime, config.Base = "scratch", ""
+	}
+}
+
 // userName: the user has a name, unless the base has given the name or the number away.
 func (s suite) userName(t *testing.T) {
 	dir := extract(t, hello)

@@ -53,6 +53,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
 	t.Run("userName", s.userName)
+	t.Run("noEntrypoint", s.noEntrypoint)
 	t.Run("seeded", s.seeded)
 	t.Run("of platforms", s.ofPlatforms)
 	t.Run("placement", s.placement)
@@ -176,7 +177,9 @@ func assertConfig(t *testing.T, p *plan.Plan, platform plan.Platform, img v1.Ima
 	assert.Equal(t, platform, plan.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant})
 	assert.Equal(t, p.Image.Created, file.Created.Unix())
 	assert.Equal(t, p.Image.User, file.Config.User)
-	assert.Equal(t, p.Image.Entrypoint, file.Config.Entrypoint)
+	if p.Image.Entrypoint != nil { // else that of the base
+		assert.Equal(t, p.Image.Entrypoint, file.Config.Entrypoint)
+	}
 	assert.Equal(t, p.Image.Args, file.Config.Cmd)
 	assert.Equal(t, p.Image.WorkingDir, file.Config.WorkingDir)
 	if p.Image.StopSignal != "" {
