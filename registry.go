@@ -113,6 +113,9 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: "host", Version: j.Version,
 		Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
 	}
+	for _, img := range j.built.Images {
+		build.Packages = append(build.Packages, img.Packages...)
+	}
 	if j.request.Fetch == nil {
 		build.Source = j.provenanceSource(ctx)
 	}

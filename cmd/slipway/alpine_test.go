@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +30,7 @@ const alpineRepository = "alpine repository"
 //   - apk scripted NAME VERSION SCRIPT publishes one with a script
 //   - apk tamper NAME VERSION changes a package after it was signed, and apk gone NAME VERSION removes it from the repository
 //   - apk forge changes the index after it was signed
+//   - apk attests REFERENCE TEXT… checks that what is attached to an image holds texts
 //   - apk sign later signs the index anew, a day later, and apk sign earlier a day earlier
 func TestAlpineScripts(t *testing.T) {
 	maps.Copy(commands, map[string]func(ts *testscript.TestScript, neg bool, args []string){"apk": apkCommand})
@@ -73,12 +77,46 @@ func apkCommand(ts *testscript.TestScript, _ bool, args []string) {
 		delete(r.Files, path())
 	case "forge":
 		r.Files[alpinetest.Index("x86_64")] = tampered(r.Files[alpinetest.Index("x86_64")])
+	case "attests":
+		documents := attached(ts, args[1])
+		for _, text := range args[2:] {
+			if !strings.Contains(documents, text) {
+				ts.Fatalf("nothing attached to %s has %s: %s", args[1], text, documents)
+			}
+		}
 	case "sign":
 		r.Date = r.Date.AddDate(0, 0, map[string]int{"later": 1, "earlier": -1}[args[1]])
 		r.Publish()
 	default:
 		ts.Fatalf("no such command: %s", args[0])
 	}
+}
+
+// attached is the content of all that is attached to an image.
+func attached(ts *testscript.TestScript, reference string) string {
+	ref, err := name.ParseReference(reference)
+	ts.Check(err)
+	image, err := remote.Head(ref)
+	ts.Check(err)
+	index, err := remote.Referrers(ref.Context().Digest(image.Digest.String()))
+	ts.Check(err)
+	list, err := index.IndexManifest()
+	ts.Check(err)
+	var all strings.Builder
+	for _, m := range list.Manifests {
+		document, err := remote.Image(ref.Context().Digest(m.Digest.String()))
+		ts.Check(err)
+		layers, err := document.Layers()
+		ts.Check(err)
+		for _, layer := range layers {
+			content, err := layer.Compressed()
+			ts.Check(err)
+			text, err := io.ReadAll(content)
+			ts.Check(err)
+			all.Write(text)
+		}
+	}
+	return all.String()
 }
 
 // tampered is content with another byte near its end.

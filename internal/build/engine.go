@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -60,6 +61,8 @@ type Image struct {
 	Platform string
 	// BinarySize is the size of the program in bytes; of all programs together where the image has several.
 	BinarySize int64
+	// Packages of a distribution were installed in it.
+	Packages []distro.Package
 }
 
 // Reporter learns how the work goes. Its methods are called from many goroutines.

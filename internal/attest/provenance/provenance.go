@@ -5,14 +5,20 @@
 package provenance
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/package-url/packageurl-go"
+
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
 )
@@ -131,6 +137,8 @@ type Build struct {
 	CI     CI
 	// BuilderImage is the image that compiled; empty for none.
 	BuilderImage Image
+	// Packages were installed in the images of any platform.
+	Packages []distro.Package
 	// Started and Finished are left out if they are zero.
 	Started, Finished time.Time
 }
@@ -243,8 +251,35 @@ func (b Build) dependencies(base Image) []Resource {
 		r.Digest = digestSet(image.Digest)
 		all = append(all, r)
 	}
+	if p := b.Plan.Prebuild; p != nil && b.BuilderImage != (Image{}) { // the host engine runs it on its machine
+		ref, digest, _ := strings.Cut(p.Image, "@")
+		all = append(all, Resource{Name: "prebuild", URI: "oci://" + ref, Digest: digestSet(digest)})
+	}
+	if d := b.Plan.Image.Distribution; d != nil {
+		all = append(all, packages(d.Name, b.Packages)...)
+	}
 	for _, d := range b.Plan.Downloads() {
 		all = append(all, Resource{Name: "file", URI: secret.Hide(d.URL), Digest: digestSet(d.Digest)})
+	}
+	return all
+}
+
+// packages are those of a distribution, each once, in the order of their names.
+func packages(distribution string, installed []distro.Package) []Resource {
+	installed = slices.Clone(installed)
+	slices.SortFunc(installed, func(a, b distro.Package) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version), strings.Compare(a.SHA256, b.SHA256))
+	})
+	installed = slices.CompactFunc(installed, func(a, b distro.Package) bool { return a.SHA256 == b.SHA256 })
+	var all []Resource
+	for _, p := range installed {
+		kind, architecture := packageurl.TypeApk, path.Base(path.Dir(p.Path))
+		if name, ok := strings.CutSuffix(path.Base(p.Path), ".deb"); ok {
+			kind, architecture = packageurl.TypeDebian, name[strings.LastIndex(name, "_")+1:]
+		}
+		qualifiers := packageurl.QualifiersFromMap(map[string]string{"arch": architecture})
+		url := packageurl.NewPackageURL(kind, distribution, p.Name, p.Version, qualifiers, "").ToString()
+		all = append(all, Resource{Name: "package", URI: url, Digest: map[string]string{"sha256": p.SHA256}})
 	}
 	return all
 }

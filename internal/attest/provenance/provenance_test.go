@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -176,6 +177,35 @@ func TestPlanDigest(t *testing.T) {
 	}
 	assert.Equal(t, digest(plan.Config{}), digest(plan.Config{}))
 	assert.NotEqual(t, digest(plan.Config{}), digest(plan.Config{Runtime: "scratch"}))
+}
+
+// Packages of all platforms are named, each once, and so is the image of a prebuild where one was used.
+func TestPackagesAndPrebuild(t *testing.T) {
+	config := plan.Config{Runtime: "debian", Prebuild: []string{"make"}, PrebuildImage: "node:24.4.1@sha256:" + strings.Repeat("e", 64), PrebuildOutputs: []string{"web"}, RunPrebuild: true}
+	b := provenance.Build{Plan: planOf(t, config), Config: config, Packages: []distro.Package{
+		{Name: "libc6", Version: "2.41-12", Path: "debian/pool/main/g/glibc/libc6_2.41-12_arm64.deb", SHA256: "c"},
+		{Name: "tzdata", Version: "1:2026a+x", Path: "debian/pool/main/t/tzdata/tzdata_2026a+x_all.deb", SHA256: "d"},
+		{Name: "libc6", Version: "2.41-12", Path: "debian/pool/main/g/glibc/libc6_2.41-12_amd64.deb", SHA256: "a"},
+		{Name: "tzdata", Version: "1:2026a+x", Path: "debian/pool/main/t/tzdata/tzdata_2026a+x_all.deb", SHA256: "d"},
+	}}
+	resolved := func() any {
+		return predicateJSON(t, b, provenance.Image{})["buildDefinition"].(map[string]any)["resolvedDependencies"]
+	}
+	packages := []any{
+		map[string]any{"name": "package", "uri": "pkg:deb/debian/libc6@2.41-12?arch=amd64", "digest": map[string]any{"sha256": "a"}},
+		map[string]any{"name": "package", "uri": "pkg:deb/debian/libc6@2.41-12?arch=arm64", "digest": map[string]any{"sha256": "c"}},
+		map[string]any{"name": "package", "uri": "pkg:deb/debian/tzdata@1:2026a%2Bx?arch=all", "digest": map[string]any{"sha256": "d"}},
+	}
+	assert.Equal(t, packages, resolved())
+	b.BuilderImage = provenance.Image{Name: "golang"}
+	prebuild := map[string]any{"name": "prebuild", "uri": "oci://docker.io/library/node:24.4.1", "digest": map[string]any{"sha256": strings.Repeat("e", 64)}}
+	assert.Equal(t, append([]any{map[string]any{"name": "builder", "uri": "oci://golang"}, prebuild}, packages...), resolved())
+
+	config = plan.Config{Runtime: "alpine", RuntimePackages: []string{"curl"}}
+	b = provenance.Build{Plan: planOf(t, config), Config: config, Packages: []distro.Package{
+		{Name: "curl", Version: "8.17.0-r1", Path: "dl-cdn.alpinelinux.org/alpine/v3.24/main/x86_64/curl-8.17.0-r1.apk", SHA256: "f"},
+	}}
+	assert.Equal(t, []any{map[string]any{"name": "package", "uri": "pkg:apk/alpine/curl@8.17.0-r1?arch=x86_64", "digest": map[string]any{"sha256": "f"}}}, resolved())
 }
 
 func TestReadSource(t *testing.T) {

@@ -432,7 +432,7 @@ func (b *execution) image(ctx context.Context, c plan.Compile, contents *content
 		}
 		return build.Do(b.report, b.lane(c.Platform.String()), "assemble", func(build.Step) error {
 			img, err := b.assemble(ctx, c.Platform, contents, programs)
-			built = build.Image{Image: img, Platform: c.Platform.String(), BinarySize: size}
+			built = build.Image{Image: img, Platform: c.Platform.String(), BinarySize: size, Packages: contents.packages}
 			return err
 		})
 	})

@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/slipway-ci/slipway/internal/build/placement"
+	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
@@ -18,6 +19,7 @@ type contents struct {
 	execution *execution
 	// installed are the layers of packages.
 	installed []oci.Layer
+	packages  []distro.Package
 	// placed are the plan's layers, and made those of them that need no programs; nil in the places of others.
 	placed []placement.Layer
 	made   []v1.Layer

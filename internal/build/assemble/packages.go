@@ -30,6 +30,7 @@ func (c *contents) install(ctx context.Context, number int, base *oci.FileSystem
 		} else if chosen, err = s.choose(ctx, nil); err != nil {
 			return err
 		}
+		c.packages = chosen.Packages
 		files, err := s.files(ctx, chosen)
 		if err != nil || len(files) == 0 {
 			return err
