@@ -6,6 +6,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/ci/internal/dagger"
+	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 )
 
 // Published is an image, and where it is in a registry.
@@ -48,6 +49,8 @@ func newPublished(of *Slipway, result *slipway.Result) *Published {
 }
 
 // Open the image for one platform: a container ready for terminal, as-service or export
+//
+// It is made anew, with the same layers, so that the engine needs neither login nor way to the registry.
 func (p *Published) Container(
 	ctx context.Context,
 	// Platform of the image. Default: the engine's own, if it is one of the image's, else the first of those.
@@ -55,5 +58,13 @@ func (p *Published) Container(
 	platform dagger.Platform,
 ) (_ *dagger.Container, err error) {
 	defer worded(&err)
-	return p.Of.Build(ctx, platform)
+	_, compile, err := p.Of.one(ctx, platform, engine.Capabilities)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := p.Of.ImageArchive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return dag.Container(dagger.ContainerOpts{Platform: dagger.Platform(compile.Platform.String())}).Import(archive), nil
 }
