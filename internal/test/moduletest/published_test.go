@@ -4,6 +4,7 @@ package moduletest
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,8 @@ func TestPublished(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(out, strings.TrimSpace(digest)), out)
 	assert.Equal(t, 1, strings.Count(said, "published "+repository), said)
 	// Nothing is pushed without a repository.
-	out, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "with-platforms", "--platforms", "linux/arm64", "ci", "platforms")
+	vulndb := filepath.Join(checked(t), "vulndb")
+	out, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "--vulndb-files", vulndb, "with-platforms", "--platforms", "linux/arm64", "ci", "platforms")
 	require.NoError(t, err, said)
 	assert.Equal(t, "linux/arm64", strings.TrimSpace(out))
 }
