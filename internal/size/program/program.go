@@ -123,7 +123,10 @@ func Read(r io.ReaderAt, size int64) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the function table: %w", err)
 	}
-	a := account{program: &Program{Size: size, Package: info.Path, Go: info.GoVersion}, packages: map[string]*Package{}, others: map[Part]int64{}, kinds: map[Kind]int64{}}
+	a := account{
+		program:  &Program{Size: size, Package: info.Path, Go: info.GoVersion},
+		packages: map[string]*Package{}, others: map[Part]int64{}, owned: map[owned]int64{}, kinds: map[Kind]int64{},
+	}
 	symbols := dataSymbols(file)
 	var claims []claim
 	if table != nil {
@@ -153,10 +156,18 @@ type account struct {
 	program  *Program
 	packages map[string]*Package
 	others   map[Part]int64 // whose Size is zero
+	owned    map[owned]int64
 	kinds    map[Kind]int64
 	list     []function
 	table    int64 // bytes of the function table that belong to functions, of those in shared
 	shared   region
+}
+
+// owned is what a package has besides functions.
+type owned struct {
+	pkg  string
+	kind Kind
+	name string
 }
 
 // functions adds functions with their shares of the function table, and returns claims for their code.
@@ -222,13 +233,7 @@ func (a *account) claim(c claim, size int64) {
 	case c.pkg == "":
 		a.others[Part{Kind: c.kind, Name: c.name}] += size
 	default:
-		p := a.pkg(c.pkg)
-		p.Size += size
-		if i := slices.IndexFunc(p.Other, func(o Part) bool { return o.Kind == c.kind && o.Name == c.name }); i >= 0 {
-			p.Other[i].Size += size
-		} else {
-			p.Other = append(p.Other, Part{c.kind, c.name, size})
-		}
+		a.owned[owned{c.pkg, c.kind, c.name}] += size
 	}
 }
 
@@ -252,6 +257,11 @@ func (a *account) finish(info *debug.BuildInfo) {
 		p := a.pkg(f.pkg)
 		p.Functions = append(p.Functions, Function{strings.TrimPrefix(f.name, f.prefix), f.code, f.table})
 		p.Size += f.code + f.table
+	}
+	for o, size := range a.owned {
+		p := a.pkg(o.pkg)
+		p.Other = append(p.Other, Part{o.kind, o.name, size})
+		p.Size += size
 	}
 	p := a.program
 	p.Modules = modulesOf(info)
