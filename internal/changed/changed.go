@@ -199,12 +199,12 @@ func listings(images []Image, verdicts []Verdict) []*listing {
 			l := same[string(key)]
 			if l == nil {
 				l = &listing{plan: img.Plan, compile: c}
-				l.compile.Packages = nil
+				l.compile.Packages, l.compile.Renamed = nil, nil
 				same[string(key)] = l
 				all = append(all, l)
 			}
 			l.images = append(l.images, i)
-			l.compile.Packages = append(l.compile.Packages, c.Packages...)
+			l.compile.Packages = append(l.compile.Packages, c.AllPackages()...)
 		}
 	}
 	for _, l := range all {

@@ -151,7 +151,7 @@ func (d *writer) builder(p *plan.Plan) {
 	}
 	if p.Dependencies.Download != nil {
 		compile := p.Compile[0]
-		needed := slices.Concat([]string{"go", "list"}, compile.Flags, []string{"-deps"}, compile.Packages)
+		needed := slices.Concat([]string{"go", "list"}, compile.Flags, []string{"-deps"}, compile.AllPackages())
 		d.run(append(modules, netrc, "[ ! -s "+undownloaded+" ] || "+shell(needed)+" >/dev/null")...)
 	}
 	pieces := append(slices.Clone(both), `case "$TARGETPLATFORM" in`)
@@ -159,7 +159,11 @@ func (d *writer) builder(p *plan.Plan) {
 		pieces = append(pieces, fmt.Sprintf("%s) export %s ;;", c.Platform, assignments(c.Env)))
 	}
 	pieces = append(pieces, `*) echo "no part of the plan: $TARGETPLATFORM" >&2; exit 1 ;;`, "esac &&")
-	command := shell(p.Compile[0].Command(outDir))
+	var compiled []string
+	for _, command := range p.Compile[0].Commands(outDir) {
+		compiled = append(compiled, shell(command))
+	}
+	command := strings.Join(compiled, " && \\\n    ")
 	if p.Debugger != nil {
 		modules := p.Caches[0].Path
 		pieces = append(pieces, command+" &&", "(cd / && "+assignments(p.Debugger.Env)+" "+shell(p.Debugger.Download)+") &&")

@@ -38,9 +38,9 @@ func (r resolver) binaries(work *workset, programs []Program) []File {
 	var binaries []File
 	at := map[string]Program{}
 	for _, p := range programs {
-		name := cmp.Or(r.destinations[path.Join(work.dir, p.Package)], path.Join(appDir, p.Name))
+		name := cmp.Or(r.destinations[path.Join(work.dir, p.Package)], path.Join(appDir, programName(p.ImportPath)))
 		if other, twice := at[name]; twice {
-			r.add("package", p.Package, "its program would be in the same place, "+name+", as that of "+other.Package, "choose another destination")
+			r.add("package", p.Package, "its program would be in the same place, "+name+", as that of "+other.Package, fmt.Sprintf("choose another destination, like --package %s=/usr/bin/%s", p.Package, p.Name))
 		}
 		at[name] = p
 		binaries = append(binaries, File{Path: name, Mode: 0o755, Program: p.Name, Capabilities: r.capabilities})

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,7 +106,7 @@ type Cache struct {
 
 // Program is an executable in the image.
 type Program struct {
-	// Name is what go build calls it.
+	// Name is what go build calls it, or what it is told to, where another has that name.
 	Name string `json:"name"`
 	// ImportPath is the full path of the main package.
 	ImportPath string `json:"importPath"`
@@ -125,13 +126,40 @@ type Compile struct {
 	// Flags and Packages are arguments of go build.
 	Flags    []string `json:"flags"`
 	Packages []string `json:"packages"`
+	// Renamed are programs that go build would call as others.
+	Renamed []Renamed `json:"renamed,omitempty"`
 }
 
-// Command is the command line. It leaves the programs, by their names, in the directory out.
+// Renamed is a program with a name of its own.
+type Renamed struct {
+	Package string `json:"package"`
+	Name    string `json:"name"`
+}
+
+// Command is the command line. It leaves the programs, by their names, in the directory out, but for those that are renamed.
 func (c Compile) Command(out string) []string {
 	command := append([]string{"go", "build"}, c.Flags...)
 	command = append(command, "-o", strings.TrimSuffix(out, "/")+"/")
 	return append(command, c.Packages...)
+}
+
+// Commands leave all programs, by their names, in the directory out. The first is Command.
+func (c Compile) Commands(out string) [][]string {
+	commands := [][]string{c.Command(out)}
+	for _, r := range c.Renamed {
+		command := append([]string{"go", "build"}, c.Flags...)
+		commands = append(commands, append(command, "-o", path.Join(out, r.Name), r.Package))
+	}
+	return commands
+}
+
+// AllPackages are those of all programs.
+func (c Compile) AllPackages() []string {
+	all := slices.Clone(c.Packages)
+	for _, r := range c.Renamed {
+		all = append(all, r.Package)
+	}
+	return all
 }
 
 // Guard is what every program must be before it goes into an image.

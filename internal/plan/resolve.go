@@ -263,7 +263,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		}
 		dirs = all[:min(len(all), 1)]
 	}
-	names := map[string]string{}
+	names := map[string]bool{}
 	program := func(dir string) (p Program, ok bool) {
 		p.ImportPath, p.Module, ok = work.importPath(dir)
 		p.Name, p.Package = programName(p.ImportPath), local(relative(work.dir, dir))
@@ -306,10 +306,14 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 			r.add("package", local(dir), "no Go files for "+r.settings.platforms[0].String(), "name the directory of a main package, like ./cmd/server")
 		case name != "main":
 			r.add("package", local(dir), "package "+name+" is a library", "name the directory of a package main, like ./cmd/server")
-		case names[found.Name] != "":
-			r.add("package", local(dir), fmt.Sprintf("its program has the same name, %s, as that of %s", found.Name, names[found.Name]), "build them one after the other")
+		case slices.ContainsFunc(programs, func(p Program) bool { return p.ImportPath == found.ImportPath }):
+			r.add("package", local(dir), "named twice", "leave one out")
 		default:
-			names[found.Name] = local(dir)
+			// go build would write both to one file.
+			for n := 2; names[found.Name]; n++ {
+				found.Name = fmt.Sprintf("%s-%d", programName(found.ImportPath), n)
+			}
+			names[found.Name] = true
 			programs = append(programs, found)
 		}
 	}
@@ -356,7 +360,11 @@ func (r resolver) compile(p Platform, work *workset, programs []Program, names m
 		maps.Copy(c.Env, CompilerEnv(c.C.Compiler))
 	}
 	for _, program := range programs {
-		c.Packages = append(c.Packages, program.Package)
+		if program.Name == programName(program.ImportPath) {
+			c.Packages = append(c.Packages, program.Package)
+		} else {
+			c.Renamed = append(c.Renamed, Renamed{program.Package, program.Name})
+		}
 	}
 	return c
 }

@@ -92,6 +92,9 @@ func (g *Group) join(i int, plan *Plan) bool {
 		own.Packages = slices.Concat(own.Packages, c.Packages)
 		// The order has no meaning: with the same images asked for in another one, the call is the same.
 		own.Packages = sorted(own.Packages)
+		own.Renamed = slices.Concat(own.Renamed, c.Renamed)
+		slices.SortFunc(own.Renamed, func(a, b Renamed) int { return strings.Compare(a.Name, b.Name) })
+		own.Renamed = slices.Compact(own.Renamed)
 	}
 	slices.SortFunc(g.Plan.Compile, func(a, b Compile) int { return strings.Compare(a.Platform.String(), b.Platform.String()) })
 	slices.SortFunc(g.Plan.Programs, func(a, b Program) int { return strings.Compare(a.ImportPath, b.ImportPath) })
@@ -99,9 +102,9 @@ func (g *Group) join(i int, plan *Plan) bool {
 	return true
 }
 
-// key is the same for compilations that differ in their packages alone.
+// key is the same for compilations that differ in their programs alone.
 func (c Compile) key() string {
-	c.Packages = nil
+	c.Packages, c.Renamed = nil, nil
 	text, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // as above
@@ -111,5 +114,5 @@ func (c Compile) key() string {
 
 // Compiled are the group's programs for a platform.
 func (g Group) Compiled(c Compile) []Program {
-	return slices.DeleteFunc(slices.Clone(g.Plan.Programs), func(p Program) bool { return !slices.Contains(c.Packages, p.Package) })
+	return slices.DeleteFunc(slices.Clone(g.Plan.Programs), func(p Program) bool { return !slices.Contains(c.AllPackages(), p.Package) })
 }

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"errors"
 	"testing"
 	"testing/fstest"
 
@@ -55,6 +56,26 @@ func TestShare(t *testing.T) {
 }
 
 // A package is compiled for the platforms that an image of it has, and for no other.
+// Programs of one name are compiled apart, and are not mixed up with those of another image.
+func TestShareSameName(t *testing.T) {
+	source := fstest.MapFS{"go.mod": {Data: []byte("module example.com/app\n\ngo 1.26.8\n")}}
+	for _, dir := range []string{"a/server", "b/server", "tool"} {
+		source[dir+"/main.go"] = &fstest.MapFile{Data: []byte("package main\n")}
+	}
+	both := plan.Config{Packages: []string{"./a/server", "./b/server=/usr/bin/server"}}
+	plans, errs := plan.ResolveAll(t.Context(), source, []plan.Config{both, {Packages: []string{"./b/server"}}, {Packages: []string{"./tool"}}, both})
+	require.NoError(t, errors.Join(errs...))
+	groups := plan.Share(plans)
+	require.Len(t, groups, 2)
+	assert.Equal(t, []int{0, 2, 3}, groups[0].Members)
+	compile := groups[0].Plan.Compile[0]
+	assert.Equal(t, []string{"./a/server", "./tool"}, compile.Packages)
+	assert.Equal(t, []plan.Renamed{{Package: "./b/server", Name: "server-2"}}, compile.Renamed)
+	assert.Len(t, groups[0].Compiled(compile), 3)
+	assert.Len(t, compile.Commands("out"), 2)
+	assert.Nil(t, groups[1].Plan.Compile[0].Renamed)
+}
+
 func TestShareOfUnlikePlatforms(t *testing.T) {
 	source := fstest.MapFS{
 		"go.mod": {Data: []byte("module example.com/shop\n\ngo 1.26.8\n")},

@@ -74,7 +74,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if p.Generate != nil {
 		row("run", "%s", shellLine(p.Generate))
 	}
-	row("run", "%s", shellLine(p.Compile[0].Command("OUT")))
+	for _, command := range p.Compile[0].Commands("OUT") {
+		row("run", "%s", shellLine(command))
+	}
 	row("host engine", "adds -p where several platforms compile at once: the machine's processors, divided among them")
 	row("environment", "%s", assignments(p.Env))
 	for _, c := range p.Compile {

@@ -186,7 +186,11 @@ func (b *Build) Builder(c plan.Compile) *dagger.Container {
 
 // programs is the directory of the programs for a platform of the plan.
 func (b *Build) programs(c plan.Compile) *dagger.Directory {
-	programs := b.Builder(c).WithExec(c.Command(outDir)).Directory(outDir)
+	ctr := b.Builder(c)
+	for _, command := range c.Commands(outDir) {
+		ctr = ctr.WithExec(command)
+	}
+	programs := ctr.Directory(outDir)
 	if d := b.plan.Debugger; d != nil {
 		// Apart from the source: no edit of that compiles the debugger again.
 		compiled := b.tools(nil).WithWorkdir("/").WithExec(d.Download).With(withEnv(c.Env)).With(withEnv(d.Env)).

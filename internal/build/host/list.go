@@ -44,7 +44,7 @@ func (e *Engine) List(ctx context.Context, source string, plan *plan.Plan, p pla
 	var out bytes.Buffer
 	cmd := command{
 		dir:    filepath.Join(source, plan.Source.Dir),
-		args:   slices.Concat([]string{"go", "list"}, p.ListFlags(), args, p.Packages),
+		args:   slices.Concat([]string{"go", "list"}, p.ListFlags(), args, p.AllPackages()),
 		what:   "listing packages for " + p.Platform.String(),
 		stdout: &out,
 	}

@@ -34,12 +34,16 @@ func share(processors, platforms int) int {
 // beside the programs do.
 func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile, programs []plan.Program, env map[string]string, out string) (digests map[string]string, err error) {
 	build := func(out string) error {
-		args := p.Command(out)
-		if platforms := len(c.plan.Compile); platforms > 1 {
-			args = slices.Insert(args, 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), platforms)))
+		for _, args := range p.Commands(filepath.ToSlash(out)) {
+			if platforms := len(c.plan.Compile); platforms > 1 {
+				args = slices.Insert(args, 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), platforms)))
+			}
+			cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
+			if err := c.goCommand(ctx, step, cmd, env); err != nil {
+				return err
+			}
 		}
-		cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
-		return c.goCommand(ctx, step, cmd, env)
+		return nil
 	}
 	if c.cache == nil || !cacheable(c.plan, p) {
 		return nil, build(out)
@@ -103,7 +107,7 @@ type cachedProgram struct {
 // binaryCache is that of the source, the platform and the packages of p; nil if another build has it. Settings that change the programs
 // need no other: go build sees that they have changed.
 func (c *compiler) binaryCache(p plan.Compile) (*binaryCache, error) {
-	text, err := json.Marshal([]any{c.source, c.plan.Source.Dir, p.Platform.String(), p.Packages})
+	text, err := json.Marshal([]any{c.source, c.plan.Source.Dir, p.Platform.String(), p.AllPackages()})
 	if err != nil {
 		return nil, err
 	}

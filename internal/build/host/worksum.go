@@ -84,7 +84,7 @@ func (c *compiler) list(ctx context.Context, step build.Step, dir string, flags 
 func (c *compiler) lists() [][]string {
 	var all [][]string
 	for _, p := range c.plan.Compile {
-		all = append(all, slices.Concat([]string{"go", "list", "-deps"}, p.ListFlags(), p.Packages))
+		all = append(all, slices.Concat([]string{"go", "list", "-deps"}, p.ListFlags(), p.AllPackages()))
 	}
 	return all
 }

@@ -440,6 +440,46 @@ func main() {
 	require.ErrorContains(t, err, "--builder-package")
 }
 
+// sameName: programs that go build would call the same have places of their own, and building again changes nothing.
+func (s suite) sameName(t *testing.T) {
+	dir := extract(t, `
+-- go.mod --
+module example.com/hello
+
+go 1.26.8
+-- a/server/main.go --
+package main
+
+func main() { println("this is the first server") }
+-- b/server/main.go --
+package main
+
+func main() { println("this is the second server") }
+-- server-2/main.go --
+package main
+
+func main() { println("this is the third server") }
+`)
+	config := plan.Config{
+		Runtime: "scratch", Platforms: []string{"linux/amd64", "linux/arm64"},
+		Packages: []string{"./a/server", "./b/server=/app/b/server", "./server-2"},
+	}
+	var digests []string
+	for range 2 {
+		result := s.mustBuild(t, dir, config)
+		for _, img := range result.Images {
+			files := Files(t, img)
+			assert.Contains(t, files["/app/server"].Content, "the first server")
+			assert.Contains(t, files["/app/b/server"].Content, "the second server")
+			assert.Contains(t, files["/app/server-2"].Content, "the third server")
+		}
+		digest, err := result.Artifact.Digest()
+		require.NoError(t, err)
+		digests = append(digests, digest.String())
+	}
+	assert.Equal(t, digests[0], digests[1])
+}
+
 // noEntrypoint: the program is the command, and an entrypoint of the base stays.
 func (s suite) noEntrypoint(t *testing.T) {
 	dir := extract(t, hello)

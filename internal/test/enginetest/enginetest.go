@@ -52,6 +52,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("debug", s.debug)
 	t.Run("caCerts", s.caCerts)
 	t.Run("writable", s.writable)
+	t.Run("sameName", s.sameName)
 	t.Run("userName", s.userName)
 	t.Run("noEntrypoint", s.noEntrypoint)
 	t.Run("seeded", s.seeded)
@@ -218,8 +219,16 @@ func assertPrograms(t *testing.T, plan *plan.Plan, compile plan.Compile, img v1.
 	t.Helper()
 	files := Files(t, img)
 	for _, program := range plan.Programs {
-		f, ok := files["/app/"+program.Name]
-		require.True(t, ok, "no /app/%s in %v", program.Name, files)
+		at := "/app/" + program.Name
+		for _, layer := range plan.Image.Layers {
+			for _, f := range layer.Files {
+				if f.Program == program.Name {
+					at = f.Path
+				}
+			}
+		}
+		f, ok := files[at]
+		require.True(t, ok, "no %s in %v", at, files)
 		assert.Equal(t, "-rwxr-xr-x 0:0", f.Owned())
 		info, err := buildinfo.Read(strings.NewReader(f.Content))
 		require.NoError(t, err)
