@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
 )
@@ -30,3 +31,15 @@ const (
 
 // SBOMFormats are all of them; the first is the default.
 var SBOMFormats = sbom.Formats
+
+// SignatureFormat is a way of keeping signatures beside an image. The zero value is both.
+type SignatureFormat = attest.Format
+
+// Formats of signatures: Sigstore bundles that refer to the image, tags made of its digest, and both.
+const (
+	BundleSignatures = attest.FormatBundle
+	TagSignatures    = attest.FormatTags
+)
+
+// SignatureFormats are all of them; the first is the default.
+var SignatureFormats = attest.Formats

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -24,8 +26,9 @@ type Registry struct {
 	Provenance bool
 	// Predicate is attached in place of that, for an image that was built elsewhere.
 	Predicate json.RawMessage
-	// Key signs the image and what is attached; nil for no signatures.
-	Key *PrivateKey
+	// Key signs the image and what is attached; nil for no signatures. Signatures is where they go.
+	Key        *PrivateKey
+	Signatures SignatureFormat
 	// Push pushes an image and its tags instead, and returns the reference by digest; nil for none.
 	Push func(ctx context.Context, image *Image, built *Built) (string, error)
 }
@@ -141,13 +144,26 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 	return source
 }
 
-// attach puts documents beside the image, before any tag leads to it.
+// attach puts documents and signatures beside the image, before any tag leads to it. What refers to the image goes there at once, so that
+// the list of it is written once.
 func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repository name.Repository, documents []attest.Document) error {
-	if len(documents) > 0 {
+	attached := documents
+	if g.Key != nil && g.Signatures.Has(BundleSignatures) {
+		bundles, err := attest.Bundles(ctx, g.Key, j.built.Artifact, documents)
+		if err != nil {
+			return err
+		}
+		attached = slices.Concat(documents, bundles)
+	}
+	if len(attached) > 0 {
 		err := j.step("attach", func(io.Writer) error {
-			err := attest.Attach(ctx, push, documents)
+			err := attest.Attach(ctx, push, attached)
 			var rejected *registry.RejectedError
-			if errors.As(err, &rejected) {
+			switch {
+			case !errors.As(err, &rejected):
+			case g.Key != nil && !g.Signatures.Has(TagSignatures):
+				return fmt.Errorf("attaching the signatures: %w: sign under tags by --signature-format tags", errors.Join(rejected.Unwrap()...))
+			default:
 				j.report.Warn(rejected.Error())
 				return nil
 			}
@@ -168,6 +184,9 @@ func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repo
 	}
 	if j.image.Plan == nil && g.Predicate == nil {
 		j.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
+	}
+	if !g.Signatures.Has(TagSignatures) {
+		return nil
 	}
 	return j.step("sign", func(io.Writer) error {
 		return attest.Sign(ctx, push, g.Key, repository.Name(), j.built.Artifact, documents)

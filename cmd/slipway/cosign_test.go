@@ -26,7 +26,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-// The real cosign accepts what Slipway signs, and nothing that was changed after.
+// The real cosign accepts what Slipway signs under tags, and nothing that was changed after.
 func TestCosign(t *testing.T) {
 	cosign, err := exec.LookPath("cosign")
 	if err != nil {
@@ -55,7 +55,7 @@ func TestCosign(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			registrytest.NoLogin(t)
 			repository := start(t) + "/team/signed"
-			ref := must(t, slipwayCommand(t, append(goEnv, "COSIGN_PASSWORD="+keyPassword), "publish", "--runtime", "scratch", "--sign-key", filepath.Join(home, "release.key"),
+			ref := must(t, slipwayCommand(t, append(goEnv, "COSIGN_PASSWORD="+keyPassword), "publish", "--runtime", "scratch", "--sign-key", filepath.Join(home, "release.key"), "--signature-format", "tags",
 				"--repository", repository, "--tag", "v1", "../../examples/http-server"))
 			must(t, slipwayCommand(t, goEnv, "verify", "--key", filepath.Join(home, "release.pub"), ref))
 			root, err := name.NewDigest(ref)

@@ -80,7 +80,7 @@ func isArchive(source string) bool {
 func noEffect(set *pflag.FlagSet) error {
 	var faults fault.Faults
 	set.Visit(func(f *pflag.Flag) {
-		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "progress", "json"}, f.Name) {
+		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "signature-format", "progress", "json"}, f.Name) {
 			faults.Add(f.Name, f.Value.String(), "an archive is published as it is", "leave --"+f.Name+" out, or give it to slipway build")
 		}
 	})
@@ -103,7 +103,18 @@ func (a *app) toRegistry() (*slipway.Registry, error) {
 			}
 		}
 	}
-	return to, fault.Join(formatErr, keyErr, predicateErr)
+	var signaturesErr error
+	to.Signatures, signaturesErr = signatureFormat(a.SignFormat)
+	return to, fault.Join(formatErr, keyErr, predicateErr, signaturesErr)
+}
+
+// signatureFormat is where signatures go.
+func signatureFormat(value string) (slipway.SignatureFormat, error) {
+	known := options.SignatureFormats()
+	if value != "" && !slices.Contains(known, value) {
+		return "", fault.Faults{{Field: "signature-format", Value: value, Problem: "no such format", Hint: "choose from " + strings.Join(known, ", ")}}
+	}
+	return slipway.SignatureFormat(value), nil
 }
 
 // readPredicate reads a predicate that somebody else made.

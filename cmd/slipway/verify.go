@@ -75,6 +75,7 @@ func describe(ref name.Reference, verified []slipway.Verified) string {
 		}
 	}
 	fmt.Fprintln(&b, ref.Context().Digest(verified[0].Digest))
+	line("signed", "%s", signedAs(verified[0].Signatures))
 	p := verified[0].Provenance
 	for _, v := range verified {
 		if v.Platform != "" {
@@ -101,4 +102,14 @@ func describe(ref name.Reference, verified []slipway.Verified) string {
 		}
 	}
 	return b.String()
+}
+
+// signedAs says where a signature was found.
+func signedAs(formats []slipway.SignatureFormat) string {
+	names := map[slipway.SignatureFormat]string{slipway.BundleSignatures: "in a Sigstore bundle", slipway.TagSignatures: "under a tag of cosign"}
+	var all []string
+	for _, f := range formats {
+		all = append(all, names[f])
+	}
+	return strings.Join(all, ", ")
 }

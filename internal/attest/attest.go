@@ -6,6 +6,7 @@ package attest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 
@@ -158,11 +159,9 @@ const annotationPredicate = "in-toto.io/predicate-type"
 func Attach(ctx context.Context, push *registry.Push, documents []Document) error {
 	var attachments []registry.Attachment
 	for _, d := range documents {
-		a := registry.Attachment{Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Identity: d.Identity}
-		if d.MediaType == provenance.MediaType {
-			a.Annotations = map[string]string{annotationPredicate: d.PredicateType}
-		}
-		attachments = append(attachments, a)
+		attachments = append(attachments, registry.Attachment{
+			Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Annotations: d.annotations(), Identity: d.Identity,
+		})
 	}
 	return push.Attach(ctx, attachments)
 }
@@ -180,7 +179,7 @@ const (
 	annotationPredicateType = "predicateType"
 )
 
-// Sign signs artifact and, if it is an index, each image in it, and the documents about them. Signatures of other keys that
+// Sign signs artifact and, if it is an index, each image in it, and the documents about them, under tags. Signatures of other keys that
 // are there stay; statements that the same key signed before are replaced by those of their type.
 func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository string, artifact remote.Taggable, documents []Document) error {
 	subjects, err := subjectsOf(artifact)
@@ -223,7 +222,7 @@ func withSignature(old []registry.Layer, key *signing.Key, payload []byte) ([]re
 		return nil, err
 	}
 	return append(slices.Clone(old), registry.Layer{
-		MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64Of(signature)},
+		MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64.StdEncoding.EncodeToString(signature)},
 	}), nil
 }
 

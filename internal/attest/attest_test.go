@@ -57,12 +57,17 @@ type published struct {
 	key        *signing.Key
 	build      *provenance.Build
 	format     sbom.Format
+	signatures attest.Format
 }
 
 func begin(t *testing.T) *published {
 	t.Helper()
+	return beginAt(t, registrytest.Start(t))
+}
+
+func beginAt(t *testing.T, server *registrytest.Registry) *published {
+	t.Helper()
 	registrytest.NoLogin(t)
-	server := registrytest.Start(t)
 	p := &published{server: server, repository: server.Host + "/owner/app", key: newKey(t), format: sbom.CycloneDX}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range []string{"amd64", "arm64"} {
@@ -94,17 +99,29 @@ func begin(t *testing.T) *published {
 	return p
 }
 
-// prove attaches and signs everything.
-func (p *published) prove(t *testing.T) {
-	t.Helper()
+func (p *published) options() attest.Options {
 	o := attest.Options{Repository: p.repository, SBOM: p.format}
 	if p.build != nil {
 		o.Provenance = func(base provenance.Image) (any, error) { return p.build.Predicate(base) }
 	}
-	documents, err := attest.Documents(t.Context(), p.index, o)
+	return o
+}
+
+// prove attaches and signs everything.
+func (p *published) prove(t *testing.T) {
+	t.Helper()
+	documents, err := attest.Documents(t.Context(), p.index, p.options())
 	require.NoError(t, err)
-	require.NoError(t, attest.Attach(t.Context(), p.push, documents))
-	require.NoError(t, attest.Sign(t.Context(), p.push, p.key, p.repository, p.index, documents))
+	attached := documents
+	if p.signatures.Has(attest.FormatBundle) {
+		bundles, err := attest.Bundles(t.Context(), p.key, p.index, documents)
+		require.NoError(t, err)
+		attached = slices.Concat(documents, bundles)
+	}
+	require.NoError(t, attest.Attach(t.Context(), p.push, attached))
+	if p.signatures.Has(attest.FormatTags) {
+		require.NoError(t, attest.Sign(t.Context(), p.push, p.key, p.repository, p.index, documents))
+	}
 }
 
 func (p *published) verify(t *testing.T, key *signing.Key) ([]attest.Verified, error) {
@@ -180,6 +197,7 @@ func TestTampering(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := begin(t)
+			p.signatures = attest.FormatTags
 			p.prove(t)
 			for i, digest := range p.digests(t) {
 				if name == "bill of materials" && i == 0 {
@@ -210,6 +228,7 @@ func TestTampering(t *testing.T) {
 // A signature and statements of one image prove nothing of another one.
 func TestOfAnotherImage(t *testing.T) {
 	p := begin(t)
+	p.signatures = attest.FormatTags
 	p.prove(t)
 	digests := p.digests(t)
 	for _, suffix := range []string{".sig", ".att"} {
@@ -249,6 +268,7 @@ func TestWhatIsMissing(t *testing.T) {
 	})
 	t.Run("builder", func(t *testing.T) {
 		p := begin(t)
+		p.signatures = attest.FormatTags
 		p.prove(t)
 		digest := p.digests(t)[0]
 		foreign, err := json.Marshal(provenance.NewStatement("x", digest.String(), provenance.PredicateType, provenance.Predicate{RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: "https://example.com/else"}}}))

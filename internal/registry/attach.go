@@ -65,11 +65,11 @@ func (e *RejectedError) Error() string {
 
 func (e *RejectedError) Unwrap() []error { return e.reasons }
 
-// The empty JSON object that stands where an image has its configuration. Source:
+// EmptyType is that of the empty JSON object that stands where an image has its configuration. Source:
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
-const emptyType = "application/vnd.oci.empty.v1+json"
+const EmptyType = "application/vnd.oci.empty.v1+json"
 
-var emptyConfig = static.NewLayer([]byte("{}"), emptyType)
+var emptyConfig = static.NewLayer([]byte("{}"), EmptyType)
 
 // Attach puts the documents into the repository as OCI 1.1 referrers of their subjects. Where the registry does not list
 // them by itself, each subject's are listed in an index under the fallback tag that the specification gives it, which is
@@ -183,7 +183,7 @@ func (p *Push) attach(ctx context.Context, a Attachment, config func() error) (d
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
 		ArtifactType:  a.MediaType,
-		Config:        v1.Descriptor{MediaType: emptyType, Digest: configDigest, Size: 2, Data: []byte("{}")},
+		Config:        v1.Descriptor{MediaType: EmptyType, Digest: configDigest, Size: 2, Data: []byte("{}")},
 		Layers:        []v1.Descriptor{{MediaType: types.MediaType(a.MediaType), Digest: digest, Size: int64(len(a.Content))}},
 		Subject:       &v1.Descriptor{MediaType: a.Subject.MediaType, Digest: a.Subject.Digest, Size: a.Subject.Size},
 		Annotations:   annotations,

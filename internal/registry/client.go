@@ -202,14 +202,15 @@ func mediaTypeOf(content []byte) (types.MediaType, error) {
 	}
 }
 
-// HTTP returns an HTTP client for requests about one repository that is logged in to push to it and to pull from it.
-func (c *Client) HTTP(ctx context.Context, repository name.Repository) (*http.Client, error) {
+// HTTP returns an HTTP client for requests about one repository that is logged in for a scope: [transport.PullScope], or
+// [transport.PushScope] to push to it and to pull from it.
+func (c *Client) HTTP(ctx context.Context, repository name.Repository, scope string) (*http.Client, error) {
 	auth, err := authn.Resolve(ctx, c.keychain, repository)
 	if err != nil {
 		return nil, err
 	}
 	t, err := transport.NewWithContext(
-		ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent), []string{repository.Scope(transport.PushScope)})
+		ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent), []string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}

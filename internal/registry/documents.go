@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +35,19 @@ func (l Layer) Same(other Layer) bool {
 	return l.MediaType == other.MediaType && maps.Equal(l.Annotations, other.Annotations) && bytes.Equal(l.Content, other.Content)
 }
 
-// What is read of an image of documents at most, whatever its manifest lists.
+// What is read of an image of documents at most, or of all that refer to one image, whatever manifests list.
 const (
 	layersLimit = 1000
 	bytesLimit  = 64 << 20
 )
+
+// budget is how much of [layersLimit] and [bytesLimit] is left.
+type budget struct {
+	layers int
+	bytes  int64
+}
+
+func newBudget() *budget { return &budget{layersLimit, bytesLimit} }
 
 // Layers reads the image of documents under ref. The error is one of [Client.Explain]; where there is no such
 // image, there are no layers and no error.
@@ -59,7 +68,7 @@ func layersUnder(
 		}
 		return nil, v1.Hash{}, err
 	}
-	layers, err := readLayers(desc)
+	layers, err := readLayers(desc, newBudget())
 	if err != nil {
 		return nil, v1.Hash{}, fmt.Errorf("reading %s: %w", ref, err)
 	}
@@ -71,7 +80,57 @@ type Getter interface {
 	Get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error)
 }
 
-func readLayers(desc *remote.Descriptor) ([]Layer, error) {
+// Reader is the part of a registry client that also lists what is attached.
+type Reader interface {
+	Getter
+	Referrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error)
+}
+
+// Referring reads the documents that refer to subject, among them those whose entry in the list match knows. It returns what can be
+// read, and an error for the rest.
+func Referring(ctx context.Context, client Reader, subject name.Digest, match func(v1.Descriptor) bool) ([]Layer, error) {
+	listed, err := client.Referrers(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	var all []Layer
+	var faults []error
+	left := newBudget()
+	for _, d := range listed {
+		if !match(d) {
+			continue
+		}
+		ref := subject.Context().Digest(d.Digest.String())
+		layers, err := referring(ctx, client, ref, subject.DigestStr(), left)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("reading %s, which is attached: %w", ref, err))
+		}
+		if all = append(all, layers...); left.layers < 0 || left.bytes < 0 {
+			break
+		}
+	}
+	return all, errors.Join(faults...)
+}
+
+// referring reads what is in a manifest that refers to subject; nothing if it refers to something else.
+func referring(ctx context.Context, client Getter, ref name.Digest, subject string, left *budget) ([]Layer, error) {
+	desc, err := client.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(desc.Manifest, &m); err != nil {
+		return nil, err
+	}
+	if m.Subject == nil || m.Subject.Digest.String() != subject {
+		left.layers-- // it has been read
+		return nil, nil
+	}
+	return readLayers(desc, left)
+}
+
+// readLayers reads what is in an image of documents, and takes it from what is left to read.
+func readLayers(desc *remote.Descriptor, left *budget) ([]Layer, error) {
 	img, err := desc.Image()
 	if err != nil {
 		return nil, err
@@ -80,13 +139,13 @@ func readLayers(desc *remote.Descriptor) ([]Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(manifest.Layers) > layersLimit {
-		return nil, fmt.Errorf("it has %d layers, more than the %d that are read", len(manifest.Layers), layersLimit)
+	if left.layers -= max(1, len(manifest.Layers)); left.layers < 0 {
+		return nil, fmt.Errorf("it has %d layers, with those read before more than the %d that are read", len(manifest.Layers), layersLimit)
 	}
 	var all []Layer
-	left := int64(bytesLimit)
 	for _, d := range manifest.Layers {
-		if left -= d.Size; d.Size < 0 || left < 0 {
+		if left.bytes -= d.Size; d.Size < 0 || left.bytes < 0 {
+			left.bytes = -1
 			return nil, fmt.Errorf("its layers have more than the %d bytes that are read", bytesLimit)
 		}
 		layer, err := img.LayerByDigest(d.Digest)

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -151,63 +149,4 @@ type notStoredError struct{ problem string }
 
 func (e *notStoredError) Error() string {
 	return e.problem + ": check that it is a registry, and that nothing else pushes there at the same time; then publish again"
-}
-
-// read returns the manifest under ref, nil if there is none.
-func (p *Push) read(ctx context.Context, ref name.Reference) ([]byte, error) {
-	resp, err := p.request(ctx, http.MethodGet, p.url("manifests", ref.Identifier()), manifest{})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, nil
-	}
-	if err := transport.CheckError(resp, http.StatusOK); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(resp.Body) // the client bounds what it reads of a manifest
-}
-
-// url is an address of the registry's API about the repository.
-func (p *Push) url(kind, identifier string) *url.URL {
-	return &url.URL{
-		Scheme: p.repository.Scheme(), Host: p.repository.RegistryStr(),
-		Path: fmt.Sprintf("/v2/%s/%s/%s", p.repository.RepositoryStr(), kind, identifier),
-	}
-}
-
-// request asks the registry. It sends m if that is not empty.
-func (p *Push) request(ctx context.Context, method string, to *url.URL, m manifest) (*http.Response, error) {
-	client, err := p.login(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var body io.Reader
-	if m.raw != nil {
-		body = bytes.NewReader(m.raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", acceptManifests)
-	if m.raw != nil {
-		req.Header.Set("Content-Type", string(m.mediaType))
-	}
-	return client.Do(req)
-}
-
-// login returns the client that is logged in. A login that failed is tried again by the next request.
-func (p *Push) login(ctx context.Context) (*http.Client, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.http == nil {
-		client, err := p.client.HTTP(ctx, p.repository)
-		if err != nil {
-			return nil, err
-		}
-		p.http = client
-	}
-	return p.http, nil
 }

@@ -3,12 +3,11 @@ package registry
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/oci/graph"
@@ -21,14 +20,10 @@ const parallel = 6
 // whoever pulls a tag gets either the whole old image or the whole new one, with everything that is attached to it, and a push that fails
 // leaves every tag where it was.
 type Push struct {
-	client     *Client
-	pusher     *remote.Pusher
-	target     Target
-	repository name.Repository
-	root       manifest
-
-	mu   sync.Mutex
-	http *http.Client // nil until the first login
+	session
+	pusher *remote.Pusher
+	target Target
+	root   manifest
 }
 
 // Push begins a push. It asks the registry nothing yet.
@@ -44,7 +39,7 @@ func (c *Client) Push(target Target) (*Push, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Push{client: c, pusher: pusher, target: target, repository: repository}, nil
+	return &Push{session: session{client: c, repository: repository, scope: transport.PushScope}, pusher: pusher, target: target}, nil
 }
 
 // Content puts artifact, a v1.Image or a v1.ImageIndex, into the repository and returns its reference by digest.

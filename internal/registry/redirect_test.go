@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
@@ -30,7 +31,7 @@ func TestRedirectsEnd(t *testing.T) {
 	server := registrytest.Start(t, registrytest.Fault{When: registrytest.On("", "/app/"), Do: toItself})
 	repository, err := name.NewRepository(server.Host + "/app")
 	require.NoError(t, err)
-	logged, err := client(t).HTTP(t.Context(), repository)
+	logged, err := client(t).HTTP(t.Context(), repository, transport.PushScope)
 	require.NoError(t, err)
 	logged.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // as go-containerregistry's have it
 	for _, request := range []struct{ method, path, body string }{

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -18,10 +19,39 @@ import (
 // referrersPages is how many pages of a subject's referrers are read. Beyond that, an attachment may be there twice.
 const referrersPages = 50
 
+// Referrers lists what is attached to an image or index, in its repository or in the first mirror of it that lists anything: what
+// the registry itself lists, else what is under the fallback tag. Nobody vouches for what the entries say but for their digests.
+func (c *Client) Referrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error) {
+	digest, err := v1.NewHash(subject.DigestStr())
+	if err != nil {
+		return nil, err
+	}
+	var failure error
+	for _, candidate := range c.mirrors.candidates(subject) {
+		s := session{client: c, repository: candidate.Context(), scope: transport.PullScope}
+		listed, _ := s.referrers(ctx, digest)
+		if len(listed) == 0 {
+			var list *index
+			if list, _, failure = s.fallbackIndex(ctx, digest); failure != nil {
+				continue
+			}
+			listed = list.referrers()
+		}
+		if len(listed) > 0 {
+			return listed, nil
+		}
+	}
+	var foreign *notIndexError
+	if errors.As(failure, &foreign) {
+		failure = nil
+	}
+	return nil, failure
+}
+
 // referrers are what the registry itself lists for a subject, and whether it lists at all. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (p *Push) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Descriptor, lists bool) {
-	page := p.url("referrers", subject.String())
+func (s *session) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Descriptor, lists bool) {
+	page := s.url("referrers", subject.String())
 	read := map[string]bool{}
 	for range referrersPages {
 		if page == nil || read[page.String()] {
@@ -30,7 +60,7 @@ func (p *Push) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Desc
 		read[page.String()] = true
 		var more []v1.Descriptor
 		var err error
-		if more, page, err = p.referrersPage(ctx, page); err != nil {
+		if more, page, err = s.referrersPage(ctx, page); err != nil {
 			break // what is not known to be there is attached once more
 		}
 		lists = true
@@ -39,8 +69,8 @@ func (p *Push) referrers(ctx context.Context, subject v1.Hash) (listed []v1.Desc
 	return listed, lists
 }
 
-func (p *Push) referrersPage(ctx context.Context, page *url.URL) (listed []v1.Descriptor, next *url.URL, err error) {
-	resp, err := p.request(ctx, http.MethodGet, page, manifest{})
+func (s *session) referrersPage(ctx context.Context, page *url.URL) (listed []v1.Descriptor, next *url.URL, err error) {
+	resp, err := s.request(ctx, http.MethodGet, page, manifest{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,12 +184,12 @@ func (i *index) with(add []v1.Descriptor) (*manifest, error) {
 }
 
 // fallbackIndex is the list under a subject's fallback tag, with its digest; empty if there is none.
-func (p *Push) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
-	tag := p.repository.Tag(TagFor(subject, ""))
-	content, err := p.read(ctx, tag)
+func (s *session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
+	tag := s.repository.Tag(TagFor(subject, ""))
+	content, err := s.read(ctx, tag)
 	switch {
 	case err != nil:
-		return nil, v1.Hash{}, p.client.Explain(tag, err)
+		return nil, v1.Hash{}, s.client.Explain(tag, err)
 	case content == nil:
 		return &index{}, v1.Hash{}, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
@@ -20,6 +21,7 @@ type Options struct {
 	Provenance   bool      `env:"SLIPWAY_PROVENANCE"`
 	Predicate    string    `env:"SLIPWAY_PREDICATE"`
 	SignKey      string    `env:"SLIPWAY_SIGN_KEY"`
+	SignFormat   string    `env:"SLIPWAY_SIGNATURE_FORMAT"`
 	Key          string    `env:"SLIPWAY_KEY"`
 	Format       string    `env:"SLIPWAY_FORMAT"`
 	HTML         string    `env:"SLIPWAY_HTML"`
@@ -43,6 +45,15 @@ var Engines = []string{"auto", "host", "dagger"}
 func SBOMFormats() []string {
 	var names []string
 	for _, f := range sbom.Formats {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// SignatureFormats are where signatures go, the default first.
+func SignatureFormats() []string {
+	var names []string
+	for _, f := range attest.Formats {
 		names = append(names, string(f))
 	}
 	return names
@@ -80,6 +91,10 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{
 			Field: "SignKey", Flag: "sign-key", Commands: publish, Value: "KEY",
 			Help: "private key that signs the image and its attestations, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
+		},
+		plan.Setting{
+			Field: "SignFormat", Flag: "signature-format", Commands: publish, Value: "FORMAT", Default: SignatureFormats()[0], Choices: plan.Choices(SignatureFormats()...),
+			Help: "where signatures go: into Sigstore bundles that refer to the image, under the tags that cosign 2 and others read, or both",
 		},
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},

@@ -1,0 +1,103 @@
+package attest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/signing"
+)
+
+// Format is a way of keeping signatures beside an image.
+type Format string
+
+// The formats: Sigstore bundles that refer to the image, as cosign 3 writes them; tags made of the image's digest, which
+// earlier versions of cosign and other verifiers read.
+const (
+	FormatBundle Format = "bundle"
+	FormatTags   Format = "tags"
+	FormatBoth   Format = "both"
+)
+
+// Formats are all of them; the first is the default.
+var Formats = []Format{FormatBoth, FormatBundle, FormatTags}
+
+// Has reports whether f is format, or both. The zero value is both.
+func (f Format) Has(format Format) bool { return f == format || f == FormatBoth || f == "" }
+
+// SignatureType is the predicate type of a statement that signs an image and says nothing more. Source:
+// https://github.com/sigstore/cosign/blob/v3.1.3/pkg/types/predicate.go
+const SignatureType = "https://sigstore.dev/cosign/sign/v1"
+
+// What cosign says of a bundle where attachments are listed. Source:
+// https://github.com/sigstore/cosign/blob/v3.1.3/pkg/oci/remote/write.go
+const (
+	annotationContent    = "dev.sigstore.bundle.content"
+	annotationBundleType = "dev.sigstore.bundle.predicateType"
+	contentEnvelope      = "dsse-envelope"
+)
+
+// Bundles signs artifact and, if it is an index, each image in it, and the documents about them, in Sigstore bundles that
+// are for [Attach]. A bundle has the same identity as one that the same key made of the same, whose signature differs.
+func Bundles(ctx context.Context, key *signing.Key, artifact remote.Taggable, documents []Document) ([]Document, error) {
+	subjects, err := subjectsOf(artifact)
+	if err != nil {
+		return nil, err
+	}
+	hint, err := key.Hint()
+	if err != nil {
+		return nil, err
+	}
+	var bundles []Document
+	for _, s := range subjects {
+		statement, err := s.statement("", SignatureType, struct{}{})
+		if err != nil {
+			return nil, err
+		}
+		all := []Document{{Subject: s.Descriptor, Statement: statement, PredicateType: SignatureType}}
+		for _, d := range documents {
+			if d.Subject.Digest == s.Digest {
+				all = append(all, d)
+			}
+		}
+		for _, d := range all {
+			bundle := Document{Subject: d.Subject, MediaType: signing.BundleMediaType, PredicateType: d.PredicateType}
+			if bundle.Content, err = key.Bundle(ctx, d.Statement); err != nil {
+				return nil, err
+			}
+			bundle.Identity = hint + "\n" + d.PredicateType + "\n" + d.identity()
+			bundles = append(bundles, bundle)
+		}
+	}
+	return bundles, nil
+}
+
+// identity is the same for documents that say the same.
+func (d Document) identity() string {
+	if d.Identity != "" {
+		return d.Identity
+	}
+	digest := sha256.Sum256(d.Statement)
+	return hex.EncodeToString(digest[:])
+}
+
+// annotations are what a document is listed with.
+func (d Document) annotations() map[string]string {
+	switch d.MediaType {
+	case provenance.MediaType:
+		return map[string]string{annotationPredicate: d.PredicateType}
+	case signing.BundleMediaType:
+		return map[string]string{annotationContent: contentEnvelope, annotationBundleType: d.PredicateType}
+	}
+	return nil
+}
+
+// statement is an in-toto statement whose predicate is to be read yet.
+type statement struct {
+	provenance.Statement
+	Predicate json.RawMessage `json:"predicate"`
+}

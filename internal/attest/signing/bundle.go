@@ -1,0 +1,82 @@
+package signing
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
+)
+
+// BundleMediaType is that of a Sigstore bundle of version 0.3. Source:
+// https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_bundle.proto
+const BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+// bundleTypes is how the media types of all versions begin.
+const bundleTypes = "application/vnd.dev.sigstore.bundle"
+
+// IsBundle reports whether a media type is one of a Sigstore bundle.
+func IsBundle(mediaType string) bool { return strings.HasPrefix(mediaType, bundleTypes) }
+
+type bundle struct {
+	MediaType            string          `json:"mediaType"`
+	VerificationMaterial material        `json:"verificationMaterial"`
+	Envelope             json.RawMessage `json:"dsseEnvelope"`
+}
+
+type material struct {
+	PublicKey struct {
+		Hint string `json:"hint"`
+	} `json:"publicKey"`
+}
+
+// Bundle signs an in-toto statement in a Sigstore bundle. It has no entry of a transparency log and no timestamp: those who
+// verify it have the key.
+func (k *Key) Bundle(ctx context.Context, statement []byte) ([]byte, error) {
+	envelope, err := k.Wrap(ctx, provenance.MediaType, statement)
+	if err != nil {
+		return nil, err
+	}
+	b := bundle{MediaType: BundleMediaType, Envelope: envelope}
+	if b.VerificationMaterial.PublicKey.Hint, err = k.Hint(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(b)
+}
+
+// Hint names the key in bundles, as cosign does: the digest of its public half.
+func (k *Key) Hint() (string, error) {
+	public, err := x509.MarshalPKIXPublicKey(k.signer.Public())
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.Sum256(public)
+	return base64.StdEncoding.EncodeToString(digest[:]), nil
+}
+
+// OpenBundle returns the statement in a bundle if the key signed it, however the bundle says that it is to be verified.
+func (v *Verifier) OpenBundle(content []byte) ([]byte, error) {
+	var b bundle
+	if err := json.Unmarshal(content, &b); err != nil || !IsBundle(b.MediaType) || b.Envelope == nil {
+		return nil, fmt.Errorf("it is no Sigstore bundle of a statement (media type %q)", b.MediaType)
+	}
+	return v.Open(b.Envelope, provenance.MediaType)
+}
+
+// ClaimedType is the type of the statement that a bundle claims to have, for messages; empty if it cannot be read.
+func ClaimedType(content []byte) string {
+	var b struct {
+		Envelope struct {
+			Payload []byte `json:"payload"`
+		} `json:"dsseEnvelope"`
+	}
+	var s struct{ PredicateType string }
+	if json.Unmarshal(content, &b) != nil || json.Unmarshal(b.Envelope.Payload, &s) != nil {
+		return ""
+	}
+	return s.PredicateType
+}
