@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
@@ -123,7 +124,7 @@ func TestCosign(t *testing.T) {
 // retag changes all layers of an image of signatures.
 func retag(t *testing.T, repository name.Repository, digest v1.Hash, suffix string, change func(*registry.Layer)) {
 	t.Helper()
-	ref := repository.Tag(registry.TagFor(digest, suffix))
+	ref := repository.Tag(graph.TagFor(digest, suffix))
 	layers, err := registry.Layers(t.Context(), getter{}, ref)
 	require.NoError(t, err)
 	require.NotEmpty(t, layers)

@@ -193,7 +193,7 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 			if err != nil {
 				return err
 			}
-			return push.Rewrite(ctx, registry.TagFor(s.Digest, signatureSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
+			return push.Rewrite(ctx, graph.TagFor(s.Digest, signatureSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
 				return withSignature(old, key, payload)
 			})
 		})
@@ -203,7 +203,7 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 		}
 		group.Go(func() error {
 			statements := &statements{key: key, documents: about}
-			return push.Rewrite(ctx, registry.TagFor(s.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
+			return push.Rewrite(ctx, graph.TagFor(s.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
 				return statements.with(ctx, old)
 			})
 		})

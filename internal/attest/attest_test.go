@@ -30,6 +30,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
@@ -141,7 +142,7 @@ func (p *published) digests(t *testing.T) []v1.Hash {
 
 func (p *published) layers(t *testing.T, digest v1.Hash, suffix string) []registry.Layer {
 	t.Helper()
-	layers, err := registry.Layers(t.Context(), p.client, p.ref.Context().Tag(registry.TagFor(digest, suffix)))
+	layers, err := registry.Layers(t.Context(), p.client, p.ref.Context().Tag(graph.TagFor(digest, suffix)))
 	require.NoError(t, err)
 	return layers
 }
@@ -211,7 +212,7 @@ func TestTampering(t *testing.T) {
 				}
 				tamper.change(&changed[at])
 				rewrite := func(layers []registry.Layer) {
-					require.NoError(t, p.push.Rewrite(t.Context(), registry.TagFor(digest, tamper.suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
+					require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digest, tamper.suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 				}
 				rewrite(changed)
 				_, err := p.verify(t, p.key)
@@ -235,7 +236,7 @@ func TestOfAnotherImage(t *testing.T) {
 		other := p.layers(t, digests[2], suffix)
 		own := p.layers(t, digests[1], suffix)
 		put := func(layers []registry.Layer) {
-			require.NoError(t, p.push.Rewrite(t.Context(), registry.TagFor(digests[1], suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
+			require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digests[1], suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 		}
 		put(other)
 		_, err := p.verify(t, p.key)
@@ -304,7 +305,7 @@ func TestVerifyOfHostileRegistries(t *testing.T) {
 	// The image, whose signatures hold, and what is under their tags.
 	lists := func(layers string) error {
 		image := p.digests(t)[1]
-		p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+registry.TagFor(image, ".sig")), Do: text(`{"config":{},"layers":[` + layers + `]}`)})
+		p.server.Break(registrytest.Fault{When: registrytest.On(http.MethodGet, "/manifests/"+graph.TagFor(image, ".sig")), Do: text(`{"config":{},"layers":[` + layers + `]}`)})
 		_, err := attest.Verify(t.Context(), p.client, p.ref.Context().Digest(image.String()), p.key.Verifier())
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
@@ -51,7 +52,7 @@ func gather(ctx context.Context, client registry.Reader, subject name.Digest, di
 }
 
 func (e *evidence) tag(ctx context.Context, client registry.Getter, repository name.Repository, suffix string, take func(registry.Layer)) {
-	layers, err := registry.Layers(ctx, client, repository.Tag(registry.TagFor(e.digest, suffix)))
+	layers, err := registry.Layers(ctx, client, repository.Tag(graph.TagFor(e.digest, suffix)))
 	e.cannotRead(err)
 	for _, l := range layers {
 		take(l)

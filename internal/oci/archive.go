@@ -26,17 +26,24 @@ import (
 // The file appears when it is complete. After an error, or the end of ctx, what was there before is still there. The
 // directory that it goes into is made if need be.
 func WriteArchive(ctx context.Context, path string, artifact remote.Taggable, refName string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return writeArchive(ctx, path, func() ([]blob, []v1.Descriptor, error) {
+		parts, entry, err := blobs(artifact)
+		return parts, []v1.Descriptor{named(entry, map[string]string{oci.AnnotationRefName: refName})}, err
+	})
+}
+
+// writeArchive writes an archive of what list lists: blobs, and the entries of index.json.
+func writeArchive(ctx context.Context, path string, list func() ([]blob, []v1.Descriptor, error)) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("writing the archive %s: %w", path, err)
 	}
 	err := again(func() error {
 		return temporary.WriteFile(path, func(w io.Writer) error {
-			parts, entry, err := blobs(artifact)
+			parts, entries, err := list()
 			if err != nil {
 				return err
 			}
-			index, err := layoutIndex(named(entry, map[string]string{oci.AnnotationRefName: refName}))
+			index, err := layoutIndex(entries...)
 			if err != nil {
 				return err
 			}

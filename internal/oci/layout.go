@@ -30,16 +30,21 @@ import (
 //
 // The entry appears when everything that it consists of is there. Several processes may write to one layout: they wait for each
 // other. A directory that holds something else is refused and left as it is.
-func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refName string) (err error) {
+func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refName string) error {
+	parts, entry, err := blobs(artifact)
+	if err != nil {
+		return fmt.Errorf("writing to the OCI layout %s: %w", dir, err)
+	}
+	return addToLayout(ctx, dir, parts, []v1.Descriptor{named(entry, map[string]string{oci.AnnotationRefName: refName})})
+}
+
+// addToLayout writes blobs, and then the entries.
+func addToLayout(ctx context.Context, dir string, parts []blob, entries []v1.Descriptor) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("writing to the OCI layout %s: %w", dir, err)
 		}
 	}()
-	parts, entry, err := blobs(artifact)
-	if err != nil {
-		return err
-	}
 	lock, err := lockLayout(ctx, dir)
 	if err != nil {
 		return err
@@ -58,7 +63,7 @@ func WriteLayout(ctx context.Context, dir string, artifact remote.Taggable, refN
 			return err
 		}
 	}
-	return replaceEntry(filepath.Join(dir, "index.json"), named(entry, map[string]string{oci.AnnotationRefName: refName}))
+	return replaceEntries(filepath.Join(dir, "index.json"), entries)
 }
 
 // again tries once more what a cached blob failed that turned out to be damaged: the cache has got rid of it.
@@ -166,8 +171,8 @@ func mark(name string) error {
 	return nil
 }
 
-// replaceEntry puts an entry into an index.json. All else in it is kept as it is, whatever it may be.
-func replaceEntry(name string, entry v1.Descriptor) error {
+// replaceEntries puts entries into an index.json. All else in it is kept as it is, whatever it may be.
+func replaceEntries(name string, added []v1.Descriptor) error {
 	index := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2")}
 	var err error
 	if index["mediaType"], err = json.Marshal(types.OCIImageIndex); err != nil {
@@ -189,15 +194,28 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 			return fmt.Errorf("the manifests of its index.json: %w", err)
 		}
 	}
+	for _, entry := range added {
+		if entries, err = replaceEntry(entries, entry); err != nil {
+			return err
+		}
+	}
+	if index["manifests"], err = json.Marshal(entries); err != nil {
+		return err
+	}
+	return ownfile.Write(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
+}
+
+// replaceEntry puts an entry in the place of the one with its name, or if it has none, of a nameless one of the same content.
+func replaceEntry(entries []json.RawMessage, entry v1.Descriptor) ([]json.RawMessage, error) {
 	added, err := json.Marshal(entry)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	at := len(entries)
 	for i := len(entries) - 1; i >= 0; i-- {
 		var old v1.Descriptor
 		if err := json.Unmarshal(entries[i], &old); err != nil {
-			return fmt.Errorf("the manifests of its index.json: %w", err)
+			return nil, fmt.Errorf("the manifests of its index.json: %w", err)
 		}
 		refName := old.Annotations[oci.AnnotationRefName]
 		if refName == entry.Annotations[oci.AnnotationRefName] && (refName != "" || old.Digest == entry.Digest) {
@@ -205,8 +223,5 @@ func replaceEntry(name string, entry v1.Descriptor) error {
 			at = i
 		}
 	}
-	if index["manifests"], err = json.Marshal(slices.Insert(entries, at, added)); err != nil {
-		return err
-	}
-	return ownfile.Write(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(index) })
+	return slices.Insert(entries, at, added), nil
 }

@@ -49,6 +49,11 @@ func blobs(artifact remote.Taggable) (all []blob, whole v1.Descriptor, err error
 	if err != nil {
 		return nil, whole, err
 	}
+	last := nodes[len(nodes)-1]
+	return blobsOf(nodes), v1.Descriptor{MediaType: last.MediaType, Size: last.Size, Digest: last.Digest}, nil
+}
+
+func blobsOf(nodes []graph.Node) (all []blob) {
 	for _, n := range nodes {
 		open := func(ctx context.Context) (io.ReadCloser, error) { return compressed(ctx, n.Blob) }
 		if n.Blob == nil {
@@ -56,13 +61,12 @@ func blobs(artifact remote.Taggable) (all []blob, whole v1.Descriptor, err error
 		}
 		all = append(all, blob{n.Digest, n.Size, open})
 	}
-	last := nodes[len(nodes)-1]
-	return all, v1.Descriptor{MediaType: last.MediaType, Size: last.Size, Digest: last.Digest}, nil
+	return all
 }
 
-// layoutIndex is the index.json of a layout with a single entry.
-func layoutIndex(entry v1.Descriptor) ([]byte, error) {
-	return json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{entry}})
+// layoutIndex is the index.json of a layout.
+func layoutIndex(entries ...v1.Descriptor) ([]byte, error) {
+	return json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: entries})
 }
 
 // named adds annotations, without the empty ones, to a descriptor.

@@ -24,30 +24,51 @@ type files func(name string) (io.ReadSeekCloser, error)
 // layoutSource reads an OCI layout, be it a directory or an archive.
 type layoutSource struct{ open files }
 
-// resolveLayout finds a base in a layout. Its reference is a path, with ":" and a name or not.
+// resolveLayout finds a base in a layout.
 func resolveLayout(ctx context.Context, ref string, open func(path string) (files, error)) (*Base, error) {
-	location, refName := ref, ""
-	// A path may have a colon, as on Windows: the one of an existing file is not taken apart.
-	if _, err := os.Stat(ref); err != nil {
-		if i := strings.LastIndexByte(ref, ':'); i >= 0 {
-			location, refName = ref[:i], ref[i+1:]
-		}
-	}
-	layout, err := open(location)
+	layout, entry, err := chooseEntry(ref, open)
 	if err != nil {
 		return nil, err
-	}
-	raw, err := readLayoutIndex(layout, location)
-	if err != nil {
-		return nil, err
-	}
-	var index v1.IndexManifest
-	if err := json.Unmarshal(raw, &index); err != nil {
-		return nil, fmt.Errorf("index.json: %w", err)
 	}
 	source := layoutSource{layout}
-	chosen, names := index.Manifests, []string(nil)
-	for _, d := range index.Manifests {
+	if entry.chosen == nil {
+		// Some tools write the index of a multi-platform image as index.json itself.
+		return newBase(source, sha256Of(entry.raw), entry.raw)
+	}
+	raw, err := source.manifest(ctx, entry.chosen.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return newBase(source, entry.chosen.Digest, raw)
+}
+
+// layoutEntry is what a reference to a layout chooses: an entry of its index.json, or the file itself.
+type layoutEntry struct {
+	chosen *v1.Descriptor // nil for the file itself
+	raw    []byte         // of index.json
+	index  v1.IndexManifest
+}
+
+// chooseEntry opens a layout. Its reference is a path, with ":" and a name or not.
+func chooseEntry(ref string, open func(path string) (files, error)) (files, *layoutEntry, error) {
+	location, refName := SplitLayout(ref)
+	layout, err := open(location)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := &layoutEntry{}
+	if e.raw, err = readLayoutIndex(layout, location); err != nil {
+		return nil, nil, err
+	}
+	if err := json.Unmarshal(e.raw, &e.index); err != nil {
+		return nil, nil, fmt.Errorf("index.json: %w", err)
+	}
+	images := slices.DeleteFunc(slices.Clone(e.index.Manifests), isAttached)
+	if len(images) == 0 {
+		images = e.index.Manifests
+	}
+	chosen, names := images, []string(nil)
+	for _, d := range images {
 		if entry := d.Annotations[oci.AnnotationRefName]; entry != "" {
 			names = append(names, entry)
 		}
@@ -57,20 +78,28 @@ func resolveLayout(ctx context.Context, ref string, open func(path string) (file
 	}
 	switch {
 	case len(chosen) == 1:
-		raw, err := source.manifest(ctx, chosen[0].Digest)
-		if err != nil {
-			return nil, err
-		}
-		return newBase(source, chosen[0].Digest, raw)
-	case len(index.Manifests) == 0:
-		return nil, errors.New("there is no image in it")
+		e.chosen = &chosen[0]
+	case len(images) == 0:
+		return nil, nil, errors.New("there is no image in it")
 	case len(chosen) == 0:
-		return nil, fmt.Errorf("there is no image named %q in it, only %q", refName, names)
+		return nil, nil, fmt.Errorf("there is no image named %q in it, only %q", refName, names)
 	case len(names) > 0:
-		return nil, fmt.Errorf("there are several images in it: add one of the names %q after a colon", names)
+		return nil, nil, fmt.Errorf("there are several images in it: add one of the names %q after a colon", names)
 	}
-	// Some tools write the index of a multi-platform image as index.json itself.
-	return newBase(source, sha256Of(raw), raw)
+	return layout, e, nil
+}
+
+// SplitLayout takes the name of an entry off a reference to a layout. A path may have a colon, as on Windows: the one of an existing file is
+// not taken apart.
+func SplitLayout(ref string) (location, refName string) {
+	if _, err := os.Stat(ref); err == nil {
+		return ref, ""
+	}
+	i := strings.LastIndexByte(ref, ':')
+	if i < 0 || strings.ContainsAny(ref[i:], `/\`) {
+		return ref, ""
+	}
+	return ref[:i], ref[i+1:]
 }
 
 func readLayoutIndex(layout files, location string) ([]byte, error) {

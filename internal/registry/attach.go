@@ -77,18 +77,38 @@ var emptyConfig = static.NewLayer([]byte("{}"), EmptyType)
 // identity. The error is a [RejectedError] if the registry refuses such manifests, or does not list them. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 func (p *Push) Attach(ctx context.Context, attachments []Attachment) error {
-	bySubject := map[v1.Hash][]Attachment{}
-	for _, a := range attachments {
-		bySubject[a.Subject.Digest] = append(bySubject[a.Subject.Digest], a)
-	}
 	config := sync.OnceValue(func() error { return p.upload(ctx, emptyConfig) })
-	rejected := &RejectedError{attached: len(attachments), all: len(attachments)}
+	bySubject := map[v1.Hash][]referrer{}
+	for _, a := range attachments {
+		bySubject[a.Subject.Digest] = append(bySubject[a.Subject.Digest], referrer{
+			is:  func(d v1.Descriptor) bool { return d.Annotations[annotationIdentity] == a.identity() },
+			put: func(ctx context.Context) (v1.Descriptor, bool, error) { return p.attach(ctx, a, config) },
+		})
+	}
+	return p.attachAll(ctx, bySubject)
+}
+
+// referrer is a manifest that is to refer to a subject.
+type referrer struct {
+	// is reports whether an entry of a list is this manifest, or says the same.
+	is func(v1.Descriptor) bool
+	// put puts the manifest into the repository. It returns how it is listed, and whether the registry does that.
+	put func(context.Context) (d v1.Descriptor, listed bool, err error)
+}
+
+// attachAll puts what is missing beside each subject. The error is a [RejectedError] if the registry does not take or list it.
+func (p *Push) attachAll(ctx context.Context, bySubject map[v1.Hash][]referrer) error {
+	rejected := &RejectedError{}
+	for _, list := range bySubject {
+		rejected.all += len(list)
+	}
+	rejected.attached = rejected.all
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, list := range bySubject {
+	for subject, list := range bySubject {
 		group.Go(func() error {
-			without, err := p.attachTo(ctx, list[0].Subject.Digest, list, config)
+			without, err := p.attachTo(ctx, subject, list)
 			if without == 0 {
 				return err
 			}
@@ -109,19 +129,24 @@ func (p *Push) Attach(ctx context.Context, attachments []Attachment) error {
 	return rejected
 }
 
+func isRejected(err error) bool {
+	var rejected *RejectedError
+	return errors.As(err, &rejected)
+}
+
 // attachTo attaches documents to one subject. It returns how many the registry does not take or list, and why; or no
 // number, and an error that ends the push.
-func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []Attachment, config func() error) (without int, err error) {
+func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []referrer) (without int, err error) {
 	listed, byRegistry := p.referrers(ctx, subject)
-	missing := slices.DeleteFunc(slices.Clone(list), func(a Attachment) bool { return has(listed, a) })
+	missing := slices.DeleteFunc(slices.Clone(list), func(r referrer) bool { return slices.ContainsFunc(listed, r.is) })
 	if len(missing) > 0 && len(listed) == 0 {
 		if index, _, err := p.fallbackIndex(ctx, subject); err == nil {
-			missing = slices.DeleteFunc(missing, func(a Attachment) bool { return has(index.referrers(), a) })
+			missing = slices.DeleteFunc(missing, func(r referrer) bool { return slices.ContainsFunc(index.referrers(), r.is) })
 		}
 	}
 	var unlisted []v1.Descriptor
-	for i, a := range missing {
-		descriptor, listed, err := p.attach(ctx, a, config)
+	for i, r := range missing {
+		descriptor, listed, err := r.put(ctx)
 		if err != nil {
 			explained := p.client.Explain(p.repository.Digest(subject.String()), err)
 			if !isRejection(err) {
@@ -153,11 +178,6 @@ func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []Attachment,
 	}
 	return len(unlisted), fmt.Errorf("what is attached to %s is in %s as %s, but listed nowhere: %w",
 		subject, p.repository, strings.Join(stored, ", "), err)
-}
-
-// has reports whether an attachment, or one that says the same, is among what is listed.
-func has(listed []v1.Descriptor, a Attachment) bool {
-	return slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Annotations[annotationIdentity] == a.identity() })
 }
 
 // attach puts an attachment into the repository. It returns how it is listed, and whether the registry does that.
@@ -195,15 +215,20 @@ func (p *Push) attach(ctx context.Context, a Attachment, config func() error) (d
 	if err != nil {
 		return descriptor, false, err
 	}
-	// It is put there even if it is there: only the answer says whether the registry lists it.
-	err = p.client.Retry(ctx, func() error {
-		header, err := p.put(ctx, p.repository.Digest(m.digest.String()), m)
-		listed = err == nil && header.Get(headerSubject) == a.Subject.Digest.String()
-		return err
-	})
+	listed, err = p.refer(ctx, m, a.Subject.Digest)
 	return v1.Descriptor{
 		MediaType: m.mediaType, Digest: m.digest, Size: int64(len(raw)), ArtifactType: a.MediaType, Annotations: annotations,
 	}, listed, err
+}
+
+// refer puts a manifest that refers to subject into the repository, even if it is there: only the answer says whether the registry lists it.
+func (p *Push) refer(ctx context.Context, m manifest, subject v1.Hash) (listed bool, err error) {
+	err = p.client.Retry(ctx, func() error {
+		header, err := p.put(ctx, p.repository.Digest(m.digest.String()), m)
+		listed = err == nil && header.Get(headerSubject) == subject.String()
+		return err
+	})
+	return listed, err
 }
 
 func (p *Push) upload(ctx context.Context, layer v1.Layer) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
@@ -74,7 +75,7 @@ func TestAttach(t *testing.T) {
 			assert.Empty(t, at(t, client, repository+":v1"), "no tag has moved yet")
 			for _, d := range append([]v1.Descriptor{*subject}, manifest.Manifests...) {
 				assert.Equal(t, []string{"application/vnd.test+json one", "application/vnd.test+json two"}, referrers(t, repository, d.Digest))
-				assert.Equal(t, fallback, at(t, client, repository+":"+registry.TagFor(d.Digest, "")) != "", "the fallback tag")
+				assert.Equal(t, fallback, at(t, client, repository+":"+graph.TagFor(d.Digest, "")) != "", "the fallback tag")
 			}
 			require.NoError(t, session.Tag(t.Context()))
 			assert.Equal(t, root.DigestStr(), at(t, client, repository+":v1"))
@@ -161,7 +162,7 @@ func signatures(t *testing.T, client *registry.Client, host string) (session *re
 	t.Helper()
 	session, err := client.Push(registry.Target{Repository: host + "/owner/app"})
 	require.NoError(t, err)
-	tag, err = name.NewTag(host + "/owner/app:" + registry.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig"))
+	tag, err = name.NewTag(host + "/owner/app:" + graph.TagFor(v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, ".sig"))
 	require.NoError(t, err)
 	return session, tag
 }
@@ -233,7 +234,7 @@ func TestAttachAfterOther(t *testing.T) {
 	reads := 0
 	server.Break(registrytest.Fault{
 		When: func(r *http.Request) bool {
-			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/"+registry.TagFor(subject.Digest, "")) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/"+graph.TagFor(subject.Digest, "")) {
 				reads++ // what is there already; the list; the list just before it is written
 				return reads == 3
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -49,6 +50,7 @@ type Client struct {
 	mirrors   mirrors
 	bounds    Bounds
 	puller    *remote.Puller
+	sessions  sync.Map // of *session, by the name of the repository that is read
 }
 
 // New returns a client. Its error joins one error for every mirror and all credentials that cannot be read.

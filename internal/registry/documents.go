@@ -139,16 +139,21 @@ func readLayers(desc *remote.Descriptor, left *budget) ([]Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if left.layers -= max(1, len(manifest.Layers)); left.layers < 0 {
-		return nil, fmt.Errorf("it has %d layers, with those read before more than the %d that are read", len(manifest.Layers), layersLimit)
+	return readEach(manifest.Layers, left, img.LayerByDigest)
+}
+
+// readEach reads the layers that are listed, each of which open finds.
+func readEach(listed []v1.Descriptor, left *budget, open func(v1.Hash) (v1.Layer, error)) ([]Layer, error) {
+	if left.layers -= max(1, len(listed)); left.layers < 0 {
+		return nil, fmt.Errorf("it has %d layers, with those read before more than the %d that are read", len(listed), layersLimit)
 	}
 	var all []Layer
-	for _, d := range manifest.Layers {
+	for _, d := range listed {
 		if left.bytes -= d.Size; d.Size < 0 || left.bytes < 0 {
 			left.bytes = -1
 			return nil, fmt.Errorf("its layers have more than the %d bytes that are read", bytesLimit)
 		}
-		layer, err := img.LayerByDigest(d.Digest)
+		layer, err := open(d.Digest)
 		if err != nil {
 			return nil, err
 		}

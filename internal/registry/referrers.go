@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
 // referrersPages is how many pages of a subject's referrers are read. Beyond that, an attachment may be there twice.
@@ -28,7 +29,7 @@ func (c *Client) Referrers(ctx context.Context, subject name.Digest) ([]v1.Descr
 	}
 	var failure error
 	for _, candidate := range c.mirrors.candidates(subject) {
-		s := session{client: c, repository: candidate.Context(), scope: transport.PullScope}
+		s := c.reading(candidate.Context())
 		listed, _ := s.referrers(ctx, digest)
 		if len(listed) == 0 {
 			var list *index
@@ -46,6 +47,12 @@ func (c *Client) Referrers(ctx context.Context, subject name.Digest) ([]v1.Descr
 		failure = nil
 	}
 	return nil, failure
+}
+
+// reading is the session in which a repository is read.
+func (c *Client) reading(repository name.Repository) *session {
+	s, _ := c.sessions.LoadOrStore(repository.Name(), &session{client: c, repository: repository, scope: transport.PullScope})
+	return s.(*session)
 }
 
 // referrers are what the registry itself lists for a subject, and whether it lists at all. Source:
@@ -185,7 +192,7 @@ func (i *index) with(add []v1.Descriptor) (*manifest, error) {
 
 // fallbackIndex is the list under a subject's fallback tag, with its digest; empty if there is none.
 func (s *session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v1.Hash, error) {
-	tag := s.repository.Tag(TagFor(subject, ""))
+	tag := s.repository.Tag(graph.TagFor(subject, ""))
 	content, err := s.read(ctx, tag)
 	switch {
 	case err != nil:
@@ -210,7 +217,7 @@ func (s *session) fallbackIndex(ctx context.Context, subject v1.Hash) (*index, v
 // list writes what is attached to a subject into the list under its fallback tag. Source:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (p *Push) list(ctx context.Context, subject v1.Hash, attached []v1.Descriptor) error {
-	return p.update(ctx, p.repository.Tag(TagFor(subject, "")), func() (*manifest, v1.Hash, error) {
+	return p.update(ctx, p.repository.Tag(graph.TagFor(subject, "")), func() (*manifest, v1.Hash, error) {
 		list, was, err := p.fallbackIndex(ctx, subject)
 		if err != nil {
 			return nil, was, err

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
@@ -51,7 +52,7 @@ func (a *attaching) attach(t *testing.T, texts ...string) error {
 	return a.session.Attach(t.Context(), all)
 }
 
-func (a *attaching) tag() string { return registry.TagFor(a.subject.Digest, "") }
+func (a *attaching) tag() string { return graph.TagFor(a.subject.Digest, "") }
 
 // listed are the notes under the fallback tag.
 func (a *attaching) listed(t *testing.T) (notes []string) {

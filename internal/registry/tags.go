@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -74,9 +73,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// TagFor is a tag that stands for a digest, as "sha256-abc…" with the suffix.
-func TagFor(digest v1.Hash, suffix string) string {
-	return strings.Replace(digest.String(), ":", "-", 1) + suffix
 }

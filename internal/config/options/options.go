@@ -25,6 +25,7 @@ type Options struct {
 	Key          string    `env:"SLIPWAY_KEY"`
 	Format       string    `env:"SLIPWAY_FORMAT"`
 	HTML         string    `env:"SLIPWAY_HTML"`
+	CopyPlatform string    `env:"SLIPWAY_COPY_PLATFORM"`
 	Mirrors      plan.List `env:"SLIPWAY_MIRRORS"`
 	Netrc        string    `env:"SLIPWAY_NETRC"`
 	GitTokens    plan.List `env:"SLIPWAY_GIT_TOKENS"`
@@ -69,7 +70,7 @@ func Settings() []plan.Setting { return slices.Concat(Results(), Work()) }
 var Results = sync.OnceValue(func() []plan.Setting {
 	publish := []string{"publish"}
 	return plan.Declare[Options](
-		plan.Setting{Field: "All", Flag: "all", Commands: []string{"build", "publish", "pin"}, Help: "all images of slipway.yaml"},
+		plan.Setting{Field: "All", Flag: "all", Commands: []string{"build", "publish", "pin", "copy"}, Help: "all images of slipway.yaml"},
 		plan.Setting{
 			Field: "ChangedSince", Flag: "changed-since", Commands: []string{"build", "publish"}, Value: "REVISION",
 			Help: "leave out images that no change since a revision of git, like origin/main, affects, and print why each is in or out",
@@ -99,6 +100,10 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "HTML", Flag: "html", Commands: []string{"size"}, Value: "FILE", Help: "also write a page with everything in it, for a browser"},
+		plan.Setting{
+			Field: "CopyPlatform", Flag: "platform", Commands: []string{"copy"}, Value: "PLATFORM",
+			Help: "copy the image for one platform of an index, like linux/arm64, and what is attached to that, in place of everything",
+		},
 		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
 		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, a package is newer, or something that the build needs is not in the file"},
 	)
@@ -115,7 +120,7 @@ var Work = sync.OnceValue(func() []plan.Setting {
 			Field: "Engine", Flag: "engine", Commands: build, Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
 			Help: "what builds: host is this machine's Go, dagger a Dagger engine",
 		},
-		plan.Setting{Field: "Progress", Flag: "progress", Commands: registries, Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size"}, Help: "write the result as JSON"},
+		plan.Setting{Field: "Progress", Flag: "progress", Commands: append([]string{"copy"}, registries...), Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "copy"}, Help: "write the result as JSON"},
 	)
 })
