@@ -22,8 +22,8 @@ import (
 // Copy is an image to copy with everything that is attached to it.
 type Copy struct {
 	// Source and Destination are references to registries, or oci:DIR[:NAME] for an OCI layout, or oci-archive:FILE[:NAME] for a tar file of
-	// one. A path that ends in .tar is an archive, and a directory with a layout in it is one. A destination in a registry without a tag
-	// gets that of a source in a registry.
+	// one. A path that ends in .tar is an archive, as is a source that is a file; a directory with a layout in it is a layout. A destination
+	// in a registry without a tag gets that of a source in a registry.
 	Source, Destination string
 	// Platform leaves out all images of an index but that one, which is what the destination has then; empty for everything.
 	Platform string
@@ -162,7 +162,7 @@ func parsePlace(field, value string) (*place, error) {
 		p.kind, p.path = inArchive, path
 	} else if path, ok := strings.CutPrefix(value, "oci:"); ok {
 		p.kind, p.path = inLayout, path
-	} else if location, _ := oci.SplitLayout(value); isArchive(location) {
+	} else if location, _ := oci.SplitLayout(value); strings.HasSuffix(location, ".tar") || field == "source" && isFile(value) {
 		p.kind, p.path = inArchive, value
 	} else if _, err := os.Stat(filepath.Join(location, "oci-layout")); err == nil {
 		p.kind, p.path = inLayout, value
@@ -185,9 +185,9 @@ func parsePlace(field, value string) (*place, error) {
 	return p, nil
 }
 
-func isArchive(path string) bool {
+func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return strings.HasSuffix(path, ".tar") || err == nil && info.Mode().IsRegular()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // asDestination completes a destination by what it takes from the source.

@@ -88,6 +88,19 @@ func TestBundlesAreWrittenOnce(t *testing.T) {
 	}
 }
 
+// Publishing again with bundles asks the registry no more than without: they are in the same lists as other attachments.
+func TestBundlesCostNoRequests(t *testing.T) {
+	requests := func(format attest.Format) int {
+		p := begin(t)
+		p.signatures = format
+		p.prove(t)
+		p.server.Forget()
+		p.prove(t)
+		return len(p.server.Requests())
+	}
+	assert.Equal(t, requests(attest.FormatTags), requests(attest.FormatBoth))
+}
+
 // A bundle is as cosign writes it, and listed as such.
 func TestBundleAsCosignWritesIt(t *testing.T) {
 	p := begin(t)
