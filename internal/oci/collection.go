@@ -26,7 +26,7 @@ func OpenLayout(ctx context.Context, ref string, archive bool) (source graph.Sou
 		return nil, v1.Hash{}, fmt.Errorf("reading %s: %w", ref, err)
 	}
 	if entry.chosen == nil {
-		return nil, v1.Hash{}, fmt.Errorf("reading %s: it has an image for each platform in its index.json and no index of them: write it anew, such as with skopeo copy --all", ref)
+		return nil, v1.Hash{}, fmt.Errorf("reading %s: it has an image for each platform in its index.json and no index of them: write it anew with one, as skopeo copies all platforms", ref)
 	}
 	s := &copySource{layoutSource: layoutSource{layout}, tags: map[string]v1.Hash{}, referring: map[v1.Hash][]v1.Descriptor{}}
 	return s, entry.chosen.Digest, s.list(ctx, entry.index.Manifests)
