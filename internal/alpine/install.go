@@ -2,6 +2,7 @@ package alpine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -40,12 +41,8 @@ func (a *Archive) Files(ctx context.Context, chosen []distro.Package, names []st
 	for i, p := range chosen {
 		of[p.Name] = all[i]
 	}
-	for _, names := range [][]string{{"pre-install"}, {"post-install", "trigger"}} {
-		for i, p := range chosen {
-			if err := users.runScripts(p, all[i], names...); err != nil {
-				return nil, err
-			}
-		}
+	if err := errors.Join(users.runScripts(chosen, all, "pre-install"), users.runScripts(chosen, all, "post-install", "trigger")); err != nil {
+		return nil, err
 	}
 	for i, p := range chosen {
 		if err := a.Base.checkTriggers(triggers, p, all[i].dirs()); err != nil {

@@ -258,6 +258,17 @@ exit 0
 	assert.NotContains(t, again, "/etc/group")
 }
 
+// What is refused is named with what needs it, all at once.
+func TestRefusedNamesWhatNeedsIt(t *testing.T) {
+	r := alpinetest.Start(t)
+	app := r.Add("app", "1", alpinetest.Info("depend", "so:lib.so.1"), alpinetest.Info("depend", "!two"))
+	one := r.Add("one", "2", alpinetest.Info("provides", "so:lib.so.1=1.0"), alpinetest.Script("post-install", "#!/bin/sh\nrc-update add one\n"))
+	two := r.Add("two", "3", alpinetest.Script("pre-install", "#!/bin/sh\nreboot\n"))
+	_, err := archive(t, r, system(t, r.Base())).Files(t.Context(), []distro.Package{app, one, two}, nil)
+	require.EqualError(t, err, "the package two 3: its script pre-install would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)\n"+
+		"the package one 2, needed by app → one: its script post-install would have to run for what it sets up, and Slipway runs none (leave app out, or build on an image that has it, with --base)")
+}
+
 func TestKnownScripts(t *testing.T) {
 	for text, want := range map[string]bool{
 		"#!/bin/sh\nexit 0\n":                          true,

@@ -2,6 +2,7 @@ package alpine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -93,22 +94,46 @@ func (a *accounts) run(script []byte) (known bool, err error) {
 	return !first && printing == "", nil
 }
 
-// runScripts does what the scripts of a package do, and refuses others.
-func (a *accounts) runScripts(p distro.Package, found *contents, names ...string) error {
-	for _, name := range names {
-		script := found.Scripts[name]
-		if script == nil {
-			continue
-		}
-		known, err := a.run(script)
-		if err != nil {
-			return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, err)
-		}
-		if !known {
-			return fmt.Errorf("the package %s %s: its script %s would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)", p.Name, p.Version, name)
+// runScripts does what scripts of a kind do, and refuses packages with others, all at once.
+func (a *accounts) runScripts(chosen []distro.Package, all []*contents, names ...string) error {
+	var refused []error
+	for i, p := range chosen {
+		for _, name := range names {
+			script := all[i].Scripts[name]
+			if script == nil {
+				continue
+			}
+			known, err := a.run(script)
+			if err != nil {
+				return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, err)
+			}
+			if !known {
+				refused = append(refused, p.Refused(fmt.Sprintf("its script %s would have to run for what it sets up, and Slipway runs none", name), needs(all)))
+			}
 		}
 	}
-	return nil
+	return errors.Join(refused...)
+}
+
+// needs says of each package which of the others it needs.
+func needs(all []*contents) map[string][]string {
+	var candidates []*candidate
+	for _, found := range all {
+		c := &candidate{name: found.one("pkgname")}
+		c.version, _ = parseVersion(found.one("pkgver")) // what cannot be read is needed by nobody
+		c.needs, _ = parseDependencies(found.Info["depend"])
+		c.provides, _ = parseDependencies(found.Info["provides"])
+		candidates = append(candidates, c)
+	}
+	needs := map[string][]string{}
+	for _, c := range candidates {
+		for _, other := range candidates {
+			if slices.ContainsFunc(c.needs, func(d dependency) bool { return !d.refuses && d.satisfiedBy(other) }) {
+				needs[c.name] = append(needs[c.name], other.name)
+			}
+		}
+	}
+	return needs
 }
 
 // knownTriggers are the packages whose triggers are carried out here when they are in the base, whatever their text.

@@ -29,7 +29,7 @@ var compared = []string{"dash", "iproute2", "iptables", "less", "libcap2-bin", "
 
 // elsewhere begins what dpkg's tools write and an image does not have: their own databases and logs, the loader's cache, and which services start
 // at boot.
-var elsewhere = []string{"/var/lib/dpkg/", "/var/lib/systemd/", "/var/log/", "/var/cache/", "/etc/ld.so.cache", "/etc/systemd/", "/etc/rc", "/dev/", "/run/", "/proc/", "/tmp/"}
+var elsewhere = []string{"/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/systemd/", "/var/log/", "/var/cache/", "/etc/ld.so.cache", "/etc/systemd/", "/etc/rc", "/dev/", "/run/", "/proc/", "/tmp/"}
 
 // What dpkg installs by running scripts is what is installed here without: the files of the packages, and all that their scripts made or changed.
 // SLIPWAY_E2E_DEBIAN is the directory of a minimal Debian 13 from debootstrap, which is copied; without it, one is made.
