@@ -46,7 +46,7 @@ type Script struct {
 }
 
 // stepLimit is the most commands that are evaluated.
-const stepLimit = 10_000
+const stepLimit = 5_000
 
 // interpreters begin scripts for a shell.
 var interpreters = regexp.MustCompile(`^#! ?/(?:usr/)?bin/(?:sh|bash|dash|ash|busybox sh)(?: -[eu]+)?\n`)
@@ -83,7 +83,13 @@ type unknown struct {
 	what string
 }
 
-func (u unknown) Error() string      { return fmt.Sprintf("line %d: %s", u.line, u.what) }
+func (u unknown) Error() string {
+	if u.line == 0 {
+		return u.what
+	}
+	return fmt.Sprintf("line %d: %s", u.line, u.what)
+}
+
 func (unknown) Is(target error) bool { return target == ErrUnknown }
 
 func unknownAt(node syntax.Node, what string) error { return unknown{node.Pos().Line(), what} }
