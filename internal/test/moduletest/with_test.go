@@ -62,19 +62,21 @@ func TestBaseContainer(t *testing.T) {
 	assert.Contains(t, said, "it has no image for linux/s390x, only for")
 }
 
-// Volumes can be passed in for what is downloaded and compiled: new ones are empty.
+// Volumes can be passed in for what is downloaded and compiled: what one call leaves there another finds, and nobody else does.
 func TestCaches(t *testing.T) {
 	dir := user(t)
 	volume := "slipway-e2e-" + strings.ToLower(rand.Text())
-	builder := []string{"builder", "with-exec", "--args", "sh,-c,ls $GOCACHE | wc -l; ls $GOMODCACHE | wc -l", "stdout"}
-	out, said, err := call(t, dir, append([]string{"call", "with-caches", "--modules", volume + "-mod", "--compiled", volume}, builder...)...)
-	require.NoError(t, err, said)
-	assert.Equal(t, []string{"0", "0"}, strings.Fields(out), "the example needs no modules")
-	_, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "with-caches", "--compiled", volume, "binary", "size")
-	require.NoError(t, err, said)
-	out, said, err = call(t, dir, append([]string{"call", "with-caches", "--compiled", volume}, builder...)...)
-	require.NoError(t, err, said)
-	assert.NotEqual(t, "0", strings.Fields(out)[0])
+	caches := []string{"with-caches", "--modules", volume + "-modules", "--compiled", volume}
+	builder := func(with []string, script string) string {
+		out, said, err := call(t, dir, slices.Concat([]string{"call"}, with, []string{"builder", "with-exec", "--args", "sh,-c," + script, "stdout"})...)
+		require.NoError(t, err, said)
+		return strings.TrimSpace(out)
+	}
+	marks := "ls $GOCACHE/" + volume + " $GOMODCACHE/" + volume + " 2>/dev/null | wc -l"
+	builder(caches, "touch $GOCACHE/"+volume+" $GOMODCACHE/"+volume)
+	assert.Equal(t, "2", builder(caches, marks))
+	assert.Equal(t, "1", builder([]string{"with-caches", "--modules", volume + "-modules"}, marks))
+	assert.Equal(t, "0", builder(nil, marks))
 }
 
 // A registry can be a service: here one of the caller's machine, on its loopback, which containers of the engine do not reach.
