@@ -112,7 +112,7 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 		return "go generate may read any file"
 	case strings.HasPrefix(p.Image.Base, "oci:"), strings.HasPrefix(p.Image.Base, "oci-archive:"):
 		return "the base " + p.Image.Base + " is a file, which may have changed"
-	case linksFiles(img.Config.LDFlags):
+	case plan.LinksFiles(img.Config.LDFlags):
 		return "the linker's flags may name any file"
 	case len(img.Config.Packages) == 0 && slices.Contains(strings.Split(p.Programs[0].Package, "/"), "internal"):
 		// plan.Resolve takes it for want of another, and there may have been one.
@@ -149,25 +149,6 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 		}
 	}
 	return ""
-}
-
-// linksFiles reports whether flags of the linker may make it read files. Source: go tool link -help
-func linksFiles(flags string) bool {
-	for _, flag := range strings.Fields(flags) {
-		flag = strings.TrimLeft(flag, `'"`)
-		if strings.HasPrefix(flag, "@") {
-			return true
-		}
-		if name, ok := strings.CutPrefix(flag, "-"); ok {
-			name = strings.TrimPrefix(name, "-")
-			for _, reads := range []string{"ext", "L", "importcfg", "linkmode"} {
-				if strings.HasPrefix(name, reads) {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // listing is one question to the Go command.

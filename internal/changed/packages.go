@@ -8,7 +8,6 @@ import (
 	"go/build"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -287,9 +286,6 @@ func embeds(patterns []string, name string) bool {
 	return false
 }
 
-// include finds what assembly includes. The assembler reads a name beside the file that includes it, and one with a slash elsewhere.
-var include = regexp.MustCompile(`include.*"[^"\n]*[/\\][^"\n]*"`)
-
 // includesElsewhere reports whether a file of a directory may include one of another.
 func (t *tree) includesElsewhere(dir string) bool {
 	for _, name := range t.in(dir) {
@@ -297,7 +293,7 @@ func (t *tree) includesElsewhere(dir string) bool {
 			continue
 		}
 		text, err := t.read(name)
-		if err != nil || include.Match(text) {
+		if err != nil || plan.IncludesElsewhere(text) {
 			return true
 		}
 	}

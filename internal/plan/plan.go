@@ -388,5 +388,26 @@ func (p *Plan) Platforms() []Platform {
 	return platforms
 }
 
+// Only is the plan for some of its platforms.
+func (p *Plan) Only(platforms ...Platform) *Plan {
+	only := *p
+	only.Compile = nil
+	if d := p.Image.Distribution; d != nil && d.Locked != nil {
+		distribution := *d
+		distribution.Locked = nil
+		only.Image.Distribution = &distribution
+	}
+	for i, c := range p.Compile {
+		if !slices.Contains(platforms, c.Platform) {
+			continue
+		}
+		only.Compile = append(only.Compile, c)
+		if d := p.Image.Distribution; d != nil && d.Locked != nil {
+			only.Image.Distribution.Locked = append(only.Image.Distribution.Locked, d.Locked[i])
+		}
+	}
+	return &only
+}
+
 // appDir holds the programs that have no other destination.
 const appDir = "/app"
