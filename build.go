@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/results"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -52,6 +53,8 @@ type Builder struct {
 	Version string
 	// BuilderImage says which image compiles for a plan; nil for an engine that uses none.
 	BuilderImage func(ctx context.Context, p *Plan) (provenance.Image, error)
+	// CacheMode says what is done with the caches of images; empty for [CacheReadWrite].
+	CacheMode CacheMode
 	// Modules looks up licences for a plan; nil for the module cache of this machine.
 	Modules func(ctx context.Context, p *Plan, goMods [][]byte) (*sbom.Modules, error)
 }
@@ -89,6 +92,8 @@ type PlatformImage struct {
 	UnpackedSize int64  `json:"unpackedSize"`
 	// SBOM is the bill of materials that was attached; nil for none.
 	SBOM []byte `json:"-"`
+	// Cached says that the image comes from a cache, and nothing was built.
+	Cached bool `json:"cached,omitempty"`
 }
 
 // sideBySide bounds how many images are written or pushed at a time.
@@ -110,6 +115,7 @@ func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
 	for i, image := range images {
 		plans[i] = image.Plan
 		all[i] = w.job(image, image.Plan.Name)
+		all[i].number = i
 		if request.All || len(request.Names) > 0 {
 			all[i].lane = image.Plan.Name
 		}
@@ -120,8 +126,12 @@ func (b *Builder) Build(ctx context.Context, images []*Image) []*Result {
 		}
 		return finish(ctx, all)
 	}
+	engine := b.Engine
+	if w.results = w.cached(ctx, images); w.results != nil {
+		engine = w.results
+	}
 	slots := make(chan struct{}, sideBySide)
-	b.Engine.Build(ctx, request.Dir, plans, w.report, func(i int, built *Built, err error) {
+	engine.Build(ctx, request.Dir, plans, w.report, func(i int, built *Built, err error) {
 		j := all[i]
 		if j.built, j.Err = built, err; err != nil {
 			return
@@ -145,6 +155,8 @@ type work struct {
 	// source is where the source came from, which git is asked once.
 	source func() (provenance.Source, error)
 	warned sync.Once
+	// results takes images from caches; nil for none.
+	results *results.Engine
 }
 
 func newWork(ctx context.Context, b *Builder, request *Request) *work {
@@ -188,7 +200,9 @@ type job struct {
 	*work
 	*Result
 	image *Image
-	built *Built
+	// number is that of the image among those of the call.
+	number int
+	built  *Built
 	// lane is what its steps are reported under.
 	lane string
 	// tag moves the tags of what has been pushed; nil where none are moved.
@@ -199,7 +213,14 @@ type job struct {
 
 // run takes the image to its sink.
 func (j *job) run(ctx context.Context) {
-	j.Err = errors.Join(j.put(ctx), j.built.Close())
+	saved := make(chan struct{})
+	go func() {
+		defer close(saved)
+		j.save(ctx)
+	}()
+	err := j.put(ctx)
+	<-saved
+	j.Err = errors.Join(err, j.built.Close())
 }
 
 func (j *job) put(ctx context.Context) error {
@@ -219,12 +240,28 @@ func (j *job) put(ctx context.Context) error {
 		}
 		one.Digest = digest.String()
 		one.SBOM = j.sboms[one.Digest]
-		if one.ImageSize, one.UnpackedSize, err = oci.Sizes(img.Image); err != nil {
+		if one.ImageSize, one.UnpackedSize, err = sizes(img); err != nil {
 			return err
 		}
+		one.Cached = img.Cached != nil
 		j.Platforms = append(j.Platforms, one)
 	}
 	return nil
+}
+
+// sizes are those of an image in bytes, as it is pulled and as it is on a node's disk. The layers of one from a cache are not read for it.
+func sizes(img build.Image) (compressed, unpacked int64, err error) {
+	if img.Cached == nil {
+		return oci.Sizes(img.Image)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, l := range manifest.Layers {
+		compressed += l.Size
+	}
+	return compressed, img.UnpackedSize, nil
 }
 
 // step runs f as a step that is reported.

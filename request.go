@@ -261,7 +261,7 @@ func (r *Request) resolve(ctx context.Context, tree fs.FS, images []*Image, reso
 		image.Plan = plans[i]
 		switch r.To.(type) {
 		case *Document:
-			image.Plan.Compile = described(image.Plan.Compile)
+			image.Plan = described(image.Plan)
 		case *Registry:
 			image.Target, image.Skipped, errs[i] = targetOf(image.Settings, image.Plan.Name)
 		}
@@ -282,7 +282,7 @@ func (r *Request) check(images []*Image) error {
 	}
 	var errs []error
 	for _, image := range images {
-		errs = append(errs, r.To.check(image, len(images)))
+		errs = append(errs, image.checkCache(), r.To.check(image, len(images)))
 	}
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -77,16 +78,23 @@ func (r *Request) onePlatform() error {
 	return Faults{{Field: "platform", Value: strings.Join(platforms, ","), Problem: "several platforms", Hint: "choose one: each has its own bill of materials"}}
 }
 
-// described is the compilation for the platform whose image a bill of materials describes.
-func described(all []plan.Compile) []plan.Compile {
-	i := slices.IndexFunc(all, func(c plan.Compile) bool { return c.Platform.String() == defaultPlatform.String() })
-	return []plan.Compile{all[max(i, 0)]}
+// described is the plan for the platform whose image a bill of materials describes.
+func described(p *Plan) *Plan {
+	platforms := p.Platforms()
+	i := slices.IndexFunc(platforms, func(platform plan.Platform) bool { return platform.String() == defaultPlatform.String() })
+	return p.Only(platforms[max(i, 0)])
 }
 
 // inventory is what bills of materials say besides what is in the image. It reads the go.mod files of the plan's source; without a
 // plan, the go.mod of the request's directory, which has no effect if it is not the program's.
 func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
 	o := sbom.Options{Name: j.Name, Version: j.Version}
+	if j.built != nil {
+		o.Made = j.madeDocument
+		if !slices.ContainsFunc(j.built.Images, func(img build.Image) bool { return img.Documents == nil }) {
+			return o, nil
+		}
+	}
 	if j.Bases.Cache != nil {
 		o.Cache = j.Bases.Cache
 	}

@@ -49,7 +49,7 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 		return flagFault(c, err)
 	})
 	root.AddCommand(a.buildCommand(), a.publishCommand(), a.checkCommand(), a.pinCommand(), a.sbomCommand(), a.sizeCommand(), a.verifyCommand(), a.copyCommand(),
-		a.planCommand(), a.dockerfileCommand(), a.versionCommand())
+		a.planCommand(), a.dockerfileCommand(), a.cacheCommand(), a.versionCommand())
 	// Without this, cobra answers an unknown command with its help and status 0.
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {

@@ -38,7 +38,7 @@ func (a *app) workThen(ctx context.Context, dir string, names []string, to slipw
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
-	if err := fault.Join(planErr, toErr, a.knownEngine(), loginsErr, clientErr, displayErr); err != nil {
+	if err := fault.Join(planErr, toErr, a.knownEngine(), oneOf("cache-mode", a.CacheMode, "no such mode", options.CacheModes), loginsErr, clientErr, displayErr); err != nil {
 		return err
 	}
 	defer client.Close()
@@ -78,7 +78,7 @@ func (a *app) workThen(ctx context.Context, dir string, names []string, to slipw
 
 // builder is what the command builds with, but for the engine and the bases.
 func (a *app) builder(client *registry.Client, display *progress.Display) *slipway.Builder {
-	b := &slipway.Builder{Client: client, Environ: a.environ, Version: versionText()}
+	b := &slipway.Builder{Client: client, Environ: a.environ, Version: versionText(), CacheMode: slipway.CacheMode(a.CacheMode)}
 	if display != nil {
 		b.Report = display
 	}
@@ -175,10 +175,15 @@ func (a *app) noteIgnored(display *progress.Display, plan *plan.Plan) {
 }
 
 func (a *app) knownEngine() error {
-	if a.Engine == "" || slices.Contains(options.Engines, a.Engine) {
+	return oneOf("engine", a.Engine, "no such engine", options.Engines)
+}
+
+// oneOf faults a value that is given and none of those that there are.
+func oneOf(flag, value, problem string, values []string) error {
+	if value == "" || slices.Contains(values, value) {
 		return nil
 	}
-	return fault.Faults{{Field: "engine", Value: a.Engine, Problem: "no such engine", Hint: "choose from " + strings.Join(options.Engines, ", ")}}
+	return fault.Faults{{Field: flag, Value: value, Problem: problem, Hint: "choose from " + strings.Join(values, ", ")}}
 }
 
 // engineKind decides what builds: where a Dagger session is at hand, its engine, since whoever began it wants its caches.

@@ -63,6 +63,21 @@ type Image struct {
 	BinarySize int64
 	// Packages of a distribution were installed in it.
 	Packages []distro.Package
+
+	// Cached says where the image was found; nil for one that was built. UnpackedSize is its size on a node's disk, and Documents are its
+	// bills of materials, by their formats, of an image that was found.
+	Cached       *Cached
+	UnpackedSize int64
+	Documents    map[string][]byte
+}
+
+// Cached says which cache an image comes from.
+type Cached struct {
+	// Cache is the repository, and Key the digest of everything that decided the image.
+	Cache string `json:"cache"`
+	Key   string `json:"key"`
+	// Signed says that the key that signs this image has signed the result, too.
+	Signed bool `json:"signed,omitempty"`
 }
 
 // Reporter learns how the work goes. Its methods are called from many goroutines.

@@ -49,6 +49,15 @@ func (c *Cache) trim(limit int64) error {
 	return nil
 }
 
+// Usage is the size of all that is stored in bytes, and what it is limited to.
+func (c *Cache) Usage() (used, most int64, err error) {
+	all, err := c.items()
+	for _, i := range all {
+		used += i.size
+	}
+	return used, limit, err
+}
+
 // Used notes that a file of a cache is in use, so that it stays when others go. It does so but rarely: that changes the file's state, so
 // that whoever wants its digest next has to read it.
 func Used(name string) {

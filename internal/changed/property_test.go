@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/build/results"
 	"github.com/slipway-ci/slipway/internal/changed"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/goenv"
@@ -40,7 +41,7 @@ func TestProperty(t *testing.T) {
 	if *seed != 0 {
 		seeds = append(seeds, *seed)
 	}
-	var all, same, out atomic.Int64
+	var all, same, out, found atomic.Int64
 	t.Run("seeds", func(t *testing.T) {
 		for _, seed := range seeds {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -53,10 +54,13 @@ func TestProperty(t *testing.T) {
 					same.Add(s)
 					out.Add(o)
 				}
+				found.Add(int64(w.hits))
 			})
 		}
 	})
 	t.Logf("%d verdicts in %v; %d of images that stayed the same, of which %d were found to be out", all.Load(), time.Since(began), same.Load(), out.Load())
+	t.Logf("%d would have come from a cache of results", found.Load())
+	require.Greater(t, found.Load(), same.Load()/4)
 	// To say of all images that they are in would be no use.
 	require.Greater(t, out.Load(), same.Load()/2)
 	require.Less(t, same.Load(), all.Load()*9/10, "the edits change next to nothing")
@@ -68,8 +72,12 @@ type world struct {
 	random *rand.Rand
 	images map[string]plan.Config
 	was    map[string]string
-	out    string // for programs
-	log    []string
+	// keys are those of results, of images that have any.
+	keys map[string]string
+	out  string // for programs
+	log  []string
+	// hits is how often a result would have been found.
+	hits int
 }
 
 // Libraries import those of lower numbers, programs import any. What a package is made of, its function V returns, so that each
@@ -141,7 +149,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 	clean := &repo{t, filepath.Join(t.TempDir(), "clean")}
 	w.git("clone", "-q", w.dir, clean.dir)
 	var failed map[string]error
-	w.was, failed = w.digests(clean.dir, w.plan(clean.dir))
+	images := w.plan(clean.dir)
+	w.was, failed = w.digests(clean.dir, images)
+	w.keys = w.resultKeys(clean.dir, images)
+	require.NotEmpty(t, w.keys)
 	require.Empty(t, failed)
 	require.Len(t, w.was, len(w.images))
 	return w
@@ -458,6 +469,7 @@ func (w *world) check(step int) (all, same, out int64) {
 	verdicts, err := changed.Since(w.t.Context(), w.dir, "v1", images, lister(w.dir))
 	require.NoError(w.t, err, w.log)
 	digests, failed := w.digests(w.dir, images)
+	keys := w.resultKeys(w.dir, images)
 	for _, v := range verdicts {
 		all++
 		isSame := digests[v.Name] == w.was[v.Name]
@@ -470,11 +482,32 @@ func (w *world) check(step int) (all, same, out int64) {
 		if !v.In && !isSame {
 			w.t.Errorf("step %d: %s is out (%s) and not the same (%v) after:\n%s", step, v.Name, v.Reason, failed[v.Name], strings.Join(w.log, "\n"))
 		}
+		hits := keys[v.Name] != "" && keys[v.Name] == w.keys[v.Name]
+		if hits && !isSame {
+			w.t.Errorf("step %d: %s would come from the cache, and is not the same (%v) after:\n%s", step, v.Name, failed[v.Name], strings.Join(w.log, "\n"))
+		}
+		if hits {
+			w.hits++
+		}
 		if testing.Verbose() {
 			w.t.Logf("%v %v: %s", w.log, v, map[bool]string{true: "same", false: "different"}[isSame])
 		}
 	}
 	return all, same, out
+}
+
+// resultKeys are the keys by which results of images are found in a cache, without their bases.
+func (w *world) resultKeys(source string, images []changed.Image) map[string]string {
+	inputs := plan.NewInputs(os.DirFS(source))
+	keys := map[string]string{}
+	for _, img := range images {
+		p := *img.Plan
+		p.Image.Base = ""
+		if of, err := (&results.Engine{}).Keys(w.t.Context(), &p, inputs); err == nil {
+			keys[img.Name] = fmt.Sprint(of)
+		}
+	}
+	return keys
 }
 
 // digests are those of everything that images hold: their programs, for all platforms, and their files. An image that cannot be built has

@@ -31,6 +31,7 @@ type Image struct {
 	plan.Config
 	Repository string    `env:"SLIPWAY_REPOSITORY"`
 	Tags       plan.List `env:"SLIPWAY_TAGS"`
+	Cache      string    `env:"SLIPWAY_CACHE"`
 
 	settings settings
 }
@@ -64,6 +65,7 @@ func (i Image) Same(other Image) bool {
 	i.Surroundings, other.Surroundings = plan.Surroundings{}, plan.Surroundings{}
 	i.VulnDB, other.VulnDB = "", ""
 	i.RunPrebuild, other.RunPrebuild = false, false
+	i.Cache, other.Cache = "", ""
 	return reflect.DeepEqual(i, other)
 }
 
@@ -82,7 +84,7 @@ var Settings = sync.OnceValue(func() []plan.Setting {
 	return append(ofImages, Target()...)
 })
 
-// Target are the settings that say where an image goes.
+// Target are the settings that say where an image goes, and where what was built before is.
 func Target() []plan.Setting {
 	publishes := []string{"publish"}
 	return plan.Declare[Image](
@@ -93,6 +95,10 @@ func Target() []plan.Setting {
 		plan.Setting{
 			Field: "Tags", Flag: "tag", Value: "TAG", Template: true, Commands: publishes,
 			Help: "tag to move to the image, like {{.Git.Tag}}", Default: "latest; given but empty, it moves none: the image is found by its digest",
+		},
+		plan.Setting{
+			Field: "Cache", Flag: "cache", Value: "REPOSITORY", Commands: []string{"build", "publish", "sbom", "cache"},
+			Help: "cache that machines share: a repository of a registry, like ghcr.io/me/api/cache, or oci:DIRECTORY",
 		},
 	)
 }

@@ -139,8 +139,20 @@ type Build struct {
 	BuilderImage Image
 	// Packages were installed in the images of any platform.
 	Packages []distro.Package
+	// Cached are the images that a cache had.
+	Cached []Cached
 	// Started and Finished are left out if they are zero.
 	Started, Finished time.Time
+}
+
+// Cached is an image that was built before, whose result a cache had.
+type Cached struct {
+	Platform string `json:"platform"`
+	// Cache is the repository; empty for a directory. Key is the digest of everything that decided the image.
+	Cache string `json:"cache,omitempty"`
+	Key   string `json:"key"`
+	// Signed says that the result was signed by the key that signs this.
+	Signed bool `json:"signed,omitempty"`
 }
 
 // Image is a reference, and its digest as far as that is known.
@@ -167,6 +179,9 @@ func (b Build) Predicate(base Image) (Predicate, error) {
 	}
 	if git := b.Config.Facts.Git; git != (plan.Git{}) {
 		internal["git"] = git
+	}
+	if b.Cached != nil {
+		internal["cached"] = b.Cached
 	}
 	builder := Builder{ID: BuilderPrefix + b.Engine}
 	if b.Version != "" {

@@ -286,6 +286,7 @@ func TestReadCI(t *testing.T) {
 			provenance.CI{
 				Name: "github-actions", Run: "https://github.com/o/r/actions/runs/7/attempts/2", Ref: "refs/tags/v1", Event: "push",
 				Workflow: "o/r/.github/workflows/w.yml@refs/tags/v1", Source: provenance.Source{Repository: "https://github.com/o/r", Revision: hash},
+				Branch: "refs/tags/v1",
 			},
 		},
 		"github, little known": {[]string{"GITHUB_ACTIONS=true", "GITHUB_RUN_ID=7"}, provenance.CI{Name: "github-actions"}},
@@ -297,8 +298,28 @@ func TestReadCI(t *testing.T) {
 			[]string{"JENKINS_URL=https://ci.example/", "BUILD_URL=https://ci.example/job/a/1/", "JOB_NAME=a", "GIT_COMMIT=abc"},
 			provenance.CI{Name: "jenkins", Run: "https://ci.example/job/a/1/", Workflow: "a"},
 		},
-		"circle": {[]string{"CIRCLECI=true", "CIRCLE_BRANCH=b", "CIRCLE_BUILD_URL=https://c.example/1"}, provenance.CI{Name: "circleci", Ref: "b", Run: "https://c.example/1"}},
+		"circle": {[]string{"CIRCLECI=true", "CIRCLE_BRANCH=b", "CIRCLE_BUILD_URL=https://c.example/1"}, provenance.CI{Name: "circleci", Ref: "b", Run: "https://c.example/1", Branch: "b"}},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, test.want, provenance.ReadCI(test.environ)) })
+	}
+}
+
+// The branches whose results a build may take: of a pull request its own, which nobody else has, and its target's.
+func TestBranches(t *testing.T) {
+	for want, environ := range map[string]string{
+		"local main master":                           "",
+		"feature main master":                         "GITHUB_ACTIONS=true GITHUB_REF=refs/heads/feature",
+		"main master":                                 "GITHUB_ACTIONS=true GITHUB_REF=refs/heads/main",
+		"refs/pull/7/merge next main master":          "GITHUB_ACTIONS=true GITHUB_REF=refs/pull/7/merge GITHUB_BASE_REF=next",
+		"tags main master":                            "GITHUB_ACTIONS=true GITHUB_REF=refs/tags/main",
+		"refs/merge-requests/1/head next main master": "GITLAB_CI=true CI_MERGE_REQUEST_REF_PATH=refs/merge-requests/1/head CI_COMMIT_REF_NAME=x CI_MERGE_REQUEST_TARGET_BRANCH_NAME=next",
+		"x trunk main master":                         "GITLAB_CI=true CI_COMMIT_REF_NAME=x CI_DEFAULT_BRANCH=trunk",
+		"tags trunk main master":                      "GITLAB_CI=true CI_COMMIT_REF_NAME=v1 CI_COMMIT_TAG=v1 CI_DEFAULT_BRANCH=trunk",
+		"tags main  master":                           "CIRCLECI=true CIRCLE_TAG=v1",
+		"refs/pull/3/merge trunk main master":         "TF_BUILD=True BUILD_SOURCEBRANCH=refs/pull/3/merge SYSTEM_PULLREQUEST_TARGETBRANCH=refs/heads/trunk",
+		"PR-3 trunk main master":                      "JENKINS_URL=https://ci.example/ BRANCH_NAME=PR-3 GIT_BRANCH=x CHANGE_TARGET=trunk",
+		"x main master":                               "JENKINS_URL=https://ci.example/ GIT_BRANCH=origin/x",
+	} {
+		assert.Equal(t, strings.Fields(want), provenance.ReadCI(strings.Fields(environ)).Branches(), environ)
 	}
 }

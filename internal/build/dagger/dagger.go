@@ -228,6 +228,13 @@ func (b *Build) changes(ctx context.Context, ctr *dagger.Container, command []st
 	return changes, b.explain(what, err)
 }
 
+// List runs go list with args for the packages of c, in the container that compiles them, and returns what it prints, and where the
+// source is in that.
+func (b *Build) List(ctx context.Context, c plan.Compile, args ...string) (out, root string, err error) {
+	out, err = b.Builder(c).WithExec(slices.Concat([]string{"go", "list"}, c.ListFlags(), args, c.Packages)).Stdout(ctx)
+	return out, sourceDir, b.explain("listing packages for "+c.Platform.String(), err)
+}
+
 // modules is the directory of the module cache.
 func (b *Build) modules() string {
 	i := slices.IndexFunc(b.plan.Caches, func(c plan.Cache) bool { return c.Env == "GOMODCACHE" })

@@ -30,6 +30,7 @@ type Options struct {
 	Netrc        string    `env:"SLIPWAY_NETRC"`
 	GitTokens    plan.List `env:"SLIPWAY_GIT_TOKENS"`
 	Engine       string    `env:"SLIPWAY_ENGINE"`
+	CacheMode    string    `env:"SLIPWAY_CACHE_MODE"`
 	Progress     string    `env:"SLIPWAY_PROGRESS"`
 	JSON         bool      `env:"SLIPWAY_JSON"`
 	Report       string    `env:"SLIPWAY_REPORT"`
@@ -41,6 +42,9 @@ func Defaults() Options { return Options{Provenance: true} }
 
 // Engines are what builds.
 var Engines = []string{"auto", "host", "dagger"}
+
+// CacheModes are what can be done with a cache, the default first.
+var CacheModes = []string{"read-write", "read", "refresh"}
 
 // SBOMFormats are the formats of a bill of materials, the default first.
 func SBOMFormats() []string {
@@ -119,6 +123,10 @@ var Work = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{
 			Field: "Engine", Flag: "engine", Commands: build, Value: "ENGINE", Choices: plan.Choices(Engines...), Default: "auto, which is dagger within a Dagger session, else host",
 			Help: "what builds: host is this machine's Go, dagger a Dagger engine",
+		},
+		plan.Setting{
+			Field: "CacheMode", Flag: "cache-mode", Commands: []string{"build", "publish", "sbom"}, Value: "MODE", Choices: plan.Choices(CacheModes...), Default: CacheModes[0],
+			Help: "what is done with the cache: refresh builds everything and replaces what is there",
 		},
 		plan.Setting{Field: "Progress", Flag: "progress", Commands: append([]string{"copy"}, registries...), Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
 		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "copy"}, Help: "write the result as JSON"},

@@ -217,5 +217,18 @@ func ignoredBy(dir string) (_ []string, err error) {
 	return plan.Ignored(string(text))
 }
 
+// List runs go list with args for the packages of c, and returns what it prints, and where the source is in that.
+func (e *Engine) List(ctx context.Context, source string, p *plan.Plan, c plan.Compile, args ...string) (out []byte, root string, err error) {
+	if source, err = filepath.Abs(source); err != nil {
+		return nil, "", err
+	}
+	describe, err := e.describer(ctx, source, p.Source.Outputs)
+	if err != nil {
+		return nil, "", err
+	}
+	text, root, err := describe(p).List(ctx, c, args...)
+	return []byte(text), root, err
+}
+
 // Close implements [assemble.Compiler]: the engine's caches stay, and belong to nobody.
 func (*compiler) Close() error { return nil }
