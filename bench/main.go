@@ -178,6 +178,7 @@ type lab struct {
 	registry  string // as HOST:PORT
 	environ   []string
 	goVersion string // of all tools, as 1.26.8
+	modules   string // the caller's module cache
 	edits     int    // so far; no two edits are the same
 }
 
@@ -192,7 +193,7 @@ func (l *lab) goEnv(ctx context.Context) error {
 		return err
 	}
 	modules, version, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
-	l.goVersion = strings.TrimPrefix(version, "go")
+	l.goVersion, l.modules = strings.TrimPrefix(version, "go"), modules
 	home := filepath.Join(l.dir, "home")
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
@@ -209,6 +210,9 @@ func (l *lab) goEnv(ctx context.Context) error {
 	return nil
 }
 
+// cold is the directory of what a cold run has, which is removed after it.
+func (l *lab) cold() string { return filepath.Join(l.dir, "cold") }
+
 // measure runs a case: one round that is not counted, so that every tool has its caches, and then the others. After each of them it
 // saves the result, so that a run that is stopped has left what it saw.
 func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int, save func(*result) error) (*result, error) {
@@ -221,10 +225,10 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 		for _, peer := range order {
 			var cold string
 			if k.cold {
-				if round == 0 {
-					continue // nothing is warmed up
+				if round == 0 && !(k.fresh && (peer.name == slipway || peer.name == koTarball)) {
+					continue // nothing is warmed up but what machines share
 				}
-				cold = filepath.Join(l.dir, "cold")
+				cold = l.cold()
 			}
 			got, err := l.once(ctx, p, k, peer, cold, "")
 			if err != nil {
@@ -281,6 +285,9 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 	environ := slices.Concat(l.environ, peer.environ(l, p))
 	if cold != "" {
 		environ = append(environ, "GOCACHE="+filepath.Join(cold, "go"), "XDG_CACHE_HOME="+filepath.Join(cold, "cache"))
+	}
+	if k.fresh { // modules come from the caller's cache as from a proxy nearby
+		environ = append(environ, "HOME="+cold, "GOMODCACHE="+filepath.Join(cold, "mod"), "GOPROXY=file://"+filepath.ToSlash(l.modules)+"/cache/download")
 	}
 	total := run{}
 	for _, args := range peer.commands(l, p) {

@@ -23,6 +23,9 @@ const (
 	goBuild     = "go build"
 	buildKit    = "BuildKit"
 	slipwayOnly = "slipway, no attestations"
+	// Those of a new machine.
+	slipwayUncached = "slipway, no --cache"
+	koTarball       = "ko, tarball of caches"
 )
 
 // peer is a tool, and how it is called.
@@ -47,6 +50,15 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 		{ko, koCommands, koEnviron},
 		{goBuild, goCommands, nothing},
 	}
+	if k.fresh {
+		all = []peer{
+			{slipway, sharedCommands, nothing},
+			{slipwayUncached, slipwayCommands(), nothing},
+			{ko, koCommands, koEnviron},
+			{koTarball, tarballCommands, koEnviron},
+			{goBuild, goCommands, nothing},
+		}
+	}
 	if p.container && !k.cold && os.Getenv("BUILDKIT_HOST") != "" {
 		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
 	}
@@ -66,6 +78,22 @@ func slipwayCommands(flags ...string) func(*lab, *project) [][]string {
 		return [][]string{append(args, "--base="+l.base(), "--platform="+strings.Join(platforms, ","),
 			"--package="+pkg, "--repository="+l.repository("slipway", p, pkg), "--tag=latest")}
 	}
+}
+
+// sharedCommands are those of Slipway with a cache in the registry.
+func sharedCommands(l *lab, p *project) [][]string {
+	all := slipwayCommands()(l, p)
+	all[0] = slices.Insert(all[0], 2, "--cache="+l.repository("cache", p, p.name))
+	return all
+}
+
+// tarballCommands are those of ko, and what people do for it in CI: both of Go's caches come from a tarball, and go into one.
+func tarballCommands(l *lab, p *project) [][]string {
+	tarball := filepath.Join(l.dir, p.name+".tar.zst")
+	restore := `mkdir -p "$2"; [ ! -f "$1" ] || zstd -q -d -c "$1" | tar -x -C "$2"`
+	save := `tar -c -C "$2" go mod | zstd -q -f -o "$1"`
+	script := func(text string) []string { return []string{"sh", "-c", text, "sh", tarball, l.cold()} }
+	return slices.Concat([][]string{script(restore)}, koCommands(l, p), [][]string{script(save)})
 }
 
 // buildKitCommands build the Dockerfile that slipway renders, which has its own caches.

@@ -36,6 +36,8 @@ type kind struct {
 	// edit is the file of the module that is written anew; empty for none.
 	edit string
 	cold bool // there is no cache, but for downloaded modules
+	// fresh is cold on a machine that has no modules either, and a cache in the registry.
+	fresh bool
 }
 
 const editFile = "bench_edit.go"
@@ -51,7 +53,7 @@ func writeEdit(file string, n int) error {
 
 // projects copies the modules into the lab.
 func (l *lab) projects(ctx context.Context) ([]*project, error) {
-	usual := []kind{{name: "no change"}, {name: "edit", edit: editFile}, {name: "cold", cold: true}}
+	usual := []kind{{name: "no change"}, {name: "edit", edit: editFile}, {name: "cold", cold: true}, {name: "new machine", cold: true, fresh: true}}
 	large, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/ko").Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding the source of ko, the large program: %w", err)
@@ -60,7 +62,7 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		usual[0],
 		{name: "edit", edit: "cmd/server/" + editFile},
 		{name: "edit in a shared package", edit: "greeter/" + editFile},
-		usual[2],
+		usual[2], usual[3],
 	}
 	all := []*project{
 		{name: "http-server", dir: "../examples/http-server", packages: []string{"."}, kinds: usual, container: true},
