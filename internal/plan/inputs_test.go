@@ -94,7 +94,7 @@ func TestVendoredInputs(t *testing.T) {
 func TestUnknownInputs(t *testing.T) {
 	for want, config := range map[string]Config{
 		"C may include any file":               {CGO: "true", Runtime: "distroless-base"},
-		"go generate may read and write":       {Generate: true},
+		"go generate may read and write":       {Generate: List{"true"}},
 		"a debugger is compiled":               {Debug: true},
 		"the linker's flags may name any file": {LDFlags: "-extldflags=-lm"},
 	} {
