@@ -6,7 +6,6 @@ package moduletest
 
 import (
 	"encoding/json"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -34,47 +33,8 @@ func sources(t *testing.T) []string {
 	return files
 }
 
+// binding is a name of the SDK that the module uses.
 var binding = regexp.MustCompile(`\bdagger\.([A-Z][A-Za-z]*)`)
-
-// The module's calls fit the SDK. Its generated bindings are made by the generator of the public SDK, so the types of that
-// stand in for them.
-func TestModuleCompiles(t *testing.T) {
-	used := map[string]bool{"Client": true}
-	for _, file := range sources(t) {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, match := range binding.FindAllStringSubmatch(string(text), -1) {
-			used[match[1]] = true
-		}
-	}
-	delete(used, "Ref")
-	delete(used, "Loadable")
-	bindings := "package dagger\n\nimport sdk \"dagger.io/dagger\"\n\ntype Loadable[T any] = sdk.Loadable[T]\n\n" +
-		"func Ref[T Loadable[T]](c *Client, id ID) T { return sdk.Ref[T](c, id) }\n\n"
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		bindings += fmt.Sprintf("type %s = sdk.%[1]s\n", name)
-	}
-	root, err := filepath.Abs(module)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	replace := map[string]string{}
-	for at, text := range map[string]string{
-		"internal/dagger/dagger.gen.go": bindings,
-		"dagger.gen.go":                 "package main\n\nimport \"github.com/slipway-ci/slipway/ci/internal/dagger\"\n\nvar dag *dagger.Client\n\nfunc main() {}\n",
-	} {
-		name := filepath.Join(dir, strings.ReplaceAll(at, "/", "-"))
-		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
-		replace[filepath.Join(root, at)] = name
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	require.NoError(t, err)
-	name := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(name, overlay, 0o644))
-	cmd := exec.Command("go", "build", "-mod=readonly", "-o", os.DevNull, "-overlay", name, ".")
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-}
 
 // Comments are all the help that a user of the module gets.
 func TestModuleIsDocumented(t *testing.T) {

@@ -1,8 +1,9 @@
-// Command include writes the list include of dagger.json: the directories of the repository that the module's imports lead to. Call it by:
-// go generate ./internal/test/moduletest
+// Command include writes the list include of dagger.json: the directories of the repository that the module's imports lead to. Dagger 1.0 reads
+// dagger-module.toml instead, which it writes with the same content. Call it by: go generate ./internal/test/moduletest
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,7 +29,7 @@ func main() {
 	}
 }
 
-// write writes the list into the dagger.json of the repository at dir.
+// write writes the list into the dagger.json of the repository at dir, and its dagger-module.toml.
 func write(dir string) error {
 	file := filepath.Join(dir, "dagger.json")
 	was, err := os.ReadFile(file)
@@ -38,7 +40,34 @@ func write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("generating the include of %s: %w", file, err)
 	}
-	return os.WriteFile(file, text, 0o644)
+	module, err := moduleTOML(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return errors.Join(os.WriteFile(file, text, 0o644), os.WriteFile(filepath.Join(dir, "dagger-module.toml"), module, 0o644))
+}
+
+// moduleTOML is the text of a dagger.json as dagger-module.toml, to the byte as Dagger 1.0 writes it.
+func moduleTOML(text []byte) ([]byte, error) {
+	var config struct {
+		Name          string
+		EngineVersion string
+		SDK           struct{ Source string }
+		Source        string
+		Include       []string
+		Codegen       struct{ AutomaticGitignore bool }
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields() // what is not written below would be lost
+	if err := decoder.Decode(&config); err != nil {
+		return nil, err
+	}
+	var include []string
+	for _, pattern := range config.Include {
+		include = append(include, strconv.Quote(pattern))
+	}
+	return fmt.Appendf(nil, "name = %q\nengineVersion = %q\ninclude = [%s]\nsource = %q\n\n[runtime]\n  source = %q\n\n[codegen]\n  automaticGitignore = %t\n",
+		config.Name, config.EngineVersion, strings.Join(include, ", "), config.Source, config.SDK.Source, config.Codegen.AutomaticGitignore), nil
 }
 
 // include is the list in the text of a dagger.json.

@@ -18,6 +18,22 @@ func TestIncludeIsCurrent(t *testing.T) {
 	assert.Equal(t, string(want), string(text), "run go generate ./internal/test/moduletest")
 }
 
+func TestModuleTOMLIsCurrent(t *testing.T) {
+	text, err := os.ReadFile(repository + "/dagger.json")
+	require.NoError(t, err)
+	want, err := moduleTOML(text)
+	require.NoError(t, err)
+	got, err := os.ReadFile(repository + "/dagger-module.toml")
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got), "run go generate ./internal/test/moduletest")
+}
+
+// What dagger-module.toml would not have is an error.
+func TestModuleTOMLHasAll(t *testing.T) {
+	_, err := moduleTOML([]byte(`{"name": "slipway", "dependencies": []}`))
+	require.ErrorContains(t, err, "dependencies")
+}
+
 // Only the list changes.
 func TestGenerate(t *testing.T) {
 	patterns, err := patterns(repository)
