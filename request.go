@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
@@ -135,8 +136,19 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	}
 	images := make([]*Image, len(chosen))
 	var patterns []string
-	for i, settings := range chosen {
-		settings = settings.Over(over, r.given)
+	var generating error
+	for i, own := range chosen {
+		settings := own.Over(over, r.given)
+		// A cloned slipway.yaml alone runs nothing: it says of which packages code is generated, and the request that it is.
+		switch {
+		case !own.Generates():
+		case !r.given("generate"):
+			generating = fault.Join(generating, own.Located(Faults{{
+				Field: "generate", Value: strings.Join(own.Generate, ","), Problem: "it runs programs of the source, and was not asked to run", Hint: "add --generate, or --generate=false to compile the source as it is",
+			}}))
+		case settings.Generates() && !settings.NamesGenerated():
+			settings.Generate = own.Generate
+		}
 		settings.VulnDB, settings.RunPrebuild = over.VulnDB, over.RunPrebuild // no image has one
 		images[i] = &Image{Settings: settings, request: r}
 		patterns = append(patterns, settings.FilePatterns()...)
@@ -149,7 +161,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 	if err := r.facts(ctx, images); err != nil {
 		return nil, err
 	}
-	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, sameTarget(images), r.check(images), noPrebuild(images))
+	return images, fault.Join(r.resolve(ctx, tree, images, resolve), certErr, generating, sameTarget(images), r.check(images), noPrebuild(images))
 }
 
 // noPrebuild is the fault of a prebuild that is to run and that no image has.

@@ -93,6 +93,10 @@ func plansOfGallery(t *testing.T, file string) {
 	git("tag", "v1.2.3")
 	for _, name := range project.Names() {
 		var out, said bytes.Buffer
-		assert.Zero(t, run(t.Context(), []string{"plan", name, source}, nil, &out, &said), "%s: %s", name, &said)
+		args := []string{"plan", name, source}
+		if image, _ := project.Find(name); image.Generates() {
+			args = append(args, "--generate")
+		}
+		assert.Zero(t, run(t.Context(), args, nil, &out, &said), "%s: %s", name, &said)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 var generateSetting = Setting{
 	Flag: "generate", Alone: "true", Value: "PACKAGES", Help: "run go generate before compiling, in a copy of the source",
-	More:  "for all packages, or for those that are given, like ./web/... or, after an equals sign, ./web",
+	More:  "for all packages, or for those that are given, like ./web/... or, after an equals sign, ./web; slipway.yaml may name them, but alone starts nothing",
 	Form:  regexp.MustCompile(`^\./(.*/)?\.\.\.$`),
 	Field: "Generate",
 	read: func(c Config, s *settings, f *fault.Faults) {
@@ -42,17 +42,22 @@ func isSwitch(text string) bool {
 	return err == nil
 }
 
-// generates reports whether go generate runs.
-func (s settings) generates() bool {
-	return slices.ContainsFunc(s.generate, func(value string) bool {
+// Generates reports whether go generate runs.
+func (c Config) Generates() bool {
+	return slices.ContainsFunc(c.Generate, func(value string) bool {
 		on, err := strconv.ParseBool(value)
 		return err != nil || on
 	})
 }
 
+// NamesGenerated reports whether packages are named whose code is generated. Where go generate runs and none are, it is all of them.
+func (c Config) NamesGenerated() bool {
+	return slices.ContainsFunc(c.Generate, func(value string) bool { return !isSwitch(value) })
+}
+
 // generateCommand is nil where nothing is generated.
 func (r resolver) generateCommand(work *workset) []string {
-	if !r.generates() {
+	if !r.config.Generates() {
 		return nil
 	}
 	command := []string{"go", "generate"}

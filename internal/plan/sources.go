@@ -36,7 +36,7 @@ func (r resolver) compiledFiles(work *workset) ([]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(found.bad)) {
 		r.unreadable(name, found.bad[name])
 	}
-	if r.cgo != "" || r.generates() || r.runsPrebuild() {
+	if r.cgo != "" || r.config.Generates() || r.runsPrebuild() {
 		return nil, found.err
 	}
 	return found.patterns, found.err

@@ -30,7 +30,7 @@ func (r resolver) vcs() *VCS {
 		r.add("buildvcs", "", "nothing is known of a commit", "build in a git repository, or leave it out")
 	case r.runsPrebuild():
 		r.add("buildvcs", "", "the copy of the source that --prebuild writes to is no repository", "run the prebuild by yourself before, or leave one of the two out")
-	case r.generates():
+	case r.config.Generates():
 		r.add("buildvcs", "", "what --generate writes is in no commit", "commit the generated code, or leave one of the two out")
 	}
 	return &VCS{Revision: git.Commit, Time: git.Date, Modified: git.Dirty}
