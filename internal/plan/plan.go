@@ -106,7 +106,7 @@ type Cache struct {
 
 // Program is an executable in the image.
 type Program struct {
-	// Name is what go build calls it, or what it is told to, where another has that name.
+	// Name is what go build calls it, or what the build names it, where another has that name.
 	Name string `json:"name"`
 	// ImportPath is the full path of the main package.
 	ImportPath string `json:"importPath"`
