@@ -144,8 +144,8 @@ func TestCollection(t *testing.T) {
 	}
 }
 
-// Within a registry nothing is uploaded: blobs are mounted. The registry in process has one heap of blobs and knows no mounts, so that
-// it is told to.
+// Within a registry nothing is uploaded: blobs are mounted. The registry in process has one heap of blobs and knows no mounts: its
+// answers are replaced by those of one that does.
 func TestCollectionMounts(t *testing.T) {
 	c := beginCopy(t, registrytest.Start(t))
 	c.Break(

@@ -143,7 +143,7 @@ func unsupported(key any) error {
 func (k *Key) Verifier() *Verifier { return &Verifier{k.signer.Public()} }
 
 // Sign signs a message: its SHA-256, or with Ed25519 the message itself, which is what cosign verify expects of every kind of
-// key unless it is told otherwise.
+// key by default.
 func (k *Key) Sign(message []byte) ([]byte, error) {
 	if _, ok := k.signer.Public().(ed25519.PublicKey); ok {
 		return k.signer.Sign(nil, message, crypto.Hash(0))
