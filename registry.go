@@ -123,10 +123,13 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 		build.Source = j.provenanceSource(ctx)
 	}
 	if j.BuilderImage != nil {
-		var err error
 		build.Engine = "dagger"
-		if build.BuilderImage, err = j.BuilderImage(ctx, j.image.Plan); err != nil {
-			return nil, err
+		for _, part := range j.image.Plan.Parts() {
+			builder, err := j.BuilderImage(ctx, part)
+			if err != nil {
+				return nil, err
+			}
+			build.BuilderImages = append(build.BuilderImages, builder)
 		}
 	}
 	return func(base provenance.Image) (any, error) { return build.Predicate(base) }, nil

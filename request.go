@@ -181,7 +181,7 @@ func (r *Request) fetchPlaced(ctx context.Context, images []*Image) error {
 	}
 	var patterns []string
 	for _, image := range images {
-		patterns = slices.Concat(patterns, image.Plan.Dependencies.Files, image.Settings.FilePatterns(), plan.LocalBase(image.Plan.Image.Base))
+		patterns = slices.Concat(patterns, image.Plan.ModuleFiles(), image.Settings.FilePatterns(), plan.LocalBase(image.Plan.Image.Base))
 	}
 	return r.fetch(ctx, patterns)
 }

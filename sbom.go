@@ -100,7 +100,7 @@ func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
 	}
 	files := []string{"go.mod"}
 	if j.image.Plan != nil {
-		files = j.image.Plan.Dependencies.Files
+		files = j.image.Plan.ModuleFiles()
 	}
 	var goMods [][]byte
 	// One that cannot be read only makes the graph flatter.

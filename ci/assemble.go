@@ -86,12 +86,12 @@ func (m *Slipway) builder(ctx context.Context, r *slipway.Request, images []*sli
 
 // licences writes the licences of a build's modules, which the source in dir names, into the directory out.
 func licences(ctx context.Context, b *engine.Build, dir, out string) error {
-	dependencies := b.Plan().Dependencies
-	if dependencies.Download == nil {
+	p := b.Plan()
+	if p.Dependencies.Download == nil {
 		return nil
 	}
 	var goSums []string
-	for _, name := range dependencies.Files {
+	for _, name := range p.ModuleFiles() {
 		if path.Base(name) != "go.sum" {
 			continue
 		}

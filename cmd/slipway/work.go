@@ -110,7 +110,11 @@ func (a *app) noteEngine(display *progress.Display, images []*slipway.Image) {
 	kind := a.engineKind()
 	versions, packages := map[string][]string{}, map[string]bool{}
 	for _, image := range images {
-		versions[image.Plan.Go.Version] = append(versions[image.Plan.Go.Version], image.Plan.Name)
+		for _, part := range image.Plan.Parts() {
+			if named := versions[part.Go.Version]; !slices.Contains(named, image.Plan.Name) {
+				versions[part.Go.Version] = append(named, image.Plan.Name)
+			}
+		}
 		for _, p := range image.Plan.BuilderPackages {
 			packages[p] = true
 		}

@@ -83,9 +83,9 @@ func Since(ctx context.Context, source, rev string, images []Image, list List) (
 	listings := listings(images, verdicts)
 	ask(ctx, listings, list)
 	for _, l := range listings {
-		for _, i := range l.images {
-			if verdicts[i].Reason == "" {
-				verdicts[i].Reason = t.programs(ctx, images[i].Plan, l)
+		for _, a := range l.askers {
+			if verdicts[a.image].Reason == "" {
+				verdicts[a.image].Reason = t.programs(ctx, a.part, l)
 			}
 		}
 	}
@@ -118,16 +118,19 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 		// plan.Resolve takes it for want of another, and there may have been one.
 		return "no setting names its package, and " + p.Programs[0].Package + " may not always have been the one"
 	}
-	for _, name := range []string{
+	names := []string{
 		".dockerignore", // of what a Dagger engine gets
 		path.Join(p.Source.Dir, plan.LockFile),
-		path.Join(p.Source.Dir, "vendor", "modules.txt"),
-	} {
+	}
+	for _, part := range p.Parts() {
+		names = append(names, path.Join(part.Source.Dir, "vendor", "modules.txt"))
+	}
+	for _, name := range names {
 		if different := t.maybe(ctx, name); different != "" {
 			return different
 		}
 	}
-	for _, name := range p.Dependencies.Files { // of modules too of which nothing is imported, and those that were beside them
+	for _, name := range p.ModuleFiles() { // of modules too of which nothing is imported, and those that were beside them
 		if different := t.each(ctx, path.Dir(name), moduleFiles); different != "" {
 			return different
 		}
@@ -155,9 +158,15 @@ func (t *tree) outside(ctx context.Context, img Image) string {
 type listing struct {
 	plan     *plan.Plan
 	compile  plan.Compile
-	images   []int
+	askers   []asker
 	packages map[string]*goPackage
 	failed   error
+}
+
+// asker is an image, and which of its plan's parts has programs that a listing holds.
+type asker struct {
+	image int
+	part  *plan.Plan
 }
 
 // listings are the fewest questions whose answers hold all programs of the images that are not in.
@@ -168,24 +177,26 @@ func listings(images []Image, verdicts []Verdict) []*listing {
 		if verdicts[i].Reason != "" {
 			continue
 		}
-		for _, c := range img.Plan.Compile {
-			// How a package is compiled does not matter to what it is made of.
-			c.Flags = slices.DeleteFunc(slices.Clone(c.Flags), func(flag string) bool {
-				return strings.HasPrefix(flag, "-ldflags=") || strings.HasPrefix(flag, "-gcflags=")
-			})
-			key, err := json.Marshal([]any{img.Plan.Source.Dir, img.Plan.Env, img.Plan.CACerts, c.Env, c.Flags})
-			if err != nil {
-				panic(err) // strings marshal
+		for _, part := range img.Plan.Parts() {
+			for _, c := range part.Compile {
+				// How a package is compiled does not matter to what it is made of.
+				c.Flags = slices.DeleteFunc(slices.Clone(c.Flags), func(flag string) bool {
+					return strings.HasPrefix(flag, "-ldflags=") || strings.HasPrefix(flag, "-gcflags=")
+				})
+				key, err := json.Marshal([]any{part.Source.Dir, part.Env, part.CACerts, c.Env, c.Flags})
+				if err != nil {
+					panic(err) // strings marshal
+				}
+				l := same[string(key)]
+				if l == nil {
+					l = &listing{plan: part, compile: c}
+					l.compile.Packages, l.compile.Renamed = nil, nil
+					same[string(key)] = l
+					all = append(all, l)
+				}
+				l.askers = append(l.askers, asker{i, part})
+				l.compile.Packages = append(l.compile.Packages, c.AllPackages()...)
 			}
-			l := same[string(key)]
-			if l == nil {
-				l = &listing{plan: img.Plan, compile: c}
-				l.compile.Packages, l.compile.Renamed = nil, nil
-				same[string(key)] = l
-				all = append(all, l)
-			}
-			l.images = append(l.images, i)
-			l.compile.Packages = append(l.compile.Packages, c.AllPackages()...)
 		}
 	}
 	for _, l := range all {

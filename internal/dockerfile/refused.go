@@ -18,6 +18,10 @@ var (
 		Field: "dockerfile", Problem: "it has no instruction that gives capabilities to a program",
 		Hint: "build the image with slipway build, or leave out --capability",
 	}
+	ErrModules error = fault.Fault{
+		Field: "dockerfile", Problem: "its one builder compiles programs of one module or workspace, and these are of several",
+		Hint: "build the image with slipway build, or put the modules into one go.work",
+	}
 	ErrVCS error = fault.Fault{
 		Field: "dockerfile", Problem: "its build context need not have the repository whose commit go build stamps",
 		Hint: "build the image with slipway build, or leave out --buildvcs",
@@ -39,6 +43,8 @@ func refused(plan *plan.Plan) error {
 		return ErrArchiveBase
 	case plan.Image.Distribution != nil && plan.Image.Install == nil:
 		return ErrDebian
+	case plan.OtherModules != nil:
+		return ErrModules
 	case plan.Source.VCS != nil:
 		return ErrVCS
 	case hasCapabilities(plan):

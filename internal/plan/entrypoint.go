@@ -34,16 +34,19 @@ var noEntrypointSetting = Setting{
 }
 
 // binaries are the programs' files in the image, in the order of the programs.
-func (r resolver) binaries(work *workset, programs []Program) []File {
+func (r resolver) binaries(parts []part) []File {
 	var binaries []File
-	at := map[string]Program{}
-	for _, p := range programs {
-		name := cmp.Or(r.destinations[path.Join(work.dir, p.Package)], path.Join(appDir, programName(p.ImportPath)))
-		if other, twice := at[name]; twice {
-			r.add("package", p.Package, "its program would be in the same place, "+name+", as that of "+other.Package, fmt.Sprintf("choose another destination, like --package %s=/usr/bin/%s", p.Package, p.Name))
+	at := map[string]string{} // the package whose program is in a place
+	for _, one := range parts {
+		for _, p := range one.programs {
+			dir := path.Join(one.work.dir, p.Package)
+			name := cmp.Or(r.destinations[dir], path.Join(appDir, programName(p.ImportPath)))
+			if other, twice := at[name]; twice {
+				r.add("package", local(dir), "its program would be in the same place, "+name+", as that of "+other, fmt.Sprintf("choose another destination, like --package %s=/usr/bin/%s", local(dir), p.Name))
+			}
+			at[name] = local(dir)
+			binaries = append(binaries, File{Path: name, Mode: 0o755, Program: p.Name, Capabilities: r.capabilities})
 		}
-		at[name] = p
-		binaries = append(binaries, File{Path: name, Mode: 0o755, Program: p.Name, Capabilities: r.capabilities})
 	}
 	return binaries
 }

@@ -100,10 +100,15 @@ func (r resolver) checkGoHas(goVersion string) {
 
 // addGoSettings puts what changes the Go command and the standard library into the plan: for compiling as for checks.
 func (r resolver) addGoSettings(plan *Plan) {
-	if r.fips != "" {
-		plan.Env["GOFIPS140"], plan.Image.Labels[FIPSLabel] = r.fips, r.fips
+	add := func(variable, label, value string) {
+		if value == "" {
+			return
+		}
+		for _, part := range plan.Parts() {
+			part.Env[variable] = value
+		}
+		plan.Image.Labels[label] = value
 	}
-	if words := strings.Join(r.experiments, ","); words != "" {
-		plan.Env["GOEXPERIMENT"], plan.Image.Labels[ExperimentsLabel] = words, words
-	}
+	add("GOFIPS140", FIPSLabel, r.fips)
+	add("GOEXPERIMENT", ExperimentsLabel, strings.Join(r.experiments, ","))
 }

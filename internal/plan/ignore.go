@@ -3,7 +3,6 @@ package plan
 import (
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
@@ -72,16 +71,18 @@ func (i *ignore) whole() bool { return !i.matcher.Exclusions() }
 
 // excluded are the files that the plan's build needs in any case, and that are ignored.
 func (r resolver) excluded(ignore *ignore, plan *Plan) ([]string, error) {
-	needed := slices.Clone(plan.Dependencies.Files)
-	for _, program := range plan.Programs {
-		dir := path.Join(plan.Source.Dir, program.Package)
-		entries, err := fs.ReadDir(r, dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			if read(e.Name()) && !strings.HasSuffix(e.Name(), "_test.go") {
-				needed = append(needed, path.Join(dir, e.Name()))
+	needed := plan.ModuleFiles()
+	for _, part := range plan.Parts() {
+		for _, program := range part.Programs {
+			dir := path.Join(part.Source.Dir, program.Package)
+			entries, err := fs.ReadDir(r, dir)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range entries {
+				if read(e.Name()) && !strings.HasSuffix(e.Name(), "_test.go") {
+					needed = append(needed, path.Join(dir, e.Name()))
+				}
 			}
 		}
 	}

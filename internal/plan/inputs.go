@@ -53,31 +53,42 @@ func (i *Inputs) Digests(p *Plan) (map[string]string, error) {
 	if why := p.unknownInputs(); why != "" {
 		return nil, errors.New(why)
 	}
+	files := map[string]string{}
+	for _, part := range p.Parts() {
+		if err := i.collect(part, files); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// collect adds the digests of what compiling the programs of one module or workspace may read.
+func (i *Inputs) collect(p *Plan, files map[string]string) error {
 	t := tree{i.source, &fault.Faults{}}
 	work := t.findWorkset(p.Source.Dir)
 	if err := t.faults.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	if work == nil {
-		return nil, errors.New(noModule)
+		return errors.New(noModule)
 	}
-	c := closure{Inputs: i, plan: p, local: work.localModules(), files: map[string]string{}, seen: map[string]bool{}}
+	c := closure{Inputs: i, plan: p, local: work.localModules(), files: files, seen: map[string]bool{}}
 	for _, name := range p.Dependencies.Files {
 		if err := c.add(name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if p.Source.Vendor {
 		if err := c.addAll(path.Join(p.Source.Dir, "vendor")); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, program := range p.Programs {
 		if err := c.addPackage(path.Join(p.Source.Dir, program.Package)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c.files, nil
+	return nil
 }
 
 // unknownInputs says why only running something shows what compiling reads; empty where that is not so.

@@ -187,6 +187,9 @@ func needsPin(ref string) bool {
 // Floating are the references of the plan that are not by digest, in order.
 func (p *Plan) Floating() []string {
 	refs := []string{p.Builder, p.Image.Base}
+	for _, other := range p.OtherModules {
+		refs = append(refs, other.Builder)
+	}
 	if p.Prebuild != nil {
 		refs = append(refs, p.Prebuild.Image)
 	}
@@ -243,6 +246,9 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		plan.Image.Distribution.Locked = append(plan.Image.Distribution.Locked, locked)
 	}
 	refs := []*string{&plan.Builder, &plan.Image.Base}
+	for _, other := range plan.OtherModules {
+		refs = append(refs, &other.Builder)
+	}
 	if plan.Prebuild != nil {
 		refs = append(refs, &plan.Prebuild.Image)
 	}

@@ -41,6 +41,9 @@ type Plan struct {
 	Generate []string `json:"generate,omitempty"`
 	// Compile has one step for each platform, in the order of their names.
 	Compile []Compile `json:"compile"`
+	// OtherModules compile the programs that are of other modules or workspaces, for the same platforms, in the same order. They stand for no
+	// image: their Name, Image and Checks are empty.
+	OtherModules []*Plan `json:"otherModules,omitempty"`
 	// Debugger is compiled for each platform, too, into the directory of the programs; nil where none was asked for.
 	Debugger *Debugger `json:"debugger,omitempty"`
 	Guard    Guard     `json:"guard"`
@@ -143,9 +146,12 @@ func (c Compile) Command(out string) []string {
 	return append(command, c.Packages...)
 }
 
-// Commands leave all programs, by their names, in the directory out. The first is Command.
+// Commands leave all programs, by their names, in the directory out. The first is Command, unless all programs are renamed.
 func (c Compile) Commands(out string) [][]string {
-	commands := [][]string{c.Command(out)}
+	var commands [][]string
+	if len(c.Packages) > 0 {
+		commands = append(commands, c.Command(out))
+	}
 	for _, r := range c.Renamed {
 		command := append([]string{"go", "build"}, c.Flags...)
 		commands = append(commands, append(command, "-o", path.Join(out, r.Name), r.Package))
@@ -391,7 +397,7 @@ func (p *Plan) Platforms() []Platform {
 // Only is the plan for some of its platforms.
 func (p *Plan) Only(platforms ...Platform) *Plan {
 	only := *p
-	only.Compile = nil
+	only.Compile, only.OtherModules = nil, nil
 	if d := p.Image.Distribution; d != nil && d.Locked != nil {
 		distribution := *d
 		distribution.Locked = nil
@@ -405,6 +411,9 @@ func (p *Plan) Only(platforms ...Platform) *Plan {
 		if d := p.Image.Distribution; d != nil && d.Locked != nil {
 			only.Image.Distribution.Locked = append(only.Image.Distribution.Locked, d.Locked[i])
 		}
+	}
+	for _, other := range p.OtherModules {
+		only.OtherModules = append(only.OtherModules, other.Only(platforms...))
 	}
 	return &only
 }

@@ -81,25 +81,15 @@ type resolver struct {
 
 // plan is nil where faults leave nothing to plan.
 func (r resolver) plan(ctx context.Context) (*Plan, error) {
-	work := r.workset()
-	if work == nil {
-		return nil, nil
-	}
-	dependencies := r.dependencyFiles(work)
-	version, from := r.goVersion(work, r.config.Go)
-	if version == "" || len(r.settings.platforms) == 0 {
-		return nil, nil
-	}
-	r.checkGoHas(version)
-	programs, mains, err := r.programs(ctx, work, version)
-	if err != nil || len(programs) == 0 {
+	parts, err := r.parts(ctx)
+	if err != nil || parts == nil {
 		return nil, err
 	}
-	r.checkModules(work, version, programs)
-	r.checkDebugger(version, programs)
-	name := cmp.Or(r.config.Name, nameOf(programs[0].Name))
+	first := parts[0]
+	r.checkDebugger(first.version, first.programs)
+	name := cmp.Or(r.config.Name, nameOf(first.programs[0].Name))
 	if name == "" {
-		r.add("name", "", "no image can be called after the program "+programs[0].Name, "give it a name with --name")
+		r.add("name", "", "no image can be called after the program "+first.programs[0].Name, "give it a name with --name")
 	}
 	names := map[string]any{"Name": name}
 	ignore := r.readIgnore()
@@ -107,25 +97,57 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan, err := r.compilation(first, names)
+	if err != nil {
+		return nil, err
+	}
+	plan.Name = name
+	for _, one := range parts[1:] {
+		other, err := r.compilation(one, names)
+		if err != nil {
+			return nil, err
+		}
+		plan.OtherModules = append(plan.OtherModules, other)
+	}
+	if r.config.Debug {
+		plan.Debugger = newDebugger()
+	}
+	plan.Prebuild = r.prebuild(first.programs[0].Module)
+	plan.Generate = r.generateCommand(first.work)
+	plan.Image = r.image(parts, files, names)
+	r.addGoSettings(plan)
+	plan.Image.Copies = copies
+	if plan.Source.Excluded, err = r.excluded(ignore, plan); err != nil {
+		return nil, err
+	}
+	plan.Checks = r.checks(first.work, first.version, plan.Compile, first.mains)
+	plan.Notes = r.notes(plan)
+	if !r.unlocked {
+		r.pin(plan, first.work)
+	}
+	return plan, nil
+}
+
+// compilation is what a plan says of compiling programs.
+func (r resolver) compilation(p part, names map[string]any) (*Plan, error) {
+	work, programs := p.work, p.programs
 	compiled, err := r.compiledFiles(work)
 	if err != nil {
 		return nil, err
 	}
-
 	plan := &Plan{
-		Name:   name,
 		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, VCS: r.vcs(), Files: compiled, Outputs: r.config.Outputs},
-		Go:     Go{Version: version, From: from},
+		Go:     Go{Version: p.version, From: p.from},
 		Env: map[string]string{
 			"CGO_ENABLED": "0",
 			"GO111MODULE": "on",
 			"GOENV":       "off", // what go env -w stored on one machine must not change the result
 			"GOFLAGS":     "",
-			"GOTOOLCHAIN": "go" + version,
+			"GOTOOLCHAIN": "go" + p.version,
 			"GOWORK":      "off",
 		},
 		CACerts:      r.caCerts,
-		Dependencies: Dependencies{Files: dependencies},
+		Dependencies: Dependencies{Files: p.dependencies},
 		Caches: []Cache{
 			{Name: "go-mod", Env: "GOMODCACHE", Path: "/go/pkg/mod"},
 			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
@@ -133,13 +155,10 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 		Programs: programs,
 		Guard:    Guard{Static: r.cgo == cgoStatic || !r.hasGLIBC(), Symbols: r.config.Debug, Runtime: r.runtime},
 	}
-	if r.config.Debug {
-		plan.Debugger = newDebugger()
-	}
 	if r.cgo == cgoDynamic {
 		plan.Guard.GLIBC, plan.Guard.Lacks = r.known().glibc, r.lacks()
 	}
-	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(version)
+	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(p.version)
 	if r.cgo != "" {
 		plan.Env["CGO_ENABLED"] = "1"
 		if !r.config.Debug {
@@ -149,25 +168,12 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	if work.work != nil {
 		plan.Env["GOWORK"] = "" // found by the Go command in its working directory
 	}
-	plan.Prebuild = r.prebuild(programs[0].Module)
-	plan.Generate = r.generateCommand(work)
 	if !work.vendor && work.needsModules() {
 		plan.Dependencies.Download = append([]string{"go", "mod", "download"}, work.downloaded(programs)...)
 		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
 	}
-	for _, p := range r.settings.platforms {
-		plan.Compile = append(plan.Compile, r.compile(p, work, programs, names))
-	}
-	plan.Image = r.image(work, programs, files, names)
-	r.addGoSettings(plan)
-	plan.Image.Copies = copies
-	if plan.Source.Excluded, err = r.excluded(ignore, plan); err != nil {
-		return nil, err
-	}
-	plan.Checks = r.checks(work, version, plan.Compile, mains)
-	plan.Notes = r.notes(plan)
-	if !r.unlocked {
-		r.pin(plan, work)
+	for _, platform := range r.settings.platforms {
+		plan.Compile = append(plan.Compile, r.compile(platform, work, programs, names))
 	}
 	return plan, nil
 }
@@ -243,8 +249,9 @@ func (r resolver) modulesBelow() []string {
 	return dirs
 }
 
-// programs finds the programs to build; it is empty where that is a fault. mains are all programs that could be meant.
-func (r resolver) programs(ctx context.Context, work *workset, version string) (programs, mains []Program, err error) {
+// programs finds the programs to build; it is empty where that is a fault. mains are all programs that could be meant. names are those that
+// programs have already.
+func (r resolver) programs(ctx context.Context, work *workset, version string, names map[string]bool) (programs, mains []Program, err error) {
 	pkgs := r.newPackages(version, r.settings.platforms[0])
 	dirs := r.settings.packages
 	all := dirs
@@ -263,7 +270,6 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		}
 		dirs = all[:min(len(all), 1)]
 	}
-	names := map[string]bool{}
 	program := func(dir string) (p Program, ok bool) {
 		p.ImportPath, p.Module, ok = work.importPath(dir)
 		p.Name, p.Package = programName(p.ImportPath), local(relative(work.dir, dir))
@@ -275,10 +281,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		}
 	}
 	for _, dir := range dirs {
-		found, ok := program(dir)
-		if nearest := r.findWorkset(dir); ok && (nearest == nil || nearest.dir != work.dir) {
-			ok = false
-		}
+		found, _ := program(dir)
 		home, unused := r.home(work, dir)
 		name, err := pkgs.name(dir)
 		unbuilt, how := "", ""
@@ -294,8 +297,6 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		case unused:
 			r.add("package", local(dir), fmt.Sprintf("its module, in %s, is not one that %s uses", local(home), path.Join(work.dir, "go.work")),
 				fmt.Sprintf("add it with go work use %s, or build the module alone: give slipway the directory %s as its source", local(relative(work.dir, home)), local(home)))
-		case !ok:
-			r.add("package", local(dir), "not in the same module or workspace as "+local(dirs[0]), "build them one after the other, or add the module to go.work")
 		case refused != "":
 			r.add("package", local(dir), "it "+refused, rename)
 		case unbuilt != "":
@@ -309,7 +310,7 @@ func (r resolver) programs(ctx context.Context, work *workset, version string) (
 		case slices.ContainsFunc(programs, func(p Program) bool { return p.ImportPath == found.ImportPath }):
 			r.add("package", local(dir), "named twice", "leave one out")
 		default:
-			// go build would write both to one file.
+			// go build would write both to one file, and the image's files name programs.
 			for n := 2; names[found.Name]; n++ {
 				found.Name = fmt.Sprintf("%s-%d", programName(found.ImportPath), n)
 			}
@@ -385,7 +386,7 @@ func (f file) fileMode(own fs.FileMode) Mode {
 // isPath reports whether a variable of the environment is the search path.
 func isPath(env string) bool { return strings.HasPrefix(env, "PATH=") }
 
-func (r resolver) image(work *workset, programs []Program, files []File, names map[string]any) Image {
+func (r resolver) image(parts []part, files []File, names map[string]any) Image {
 	described := map[string]string{"org.opencontainers.image.title": fmt.Sprint(names["Name"])}
 	if r.config.Revision != "" {
 		described["org.opencontainers.image.revision"] = r.config.Revision
@@ -401,7 +402,7 @@ func (r resolver) image(work *workset, programs []Program, files []File, names m
 	r.distribution(&image)
 	image.Labels, image.Annotations = labels, annotations
 	image.Env = each(r.faults, "env", r.expandAll("env", image.Env, names), parseEnv)
-	binaries := r.binaries(work, programs)
+	binaries := r.binaries(parts)
 	if len(image.Entrypoint) == 0 {
 		image.Entrypoint = []string{binaries[0].Path}
 	}

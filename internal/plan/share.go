@@ -39,7 +39,7 @@ func Share(plans []*Plan) []Group {
 func (p *Plan) bare() *Plan {
 	bare := *p
 	bare.Name, bare.Source.Module = "", ""
-	bare.Programs, bare.Compile, bare.Checks, bare.Notes = nil, nil, nil, nil
+	bare.Programs, bare.Compile, bare.OtherModules, bare.Checks, bare.Notes = nil, nil, nil, nil, nil
 	bare.Guard, bare.Image = Guard{}, Image{}
 	return &bare
 }

@@ -11,16 +11,105 @@ import (
 	"github.com/slipway-ci/slipway/internal/console"
 )
 
+// text is a plan for people.
+type text struct{ strings.Builder }
+
+func (t *text) section(title string) { fmt.Fprintf(t, "\n%s\n", title) }
+
+// row is one line, and harmless to a terminal.
+func (t *text) row(name, format string, args ...any) {
+	fmt.Fprintf(t, "  %-14s %s\n", name, console.Line(fmt.Sprintf(format, args...)))
+}
+
 // WriteText writes the plan for people: what happens, in the order in which it does. Every value is on one line, and harmless
 // to a terminal.
 func (p *Plan) WriteText(w io.Writer) error {
-	var b strings.Builder
-	section := func(title string) { fmt.Fprintf(&b, "\n%s\n", title) }
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-14s %s\n", name, console.Line(fmt.Sprintf(format, args...)))
-	}
+	var b text
+	section, row := b.section, b.row
 
 	fmt.Fprintln(&b, console.Line(p.Name+", from "+p.Source.Module))
+	for _, part := range p.Parts() {
+		b.compilation(part)
+	}
+
+	section("Image")
+	base := p.Image.Base
+	if base == "" {
+		base = "nothing"
+	}
+	row("runtime", "%s, on %s", p.Image.Runtime, base)
+	if d := p.Image.Distribution; d != nil {
+		row("packages", "%s, of %s", strings.Join(p.Image.Packages, ", "), d.Title())
+	}
+	for _, layer := range p.Image.Layers {
+		for _, f := range layer.Files {
+			origin := f.origin()
+			if f.Owner != "" && f.Owner != p.Image.User {
+				origin += ", " + f.Owner
+			}
+			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, origin)
+		}
+	}
+	if p.Image.Compression != (Compression{}) {
+		row("compression", "%s", p.Image.Compression)
+	}
+	row("user", "%s", p.Image.User)
+	if p.Image.Entrypoint == nil {
+		row("command", "%s", shellLine(p.Image.Command()))
+	} else {
+		row("entrypoint", "%s", shellLine(p.Image.Command()))
+	}
+	row("directory", "%s", p.Image.WorkingDir)
+	if p.Image.Path != nil {
+		row("search path", "that of the base, and %s", strings.Join(p.Image.Path, ":"))
+	}
+	if p.Image.StopSignal != "" {
+		row("stop signal", "%s", p.Image.StopSignal)
+	}
+	if h := p.Image.Healthcheck; h != nil {
+		row("health check", "%s", strings.Join(append([]string{shellLine(h.Command)}, h.Options()...), ", "))
+	}
+	for _, volume := range p.Image.Volumes {
+		row("volume", "%s", volume)
+	}
+	for _, port := range p.Image.Ports {
+		row("port", "%s", port)
+	}
+	for _, env := range p.Image.Env {
+		row("env", "%s", env)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Labels)) {
+		row("label", "%s=%s", k, p.Image.Labels[k])
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Image.Annotations)) {
+		row("annotation", "%s=%s", k, p.Image.Annotations[k])
+	}
+
+	movingPackages := p.Image.Distribution != nil && p.Image.Distribution.Locked == nil
+	if moving := p.moving(); len(moving)+len(p.Notes) > 0 || movingPackages {
+		section("Note")
+		for _, note := range p.Notes {
+			row(note.About, "%s", note.Text)
+		}
+		for _, ref := range moving {
+			row("may move", "%s: slipway pin records its digest", ref)
+		}
+		if movingPackages {
+			row("may move", "packages of %s: slipway pin records them", distributions[p.Image.Distribution.Name].title)
+		}
+	}
+
+	section("Checks")
+	for _, check := range p.Checks {
+		row(check.Name, "%s", cmp.Or(shellLine(check.Command), "go mod verify"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// compilation is how the programs of one module or workspace are compiled.
+func (t *text) compilation(p *Plan) {
+	section, row := t.section, t.row
 	section("Source")
 	for _, program := range p.Programs {
 		row("program", "%s (%s)", program.Package, program.ImportPath)
@@ -99,80 +188,6 @@ func (p *Plan) WriteText(w io.Writer) error {
 		guard += ", for glibc " + p.Guard.GLIBC
 	}
 	row("guard", "%s", guard)
-
-	section("Image")
-	base := p.Image.Base
-	if base == "" {
-		base = "nothing"
-	}
-	row("runtime", "%s, on %s", p.Image.Runtime, base)
-	if d := p.Image.Distribution; d != nil {
-		row("packages", "%s, of %s", strings.Join(p.Image.Packages, ", "), d.Title())
-	}
-	for _, layer := range p.Image.Layers {
-		for _, f := range layer.Files {
-			origin := f.origin()
-			if f.Owner != "" && f.Owner != p.Image.User {
-				origin += ", " + f.Owner
-			}
-			row("layer "+layer.Name, "%s %s  %s", f.Mode, f.Path, origin)
-		}
-	}
-	if p.Image.Compression != (Compression{}) {
-		row("compression", "%s", p.Image.Compression)
-	}
-	row("user", "%s", p.Image.User)
-	if p.Image.Entrypoint == nil {
-		row("command", "%s", shellLine(p.Image.Command()))
-	} else {
-		row("entrypoint", "%s", shellLine(p.Image.Command()))
-	}
-	row("directory", "%s", p.Image.WorkingDir)
-	if p.Image.Path != nil {
-		row("search path", "that of the base, and %s", strings.Join(p.Image.Path, ":"))
-	}
-	if p.Image.StopSignal != "" {
-		row("stop signal", "%s", p.Image.StopSignal)
-	}
-	if h := p.Image.Healthcheck; h != nil {
-		row("health check", "%s", strings.Join(append([]string{shellLine(h.Command)}, h.Options()...), ", "))
-	}
-	for _, volume := range p.Image.Volumes {
-		row("volume", "%s", volume)
-	}
-	for _, port := range p.Image.Ports {
-		row("port", "%s", port)
-	}
-	for _, env := range p.Image.Env {
-		row("env", "%s", env)
-	}
-	for _, k := range slices.Sorted(maps.Keys(p.Image.Labels)) {
-		row("label", "%s=%s", k, p.Image.Labels[k])
-	}
-	for _, k := range slices.Sorted(maps.Keys(p.Image.Annotations)) {
-		row("annotation", "%s=%s", k, p.Image.Annotations[k])
-	}
-
-	movingPackages := p.Image.Distribution != nil && p.Image.Distribution.Locked == nil
-	if moving := p.moving(); len(moving)+len(p.Notes) > 0 || movingPackages {
-		section("Note")
-		for _, note := range p.Notes {
-			row(note.About, "%s", note.Text)
-		}
-		for _, ref := range moving {
-			row("may move", "%s: slipway pin records its digest", ref)
-		}
-		if movingPackages {
-			row("may move", "packages of %s: slipway pin records them", distributions[p.Image.Distribution.Name].title)
-		}
-	}
-
-	section("Checks")
-	for _, check := range p.Checks {
-		row(check.Name, "%s", cmp.Or(shellLine(check.Command), "go mod verify"))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // origin says where a file's content comes from.

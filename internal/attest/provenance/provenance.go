@@ -126,7 +126,7 @@ const sourceLabel = "org.opencontainers.image.source"
 
 // Build is what is known of a build.
 type Build struct {
-	// Plan and Config are what was built. Plan.Builder is named only where the engine used it: see BuilderImage.
+	// Plan and Config are what was built. Plan.Builder is named only where the engine used it: see BuilderImages.
 	Plan   *plan.Plan
 	Config plan.Config
 	// Engine is what carried the plan out, "host" or "dagger"; Version is Slipway's.
@@ -135,8 +135,8 @@ type Build struct {
 	// label org.opencontainers.image.source does.
 	Source Source
 	CI     CI
-	// BuilderImage is the image that compiled; empty for none.
-	BuilderImage Image
+	// BuilderImages are the images that compiled, one for each module or workspace; none where this machine did.
+	BuilderImages []Image
 	// Packages were installed in the images of any platform.
 	Packages []distro.Package
 	// Cached are the images that a cache had.
@@ -252,21 +252,20 @@ func (b Build) dependencies(base Image) []Resource {
 		}
 		all = append(all, r)
 	}
-	for _, image := range []struct {
-		name string
-		Image
-	}{{"base", base}, {"builder", b.BuilderImage}} {
-		if image.Image == (Image{}) {
+	for i, image := range append([]Image{base}, b.BuilderImages...) {
+		if image == (Image{}) || slices.Contains(b.BuilderImages[:max(i-1, 0)], image) {
 			continue
 		}
-		r := Resource{Name: image.name}
+		r := Resource{Name: "base", Digest: digestSet(image.Digest)}
+		if i > 0 {
+			r.Name = "builder"
+		}
 		if image.Name != "" {
 			r.URI = "oci://" + image.Name
 		}
-		r.Digest = digestSet(image.Digest)
 		all = append(all, r)
 	}
-	if p := b.Plan.Prebuild; p != nil && b.BuilderImage != (Image{}) { // the host engine runs it on its machine
+	if p := b.Plan.Prebuild; p != nil && b.BuilderImages != nil { // the host engine runs it on its machine
 		ref, digest, _ := strings.Cut(p.Image, "@")
 		all = append(all, Resource{Name: "prebuild", URI: "oci://" + ref, Digest: digestSet(digest)})
 	}

@@ -197,7 +197,7 @@ func TestPackagesAndPrebuild(t *testing.T) {
 		map[string]any{"name": "package", "uri": "pkg:deb/debian/tzdata@1:2026a%2Bx?arch=all", "digest": map[string]any{"sha256": "d"}},
 	}
 	assert.Equal(t, packages, resolved())
-	b.BuilderImage = provenance.Image{Name: "golang"}
+	b.BuilderImages = []provenance.Image{{Name: "golang"}}
 	prebuild := map[string]any{"name": "prebuild", "uri": "oci://docker.io/library/node:24.4.1", "digest": map[string]any{"sha256": strings.Repeat("e", 64)}}
 	assert.Equal(t, append([]any{map[string]any{"name": "builder", "uri": "oci://golang"}, prebuild}, packages...), resolved())
 

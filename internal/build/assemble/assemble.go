@@ -6,12 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,33 +70,40 @@ func Build(
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	s.open.Store(int64(len(plans)))
-	var images sync.WaitGroup
-	for n, members := range plan.Share(plans) {
-		own := filepath.Join(dir.Path, strconv.Itoa(n))
-		if err := os.Mkdir(own, 0o755); err != nil {
-			for _, i := range members.Members {
-				done(i, nil, errors.Join(err, s.close()))
-			}
-			continue
+	executions := make([]*execution, len(plans))
+	var parts []*part // of all executions
+	var compiled []*plan.Plan
+	for i, p := range plans {
+		executions[i] = &execution{shared: s, plan: p}
+		for _, one := range p.Parts() {
+			executions[i].parts = append(executions[i].parts, &part{plan: one, number: len(parts)})
+			parts = append(parts, executions[i].parts[len(executions[i].parts)-1])
+			compiled = append(compiled, one)
 		}
+	}
+	for n, members := range plan.Share(compiled) {
+		own := filepath.Join(dir.Path, strconv.Itoa(n))
 		c := compiler(members.Plan, own)
 		s.compilers = append(s.compilers, c)
 		g := newGroup(ctx, s, members, c, own)
 		for _, i := range members.Members {
-			b := &execution{shared: s, group: g, plan: plans[i], number: i}
-			images.Go(func() {
-				result, err := b.run()
-				if ctx.Err() != nil {
-					err = context.Cause(ctx) // what the steps say is that they were stopped
-				}
-				if err != nil {
-					done(i, nil, errors.Join(err, s.close()))
-					return
-				}
-				result.Close = s.close
-				done(i, result, nil)
-			})
+			parts[i].group = g
 		}
+	}
+	var images sync.WaitGroup
+	for i, b := range executions {
+		images.Go(func() {
+			result, err := b.run(ctx)
+			if ctx.Err() != nil {
+				err = context.Cause(ctx) // what the steps say is that they were stopped
+			}
+			if err != nil {
+				done(i, nil, errors.Join(err, s.close()))
+				return
+			}
+			result.Close = s.close
+			done(i, result, nil)
+		})
 	}
 	images.Wait()
 }
@@ -138,78 +142,6 @@ func (s *shared) work(ctx context.Context, f func() error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// group compiles for the plans that compile together. What it does is done once, for the first who asks, and stopped when no
-// image waits for it any more.
-type group struct {
-	*shared
-	plan.Group
-	ctx      context.Context
-	cancel   context.CancelFunc
-	waiting  atomic.Int64
-	compiler Compiler
-	dir      string
-	modules  func() error
-	compiled map[plan.Platform]func() (compiled, error)
-}
-
-// compiled are programs for a platform.
-type compiled struct {
-	dir     string
-	digests map[string]string // as far as they are noted
-}
-
-func newGroup(ctx context.Context, s *shared, members plan.Group, compiler Compiler, dir string) *group {
-	g := &group{shared: s, Group: members, compiler: compiler, dir: dir, compiled: map[plan.Platform]func() (compiled, error){}}
-	g.ctx, g.cancel = context.WithCancel(ctx)
-	g.waiting.Store(int64(len(members.Members)))
-	g.modules = sync.OnceValue(func() error { return compiler.Modules(g.ctx) })
-	for _, c := range members.Plan.Compile {
-		g.compiled[c.Platform] = sync.OnceValues(func() (compiled, error) { return g.compile(c, members.Compiled(c), g.out(c.Platform)) })
-	}
-	return g
-}
-
-// out is the directory of the programs for a platform.
-func (g *group) out(p plan.Platform) string {
-	return filepath.Join(g.dir, "out", strings.ReplaceAll(p.String(), "/", "-"))
-}
-
-func (g *group) compile(c plan.Compile, programs []plan.Program, out string) (made compiled, err error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return made, err
-	}
-	made.dir = out
-	err = g.work(g.ctx, func() (err error) {
-		made.digests, err = g.compiler.Compile(g.ctx, c, programs, out)
-		return err
-	})
-	return made, err
-}
-
-// programs finds the programs of an image for a platform. If they fail to compile with those of other images, they are compiled
-// alone: go build does not say whose fault it was.
-func (g *group) programs(b *execution, c plan.Compile) (compiled, error) {
-	made, err := g.compiled[c.Platform]()
-	if err == nil || len(g.Members) == 1 || g.ctx.Err() != nil {
-		return made, err
-	}
-	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-"+strconv.Itoa(b.number))
-}
-
-// recompile compiles programs of an image for a platform again, since cached ones were not what was noted of them.
-func (g *group) recompile(b *execution, c plan.Compile, was compiled) (compiled, error) {
-	for _, p := range b.plan.Programs {
-		program, err := filepath.EvalSymlinks(filepath.Join(was.dir, p.Name))
-		if err == nil {
-			err = os.Remove(program)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return compiled{}, fmt.Errorf("removing a cached program that was altered: %w", err)
-		}
-	}
-	return g.compile(c, b.plan.Programs, g.out(c.Platform)+"-again-"+strconv.Itoa(b.number))
 }
 
 // baseImages finds each base once.
@@ -290,9 +222,8 @@ func (b *baseImages) resolve(ref string, platforms []plan.Platform) (*oci.Base, 
 // execution is one plan being carried out.
 type execution struct {
 	*shared
-	group  *group
-	plan   *plan.Plan
-	number int
+	plan  *plan.Plan
+	parts []*part
 
 	base *oci.Base // nil for none
 	// contents are what comes into the images, in the plan's order of platforms.
@@ -307,23 +238,25 @@ func (b *execution) lane(platform string) string {
 	return platform
 }
 
-func (b *execution) run() (*build.Result, error) {
-	// After a failure, the group's other work is of no use. The first failure is reported: others may follow from it.
+func (b *execution) run(ctx context.Context) (*build.Result, error) {
+	// After a failure, the groups' other work is of no use. The first failure is reported: others may follow from it.
 	var failure error
 	leave := sync.OnceFunc(func() {
-		if b.group.waiting.Add(-1) == 0 {
-			b.group.cancel()
+		for _, p := range b.parts {
+			if p.waiting.Add(-1) == 0 {
+				p.cancel()
+			}
 		}
 	})
 	defer leave()
-	var first sync.Once
+	var failed sync.Once
 	beside := func(tasks ...func(context.Context) error) error {
-		group, ctx := errgroup.WithContext(b.group.ctx)
+		group, ctx := errgroup.WithContext(ctx)
 		for _, task := range tasks {
 			group.Go(func() error {
 				err := task(ctx)
 				if err != nil {
-					first.Do(func() { failure = err })
+					failed.Do(func() { failure = err })
 					leave()
 				}
 				return err
@@ -335,23 +268,23 @@ func (b *execution) run() (*build.Result, error) {
 		return nil
 	}
 	// Work that does not need the modules goes on beside their download.
-	err := beside(
-		func(context.Context) error { return b.group.modules() },
-		func(ctx context.Context) (err error) {
-			if b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms()); err != nil {
-				return err
-			}
-			return b.prepare(ctx)
-		},
-	)
-	if err != nil {
+	first := []func(context.Context) error{func(ctx context.Context) (err error) {
+		if b.base, err = b.bases.resolve(b.plan.Image.Base, b.plan.Platforms()); err != nil {
+			return err
+		}
+		return b.prepare(ctx)
+	}}
+	for _, p := range b.parts {
+		first = append(first, func(context.Context) error { return p.modules() })
+	}
+	if err := beside(first...); err != nil {
 		return nil, err
 	}
 	images := make([]build.Image, len(b.plan.Compile))
 	var platforms []func(context.Context) error
-	for i, c := range b.plan.Compile {
+	for i := range b.plan.Compile {
 		platforms = append(platforms, func(ctx context.Context) (err error) {
-			images[i], err = b.platform(ctx, c, b.contents[i])
+			images[i], err = b.platform(ctx, i)
 			return err
 		})
 	}
@@ -389,50 +322,58 @@ func (b *execution) prepare(ctx context.Context) error {
 	return group.Wait()
 }
 
-// platform compiles, guards and assembles for one platform.
-func (b *execution) platform(ctx context.Context, c plan.Compile, contents *contents) (build.Image, error) {
-	programs, err := b.group.programs(b, c)
-	if err != nil {
+// platform compiles, guards and assembles for the platform with that number.
+func (b *execution) platform(ctx context.Context, number int) (built build.Image, err error) {
+	programs, group := make(programDirs, len(b.parts)), errgroup.Group{}
+	for i, p := range b.parts {
+		group.Go(func() (err error) {
+			programs[i], err = p.programs(number)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return build.Image{}, err
 	}
-	built, err := b.image(ctx, c, contents, programs)
-	if err != nil && b.altered(err, programs) {
-		if programs, err = b.group.recompile(b, c, programs); err != nil {
+	built, err = b.image(ctx, number, programs)
+	if err == nil {
+		return built, nil
+	}
+	again := false
+	for i, p := range b.parts {
+		if !p.altered(err, programs[i]) {
+			continue
+		}
+		made, err := p.recompile(number, programs[i])
+		if err != nil {
 			return build.Image{}, err
 		}
-		built, err = b.image(ctx, c, contents, programs)
+		programs[i], again = made, true
 	}
-	return built, err
-}
-
-// altered reports whether err may come from a cached program that is not what was noted of it.
-func (b *execution) altered(err error, programs compiled) bool {
-	if errors.Is(err, oci.ErrAltered) {
-		return programs.digests != nil
+	if again {
+		return b.image(ctx, number, programs)
 	}
-	for _, p := range b.plan.Programs {
-		noted := programs.digests[p.Name]
-		if is, err := cache.ReadFileDigest(filepath.Join(programs.dir, p.Name)); noted != "" && (err != nil || is != noted) {
-			return true
-		}
-	}
-	return false
+	return build.Image{}, err
 }
 
 // image guards and assembles.
-func (b *execution) image(ctx context.Context, c plan.Compile, contents *contents, programs compiled) (built build.Image, err error) {
+func (b *execution) image(ctx context.Context, number int, programs programDirs) (built build.Image, err error) {
+	platform, contents := b.plan.Compile[number].Platform, b.contents[number]
 	err = b.work(ctx, func() error {
 		var size int64
-		err := build.Do(b.report, b.lane(c.Platform.String()), "guard", func(build.Step) (err error) {
-			size, err = guard.CheckAll(programs.dir, b.plan, c)
-			return err
+		err := build.Do(b.report, b.lane(platform.String()), "guard", func(build.Step) error {
+			var faults []error
+			for i, p := range b.parts {
+				own, err := guard.CheckAll(programs[i].dir, p.plan, p.plan.Compile[number])
+				size, faults = size+own, append(faults, err)
+			}
+			return errors.Join(faults...)
 		})
 		if err != nil {
 			return err
 		}
-		return build.Do(b.report, b.lane(c.Platform.String()), "assemble", func(build.Step) error {
-			img, err := b.assemble(ctx, c.Platform, contents, programs)
-			built = build.Image{Image: img, Platform: c.Platform.String(), BinarySize: size, Packages: contents.packages}
+		return build.Do(b.report, b.lane(platform.String()), "assemble", func(build.Step) error {
+			img, err := b.assemble(ctx, platform, contents, programs)
+			built = build.Image{Image: img, Platform: platform.String(), BinarySize: size, Packages: contents.packages}
 			return err
 		})
 	})
@@ -440,7 +381,7 @@ func (b *execution) image(ctx context.Context, c plan.Compile, contents *content
 }
 
 // assemble puts the image of a platform together.
-func (b *execution) assemble(ctx context.Context, platform plan.Platform, contents *contents, programs compiled) (v1.Image, error) {
+func (b *execution) assemble(ctx context.Context, platform plan.Platform, contents *contents, programs programDirs) (v1.Image, error) {
 	layers, err := contents.layers(ctx, programs)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func (c *contents) prepare(ctx context.Context, number int) (err error) {
 	c.made = make([]v1.Layer, len(c.placed))
 	for i, l := range c.placed {
 		if !l.NeedsPrograms() {
-			if c.made[i], err = c.layer(ctx, l, compiled{}); err != nil {
+			if c.made[i], err = c.layer(ctx, l, nil); err != nil {
 				return err
 			}
 		}
@@ -56,7 +56,7 @@ func (c *contents) prepare(ctx context.Context, number int) (err error) {
 }
 
 // layers are all layers, with the programs.
-func (c *contents) layers(ctx context.Context, programs compiled) ([]oci.Layer, error) {
+func (c *contents) layers(ctx context.Context, programs programDirs) ([]oci.Layer, error) {
 	all := c.installed[:len(c.installed):len(c.installed)]
 	for i, made := range c.made {
 		if made == nil {
@@ -71,7 +71,7 @@ func (c *contents) layers(ctx context.Context, programs compiled) ([]oci.Layer, 
 }
 
 // layer makes a layer of the plan.
-func (c *contents) layer(ctx context.Context, l placement.Layer, programs compiled) (made v1.Layer, err error) {
+func (c *contents) layer(ctx context.Context, l placement.Layer, programs programDirs) (made v1.Layer, err error) {
 	b := c.execution
 	files := make([]oci.File, len(l.Files))
 	for i, f := range l.Files {
@@ -86,7 +86,7 @@ func (c *contents) layer(ctx context.Context, l placement.Layer, programs compil
 }
 
 // open is a file with its content. A program is what was noted of it.
-func (c *contents) open(f oci.File, programs compiled) (oci.File, error) {
+func (c *contents) open(f oci.File, programs programDirs) (oci.File, error) {
 	switch from := placement.From(f); {
 	case from.Source != "":
 		file, err := oci.FromFS(f.Path, f.Mode, c.execution.source, from.Source)
@@ -97,8 +97,9 @@ func (c *contents) open(f oci.File, programs compiled) (oci.File, error) {
 		f.Open = func() (io.ReadCloser, error) { return c.execution.cache.GetBlob(f.ID) }
 		return f, nil
 	case from.Program != "":
-		file, err := oci.FromDisk(c.execution.cache, f.Path, f.Mode, filepath.Join(programs.dir, from.Program))
-		if noted := programs.digests[from.Program]; err == nil && noted != "" && noted != file.ID {
+		made := c.execution.of(programs, from.Program)
+		file, err := oci.FromDisk(c.execution.cache, f.Path, f.Mode, filepath.Join(made.dir, from.Program))
+		if noted := made.digests[from.Program]; err == nil && noted != "" && noted != file.ID {
 			err = fmt.Errorf("the cached program %s: %w", from.Program, oci.ErrAltered)
 		}
 		file.Xattrs = f.Xattrs

@@ -197,6 +197,11 @@ func (b *Build) programs(c plan.Compile) *dagger.Directory {
 			WithExec(d.Command(b.modules(), outDir))
 		programs = programs.WithFile(d.Name, compiled.File(path.Join(outDir, d.Name)))
 	}
+	for _, other := range b.plan.OtherModules {
+		of := *b
+		of.plan = other.Only(c.Platform)
+		programs = programs.WithDirectory("/", of.programs(of.plan.Compile[0]))
+	}
 	return programs
 }
 
@@ -231,7 +236,7 @@ func (b *Build) changes(ctx context.Context, ctr *dagger.Container, command []st
 // List runs go list with args for the packages of c, in the container that compiles them, and returns what it prints, and where the
 // source is in that.
 func (b *Build) List(ctx context.Context, c plan.Compile, args ...string) (out, root string, err error) {
-	out, err = b.Builder(c).WithExec(slices.Concat([]string{"go", "list"}, c.ListFlags(), args, c.Packages)).Stdout(ctx)
+	out, err = b.Builder(c).WithExec(slices.Concat([]string{"go", "list"}, c.ListFlags(), args, c.AllPackages())).Stdout(ctx)
 	return out, sourceDir, b.explain("listing packages for "+c.Platform.String(), err)
 }
 
@@ -390,7 +395,12 @@ func (b *Build) Guard(ctx context.Context, compiles ...plan.Compile) (err error)
 				return err
 			}
 			_, err := guard.CheckAll(out, b.plan, c)
-			return err
+			faults := []error{err}
+			for _, other := range b.plan.OtherModules {
+				_, err := guard.CheckAll(out, other, other.Only(c.Platform).Compile[0])
+				faults = append(faults, err)
+			}
+			return errors.Join(faults...)
 		})
 	}
 	return group.Wait()

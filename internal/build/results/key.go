@@ -51,6 +51,9 @@ func (e *Engine) Keys(ctx context.Context, p *plan.Plan, inputs *plan.Inputs) (m
 		one.Image = one.Image.For(platform)
 		// They follow from the source, or change nothing.
 		one.Checks, one.Notes, one.Source.Files, one.Source.Excluded = nil, nil, nil, nil
+		for _, other := range one.OtherModules {
+			other.Source.Files = nil
+		}
 		placed := map[string]string{}
 		for _, layer := range one.Image.Layers {
 			for _, f := range layer.Files {

@@ -80,12 +80,14 @@ func (e *Engine) verify(ctx context.Context, p *plan.Plan, images []build.Image,
 			return errors.New("the source changed while it was built")
 		}
 		n := slices.IndexFunc(p.Compile, func(c plan.Compile) bool { return c.Platform.String() == image.Platform })
-		out, root, err := e.List(ctx, e.source, p, p.Compile[n], listArgs...)
-		if err != nil {
-			return err
-		}
-		if err := checkUsed(out, root, p, compiled, sums); err != nil {
-			return err
+		for _, part := range p.Parts() {
+			out, root, err := e.List(ctx, e.source, part, part.Compile[n], listArgs...)
+			if err != nil {
+				return err
+			}
+			if err := checkUsed(out, root, part, compiled, sums); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -146,7 +148,7 @@ func checkUsed(out []byte, root string, p *plan.Plan, known map[string]string, s
 // pinned are the modules whose content the source's files say.
 func pinned(tree *source.Tree, p *plan.Plan) (map[module.Version]bool, error) {
 	sums := map[module.Version]bool{}
-	for _, name := range p.Dependencies.Files {
+	for _, name := range p.ModuleFiles() {
 		if path.Ext(name) != ".sum" {
 			continue
 		}

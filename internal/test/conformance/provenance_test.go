@@ -27,7 +27,7 @@ func TestProvenanceIsValid(t *testing.T) {
 		Plan: plan, Config: config, Engine: "host", Version: "v1", Started: time.Now(), Finished: time.Now(),
 		Source:       provenance.Source{Repository: "https://example.com/r", Revision: hash, Modified: true},
 		CI:           provenance.ReadCI([]string{"GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main"}),
-		BuilderImage: provenance.Image{Name: plan.Builder},
+		BuilderImages: []provenance.Image{{Name: plan.Builder}},
 	}.Predicate(provenance.Image{Name: plan.Image.Base, Digest: "sha256:" + hash + hash[:24]})
 	if err != nil {
 		t.Fatal(err)

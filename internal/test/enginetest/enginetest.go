@@ -41,6 +41,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) build.Engine) {
 	t.Run("scratch", s.scratch)
 	t.Run("dependency", s.dependency)
 	t.Run("workspace", s.workspace)
+	t.Run("modules", s.modules)
 	t.Run("several", s.several)
 	t.Run("reads", s.reads)
 	t.Run("settings", s.settings)
@@ -218,6 +219,11 @@ func assertConfig(t *testing.T, p *plan.Plan, platform plan.Platform, img v1.Ima
 func assertPrograms(t *testing.T, plan *plan.Plan, compile plan.Compile, img v1.Image) {
 	t.Helper()
 	files := Files(t, img)
+	for _, other := range plan.OtherModules {
+		of := *other
+		of.Image = plan.Image
+		assertPrograms(t, &of, compile, img)
+	}
 	for _, program := range plan.Programs {
 		at := "/app/" + program.Name
 		for _, layer := range plan.Image.Layers {
