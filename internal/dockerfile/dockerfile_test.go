@@ -31,6 +31,10 @@ func TestRender(t *testing.T) {
 				require.ErrorIs(t, err, dockerfile.ErrCapabilities)
 				return
 			}
+			if p.OtherModules != nil {
+				require.ErrorIs(t, err, dockerfile.ErrModules)
+				return
+			}
 			require.NoError(t, err)
 			file.Check(t, map[string]string{"plan.Dockerfile": got}, "plan.Dockerfile")
 		})
