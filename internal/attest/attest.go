@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"reflect"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -233,7 +234,8 @@ type statements struct {
 	signed    []registry.Layer // of documents; nil before the first call
 }
 
-// with adds the statements to the layers. The first time it replaces those of the same types that the key signed before.
+// with adds the statements to the layers. The first time it replaces those of the same types that the key signed before, but for
+// those that say the same.
 // After that it leaves them: they are of somebody who publishes with the same key at the same time.
 func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry.Layer, error) {
 	layers := slices.Clone(old)
@@ -248,7 +250,7 @@ func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry
 			if err != nil || l.Annotations[annotationPredicateType] != d.PredicateType {
 				return false
 			}
-			if !there && (again || string(payload) == string(d.Statement)) {
+			if !there && (again || sayTheSame(payload, d.Statement)) {
 				there = true
 				return false
 			}
@@ -271,4 +273,17 @@ func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry
 		layers = append(layers, s.signed[i])
 	}
 	return layers, nil
+}
+
+// sayTheSame reports whether two in-toto statements differ at most in the run that they were made by.
+func sayTheSame(a, b []byte) bool {
+	if string(a) == string(b) {
+		return true
+	}
+	var one, other statement
+	if json.Unmarshal(a, &one) != nil || json.Unmarshal(b, &other) != nil || !reflect.DeepEqual(one.Statement, other.Statement) {
+		return false
+	}
+	identity := provenance.Identity(one.Predicate)
+	return identity != "" && identity == provenance.Identity(other.Predicate)
 }

@@ -382,13 +382,19 @@ func TestSignAgain(t *testing.T) {
 	p := begin(t)
 	p.prove(t)
 	digest := p.digests(t)[1]
+	p.server.Forget()
 	p.build.Finished = time.Unix(3, 0)
+	p.prove(t)
+	for _, r := range p.server.Requests() {
+		assert.Contains(t, []string{http.MethodGet, http.MethodHead}, r.Method, "the same build writes nothing: %s", r.Path)
+	}
+	p.build.Version, p.build.Finished = "v1.2.4", time.Unix(4, 0)
 	p.prove(t)
 	assert.Len(t, p.layers(t, digest, ".sig"), 1)
 	assert.Len(t, p.layers(t, digest, ".att"), 2)
 	verified, err := p.verify(t, p.key)
 	require.NoError(t, err)
-	assert.Equal(t, time.Unix(3, 0).UTC(), *verified[1].Provenance.RunDetails.Metadata.FinishedOn, "the later build")
+	assert.Equal(t, time.Unix(4, 0).UTC(), *verified[1].Provenance.RunDetails.Metadata.FinishedOn, "the later build")
 
 	first := p.key
 	p.key = newKey(t)
