@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
@@ -58,8 +59,8 @@ func (g *Registry) put(ctx context.Context, j *job) error {
 	var documents []attest.Document
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return j.step("push", func(io.Writer) (err error) {
-			ref, err = push.Content(groupCtx, j.built.Artifact)
+		return build.Do(j.report, j.lane, "push", func(step build.Step) (err error) {
+			ref, err = push.Content(build.Transfer(groupCtx, step, 0), j.built.Artifact)
 			return err
 		})
 	})

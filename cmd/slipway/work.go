@@ -62,6 +62,7 @@ func (a *app) workThen(ctx context.Context, dir string, names []string, to slipw
 	if err != nil {
 		return err
 	}
+	display.Images(len(images))
 	a.noteEngine(display, images)
 	a.noteIgnored(display, images[0].Plan)
 	builder.Bases, builder.Engine = bases, host.New(bases, environ)

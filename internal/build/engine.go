@@ -91,6 +91,10 @@ type Reporter interface {
 type Step interface {
 	// Write takes the output of what runs, as it comes: lines may arrive in pieces.
 	io.Writer
+	// Progress says how far the step is.
+	Progress(Progress)
+	// Skip says why there is nothing to do, before the step ends.
+	Skip(Skipped)
 	// End says that the step is over, well if err is nil. It is called once.
 	End(err error)
 }
@@ -110,4 +114,6 @@ type discard struct{}
 
 func (discard) Step(string, string) Step    { return discard{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Progress(Progress)           {}
+func (discard) Skip(Skipped)                {}
 func (discard) End(error)                   {}

@@ -41,6 +41,8 @@ type Bases struct {
 	Fetch func(ctx context.Context, address string, read func(io.Reader) error) error
 	// Dir is the directory that paths of layouts and archives are relative to; empty for the current one.
 	Dir string
+	// Pulling is called for each blob that Cache lacks, and calls pull; nil for nobody. The bytes are metered in the context that it gives.
+	Pulling func(ctx context.Context, blob v1.Descriptor, pull func(context.Context) error) error
 	// Context ends all fetching, that for images of bases as well, which know no contexts; nil for none.
 	Context context.Context
 }

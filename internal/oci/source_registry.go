@@ -24,6 +24,8 @@ type registrySource struct {
 	cache  *cache.Cache
 	remote Remote
 	ref    name.Reference
+	// pulling is [Bases.Pulling].
+	pulling func(context.Context, v1.Descriptor, func(context.Context) error) error
 
 	mu sync.Mutex
 	// fetched are the manifests that came from the registry, with the means to get their blobs.
@@ -35,7 +37,7 @@ func (b *Bases) resolveRegistry(ctx context.Context, given string) (*Base, error
 	if err != nil {
 		return nil, fmt.Errorf("it is no image reference: %w", err)
 	}
-	s := &registrySource{ctx: cmp.Or(b.Context, context.Background()), cache: b.Cache, remote: b.Remote, ref: ref, fetched: map[v1.Hash]*remote.Descriptor{}}
+	s := &registrySource{ctx: cmp.Or(b.Context, context.Background()), cache: b.Cache, remote: b.Remote, ref: ref, pulling: b.Pulling, fetched: map[v1.Hash]*remote.Descriptor{}}
 	var digest v1.Hash
 	var raw []byte
 	if _, ok := ref.(name.Digest); ok {
@@ -176,11 +178,17 @@ func (s *registrySource) pull(ctx context.Context, manifest v1.Hash, blob v1.Des
 	if err != nil {
 		return err
 	}
-	return s.remote.Download(ctx, l, func(content io.Reader) error {
-		return putBlob(s.cache, blob.Digest, func(w io.Writer) error {
-			// A byte more than there should be is enough to see that it is something else.
-			_, err := copyAll(ctx, w, io.LimitReader(content, blob.Size+1))
-			return err
+	pull := func(ctx context.Context) error {
+		return s.remote.Download(ctx, l, func(content io.Reader) error {
+			return putBlob(s.cache, blob.Digest, func(w io.Writer) error {
+				// A byte more than there should be is enough to see that it is something else.
+				_, err := copyAll(ctx, w, io.LimitReader(content, blob.Size+1))
+				return err
+			})
 		})
-	})
+	}
+	if s.pulling == nil {
+		return pull(ctx)
+	}
+	return s.pulling(ctx, blob, pull)
 }

@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -23,10 +24,13 @@ type Display struct {
 	elapsed func() time.Duration // since the start; tests have their own clock
 	clean   func(string) string  // makes text harmless
 
-	mu     sync.Mutex
-	sink   sink
-	closed bool
-	err    error // the first that writing met
+	mu      sync.Mutex
+	sink    sink
+	closed  bool
+	err     error // the first that writing met
+	many    bool  // images, so that only what matters is shown of each
+	slowest []*step
+	saved   time.Duration
 }
 
 var _ build.Reporter = (*Display)(nil)
@@ -34,13 +38,17 @@ var _ build.Reporter = (*Display)(nil)
 // sink shows events in one format. Its methods are called one at a time.
 type sink interface {
 	show(event) error
+	// every is how much time is between two reports of a step's progress, and before the first.
+	every() time.Duration
 	close() error
 }
 
 // The kinds of events, as the json format spells them.
 const (
+	begin   = "begin"
 	start   = "start"
 	output  = "output"
+	advance = "progress"
 	end     = "end"
 	note    = "note"
 	warning = "warning"
@@ -50,16 +58,25 @@ const (
 type event struct {
 	kind string
 	at   time.Duration // since the start
-	step *step         // of start, output and end
+	step *step         // of start, output, progress and end
 	text string        // of output, note and warning
 	err  error         // of end
 	// problem is what err says, for people.
 	problem string
-	rows    []Row // of summary
+	many    bool     // of all
+	summary *outcome // of summary
 }
 
-// took is how long the step of an end took.
+// took is how long the step of a progress or an end has taken.
 func (e event) took() time.Duration { return e.at - e.step.began }
+
+// outcome is what a summary shows.
+type outcome struct {
+	rows    []Row
+	took    time.Duration
+	saved   time.Duration
+	slowest []*step // from the slowest on, each of which took a second or more
+}
 
 // New returns a display that writes to w in format; an empty one means auto. environ, in the form of [os.Environ], is
 // asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. A wrong format is
@@ -87,9 +104,9 @@ func newDisplay(format string, w io.Writer, environ []string, elapsed func() tim
 	case "tty":
 		d.sink = newTerminal(w, environ, elapsed)
 	case "plain":
-		d.sink = plain{w}
+		d.sink = &plain{w: w}
 	case "json":
-		d.sink = jsonLines{w}
+		d.sink = &jsonLines{w: w}
 	default:
 		return nil, fault.Faults{{Field: "progress", Value: format, Problem: "no such format", Hint: "choose from " + strings.Join(Formats, ", ")}}
 	}
@@ -134,8 +151,24 @@ func (d *Display) Note(text string) { d.tellNow(event{kind: note, text: text}) }
 // Warn shows what may need the user's attention, in one line.
 func (d *Display) Warn(text string) { d.tellNow(event{kind: warning, text: text}) }
 
-// Table shows what was built. A terminal has it below the steps when the display is closed.
-func (d *Display) Table(rows []Row) { d.tellNow(event{kind: summary, rows: rows}) }
+// manyImages is from how many images on people get a summary in place of each step.
+const manyImages = 11
+
+// Images says how many images there are. It is called before the first step.
+func (d *Display) Images(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.many = n >= manyImages
+}
+
+// Table shows what was built, and how long everything took. A terminal has it below the steps when the display is closed.
+func (d *Display) Table(rows []Row) {
+	rows = slices.Clone(rows)
+	for i, row := range rows {
+		rows[i].Name, rows[i].Platform, rows[i].Digest = oneLine(d.clean(row.Name)), oneLine(d.clean(row.Platform)), oneLine(d.clean(row.Digest))
+	}
+	d.tellNow(event{kind: summary, summary: &outcome{rows: rows}})
+}
 
 // Close ends the display and gives the terminal back. Nothing is shown after it. It returns the first error that writing
 // met, and returns the same when it is called again.
@@ -165,46 +198,33 @@ func (d *Display) show(e event) {
 	if e.err != nil {
 		e.problem = oneByOne(d.clean(e.err.Error()))
 	}
-	e.rows = slices.Clone(e.rows)
-	for i, row := range e.rows {
-		e.rows[i].Name, e.rows[i].Platform, e.rows[i].Digest = oneLine(d.clean(row.Name)), oneLine(d.clean(row.Platform)), oneLine(d.clean(row.Digest))
+	switch e.kind {
+	case end:
+		d.ended(e)
+	case summary:
+		e.summary.took, e.summary.saved, e.summary.slowest = e.at, d.saved, slices.Clone(d.slowest)
 	}
+	e.many = d.many
 	d.keep(d.sink.show(e))
+}
+
+// slowestShown is how many steps a summary names.
+const slowestShown = 5
+
+// ended keeps of a step what the summary says.
+func (d *Display) ended(e event) {
+	e.step.took = e.took()
+	d.saved += e.step.skipped.Saved
+	if e.step.took < time.Second {
+		return
+	}
+	d.slowest = append(d.slowest, e.step)
+	slices.SortStableFunc(d.slowest, func(x, y *step) int { return cmp.Compare(y.took, x.took) })
+	d.slowest = d.slowest[:min(len(d.slowest), slowestShown)]
 }
 
 func (d *Display) keep(err error) {
 	if err != nil && d.err == nil {
 		d.err = fmt.Errorf("writing progress: %w", err)
 	}
-}
-
-// step is a step under way.
-type step struct {
-	display    *Display
-	lane, name string
-	began      time.Duration
-	lines      lines
-}
-
-// Write never fails: no build should break because its progress cannot be shown.
-func (s *step) Write(p []byte) (int, error) {
-	d := s.display
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at := d.elapsed()
-	for _, line := range s.lines.add(p) {
-		d.show(event{kind: output, at: at, step: s, text: line})
-	}
-	return len(p), nil
-}
-
-func (s *step) End(err error) {
-	d := s.display
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at := d.elapsed()
-	if line, ok := s.lines.rest(); ok {
-		d.show(event{kind: output, at: at, step: s, text: line})
-	}
-	d.show(event{kind: end, at: at, step: s, err: err})
 }

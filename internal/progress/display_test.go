@@ -82,11 +82,13 @@ func TestPlain(t *testing.T) {
   PLATFORM      BINARY    IMAGE  UNPACKED  DIGEST
   linux/amd64    8.4MB    4.0MB    10.3MB  sha256:`+strings.Repeat("0a", 32)+`
   linux/arm/v7    999B  999.9kB    12.3GB  sha256:`+strings.Repeat("1b", 32)+`
+101.2s done in 101.2s
 `, story(t, "plain"))
 }
 
 func TestJSON(t *testing.T) {
-	assert.Equal(t, `{"time":0,"event":"note","text":"engine: host"}
+	assert.Equal(t, `{"time":0,"event":"begin","version":1}
+{"time":0,"event":"note","text":"engine: host"}
 {"time":0,"event":"start","step":"download"}
 {"time":0.25,"event":"output","step":"download","text":"go: downloading a v1.0.0"}
 {"time":0.25,"event":"start","lane":"linux/amd64","step":"compile"}
@@ -99,9 +101,10 @@ func TestJSON(t *testing.T) {
 {"time":101.25,"event":"end","lane":"linux/amd64","step":"compile","seconds":101,"error":"compile: exit 1\n\\u001b[2Jmain.go:1"}
 {"time":101.25,"event":"start","lane":"linux/arm64","step":"guard"}
 {"time":101.25,"event":"end","lane":"linux/arm64","step":"guard","seconds":0}
-{"time":101.25,"event":"summary","images":[`+
+{"time":101.25,"event":"summary","seconds":101.25,"images":[`+
 		`{"platform":"linux/amd64","binarySize":8412345,"imageSize":4000000,"unpackedSize":10312345,"digest":"sha256:`+strings.Repeat("0a", 32)+`"},`+
-		`{"platform":"linux/arm/v7","binarySize":999,"imageSize":999949,"unpackedSize":12345678901,"digest":"sha256:`+strings.Repeat("1b", 32)+`"}]}
+		`{"platform":"linux/arm/v7","binarySize":999,"imageSize":999949,"unpackedSize":12345678901,"digest":"sha256:`+strings.Repeat("1b", 32)+`"}],`+
+		`"slowest":[{"lane":"linux/amd64","step":"compile","seconds":101},{"step":"download","seconds":1.25}]}
 `, story(t, "json"))
 }
 
@@ -153,7 +156,7 @@ func TestAutoIsPlainWithoutATerminal(t *testing.T) {
 		for _, format := range []string{"", "auto"} {
 			d, err := New(format, w, []string{"TERM=xterm"})
 			require.NoError(t, err)
-			assert.IsType(t, plain{}, d.sink)
+			assert.IsType(t, &plain{}, d.sink)
 		}
 	}
 }

@@ -17,14 +17,22 @@
 // something to say:
 //
 //	event     members                              shown
+//	begin     version                              before all others; the version of this format is 1
 //	start     lane, step                           when a step begins
 //	output    lane, step, text                     for each line that a step prints, an empty one without text
-//	end       lane, step, seconds, error           when a step is over; error is there only if it failed
+//	progress  lane, step, unit, done, total,       at most once a second, while a step goes on that compiles packages or
+//	          longest                              moves bytes; total only where it is known
+//	end       lane, step, seconds, error,          when a step is over; error is there only if it failed, skipped only if
+//	          skipped, savedSeconds, unit, done,   there was nothing to do, and is why
+//	          total
 //	note      text                                 for what is worth knowing
 //	warning   text                                 for what may need the user's attention
-//	summary   images                               once, at the end of work that went well
+//	summary   images, seconds, savedSeconds,       once, at the end of work, part of which may have failed
+//	          slowest
 //
-// "lane" is a platform such as "linux/arm64", and is left out for work that all platforms share. "seconds" is how long the
+// docs/progress.schema.json has all of it as a JSON schema. "unit" is "packages" or "bytes"; "longest" is the package that has been compiled for
+// the longest time, and for how many "seconds"; "savedSeconds" is how long skipped work took when it was done. "slowest" are the steps that took
+// longest, of a second or more. "lane" is a platform such as "linux/arm64", and is left out for work that all platforms share. "seconds" is how long the
 // step took. Each of "images" has "platform", "digest", and in bytes "binarySize", "imageSize" (compressed, as it is
 // pulled) and "unpackedSize". Times have a precision of a millisecond. Members may be added later, but none changes its
 // meaning.

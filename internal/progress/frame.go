@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -52,10 +53,15 @@ func (t *terminal) frame() []string {
 
 // text is what stays when the program has ended.
 func (t *terminal) text() string {
-	lines := append(t.noteLines(), t.stepLines(t.steps)...)
+	steps := t.steps
+	if t.many {
+		steps = slices.DeleteFunc(slices.Clone(steps), func(s *stepView) bool { return s.ended && s.err == nil })
+	}
+	lines := append(t.noteLines(), t.stepLines(steps)...)
 	if t.summary != nil {
 		lines = append(lines, "")
 		lines = append(lines, t.tableLines()...)
+		lines = append(lines, t.cut(t.summary.summary.done()))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
@@ -83,7 +89,7 @@ func (t *terminal) stepLines(steps []*stepView) []string {
 			took = now - s.began
 		}
 		line := fmt.Sprintf("%s %-*s  %-*s %s", t.mark(s, now), laneWidth, laneName(s.lane), nameWidth, s.name, seconds(took))
-		if !s.ended && !t.closing && s.last != "" {
+		if (s.ended || !t.closing) && s.last != "" {
 			line += "  " + t.colours.dim.Render(s.last)
 		}
 		lines = append(lines, t.cut(line))
@@ -117,10 +123,10 @@ func (t *terminal) mark(s *stepView, now time.Duration) string {
 
 // tableLines are the summary. Only a wide terminal has room for whole digests.
 func (t *terminal) tableLines() []string {
-	lines := table(t.summary, fullDigest, t.colours)
+	lines := summaryLines(*t.summary, fullDigest, t.colours)
 	for _, line := range lines {
 		if ansi.StringWidth(line) > t.width {
-			lines = table(t.summary, shortDigest, t.colours)
+			lines = summaryLines(*t.summary, shortDigest, t.colours)
 			break
 		}
 	}

@@ -31,6 +31,14 @@ const (
 	shortDigest = 12
 )
 
+// summaryLines are a summary but for its last line: a table, or, of many images, what matters.
+func summaryLines(e event, digits int, c colours) []string {
+	if e.many {
+		return e.summary.short()
+	}
+	return table(e.summary.rows, digits, c)
+}
+
 // table returns the lines of the summary for people, each digest cut to so many hexadecimal digits.
 func table(rows []Row, digits int, c colours) []string {
 	headers := []string{"PLATFORM", "BINARY", "IMAGE", "UNPACKED", "DIGEST"}

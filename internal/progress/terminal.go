@@ -33,17 +33,20 @@ type terminal struct {
 	closing       bool
 	notes         []string
 	steps         []*stepView // in the order in which they are shown
-	summary       []Row
+	summary       *event
+	many          bool
 }
+
+// every: the view is drawn ten times a second, whatever comes.
+func (t *terminal) every() time.Duration { return 0 }
 
 var _ tea.Model = (*terminal)(nil)
 
 // stepView is what is known of a step.
 type stepView struct {
 	*step
-	last  string // line that it printed
+	last  string // line that it printed, how far it is, or what came of it
 	ended bool
-	took  time.Duration
 	err   error
 }
 
@@ -63,6 +66,7 @@ func (t *terminal) show(e event) error {
 	if t.program == nil {
 		t.start()
 	}
+	t.many = e.many
 	switch e.kind {
 	case start:
 		t.steps = slices.Insert(t.steps, t.place(e.step.lane), &stepView{step: e.step})
@@ -70,15 +74,17 @@ func (t *terminal) show(e event) error {
 		if e.text != "" {
 			t.find(e.step).last = e.text
 		}
+	case advance:
+		t.find(e.step).last = e.step.far(e.took())
 	case end:
 		s := t.find(e.step)
-		s.ended, s.took, s.err = true, e.took(), e.err
+		s.ended, s.last, s.err = true, e.step.result(e.took()), e.err
 	case note:
 		t.notes = append(t.notes, e.text)
 	case warning:
 		t.notes = append(t.notes, t.colours.warn.Render("warning:")+" "+e.text)
 	case summary:
-		t.summary = e.rows
+		t.summary = &e
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func TestTerminalShowsStepsByLane(t *testing.T) {
   PLATFORM      BINARY    IMAGE  UNPACKED  DIGEST
   linux/amd64    8.4MB    4.0MB    10.3MB  sha256:0a0a0a0a0…
   linux/arm/v7    999B  999.9kB    12.3GB  sha256:1b1b1b1b1…
+done in 2.2s
 `), out.String())
 }
 

@@ -264,6 +264,9 @@ type download struct {
 
 func (d *download) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
+	if moved := meterOf(d.ctx); moved != nil && n > 0 { // the layer's own context, that of its manifest, has another meter or none
+		moved(n)
+	}
 	if err != nil && err != io.EOF && err != errTooLong && d.ctx.Err() == nil {
 		err = &interrupted{cause: err}
 	}

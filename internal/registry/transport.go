@@ -13,7 +13,7 @@ import (
 // transportOver is what every request of a client goes through before it reaches base, outermost first.
 func transportOver(base http.RoundTripper, bounds Bounds, known *secrets) http.RoundTripper {
 	var t http.RoundTripper = &redirects{base}
-	t = &limited{&pacing{t, bounds.Window}}
+	t = &limited{&metering{&pacing{t, bounds.Window}}}
 	return &retrying{inner: &redacting{inner: t, secrets: known}, bounds: bounds}
 }
 

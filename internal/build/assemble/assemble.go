@@ -154,9 +154,19 @@ type baseImages struct {
 	files  map[v1.Hash]func() (*oci.FileSystem, error)
 }
 
+// pullShown is from how many bytes on fetching a blob is a step.
+const pullShown = 1 << 20
+
 func newBases(ctx context.Context, bases *oci.Bases, report build.Reporter) *baseImages {
+	reporting := *bases
+	reporting.Pulling = func(ctx context.Context, blob v1.Descriptor, pull func(context.Context) error) error {
+		if blob.Size < pullShown {
+			return pull(ctx)
+		}
+		return build.Do(report, "", "pull "+blob.Digest.Hex[:12], func(step build.Step) error { return pull(build.Transfer(ctx, step, blob.Size)) })
+	}
 	return &baseImages{
-		ctx: ctx, bases: bases, report: report, found: map[string]func() (*oci.Base, error){}, files: map[v1.Hash]func() (*oci.FileSystem, error){},
+		ctx: ctx, bases: &reporting, report: report, found: map[string]func() (*oci.Base, error){}, files: map[v1.Hash]func() (*oci.FileSystem, error){},
 	}
 }
 

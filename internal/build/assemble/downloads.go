@@ -30,8 +30,8 @@ func (c *contents) download(ctx context.Context, p plan.Platform) error {
 			if store.Has(digits(*d)) {
 				continue
 			}
-			err = build.Do(b.report, b.lane(p.String()), "download "+d.URL, func(build.Step) error {
-				return store.Blob(ctx, d.URL, digits(*d), d.Size)
+			err = build.Do(b.report, b.lane(p.String()), "download "+d.URL, func(step build.Step) error {
+				return store.Blob(build.Transfer(ctx, step, d.Size), d.URL, digits(*d), d.Size)
 			})
 			if errors.Is(err, cache.ErrDamaged) {
 				err = fmt.Errorf("%w: if its owner replaced it, and you trust what is there now, run slipway pin", err)

@@ -19,7 +19,8 @@ import (
 func (c *contents) install(ctx context.Context, number int, base *oci.FileSystem) error {
 	b := c.execution
 	request := b.plan.PackageRequests()[number]
-	return build.Do(b.report, b.lane(request.Platform.String()), "install", func(build.Step) error {
+	return build.Do(b.report, b.lane(request.Platform.String()), "install", func(step build.Step) error {
+		ctx := build.Transfer(ctx, step, 0)
 		s, err := openSystem(ctx, b.cache, b.bases.bases.Fetch, request, base)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +30,10 @@ type listener struct {
 func (l *listener) Step(string, string) build.Step { return l }
 
 func (l *listener) End(error) {}
+
+func (l *listener) Progress(build.Progress) {}
+
+func (l *listener) Skip(skipped build.Skipped) { io.WriteString(l, skipped.Reason) }
 
 func (l *listener) Write(p []byte) (int, error) {
 	l.mu.Lock()

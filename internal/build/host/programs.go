@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/cache"
@@ -34,12 +35,14 @@ func share(processors, platforms int) int {
 // beside the programs do.
 func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile, programs []plan.Program, env map[string]string, out string) (digests map[string]string, err error) {
 	build := func(out string) error {
+		platforms := len(c.plan.Compile)
+		atOnce := share(runtime.GOMAXPROCS(0), platforms)
 		for _, args := range p.Commands(filepath.ToSlash(out)) {
-			if platforms := len(c.plan.Compile); platforms > 1 {
-				args = slices.Insert(args, 2, "-p="+strconv.Itoa(share(runtime.GOMAXPROCS(0), platforms)))
+			if platforms > 1 {
+				args = slices.Insert(args, 2, "-p="+strconv.Itoa(atOnce))
 			}
 			cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
-			if err := c.goCommand(ctx, step, cmd, env); err != nil {
+			if err := c.watched(ctx, step, cmd, env, atOnce); err != nil {
 				return err
 			}
 		}
@@ -97,6 +100,17 @@ type cachedPrograms struct {
 	Inputs inputs `json:"inputs"`
 	// Programs are those that were made, by their names.
 	Programs map[string]cachedProgram `json:"programs"`
+	// Made is when go build made them last, which took that time.
+	Made time.Time     `json:"made,omitzero"`
+	Took time.Duration `json:"took,omitempty"`
+}
+
+// when is when the programs were made, for people.
+func (p cachedPrograms) when() string {
+	if p.Made.IsZero() {
+		return "an earlier build"
+	}
+	return p.Made.Local().Format(time.DateTime)
 }
 
 type cachedProgram struct {
@@ -138,8 +152,8 @@ func (c *compiler) atClose(do func() error) {
 	c.closers = append(c.closers, do)
 }
 
-// fill has the programs in their cache, and returns their digests by their names. build is go build.
-func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, programs []plan.Program, build func(out string) error) (map[string]string, error) {
+// fill has the programs in their cache, and returns their digests by their names. goBuild is go build.
+func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, programs []plan.Program, goBuild func(out string) error) (map[string]string, error) {
 	var was cachedPrograms
 	if !c.cache.Get(b.key, &was) {
 		was = cachedPrograms{}
@@ -147,8 +161,8 @@ func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, program
 	now := c.inputs(p, was.Inputs.Everything)
 	if now.Digest != "" && now == was.Inputs {
 		if digests := c.sound(b, was, programs); digests != nil {
-			_, err := fmt.Fprintln(step, "nothing that the programs are made of has changed since an earlier build")
-			return digests, err
+			step.Skip(build.Skipped{Reason: "nothing that the programs are made of has changed since " + was.when(), Saved: was.Took})
+			return digests, nil
 		}
 	}
 	// A program that is not cached may not be what its build ID says. Go writes to nothing but a program.
@@ -165,7 +179,8 @@ func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, program
 	unread := c.unread(b, was, programs)
 	everything := make(chan bool, 1)
 	go func() { everything <- c.needsEverything() }()
-	if err := build(b.dir); err != nil {
+	begun := time.Now()
+	if err := goBuild(b.dir); err != nil {
 		return nil, err
 	}
 	is, damaged, err := c.inspect(b, was, unread, programs)
@@ -178,14 +193,14 @@ func (c *compiler) fill(step build.Step, b *binaryCache, p plan.Compile, program
 				return nil, err
 			}
 		}
-		if err := build(b.dir); err != nil {
+		if err := goBuild(b.dir); err != nil {
 			return nil, err
 		}
 		if is, _, err = c.inspect(b, cachedPrograms{}, nil, programs); err != nil {
 			return nil, err
 		}
 	}
-	is.Inputs = now
+	is.Inputs, is.Took, is.Made = now, time.Since(begun), begun
 	if needed := <-everything; needed != now.Everything { // the next build has to check what this one did not
 		is.Inputs = inputs{Everything: needed}
 	}

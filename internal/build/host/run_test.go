@@ -21,7 +21,9 @@ import (
 // recorder is a step that keeps what is written to it.
 type recorder struct{ bytes.Buffer }
 
-func (*recorder) End(error) {}
+func (*recorder) Progress(build.Progress) {}
+func (*recorder) Skip(build.Skipped)      {}
+func (*recorder) End(error)               {}
 
 func TestCancelEndsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
