@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/build/results"
 	"github.com/slipway-ci/slipway/internal/build/slot"
@@ -22,16 +23,16 @@ import (
 )
 
 // CacheMode says what is done with the caches that settings of images name.
-type CacheMode = results.Mode
+type CacheMode = slot.Mode
 
 // Modes of caches.
 const (
 	// CacheReadWrite takes from the cache what is there, and puts there what is not.
-	CacheReadWrite = results.ReadWrite
+	CacheReadWrite = slot.ReadWrite
 	// CacheRead takes from the cache.
-	CacheRead = results.Read
+	CacheRead = slot.Read
 	// CacheRefresh builds everything, and puts it into the cache.
-	CacheRefresh = results.Refresh
+	CacheRefresh = slot.Refresh
 )
 
 // checkCache reports what is wrong with the cache of an image.
@@ -77,6 +78,17 @@ func (w *work) cached(ctx context.Context, images []*Image) *results.Engine {
 	}
 	if to, ok := w.request.To.(*Registry); ok {
 		e.Key = to.Key
+	}
+	if engine, ok := w.Engine.(*host.Engine); ok && w.Bases.Cache != nil {
+		e.Next = engine.Sharing(func(p *Plan) *gocache.Cache {
+			i := slices.IndexFunc(images, func(image *Image) bool { return image.Plan.Name == p.Name })
+			if caches[i] == nil || !caches[i].Reachable() {
+				return nil
+			}
+			return &gocache.Cache{
+				Repository: caches[i].Repository, Name: caches[i].Name, Mode: e.Mode, Branches: e.Branches, Key: e.Key, Local: w.Bases.Cache, Warn: w.report.Warn,
+			}
+		})
 	}
 	return e
 }

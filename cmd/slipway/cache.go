@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-ci/slipway/internal/build/results"
 	"github.com/slipway-ci/slipway/internal/build/slot"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/fault"
@@ -72,6 +71,9 @@ func (a *app) openShared() (slot.Repository, error) {
 	return slot.Open(a.image.Cache, client)
 }
 
+// kindTexts name the kinds of entries.
+var kindTexts = map[slot.Kind]string{slot.Result: "image", slot.Packages: "compiled packages"}
+
 func (a *app) listCache(ctx context.Context, shared slot.Repository) error {
 	local, err := cache.OpenUser()
 	if err != nil {
@@ -84,14 +86,14 @@ func (a *app) listCache(ctx context.Context, shared slot.Repository) error {
 	if _, err := fmt.Fprintf(a.stdout, "this machine: %s of %s\n", progress.Size(used), progress.Size(limit)); err != nil || shared == nil {
 		return err
 	}
-	entries, err := results.Entries(ctx, shared)
+	entries, err := slot.Entries(ctx, shared)
 	if err != nil {
 		return fmt.Errorf("reading the cache %s: %w", a.image.Cache, err)
 	}
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.Image, e.Platform, e.Branch, progress.Size(e.Size))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.Image, e.Platform, e.Branch, kindTexts[e.Kind], progress.Size(e.Size))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -105,7 +107,7 @@ func (a *app) prune(ctx context.Context, shared slot.Repository, branches []stri
 		_, err := cache.OpenUser() // which trims it
 		return err
 	}
-	entries, err := results.Entries(ctx, shared)
+	entries, err := slot.Entries(ctx, shared)
 	if err != nil {
 		return fmt.Errorf("reading the cache %s: %w", a.image.Cache, err)
 	}
@@ -114,11 +116,11 @@ func (a *app) prune(ctx context.Context, shared slot.Repository, branches []stri
 		if !slices.Contains(branches, e.Branch) {
 			continue
 		}
-		if err := results.Remove(ctx, shared, e); err != nil {
-			failures = append(failures, fmt.Errorf("removing %s for %s of the branch %s: %w", e.Image, e.Platform, e.Branch, err))
+		if err := shared.Delete(ctx, e.Name()); err != nil {
+			failures = append(failures, fmt.Errorf("removing the %s of %s for %s of the branch %s: %w", kindTexts[e.Kind], e.Image, e.Platform, e.Branch, err))
 			continue
 		}
-		if _, err := fmt.Fprintf(a.stdout, "removed %s for %s of the branch %s\n", e.Image, e.Platform, e.Branch); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "removed the %s of %s for %s of the branch %s\n", kindTexts[e.Kind], e.Image, e.Platform, e.Branch); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/gocommand"
@@ -21,6 +22,7 @@ import (
 )
 
 func main() {
+	gocache.Helper()
 	environ := os.Environ()
 	if err := inherit(environ); err != nil {
 		fmt.Fprintln(console.NewWriter(os.Stderr, knownSecrets(nil, environ)), "slipway: preparing the environment of other programs:", err)

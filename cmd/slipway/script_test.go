@@ -21,11 +21,13 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
 func TestMain(m *testing.M) {
+	gocache.Helper()
 	testscript.Main(withCache{m}, map[string]func(){"slipway": withDebian})
 }
 

@@ -68,12 +68,14 @@ func Used(name string) {
 	_ = os.Chtimes(name, now, now) // without the right to, it is removed too soon and made again
 }
 
-// item is what is removed together: a file, or a directory that can be claimed.
+// item is what is removed together: a file, a directory that can be claimed, or one that is shared.
 type item struct {
 	name    string
 	claimed bool
-	size    int64
-	used    time.Time
+	// whole says that it is a directory that nobody claims.
+	whole bool
+	size  int64
+	used  time.Time
 }
 
 // items are those of the cache, but for files that are being written.
@@ -94,6 +96,10 @@ func (c *Cache) items() ([]*item, error) {
 		if err == nil && e.IsDir() {
 			if strings.HasPrefix(e.Name(), temporary.Unfinished) {
 				return fs.SkipDir // others' to remove, who know whether they are in use
+			}
+			if i, ok := accounted(name); ok {
+				all = append(all, i)
+				return fs.SkipDir
 			}
 			if _, err := os.Lstat(name + lockSuffix); err == nil {
 				claim(name)
@@ -129,6 +135,9 @@ func (c *Cache) items() ([]*item, error) {
 
 // remove removes the item. It is false if somebody has claimed it.
 func (i *item) remove() (bool, error) {
+	if i.whole {
+		return true, os.RemoveAll(i.name)
+	}
 	if !i.claimed {
 		return true, os.Remove(i.name)
 	}

@@ -3,6 +3,7 @@
 package goenv
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -136,4 +137,27 @@ func ModuleCache(environ []string) string {
 		return ""
 	}
 	return filepath.Join(home, "go", "pkg", "mod")
+}
+
+// BuildCache is the directory of the caller's cache of compiled packages, as the Go command finds it; empty where there is none to find.
+// Source: go help cache, os.UserCacheDir
+func BuildCache(environ []string) string {
+	env := Caller(environ)
+	if env["GOCACHE"] != "" {
+		return env["GOCACHE"]
+	}
+	home := func(name string, below ...string) string {
+		if env[name] == "" {
+			return ""
+		}
+		return filepath.Join(append([]string{env[name]}, append(below, "go-build")...)...)
+	}
+	switch runtime.GOOS {
+	case "windows":
+		return home("LOCALAPPDATA")
+	case "darwin":
+		return home("HOME", "Library", "Caches")
+	default:
+		return cmp.Or(home("XDG_CACHE_HOME"), home("HOME", ".cache"))
+	}
 }

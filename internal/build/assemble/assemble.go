@@ -37,11 +37,11 @@ type Compiler interface {
 	Close() error
 }
 
-// Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group's plan,
+// Build carries out plans for the source tree below the directory root. compiler makes the engine's compiler for a group of plans,
 // which may write below the directory dir; it is removed at the end. See [build.Engine].
 func Build(
 	ctx context.Context, root string, plans []*plan.Plan, bases *oci.Bases, report build.Reporter,
-	compiler func(plan *plan.Plan, dir string) Compiler, done func(i int, r *build.Result, err error),
+	compiler func(g plan.Group, dir string) Compiler, done func(i int, r *build.Result, err error),
 ) {
 	all := func(err error) {
 		for i := range plans {
@@ -83,7 +83,7 @@ func Build(
 	}
 	for n, members := range plan.Share(compiled) {
 		own := filepath.Join(dir.Path, strconv.Itoa(n))
-		c := compiler(members.Plan, own)
+		c := compiler(members, own)
 		s.compilers = append(s.compilers, c)
 		g := newGroup(ctx, s, members, c, own)
 		for _, i := range members.Members {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/assemble"
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
@@ -30,6 +31,7 @@ import (
 type Engine struct {
 	bases   *oci.Bases
 	environ []string
+	shared  func(*plan.Plan) *gocache.Cache // nil for none
 }
 
 var _ build.Engine = (*Engine)(nil)
@@ -37,7 +39,12 @@ var _ build.Engine = (*Engine)(nil)
 // New makes an engine that takes base images from bases. environ, a list of KEY=VALUE, is the caller's environment: what
 // finds modules is taken from it, and nothing else.
 func New(bases *oci.Bases, environ []string) *Engine {
-	return &Engine{bases, environ}
+	return &Engine{bases: bases, environ: environ}
+}
+
+// Sharing is an engine that shares compiled packages: cache returns where those of a plan are, nil for nowhere.
+func (e *Engine) Sharing(cache func(*plan.Plan) *gocache.Cache) *Engine {
+	return &Engine{e.bases, e.environ, cache}
 }
 
 var errNoGo = errors.New("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
@@ -58,12 +65,19 @@ func (e *Engine) Build(
 		}
 		return
 	}
-	compiler := func(plan *plan.Plan, dir string) assemble.Compiler {
+	compiler := func(g plan.Group, dir string) assemble.Compiler {
 		modules := goenv.ModuleCache(e.environ)
-		c := &compiler{plan: plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), cache: e.bases.Cache}
+		c := &compiler{plan: g.Plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), cache: e.bases.Cache}
 		c.verifier = verifier{modules: modules, cache: e.bases.Cache, now: time.Now}
 		if e.bases.Cache != nil {
-			c.states = newStates(source, plan, modules)
+			c.states = newStates(source, g.Plan, modules)
+		}
+		if e.shared != nil {
+			var members []*plan.Plan
+			for _, i := range g.Members {
+				members = append(members, plans[i])
+			}
+			c.share(ctx, e, members)
 		}
 		return c
 	}
@@ -104,6 +118,8 @@ type compiler struct {
 
 	// states are nil without a cache.
 	states *states
+	// shared are the builds that share compiled packages, by platform.
+	shared map[plan.Platform]*gocache.Session
 
 	mu      sync.Mutex
 	vcs     map[string]string // of method repository
@@ -349,8 +365,15 @@ func (c *compiler) Compile(ctx context.Context, p plan.Compile, programs []plan.
 			}
 			maps.Copy(env, plan.CompilerEnv(cc))
 		}
+		session := c.shared[p.Platform]
+		if session != nil {
+			maps.Copy(env, session.Environ())
+		}
 		if digests, err = c.compile(ctx, step, p, programs, env, out); err != nil {
 			return errors.Join(c.undownloaded, err)
+		}
+		if session != nil {
+			session.Compiled()
 		}
 		if c.plan.Debugger == nil {
 			return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -14,19 +13,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/build/slot"
-	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/distro"
 	"github.com/slipway-ci/slipway/internal/plan"
-)
-
-// Annotations of a slot with a result.
-const (
-	annotationKey       = "io.github.slipway-ci.cache.key"
-	annotationImage     = "io.github.slipway-ci.cache.image"
-	annotationPlatform  = "io.github.slipway-ci.cache.platform"
-	annotationBranch    = "io.github.slipway-ci.cache.branch"
-	annotationSize      = "io.github.slipway-ci.cache.size"
-	annotationSignature = "io.github.slipway-ci.cache.signature"
 )
 
 // entryType is the type of the artifact with an entry.
@@ -45,11 +33,6 @@ type entry struct {
 	Documents map[string][]byte `json:"documents"`
 }
 
-// slotName is the slot of an image for a platform on a branch.
-func slotName(image, platform, branch string) string {
-	return "result-" + cache.DigestOf([]byte(strings.Join([]string{image, platform, branch}, "\n")))[:32]
-}
-
 // signed is what a key signs of an entry.
 func signed(document []byte) []byte { return append([]byte("slipway result\n"), document...) }
 
@@ -65,14 +48,14 @@ func (e *Engine) get(ctx context.Context, c *Cache, p *plan.Plan, platform plan.
 	defer cancel()
 	for i, branch := range e.Branches {
 		group.Go(func() error {
-			slots[i], failures[i] = c.Repository.Get(asking, slotName(p.Name, platform.String(), branch))
+			slots[i], failures[i] = c.Repository.Get(asking, slot.Entry{Kind: slot.Result, Image: p.Name, Platform: platform.String(), Branch: branch}.Name())
 			failures[i] = answered(failures[i])
 			return nil
 		})
 	}
 	_ = group.Wait()
 	for i, s := range slots {
-		if s == nil || s.Index.Annotations[annotationKey] != key {
+		if s == nil || s.Index.Annotations[slot.AnnotationKey] != key {
 			continue
 		}
 		var image *build.Image
@@ -122,7 +105,7 @@ func (e *Engine) open(ctx context.Context, c *Cache, s *slot.Slot, platform plan
 	}
 	cached := &build.Cached{Key: "sha256:" + key, Cache: c.Name}
 	if e.Key != nil {
-		signature, err := base64.StdEncoding.DecodeString(s.Index.Annotations[annotationSignature])
+		signature, err := base64.StdEncoding.DecodeString(s.Index.Annotations[slot.AnnotationSignature])
 		if err != nil || e.Key.Verifier().Verify(signed(document), signature) != nil {
 			return nil, errors.New("the result is not signed by this key")
 		}

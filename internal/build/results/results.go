@@ -27,16 +27,6 @@ import (
 	"github.com/slipway-ci/slipway/internal/source"
 )
 
-// Mode says what is done with a cache.
-type Mode string
-
-// Modes, the default first.
-const (
-	ReadWrite Mode = "read-write"
-	Read      Mode = "read"
-	Refresh   Mode = "refresh"
-)
-
 // Cache is where the results of an image are.
 type Cache struct {
 	Repository slot.Repository
@@ -48,6 +38,9 @@ type Cache struct {
 	// unreachable says that nothing answers.
 	unreachable atomic.Bool
 }
+
+// Reachable reports whether the cache has answered so far.
+func (c *Cache) Reachable() bool { return !c.unreachable.Load() }
 
 // List runs go list with args for the packages of c, in the environment of a plan. It returns what that prints, and the directory of
 // the source in it.
@@ -61,7 +54,7 @@ type Engine struct {
 	Bases, Results *oci.Bases
 	// Cache is the cache of the plan with that number; nil for none.
 	Cache func(i int) *Cache
-	Mode  Mode
+	Mode  slot.Mode
 	// Key signs results, and only those that it has signed are taken; nil for no signatures.
 	Key *signing.Key
 	// Behaviour is the same for Slipways that make the same images.
@@ -193,7 +186,7 @@ func (e *Engine) find(ctx context.Context, i int, p *plan.Plan, inputs *plan.Inp
 		group.Go(func() error {
 			key := keys[platform.String()]
 			var image *build.Image
-			if e.Mode != Refresh && !e.known(c, key) {
+			if e.Mode != slot.Refresh && !e.known(c, key) {
 				_ = build.Do(report, e.lane(p, platform.String()), "cache", func(step build.Step) (err error) {
 					if image, err = e.get(ctx, c, p, platform, key); err != nil {
 						if errors.Is(err, errNoAnswer) {

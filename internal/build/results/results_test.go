@@ -245,16 +245,16 @@ func TestModes(t *testing.T) {
 	repository := "oci:" + filepath.Join(t.TempDir(), "cache")
 	p := newProject(t)
 	m := newMachine(t, repository, true)
-	m.Mode = results.Read
+	m.Mode = slot.Read
 	m.builds(t, p)
 	newMachine(t, repository, false).misses(t, p, "nothing was put there")
 	m = newMachine(t, repository, true)
-	m.Mode = results.Refresh
+	m.Mode = slot.Refresh
 	m.builds(t, p)
 	m.builds(t, p)
 	assert.Len(t, m.asked.platforms, 2)
 	m = newMachine(t, repository, false)
-	m.Mode = results.Refresh
+	m.Mode = slot.Refresh
 	m.misses(t, p, "it is built")
 	_, err := build.BuildOne(t.Context(), newMachine(t, repository, false), p.dir, p.plan, build.Discard)
 	require.NoError(t, err)

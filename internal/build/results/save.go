@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,12 +31,12 @@ func (e *Engine) Save(ctx context.Context, i int, p *plan.Plan, built *build.Res
 	e.mu.Lock()
 	keys := e.keys[p]
 	e.mu.Unlock()
-	if c == nil || e.Mode == Read || e.List == nil || c.unreachable.Load() || len(keys) == 0 {
+	if c == nil || e.Mode == slot.Read || e.List == nil || c.unreachable.Load() || len(keys) == 0 {
 		return nil
 	}
 	var images []build.Image
 	for _, image := range built.Images {
-		if key := keys[image.Platform]; key != "" && image.Cached == nil && (e.Mode == Refresh || !e.known(c, key)) {
+		if key := keys[image.Platform]; key != "" && image.Cached == nil && (e.Mode == slot.Refresh || !e.known(c, key)) {
 			images = append(images, image)
 		}
 	}
@@ -185,16 +184,14 @@ func (e *Engine) put(ctx context.Context, c *Cache, p *plan.Plan, image build.Im
 	if err != nil {
 		return err
 	}
-	annotations := map[string]string{
-		annotationKey: key, annotationImage: p.Name, annotationPlatform: image.Platform, annotationBranch: e.Branches[0],
-		annotationSize: strconv.FormatInt(size, 10),
-	}
+	into := slot.Entry{Kind: slot.Result, Image: p.Name, Platform: image.Platform, Branch: e.Branches[0], Size: size}
+	annotations := into.Annotations(key)
 	if e.Key != nil {
 		signature, err := e.Key.Sign(signed(document))
 		if err != nil {
 			return err
 		}
-		annotations[annotationSignature] = base64.StdEncoding.EncodeToString(signature)
+		annotations[slot.AnnotationSignature] = base64.StdEncoding.EncodeToString(signature)
 	}
 	index, err := slot.New(annotations, image.Image)
 	if err != nil {
@@ -203,7 +200,7 @@ func (e *Engine) put(ctx context.Context, c *Cache, p *plan.Plan, image build.Im
 	if index, err = slot.Add(index, entryType, document); err != nil {
 		return err
 	}
-	if err := c.Repository.Put(ctx, slotName(p.Name, image.Platform, e.Branches[0]), index); err != nil {
+	if err := c.Repository.Put(ctx, into.Name(), index); err != nil {
 		return err
 	}
 	if e.Bases.Cache == nil {

@@ -24,6 +24,16 @@ import (
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
+// Mode says what is done with a repository.
+type Mode string
+
+// Modes, the default first.
+const (
+	ReadWrite Mode = "read-write"
+	Read      Mode = "read"
+	Refresh   Mode = "refresh"
+)
+
 // Repository has slots.
 type Repository interface {
 	// Get reads a slot; nil if there is none of that name.
@@ -92,6 +102,18 @@ const most = 16 << 20
 
 // Document reads the only document of an artifact into memory.
 func (s *Slot) Document(ctx context.Context, artifact v1.Descriptor) ([]byte, error) {
+	layers, err := s.Layers(ctx, artifact)
+	if err != nil {
+		return nil, err
+	}
+	if len(layers) != 1 {
+		return nil, fmt.Errorf("the artifact has %d documents, and not one", len(layers))
+	}
+	return s.ReadAll(ctx, layers[0])
+}
+
+// Layers are those of an artifact.
+func (s *Slot) Layers(ctx context.Context, artifact v1.Descriptor) ([]v1.Layer, error) {
 	img, err := s.open(ctx, artifact)
 	if err != nil {
 		return nil, err
@@ -99,15 +121,18 @@ func (s *Slot) Document(ctx context.Context, artifact v1.Descriptor) ([]byte, er
 	if is, err := img.Digest(); err != nil || is != artifact.Digest {
 		return nil, errors.Join(err, fmt.Errorf("the artifact does not have the digest %s", artifact.Digest))
 	}
-	layers, err := img.Layers()
-	if err != nil {
-		return nil, err
-	}
-	if len(layers) != 1 {
-		return nil, fmt.Errorf("the artifact has %d documents, and not one", len(layers))
-	}
-	size, err1 := layers[0].Size()
-	want, err2 := layers[0].Digest()
+	return img.Layers()
+}
+
+// Read has read read the bytes of a layer of the slot, which may not be what its digest says. It calls it again if they break midway.
+func (s *Slot) Read(ctx context.Context, layer v1.Layer, read func(io.Reader) error) error {
+	return s.download(ctx, layer, read)
+}
+
+// ReadAll reads a layer of the slot into memory.
+func (s *Slot) ReadAll(ctx context.Context, layer v1.Layer) ([]byte, error) {
+	size, err1 := layer.Size()
+	want, err2 := layer.Digest()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
@@ -115,7 +140,7 @@ func (s *Slot) Document(ctx context.Context, artifact v1.Descriptor) ([]byte, er
 		return nil, fmt.Errorf("the document has %d bytes, and at most %d are read", size, most)
 	}
 	var content []byte
-	err = s.download(ctx, layers[0], func(r io.Reader) (err error) {
+	err := s.download(ctx, layer, func(r io.Reader) (err error) {
 		content, err = io.ReadAll(io.LimitReader(r, size+1))
 		return err
 	})
@@ -131,11 +156,13 @@ func (s *Slot) Document(ctx context.Context, artifact v1.Descriptor) ([]byte, er
 // nowhere is the platform of artifacts, which no base is taken for. BuildKit marks attestations by it.
 var nowhere = &v1.Platform{OS: "unknown", Architecture: "unknown"}
 
-// Add adds an artifact of that type with a document to what becomes a slot's content.
-func Add(index v1.ImageIndex, artifactType string, document []byte) (v1.ImageIndex, error) {
-	artifact, err := mutate.Append(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), mutate.Addendum{
-		Layer: static.NewLayer(document, types.MediaType(artifactType)), MediaType: types.MediaType(artifactType),
-	})
+// Add adds an artifact of that type to what becomes a slot's content: a document, and more layers.
+func Add(index v1.ImageIndex, artifactType string, document []byte, more ...v1.Layer) (v1.ImageIndex, error) {
+	layers := []mutate.Addendum{{Layer: static.NewLayer(document, types.MediaType(artifactType)), MediaType: types.MediaType(artifactType)}}
+	for _, layer := range more {
+		layers = append(layers, mutate.Addendum{Layer: layer})
+	}
+	artifact, err := mutate.Append(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), layers...)
 	if err != nil {
 		return nil, err
 	}

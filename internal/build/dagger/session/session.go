@@ -85,7 +85,7 @@ func (e *Engine) Build(
 		}
 		numbers, able = append(numbers, i), append(able, plan)
 	}
-	assemble.Build(ctx, source, able, e.bases, report, func(plan *plan.Plan, _ string) assemble.Compiler { return &compiler{describe(plan), report} },
+	assemble.Build(ctx, source, able, e.bases, report, func(g plan.Group, _ string) assemble.Compiler { return &compiler{describe(g.Plan), report} },
 		func(i int, r *build.Result, err error) { done(numbers[i], r, err) })
 }
 
