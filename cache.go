@@ -80,8 +80,8 @@ func (w *work) cached(ctx context.Context, images []*Image) *results.Engine {
 		e.Key = to.Key
 	}
 	if engine, ok := w.Engine.(*host.Engine); ok && w.Bases.Cache != nil {
-		e.Next = engine.Sharing(func(p *Plan) *gocache.Cache {
-			i := slices.IndexFunc(images, func(image *Image) bool { return image.Plan.Name == p.Name })
+		e.Next = engine.Sharing(func(name string) *gocache.Cache {
+			i := slices.IndexFunc(images, func(image *Image) bool { return image.Plan.Name == name })
 			if caches[i] == nil || !caches[i].Reachable() {
 				return nil
 			}

@@ -12,6 +12,8 @@ type Group struct {
 	Plan *Plan
 	// Members are the numbers of the plans, in their order.
 	Members []int
+	// Images are the members' names. Plans of [Plan.OtherModules] have none.
+	Images []string
 }
 
 // Share puts plans of one source together as far as their programs can be compiled by the same call of go build for each
@@ -99,6 +101,9 @@ func (g *Group) join(i int, plan *Plan) bool {
 	slices.SortFunc(g.Plan.Compile, func(a, b Compile) int { return strings.Compare(a.Platform.String(), b.Platform.String()) })
 	slices.SortFunc(g.Plan.Programs, func(a, b Program) int { return strings.Compare(a.ImportPath, b.ImportPath) })
 	g.Members = append(g.Members, i)
+	if plan.Name != "" {
+		g.Images = append(g.Images, plan.Name)
+	}
 	return true
 }
 

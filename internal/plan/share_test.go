@@ -39,6 +39,7 @@ func TestShare(t *testing.T) {
 	groups := plan.Share(plans[:6])
 	require.Len(t, groups, 4)
 	assert.Equal(t, []int{0, 1, 3}, groups[0].Members)
+	assert.Equal(t, []string{"web", "api", "api"}, groups[0].Images)
 	assert.Equal(t, []int{2}, groups[1].Members)
 	assert.Equal(t, []int{4}, groups[2].Members)
 	assert.Equal(t, []int{5}, groups[3].Members)

@@ -31,7 +31,7 @@ import (
 type Engine struct {
 	bases   *oci.Bases
 	environ []string
-	shared  func(*plan.Plan) *gocache.Cache // nil for none
+	shared  func(image string) *gocache.Cache // nil for none
 }
 
 var _ build.Engine = (*Engine)(nil)
@@ -42,8 +42,8 @@ func New(bases *oci.Bases, environ []string) *Engine {
 	return &Engine{bases: bases, environ: environ}
 }
 
-// Sharing is an engine that shares compiled packages: cache returns where those of a plan are, nil for nowhere.
-func (e *Engine) Sharing(cache func(*plan.Plan) *gocache.Cache) *Engine {
+// Sharing is an engine that shares compiled packages: cache returns where those of an image are, nil for nowhere.
+func (e *Engine) Sharing(cache func(image string) *gocache.Cache) *Engine {
 	return &Engine{e.bases, e.environ, cache}
 }
 
@@ -73,11 +73,7 @@ func (e *Engine) Build(
 			c.states = newStates(source, g.Plan, modules)
 		}
 		if e.shared != nil {
-			var members []*plan.Plan
-			for _, i := range g.Members {
-				members = append(members, plans[i])
-			}
-			c.share(ctx, e, members)
+			c.share(ctx, e, g.Images)
 		}
 		return c
 	}

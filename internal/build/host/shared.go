@@ -12,10 +12,13 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// share begins to fetch compiled packages for plans that are compiled together. A C compiler's headers and libraries are not what the Go
-// command knows packages by, so that those of another machine may be others.
-func (c *compiler) share(ctx context.Context, e *Engine, members []*plan.Plan) {
-	cache, own := e.shared(members[0]), goenv.BuildCache(e.environ)
+// share begins to fetch compiled packages for images whose programs are compiled together. A C compiler's headers and libraries are not what
+// the Go command knows packages by, so that those of another machine may be others. Programs of an image's other modules are not shared.
+func (c *compiler) share(ctx context.Context, e *Engine, images []string) {
+	if len(images) == 0 {
+		return
+	}
+	cache, own := e.shared(images[0]), goenv.BuildCache(e.environ)
 	if cache == nil || own == "" || !gocache.Supported(c.plan.Go.Version) {
 		return
 	}
@@ -31,10 +34,8 @@ func (c *compiler) share(ctx context.Context, e *Engine, members []*plan.Plan) {
 			continue
 		}
 		b := gocache.Build{
-			Platform: p.Platform.String(), Go: c.plan.Go.Version, Settings: string(settings), GoCache: own, Dir: dir, Lane: p.Platform.String(), Report: c.report,
-		}
-		for _, member := range members {
-			b.Images = append(b.Images, member.Name)
+			Images: images, Platform: p.Platform.String(), Go: c.plan.Go.Version, Settings: string(settings), GoCache: own, Dir: dir,
+			Lane: p.Platform.String(), Report: c.report,
 		}
 		session := cache.Open(ctx, b)
 		c.shared[p.Platform] = session

@@ -25,8 +25,8 @@ func TestProvenanceIsValid(t *testing.T) {
 	hash := "0123456789abcdef0123456789abcdef01234567"
 	predicate, err := provenance.Build{
 		Plan: plan, Config: config, Engine: "host", Version: "v1", Started: time.Now(), Finished: time.Now(),
-		Source:       provenance.Source{Repository: "https://example.com/r", Revision: hash, Modified: true},
-		CI:           provenance.ReadCI([]string{"GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main"}),
+		Source:        provenance.Source{Repository: "https://example.com/r", Revision: hash, Modified: true},
+		CI:            provenance.ReadCI([]string{"GITHUB_ACTIONS=true", "GITHUB_REF=refs/heads/main"}),
 		BuilderImages: []provenance.Image{{Name: plan.Builder}},
 	}.Predicate(provenance.Image{Name: plan.Image.Base, Digest: "sha256:" + hash + hash[:24]})
 	if err != nil {
