@@ -56,8 +56,33 @@ func (i *installation) account(file, name string) (status int, output string, er
 }
 
 // gid is the number of a group.
-func (i *installation) gid(name string) (int, error) {
-	_, line, err := i.account(groupFile, name)
+func (i *installation) gid(name string) (int, error) { return i.number(groupFile, name) }
+
+// static are users and groups that every Debian has and an image without base-passwd lacks, as far as scripts name them. Source:
+// https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes, and base-passwd's passwd.master and group.master
+var static = map[string]map[string]string{
+	passwdFile: {
+		"mail":     "mail:x:8:8:mail:/var/mail:" + noLogin,
+		"man":      "man:x:6:12:man:/var/cache/man:" + noLogin,
+		"www-data": "www-data:x:33:33:www-data:/var/www:" + noLogin,
+	},
+	groupFile: {
+		"adm": "adm:x:4:", "mail": "mail:x:8:", "man": "man:x:12:", "shadow": "shadow:x:42:", "utmp": "utmp:x:43:", "www-data": "www-data:x:33:",
+		"nogroup": "nogroup:x:65534:",
+	},
+}
+
+// number is that of a user or group.
+func (i *installation) number(file, name string) (int, error) {
+	_, line, err := i.account(file, name)
+	if known := static[file][name]; err == nil && line == "" && known != "" {
+		lines, err := i.accounts(file)
+		if err != nil {
+			return 0, err
+		}
+		line = known
+		i.putAccounts(file, 0o644, 0, append(lines, line))
+	}
 	if fields := strings.Split(line, ":"); err == nil && len(fields) > 2 {
 		return strconv.Atoi(fields[2])
 	}
@@ -86,24 +111,22 @@ func (i *installation) addGroup(words []string) error {
 			return shell.ErrUnknown
 		}
 	}
+	if status, _, err := i.account(groupFile, name); err != nil || status == 0 {
+		return err
+	}
 	lines, err := i.accounts(groupFile)
 	if err != nil {
 		return err
 	}
-	taken := map[string]bool{}
-	for _, line := range lines {
-		if fields := strings.Split(line, ":"); len(fields) > 2 {
-			taken[fields[2]] = true
-			if fields[0] == name {
-				return nil
-			}
-		}
+	taken, err := i.taken(groupFile)
+	if err != nil {
+		return err
 	}
 	if given && taken[strconv.Itoa(number)] {
 		return fmt.Errorf("the number %d of the group %s is that of another", number, name)
 	}
 	for number < 0 || taken[strconv.Itoa(number)] {
-		if number = max(number+1, 100); number > 999 {
+		if number = max(number+1, firstSystem); number > lastSystem {
 			return fmt.Errorf("there is no number left for the group %s", name)
 		}
 	}

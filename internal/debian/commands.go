@@ -1,6 +1,7 @@
 package debian
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -37,7 +38,7 @@ func (t *tree) runScript(p distro.Package, found *contents, name string) error {
 // of; the cache of shared libraries, which the loader does without; configuration of older versions; compiled Python; menus; labels of files.
 var needless = []string{
 	"deb-systemd-helper", "deb-systemd-invoke", "systemctl", "systemd-tmpfiles", "invoke-rc.d", "update-rc.d",
-	"ldconfig", "dpkg-maintscript-helper", "py3compile", "pypy3compile", "update-menus", "update-icon-caches", "restorecon",
+	"ldconfig", "dpkg-maintscript-helper", "py3compile", "pypy3compile", "update-menus", "update-icon-caches", "restorecon", "modprobe",
 }
 
 // debconf are its commands, besides db_get: nothing is asked, so nothing is answered.
@@ -62,6 +63,10 @@ func (i *installation) Command(s *shell.Script, words []string, _ string) (statu
 		return 0, words[2] + "\n", nil
 	case name == "dpkg-statoverride" && len(words) == 3 && words[1] == "--list":
 		return 1, "", nil
+	case name == "rm" && len(words) == 3 && words[1] == "-f" && path.IsAbs(words[2]) && !i.Exists("-e", words[2]) && !i.Exists("-L", words[2]):
+		return 0, "", nil
+	case name == "aa-enabled", name == "aa-status":
+		return 1, "", nil // there is no kernel to ask
 	case !i.unpacked:
 		return 0, "", shell.ErrUnknown
 	case name == "update-alternatives":
@@ -70,6 +75,16 @@ func (i *installation) Command(s *shell.Script, words []string, _ string) (statu
 		return i.account("/etc/"+words[1], words[2])
 	case name == "addgroup" || name == "groupadd":
 		return 0, "", i.addGroup(words[1:])
+	case name == "adduser":
+		return 0, "", i.addSystemUser(words[1:])
+	case name == "systemd-sysusers" && len(words) > 1:
+		return 0, "", i.sysusers(words[1:])
+	case name == "dpkg-statoverride" && len(words) == 7 && words[1] == "--update" && words[2] == "--add":
+		return 0, "", errors.Join(i.chown(words[3]+":"+words[4], words[6]), i.chmod(words[5], words[6]))
+	case name == "install" && len(words) == 5 && words[1] == "--mode" && words[3] == "/dev/null":
+		return 0, "", i.Write(words[4], "", s.Mode)
+	case name == "cp" && len(words) == 3 && path.IsAbs(words[2]) && !i.Has(i.Real(words[2])):
+		return 0, "", i.copy(words[1], words[2])
 	case name == "chgrp" && len(words) == 3:
 		return 0, "", i.change(words[2], func(f *oci.File) (err error) { f.GID, err = i.gid(words[1]); return err })
 	case name == "chown" && len(words) == 3:
@@ -99,8 +114,6 @@ func (i *installation) Command(s *shell.Script, words []string, _ string) (statu
 		if !there || f.Xattrs != nil {
 			return 0, "", shell.ErrUnknown
 		}
-		return 0, "", nil
-	case name == "rm" && len(words) == 3 && words[1] == "-f" && path.IsAbs(words[2]) && !i.Has(i.Real(words[2])):
 		return 0, "", nil
 	default:
 		return 0, "", shell.ErrUnknown
@@ -210,13 +223,36 @@ func (i *installation) change(name string, change func(*oci.File) error) error {
 	return nil
 }
 
-// chown is chown root:GROUP FILE.
+// chown is chown USER[:GROUP] FILE.
 func (i *installation) chown(owner, name string) error {
-	user, group, _ := strings.Cut(owner, ":")
-	if user != "root" || group == "" {
+	user, group, both := strings.Cut(owner, ":")
+	uid, err := i.number(passwdFile, user)
+	if err != nil {
+		return err
+	}
+	gid := 0
+	if both {
+		if gid, err = i.gid(group); err != nil {
+			return err
+		}
+	}
+	return i.change(name, func(f *oci.File) error {
+		if f.UID = uid; both {
+			f.GID = gid
+		}
+		return nil
+	})
+}
+
+// copy is cp FROM TO of a package's file.
+func (i *installation) copy(from, to string) error {
+	f, ok := i.File(i.Real(from))
+	if !ok || !f.Mode.IsRegular() || i.InBase(to) {
 		return shell.ErrUnknown
 	}
-	return i.change(name, func(f *oci.File) (err error) { f.UID = 0; f.GID, err = i.gid(group); return err })
+	f.Path, f.UID, f.GID = i.Real(to), 0, 0
+	i.Put(f)
+	return nil
 }
 
 func (i *installation) chmod(octal, name string) error {
