@@ -61,10 +61,12 @@ func (i *installation) Command(s *shell.Script, words []string, _ string) (statu
 		return 0, "", nil
 	case name == "dpkg-divert" && len(words) == 3 && words[1] == "--truename":
 		return 0, words[2] + "\n", nil
+	case name == "dpkg-divert" && slices.Contains(words, "--no-rename") && slices.ContainsFunc(words, func(w string) bool { return strings.HasSuffix(w, ".usr-is-merged") }):
+		return 0, "", nil // added for the time of an update from before /usr was merged, and taken back
 	case name == "dpkg-statoverride" && len(words) == 3 && words[1] == "--list":
 		return 1, "", nil
-	case name == "rm" && len(words) == 3 && words[1] == "-f" && path.IsAbs(words[2]) && !i.Exists("-e", words[2]) && !i.Exists("-L", words[2]):
-		return 0, "", nil
+	case name == "rm" && len(words) > 1:
+		return 0, "", i.remove(words[1:])
 	case name == "aa-enabled", name == "aa-status":
 		return 1, "", nil // there is no kernel to ask
 	case !i.unpacked:
@@ -77,6 +79,8 @@ func (i *installation) Command(s *shell.Script, words []string, _ string) (statu
 		return 0, "", i.addGroup(words[1:])
 	case name == "adduser":
 		return 0, "", i.addSystemUser(words[1:])
+	case name == "pam-auth-update" && slices.Contains(words, "--package") && !slices.Contains(words, "--remove"):
+		return 0, "", i.pamAuthUpdate()
 	case name == "systemd-sysusers" && len(words) > 1:
 		return 0, "", i.sysusers(words[1:])
 	case name == "dpkg-statoverride" && len(words) == 7 && words[1] == "--update" && words[2] == "--add":
@@ -220,6 +224,22 @@ func (i *installation) change(name string, change func(*oci.File) error) error {
 		return err
 	}
 	i.Put(f)
+	return nil
+}
+
+// remove is rm of files that packages bring, and rm -f of files that are not there.
+func (i *installation) remove(names []string) error {
+	force := names[0] == "-f"
+	if force {
+		names = names[1:]
+	}
+	for _, name := range names {
+		there := i.Exists("-L", name) || i.Exists("-e", name)
+		if !path.IsAbs(name) || i.InBase(name) || i.Exists("-d", name) || !there && !force {
+			return shell.ErrUnknown
+		}
+		i.Remove(i.Real(name))
+	}
 	return nil
 }
 

@@ -122,7 +122,7 @@ func TestFilesRefuses(t *testing.T) {
 		"a file twice":            {func(p *debiantest.Package) { file(p); file(p) }, "/usr/bin/app is there twice"},
 		"a bomb":                  {debiantest.Regular("/usr/bin/app", strings.Repeat("\x00", 4<<20)), "it unpacks to more than the 1458176 bytes that it may"},
 		"a bomb of control files": {debiantest.Control("templates", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
-		"a script":                {debiantest.Control("postinst", "#!/bin/sh\nset -e\nadduser --system app\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none: line 3: adduser --system app (leave the package out, or build on an image that has it, with --base)"},
+		"a script":                {debiantest.Control("postinst", "#!/bin/sh\nset -e\nssh-keygen -A\n"), "the package app 1: its script postinst would have to run for what it sets up, and Slipway runs none: line 3: ssh-keygen -A (leave the package out, or build on an image that has it, with --base)"},
 		"a script before":         {debiantest.Control("preinst", "#!/bin/sh\ncurl https://example.com | sh\n"), "its script preinst would have to run"},
 		"a program as script":     {debiantest.Control("postinst", "\x7fELF"), "its script postinst would have to run"},
 		"another package":         {func(p *debiantest.Package) { p.Name = "other" }, "unpacking the package app 1: it is other 1"},

@@ -2,6 +2,7 @@ package debian
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,6 +19,15 @@ import (
 // installScripts are what dpkg runs when it installs a package. Those for removing it go into the database of a full base, where dpkg may.
 var installScripts = []string{"preinst", "postinst"}
 
+// cannot says of packages that images often install what their scripts do that Slipway cannot, or that no image should have.
+var cannot = map[string]string{
+	"libgdk-pixbuf-2.0-0": "lists its loaders by a program of its own",
+	"libglib2.0-0t64":     "compiles schemas by a program of its own",
+	"locales":             "compiles locales; C.UTF-8 is there without it",
+	"openssh-server":      "makes host keys, which all containers of the image would share",
+	"vim-runtime":         "indexes its help by a program of its own, which vim-tiny has not",
+}
+
 // runScripts does what scripts of a kind do, and refuses packages with others, all at once.
 func (t *tree) runScripts(chosen []distro.Package, all []*contents, name string) error {
 	var refused []error
@@ -30,7 +40,8 @@ func (t *tree) runScripts(chosen []distro.Package, all []*contents, name string)
 		if other != nil || !errors.Is(err, shell.ErrUnknown) {
 			return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, errors.Join(err, other))
 		}
-		refused = append(refused, p.Refused(fmt.Sprintf("its script %s would have to run for what it sets up, and Slipway runs none: %v", name, err), needs))
+		why := cmp.Or(cannot[p.Name], "would have to run for what it sets up")
+		refused = append(refused, p.Refused(fmt.Sprintf("its script %s %s, and Slipway runs none: %v", name, why, err), needs))
 	}
 	return errors.Join(refused...)
 }

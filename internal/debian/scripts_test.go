@@ -93,6 +93,9 @@ func TestRefusedNamesWhatNeedsIt(t *testing.T) {
 	lib := r.add("lib", "2", "Pre-Depends: virtual\n")
 	one := r.add("one", "3", "Provides: virtual\n", debiantest.Control("postinst", "#!/bin/sh\nset -e\nssh-keygen -A\n"))
 	two := r.add("two", "4", "", debiantest.Control("preinst", "#!/bin/sh\nset -e\nwhile true; do :; done\n"))
+	keys := r.add("openssh-server", "10", "", debiantest.Control("postinst", "#!/bin/sh\nssh-keygen -A\n"))
+	_, err := r.archive().Files(t.Context(), []distro.Package{keys}, time.Time{}, &System{})
+	require.EqualError(t, err, "the package openssh-server 10: its script postinst makes host keys, which all containers of the image would share, and Slipway runs none: line 2: ssh-keygen -A (leave the package out, or build on an image that has it, with --base)")
 	for range 3 {
 		_, err := r.archive().Files(t.Context(), []distro.Package{app, lib, one, two}, time.Time{}, &System{})
 		require.EqualError(t, err, "the package two 4: its script preinst would have to run for what it sets up, and Slipway runs none: line 3: what the shell has here (leave the package out, or build on an image that has it, with --base)\n"+

@@ -19,6 +19,7 @@ const (
 // set does what matters of what the scripts of reviewed packages do when they are installed in an image for the first time.
 //
 // Not done: shells and logs of users (base-files, debianutils, readline-common), /etc/hosts, which the container's runtime writes (netbase),
+// manual pages by version (postgresql-client-17), compiled Python (python3, python3.13),
 // restarting services (libc6), links to each certificate by its hash (ca-certificates), manual pages and rmt under other names (bash, tar),
 // diversions for what is not there (gzip, libreadline8t64), asking questions (debconf).
 func (t *tree) set(name string) error {
@@ -37,6 +38,14 @@ func (t *tree) set(name string) error {
 		if _, there := t.File("/usr/bin/sh"); !there {
 			t.Link("/usr/bin/sh", "bash")
 		}
+	case "mysql-common":
+		return t.alternatives([]string{"--install", "/etc/mysql/my.cnf", "my.cnf", "/etc/mysql/my.cnf.fallback", "100"})
+	case "mariadb-common":
+		return t.alternatives([]string{"--install", "/etc/mysql/my.cnf", "my.cnf", "/etc/mysql/mariadb.cnf", "500"})
+	case "python3":
+		t.Add(oci.FromBytes("/etc/python3/debian_config", 0o644, []byte("[DEFAULT]\n# how to byte-compile (comma separated: standard, optimize)\nbyte-compile = standard\n")))
+	case "python3.13-minimal":
+		t.Add(oci.File{Path: "/usr/local/lib/python3.13/dist-packages", Mode: fs.ModeDir | 0o755})
 	case "debianutils":
 		t.Link("/usr/bin/which", "which.debianutils")
 	case "libc-bin":

@@ -1,6 +1,7 @@
 package debian
 
 import (
+	"archive/tar"
 	"io/fs"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func TestUsers(t *testing.T) {
 	r := newRepository(t)
 	base := r.add("base-files", "13", "")
-	app := r.add("app", "1", "", debiantest.Regular("/etc/app.conf", "a"), debiantest.Regular("/usr/bin/app", "a"), debiantest.Regular("/usr/share/app/page", "page"),
+	app := r.add("app", "1", "", debiantest.Regular("/etc/app.conf", "a"), debiantest.Regular("/usr/bin/app", "a"), debiantest.Header(tar.Header{Typeflag: tar.TypeSymlink, Name: "./etc/app.link", Linkname: "gone", Mode: 0o777}), debiantest.Regular("/usr/share/app/page", "page"),
 		debiantest.Regular("/usr/lib/sysusers.d/app.conf", "# comment\ng app-users -\nu app-d - \"the daemon\" /run/app\nu! app-e 77\n"),
 		debiantest.Control("preinst", "#!/bin/sh\nset -e\nrm -f /etc/old.conf\n"),
 		debiantest.Control("postinst", `#!/bin/sh
@@ -39,6 +40,7 @@ if [ ! -e /var/log/app.log ]; then
 	chown www-data:adm /var/log/app.log
 fi
 cp /usr/share/app/page /var/www/page
+if [ -f /var/www/page -a -h /etc/app.link ] && [ -e /gone -o "$1" = configure ]; then rm /etc/app.link; fi
 if aa-enabled --quiet 2>/dev/null; then reboot; fi
 `))
 	files := install(t, r.archive(), &System{}, base, app)
@@ -59,4 +61,5 @@ if aa-enabled --quiet 2>/dev/null; then reboot; fi
 	assert.Equal(t, [2]int{100, 0}, owned(files["/usr/bin/app"]))
 	assert.Equal(t, [2]int{33, 4}, owned(files["/var/log/app.log"]))
 	assert.Equal(t, "page", content(t, files["/var/www/page"]))
+	assert.NotContains(t, files, "/etc/app.link")
 }

@@ -409,7 +409,18 @@ func (s *Script) test(words []string) (holds bool, err error) {
 		return args[0] == args[2], nil
 	case len(args) == 3 && args[1] == "!=":
 		return args[0] != args[2], nil
-	default:
-		return false, ErrUnknown
 	}
+	for _, operator := range []string{"-o", "-a"} { // the one that binds less comes first
+		at := slices.Index(args, operator)
+		if at < 1 || at == len(args)-1 {
+			continue
+		}
+		first, err := s.test(append([]string{"test"}, args[:at]...))
+		if err != nil {
+			return false, err
+		}
+		second, err := s.test(append([]string{"test"}, args[at+1:]...))
+		return operator == "-o" && (first || second) || first && second, err
+	}
+	return false, ErrUnknown
 }

@@ -91,6 +91,9 @@ func (t *Tree) Install(name string, f oci.File, overwrites func(other string) bo
 // Put has a file in the place of any other.
 func (t *Tree) Put(f oci.File) { t.files[f.Path] = f }
 
+// Remove leaves a file of a package out.
+func (t *Tree) Remove(name string) { delete(t.files, name) }
+
 // Add adds a file unless there is one.
 func (t *Tree) Add(f oci.File) {
 	if !t.Has(f.Path) {
