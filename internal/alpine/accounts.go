@@ -2,6 +2,7 @@ package alpine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/distro/shell"
 	"github.com/slipway-ci/slipway/internal/distro/unpack"
 	"github.com/slipway-ci/slipway/internal/oci"
 )
@@ -95,19 +97,13 @@ func (a *accounts) free(system bool, files ...string) (int, error) {
 	return 0, fmt.Errorf("there is no number left between %d and %d", first, last)
 }
 
-// optionWord is an option or a value.
-var optionWord = regexp.MustCompile(`"([^"]*)"|'([^']*)'|(\S+)`)
-
-// parseOptions reads options. flags have no values, and values do.
-func parseOptions(text, flags, values string) (map[byte]string, error) {
-	found := map[byte]string{}
-	var words []string
-	for _, m := range optionWord.FindAllStringSubmatch(text, -1) {
-		words = append(words, m[1]+m[2]+m[3])
-	}
+// parseOptions reads options, and returns the words that are none. flags have no values, and values do.
+func parseOptions(words []string, flags, values string) (found map[byte]string, rest []string, err error) {
+	found = map[byte]string{}
 	for i := 0; i < len(words); i++ {
 		if !strings.HasPrefix(words[i], "-") {
-			return nil, fmt.Errorf("%q is no option", words[i])
+			rest = append(rest, words[i])
+			continue
 		}
 		for _, letter := range []byte(words[i][1:]) {
 			switch {
@@ -117,12 +113,28 @@ func parseOptions(text, flags, values string) (map[byte]string, error) {
 				i++
 				found[letter] = words[i]
 			default:
-				return nil, fmt.Errorf("the option -%c is not known", letter)
+				return nil, nil, fmt.Errorf("the option -%c is not known", letter)
 			}
 		}
 	}
-	return found, nil
+	for _, word := range rest {
+		if !accountName.MatchString(word) {
+			return nil, nil, shell.ErrUnknown
+		}
+	}
+	for _, value := range found {
+		if strings.ContainsAny(value, ":\n") {
+			return nil, nil, shell.ErrUnknown
+		}
+	}
+	return found, rest, nil
 }
+
+// errInUse is the failure of a command to add what is there.
+var errInUse = errors.New("in use")
+
+// accountName is the form of the name of a user or group.
+var accountName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 // numberOr is the value of an option, or a free number.
 func (a *accounts) numberOr(value string, system bool, files ...string) (int, error) {
@@ -136,23 +148,25 @@ func (a *accounts) numberOr(value string, system bool, files ...string) (int, er
 	return int(n), nil
 }
 
-// addGroup is addgroup [-S] [-g GID] GROUP. One that is there stays.
-func (a *accounts) addGroup(found []string) error {
-	options, err := parseOptions(found[0], "S", "g")
-	if err != nil || a.find(groupFile, found[1]) != nil {
+// addGroup is addgroup [-S] [-g GID] GROUP, and addgroup USER GROUP. One that is there stays.
+func (a *accounts) addGroup(words []string) error {
+	options, rest, err := parseOptions(words, "S", "g")
+	switch {
+	case err != nil:
 		return err
+	case len(rest) == 2 && len(options) == 0:
+		return a.join(rest[0], rest[1])
+	case len(rest) != 1:
+		return shell.ErrUnknown
+	case a.find(groupFile, rest[0]) != nil:
+		return errInUse
 	}
 	gid, err := a.numberOr(options['g'], options['S'] != "", groupFile)
 	if err != nil {
 		return err
 	}
-	a.add(groupFile, fmt.Sprintf("%s:x:%d:", found[1], gid))
+	a.add(groupFile, fmt.Sprintf("%s:x:%d:", rest[0], gid))
 	return nil
-}
-
-// addMember is addgroup USER GROUP.
-func (a *accounts) addMember(found []string) error {
-	return a.join(found[1], found[2])
 }
 
 // join adds a user to the members of a group, if there are both.
@@ -176,11 +190,17 @@ func (a *accounts) join(user, group string) error {
 }
 
 // addUser is adduser [-S] [-D] [-H] [-h HOME] [-s SHELL] [-G GROUP] [-g GECOS] [-u UID] USER. One that is there stays. No password is set.
-func (a *accounts) addUser(found []string) error {
-	options, err := parseOptions(found[0], "SDH", "hsGgu")
-	name := found[1]
-	if err != nil || a.find(passwdFile, name) != nil {
+func (a *accounts) addUser(words []string) error {
+	options, rest, err := parseOptions(words, "SDH", "hsGgu")
+	if err == nil && len(rest) != 1 {
+		err = shell.ErrUnknown
+	}
+	if err != nil {
 		return err
+	}
+	name := rest[0]
+	if a.find(passwdFile, name) != nil {
+		return errInUse
 	}
 	system := options['S'] != ""
 	group := options['G']
@@ -188,7 +208,7 @@ func (a *accounts) addUser(found []string) error {
 		group = "nogroup"
 	}
 	if group == "" {
-		if err := a.addGroup([]string{"", name}); err != nil {
+		if err := a.addGroup([]string{name}); err != nil && !errors.Is(err, errInUse) {
 			return err
 		}
 		group = name
@@ -201,20 +221,20 @@ func (a *accounts) addUser(found []string) error {
 	if err != nil {
 		return err
 	}
-	home, gecos, shell := options['h'], options['g'], options['s']
+	home, gecos, login := options['h'], options['g'], options['s']
 	if home == "" {
 		home = "/home/" + name
 	}
 	if gecos == "" {
 		gecos = "Linux User,,,"
 	}
-	if shell == "" {
-		shell = "/bin/sh"
+	if login == "" {
+		login = "/bin/sh"
 		if system {
-			shell = "/sbin/nologin"
+			login = "/sbin/nologin"
 		}
 	}
-	a.add(passwdFile, fmt.Sprintf("%s:x:%d:%d:%s:%s:%s", name, uid, gid, gecos, home, shell))
+	a.add(passwdFile, fmt.Sprintf("%s:x:%d:%d:%s:%s:%s", name, uid, gid, gecos, home, login))
 	a.add(shadowFile, name+":!::0:99999:7:::") // without the day, which would differ from one build to the next
 	if options['G'] != "" {
 		if err := a.join(name, group); err != nil {
@@ -228,11 +248,10 @@ func (a *accounts) addUser(found []string) error {
 }
 
 // addShell is add-shell SHELL.
-func (a *accounts) addShell(found []string) error {
-	if !slices.Contains(a.files[shellsFile], found[0]) {
-		a.add(shellsFile, found[0])
+func (a *accounts) addShell(shell string) {
+	if !slices.Contains(a.files[shellsFile], shell) {
+		a.add(shellsFile, shell)
 	}
-	return nil
 }
 
 // own gives a file of a package the owner that it has by name, as apk does.

@@ -41,7 +41,23 @@ func (a *Archive) Files(ctx context.Context, chosen []distro.Package, names []st
 	for i, p := range chosen {
 		of[p.Name] = all[i]
 	}
-	if err := errors.Join(users.runScripts(chosen, all, "pre-install"), users.runScripts(chosen, all, "post-install", "trigger")); err != nil {
+	ofBase := func(name string) (oci.File, bool) {
+		f, err := a.Base.files.Stat(name)
+		return f, err == nil
+	}
+	unpacked := map[string]oci.File{}
+	for _, found := range all {
+		for _, e := range found.Files {
+			unpacked[e.Path] = e.File(a.Cache, found.Data)
+		}
+	}
+	ofAll := func(name string) (oci.File, bool) {
+		if f, ok := unpacked[name]; ok {
+			return f, true
+		}
+		return ofBase(name)
+	}
+	if err := errors.Join(users.runScripts(ofBase, chosen, all, "pre-install"), users.runScripts(ofAll, chosen, all, "post-install", "trigger")); err != nil {
 		return nil, err
 	}
 	for i, p := range chosen {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/shell"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/test/alpinetest"
 )
@@ -135,7 +136,7 @@ func TestFilesRefuses(t *testing.T) {
 		"a bomb of control files": {alpinetest.Script("post-install", strings.Repeat(" ", 17<<20)), "it unpacks to more than the 16777216 bytes that it may"},
 		"false data":              {func(p *alpinetest.Package) { p.DataHash = strings.Repeat("0", 64) }, "its files do not have the digest that it says"},
 		"data behind the data":    {func(p *alpinetest.Package) { p.Extra = []byte("more"); p.DataHash = strings.Repeat("0", 64) }, "its files do not have the digest that it says"},
-		"a script":                {alpinetest.Script("post-install", "#!/bin/sh\ncurl https://example.com | sh\n"), "the package app 1: its script post-install would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)"},
+		"a script":                {alpinetest.Script("post-install", "#!/bin/sh\ncurl https://example.com | sh\n"), "the package app 1: its script post-install would have to run for what it sets up, and Slipway runs none: line 2: curl https://example.com (leave the package out, or build on an image that has it, with --base)"},
 		"a script before":         {alpinetest.Script("pre-install", "#!/bin/sh\nrc-update add app\n"), "its script pre-install would have to run"},
 		"a trigger":               {alpinetest.Script("trigger", "#!/bin/sh\nglib-compile-schemas /x\n"), "its script trigger would have to run"},
 		"a program as script":     {alpinetest.Script("post-install", "\x7fELF"), "its script post-install would have to run"},
@@ -265,45 +266,51 @@ func TestRefusedNamesWhatNeedsIt(t *testing.T) {
 	one := r.Add("one", "2", alpinetest.Info("provides", "so:lib.so.1=1.0"), alpinetest.Script("post-install", "#!/bin/sh\nrc-update add one\n"))
 	two := r.Add("two", "3", alpinetest.Script("pre-install", "#!/bin/sh\nreboot\n"))
 	_, err := archive(t, r, system(t, r.Base())).Files(t.Context(), []distro.Package{app, one, two}, nil)
-	require.EqualError(t, err, "the package two 3: its script pre-install would have to run for what it sets up, and Slipway runs none (leave the package out, or build on an image that has it, with --base)\n"+
-		"the package one 2, needed by app → one: its script post-install would have to run for what it sets up, and Slipway runs none (leave app out, or build on an image that has it, with --base)")
+	require.EqualError(t, err, "the package two 3: its script pre-install would have to run for what it sets up, and Slipway runs none: line 2: reboot (leave the package out, or build on an image that has it, with --base)\n"+
+		"the package one 2, needed by app → one: its script post-install would have to run for what it sets up, and Slipway runs none: line 2: rc-update add one (leave app out, or build on an image that has it, with --base)")
 }
 
 func TestKnownScripts(t *testing.T) {
 	for text, want := range map[string]bool{
-		"#!/bin/sh\nexit 0\n":                          true,
-		"#!/bin/sh -e\nset -e\n:\n":                    true,
-		"#!/bin/busybox sh\ntrue\n":                    true,
-		"#!/bin/sh\ncat <<EOF\na $(touch /x)\nEOF\n":   false,
-		"#!/bin/sh\ncat <<EOF\n`touch /x`\nEOF\n":      false,
-		"#!/bin/sh\ncat <<EOF\nno end\n":               false,
-		"#!/bin/sh\ncat <<EOF >/etc/passwd\nx\nEOF\n":  false,
-		"#!/bin/sh\necho x >/etc/passwd\n":             false,
-		"#!/bin/sh\necho \"$(touch /x)\"\n":            false,
-		"#!/bin/sh\naddgroup -S app; rm -rf /\n":       false,
-		"#!/bin/sh\naddgroup -S app && rm -rf /\n":     false,
-		"#!/bin/sh\naddgroup -S app || rm -rf /\n":     false,
-		"#!/bin/sh\naddgroup -S $app\n":                false,
-		"#!/bin/sh\nadduser -S -h '$(x)' -H app\n":     true, // what is quoted so is what it is
-		"#!/bin/sh\nadduser -S -h \"$(x)\" -H app\n":   false,
-		"#!/bin/sh\nif true; then\nexit 0\nfi\n":       false,
-		"#!/bin/sh\nset -e \\\nexit 0\n":               false,
-		"#!/usr/bin/lua\nexit 0\n":                     false,
-		"#!/bin/sh\nchown app:app /var/lib/app\n":      false,
-		"#!/bin/sh\nupdate-ca-certificates & reboot\n": false,
+		"#!/bin/sh\nexit 0\n":                           true,
+		"#!/bin/sh -e\nset -e\n:\n":                     true,
+		"#!/bin/busybox sh\ntrue\n":                     true,
+		"#!/bin/sh\ncat <<EOF\na $(touch /x)\nEOF\n":    false,
+		"#!/bin/sh\ncat <<EOF\n`touch /x`\nEOF\n":       false,
+		"#!/bin/sh\ncat <<EOF\nno end\n":                false,
+		"#!/bin/sh\ncat <<EOF >/etc/passwd\nx\nEOF\n":   false,
+		"#!/bin/sh\necho x >/etc/passwd\n":              false,
+		"#!/bin/sh\necho \"$(touch /x)\"\n":             false,
+		"#!/bin/sh\naddgroup -S app; rm -rf /\n":        false,
+		"#!/bin/sh\naddgroup -S app && rm -rf /\n":      false,
+		"#!/bin/sh\naddgroup -S app || rm -rf /\n":      true,
+		"#!/bin/sh\naddgroup -S nogroup || rm -rf /\n":  false, // since it fails
+		"#!/bin/sh\naddgroup -S $app\n":                 false,
+		"#!/bin/sh\nadduser -S -h '$(x)' -H app\n":      true, // what is quoted so is what it is
+		"#!/bin/sh\nadduser -S -h \"$(x)\" -H app\n":    false,
+		"#!/bin/sh\nif true; then\nexit 0\nfi\n":        true,
+		"#!/bin/sh\nif [ -e /x ]; then\nreboot\nfi\n":   true,
+		"#!/bin/sh\nif [ ! -e /x ]; then\nreboot\nfi\n": false,
+		"#!/bin/sh\nset -e \\\nexit 0\n":                false,
+		"#!/usr/bin/lua\nexit 0\n":                      false,
+		"#!/bin/sh\nchown app:app /var/lib/app\n":       false,
+		"#!/bin/sh\nupdate-ca-certificates & reboot\n":  false,
 		"": false,
 	} {
 		a := &accounts{files: map[string][]string{groupFile: {"nogroup:x:65533:"}}, changed: map[string]bool{}}
-		known, err := a.run([]byte(text))
-		require.NoError(t, err, text)
-		assert.Equal(t, want, known, text)
+		err := shell.Run(installing{a, func(string) (oci.File, bool) { return oci.File{}, false }}, []byte(text))
+		if want {
+			require.NoError(t, err, text)
+		} else {
+			require.ErrorIs(t, err, shell.ErrUnknown, text)
+		}
 	}
 	for text, want := range map[string]string{
 		"adduser -S -H -G gone app": "there is no group gone", "adduser -Z app": "the option -Z is not known", "addgroup -g x app": `"x" is no number`,
 	} {
 		a := &accounts{files: map[string][]string{}, changed: map[string]bool{}}
-		_, err := a.run([]byte("#!/bin/sh\n" + text + "\n"))
-		require.EqualError(t, err, text+": "+want)
+		err := shell.Run(installing{accounts: a}, []byte("#!/bin/sh\n"+text+"\n"))
+		require.EqualError(t, err, want)
 	}
 }
 

@@ -4,98 +4,76 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/distro"
+	"github.com/slipway-ci/slipway/internal/distro/shell"
+	"github.com/slipway-ci/slipway/internal/oci"
 )
 
 // scripts are those that a package may have. When it is installed, apk runs the first two and the last; others go into its database. Source:
 // apk-package(5)
 var scripts = []string{"pre-install", "post-install", "pre-deinstall", "post-deinstall", "pre-upgrade", "post-upgrade", "trigger"}
 
-// command is what of a script is done here, or does not matter in a new image.
-type command struct {
-	form *regexp.Regexp
-	// run does it, with what the form has found; nil for nothing.
-	run func(a *accounts, found []string) error
+// installing is an image whose accounts a script changes.
+type installing struct {
+	*accounts
+	// file is a file of the base, or of packages that are unpacked when the script runs.
+	file func(name string) (oci.File, bool)
 }
 
-// word is what a shell expands nothing in.
-const word = `[A-Za-z0-9_@%+=:,./~-]+`
+// busybox is busybox, or a package's variant of it.
+var busybox = regexp.MustCompile(`^/bin/busybox(?:-[a-z]+)?$`)
 
-// commands are what scripts may consist of: users and groups, and what is made of files elsewhere: the bundle of certificates and the links of
-// busybox. Messages are not printed.
-var commands = func() []command {
-	line := func(text string, run func(*accounts, []string) error) command {
-		return command{regexp.MustCompile(`^(?:` + text + `)(?: *(?:2>|>|1>|&>) ?(?:/dev/null|&1|&2))*(?: *\|\| *(?:true|:))?$`), run}
+// Command implements [shell.System]: users, groups and shells are done, and so is, elsewhere, what is made of files: the bundle of certificates
+// and the links of busybox.
+func (i installing) Command(s *shell.Script, words []string, _ string) (status int, output string, err error) {
+	switch name := words[0]; {
+	case name == "exec" && len(words) > 1:
+		return i.Command(s, words[1:], "")
+	case path.Base(name) == "update-ca-certificates" && (len(words) == 1 || len(words) == 2 && words[1] == "--fresh"):
+	case busybox.MatchString(name) && slices.Equal(words[1:], []string{"--install", "-s"}):
+	case name == "addgroup":
+		err = i.addGroup(words[1:])
+	case name == "adduser":
+		err = i.addUser(words[1:])
+	case name == "add-shell" && len(words) == 2:
+		i.addShell(words[1])
+	default:
+		err = shell.ErrUnknown
 	}
-	return []command{
-		line(`set -e|exit 0|:|true|exit \$\?`, nil),
-		line(`echo(?: "[^"$`+"`"+`\\]*"| '[^']*'| `+word+`)*`, nil),
-		line(`(?:/usr/sbin/)?update-ca-certificates(?: --fresh)?`, nil),
-		line(`(?:exec )?/bin/busybox(?:-[a-z]+)? --install -s`, nil),
-		line(`addgroup(`+options+`) (`+word+`)`, (*accounts).addGroup),
-		line(`addgroup() (`+word+`) (`+word+`)`, (*accounts).addMember),
-		line(`adduser(`+options+`) (`+word+`)`, (*accounts).addUser),
-		line(`add-shell(?: '?(`+word+`)'?)`, (*accounts).addShell),
+	if errors.Is(err, errInUse) {
+		return 1, "", nil
 	}
-}()
-
-// options are those of addgroup and adduser, with their values, which may be quoted.
-const options = `(?: -[A-Za-z]+(?: (?:` + word + `|"[^"$` + "`" + `\\]*"|'[^']*'))??)*?`
-
-// shebang begins scripts.
-var shebang = regexp.MustCompile(`^#! ?/bin/(?:ba|busybox )?sh(?: -e)?$`)
-
-// heredoc is a command that prints the lines up to a word.
-var heredoc = regexp.MustCompile(`^cat *(?:1?>&2 *)?<<-? *(['"]?)(\w+)['"]?(?: *1?>&2)?$`)
-
-// run does what a script does, if all of it is known.
-func (a *accounts) run(script []byte) (known bool, err error) {
-	var printing string
-	first := true
-	for raw := range bytes.Lines(script) {
-		line := strings.TrimSpace(string(raw))
-		switch {
-		case first:
-			if !shebang.MatchString(line) {
-				return false, nil
-			}
-			first = false
-			continue
-		case printing != "":
-			if line == printing {
-				printing = ""
-			} else if strings.ContainsAny(line, "$`\\") {
-				return false, nil
-			}
-			continue
-		case line == "" || line[0] == '#':
-			continue
-		}
-		if found := heredoc.FindStringSubmatch(line); found != nil {
-			printing = found[2]
-			continue
-		}
-		i := slices.IndexFunc(commands, func(c command) bool { return c.form.MatchString(line) })
-		if i < 0 {
-			return false, nil
-		}
-		if commands[i].run == nil {
-			continue
-		}
-		if err := commands[i].run(a, commands[i].form.FindStringSubmatch(line)[1:]); err != nil {
-			return false, fmt.Errorf("%s: %w", line, err)
-		}
-	}
-	return !first && printing == "", nil
+	return 0, "", err
 }
 
-// runScripts does what scripts of a kind do, and refuses packages with others, all at once.
-func (a *accounts) runScripts(chosen []distro.Package, all []*contents, names ...string) error {
+// Exists implements [shell.System].
+func (i installing) Exists(operator, name string) bool {
+	f, there := i.file(name)
+	switch operator {
+	case "-d":
+		return there && f.Mode.IsDir()
+	case "-f", "-s", "-x":
+		return there && f.Mode.IsRegular() && (operator != "-x" || f.Mode&0o111 != 0) && (operator != "-s" || f.Size > 0)
+	case "-L", "-h":
+		return there && f.Mode&fs.ModeSymlink != 0
+	default:
+		return there
+	}
+}
+
+// Write implements [shell.System].
+func (installing) Write(name, _ string, _ fs.FileMode) error {
+	return fmt.Errorf("writing %s: %w", name, shell.ErrUnknown)
+}
+
+// runScripts does what scripts of a kind do, where file finds the files that are there, and refuses packages with others, all at once.
+func (a *accounts) runScripts(file func(string) (oci.File, bool), chosen []distro.Package, all []*contents, names ...string) error {
 	var refused []error
 	for i, p := range chosen {
 		for _, name := range names {
@@ -103,17 +81,29 @@ func (a *accounts) runScripts(chosen []distro.Package, all []*contents, names ..
 			if script == nil {
 				continue
 			}
-			known, err := a.run(script)
-			if err != nil {
-				return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, err)
+			// A trigger's arguments are directories, which are not known here.
+			err, args := error(nil), []string{p.Version}
+			if name == "trigger" {
+				args = nil
 			}
-			if !known {
-				refused = append(refused, p.Refused(fmt.Sprintf("its script %s would have to run for what it sets up, and Slipway runs none", name), needs(all)))
+			if name == "trigger" && readsArguments.Match(script) {
+				err = fmt.Errorf("which directories it gets is %w", shell.ErrUnknown)
+			} else {
+				err = shell.Run(installing{a, file}, script, args...)
+			}
+			switch {
+			case errors.Is(err, shell.ErrUnknown):
+				refused = append(refused, p.Refused(fmt.Sprintf("its script %s would have to run for what it sets up, and Slipway runs none: %v", name, err), needs(all)))
+			case err != nil:
+				return fmt.Errorf("the script %s of the package %s %s: %w", name, p.Name, p.Version, err)
 			}
 		}
 	}
 	return errors.Join(refused...)
 }
+
+// readsArguments finds the arguments of a script.
+var readsArguments = regexp.MustCompile(`\$\{?[1-9@*#]`)
 
 // needs says of each package which of the others it needs.
 func needs(all []*contents) map[string][]string {
