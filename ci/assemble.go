@@ -9,9 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	sdk "dagger.io/dagger"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
+	"github.com/slipway-ci/slipway/internal/build"
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/cache"
@@ -82,6 +86,32 @@ func (m *Slipway) builder(ctx context.Context, r *slipway.Request, images []*sli
 	}
 	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
 	return &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn)}, directory{dir}, nil
+}
+
+// send sends images to the engine, each as an archive, by way of files in the directory dir.
+func send(ctx context.Context, client *sdk.Client, dir string, images []build.Image, name string) ([]engine.Archive, error) {
+	archives := make([]engine.Archive, len(images))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, img := range images {
+		group.Go(func() error {
+			file := path.Join(dir, strings.ReplaceAll(img.Platform, "/", "-")+".tar")
+			if err := oci.WriteArchive(ctx, file, img.Image, name); err != nil {
+				return err
+			}
+			sent, err := dag.CurrentModule().WorkdirFile(file).Sync(ctx)
+			if err != nil {
+				return err
+			}
+			public, err := public[*sdk.File](ctx, client, sent)
+			if err != nil {
+				return err
+			}
+			manifest, err := img.Manifest()
+			archives[i] = engine.Archive{Platform: img.Platform, File: public, Annotations: manifest.Annotations}
+			return err
+		})
+	}
+	return archives, group.Wait()
 }
 
 // licences writes the licences of a build's modules, which the source in dir names, into the directory out.

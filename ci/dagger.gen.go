@@ -1357,9 +1357,9 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 							dag.TypeDef().WithObject("Published")).
 							WithDescription("Run all checks, build for all platforms, and publish where a repository is given: the whole pipeline in one call\n\nWithout a repository, the result has neither reference nor digest.").
 							WithCachePolicy(dagger.FunctionCachePolicyPerSession).
-							WithSourceMap(dag.SourceMap("publish.go", 85, 1)).
-							WithArg("repository", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Repository to push to, with its registry, like ghcr.io/me/api. Default: nothing is pushed.", SourceMap: dag.SourceMap("publish.go", 89, 2)}).
-							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the image. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 92, 2)})).
+							WithSourceMap(dag.SourceMap("publish.go", 83, 1)).
+							WithArg("repository", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Repository to push to, with its registry, like ghcr.io/me/api. Default: nothing is pushed.", SourceMap: dag.SourceMap("publish.go", 87, 2)}).
+							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the image. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 90, 2)})).
 					WithFunction(
 						dag.Function("Dockerfile",
 							dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).
@@ -1375,8 +1375,8 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 						dag.Function("Image",
 							dag.TypeDef().WithObject("Slipway")).
 							WithDescription("Choose an image of slipway.yaml, to build or publish it").
-							WithSourceMap(dag.SourceMap("publish.go", 57, 1)).
-							WithArg("name", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind), dagger.FunctionWithArgOpts{Description: "Name of the image.", SourceMap: dag.SourceMap("publish.go", 59, 2)})).
+							WithSourceMap(dag.SourceMap("publish.go", 55, 1)).
+							WithArg("name", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind), dagger.FunctionWithArgOpts{Description: "Name of the image.", SourceMap: dag.SourceMap("publish.go", 57, 2)})).
 					WithFunction(
 						dag.Function("ImageArchive",
 							dag.TypeDef().WithObject("File")).
@@ -1386,7 +1386,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 						dag.Function("Images",
 							dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind))).
 							WithDescription("List the images of slipway.yaml").
-							WithSourceMap(dag.SourceMap("publish.go", 43, 1))).
+							WithSourceMap(dag.SourceMap("publish.go", 41, 1))).
 					WithFunction(
 						dag.Function("Lint",
 							dag.TypeDef().WithKind(dagger.TypeDefKindVoidKind).WithOptional(true)).
@@ -1411,16 +1411,16 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 							dag.TypeDef().WithObject("Published")).
 							WithDescription("Build the image for all platforms and push it, as one index\n\nThe log names what was pushed, and \"publish reference\" prints its reference by digest. Without with-login, with-attestations and\nregistry-config, the engine pushes, with the login on your machine: nothing is attached or signed, and the digest differs, since\nthe engine writes the manifests.").
 							WithCachePolicy(dagger.FunctionCachePolicyPerSession).
-							WithSourceMap(dag.SourceMap("publish.go", 29, 1)).
-							WithArg("repository", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Repository to push to, with its registry, like ghcr.io/me/api. Default: that of slipway.yaml.", SourceMap: dag.SourceMap("publish.go", 33, 2)}).
-							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the image. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 36, 2)})).
+							WithSourceMap(dag.SourceMap("publish.go", 27, 1)).
+							WithArg("repository", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Repository to push to, with its registry, like ghcr.io/me/api. Default: that of slipway.yaml.", SourceMap: dag.SourceMap("publish.go", 31, 2)}).
+							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the image. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 34, 2)})).
 					WithFunction(
 						dag.Function("PublishAll",
 							dag.TypeDef().WithObject("PublishedImages")).
 							WithDescription("Build all images of slipway.yaml and push each to its repository\n\nAn image that fails does not stop the others, but no tag moves then, except where the engine pushes: see publish.").
 							WithCachePolicy(dagger.FunctionCachePolicyPerSession).
-							WithSourceMap(dag.SourceMap("publish.go", 70, 1)).
-							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the images. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 74, 2)})).
+							WithSourceMap(dag.SourceMap("publish.go", 68, 1)).
+							WithArg("tags", dag.TypeDef().WithListOf(dag.TypeDef().WithKind(dagger.TypeDefKindStringKind)).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Tags to move to the images. Default: those of slipway.yaml, or latest.", SourceMap: dag.SourceMap("publish.go", 72, 2)})).
 					WithFunction(
 						dag.Function("Reports",
 							dag.TypeDef().WithObject("Directory")).

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"strings"
 
 	sdk "dagger.io/dagger"
@@ -15,7 +14,6 @@ import (
 	engine "github.com/slipway-ci/slipway/internal/build/dagger"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
-	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
@@ -167,6 +165,9 @@ func (m *Slipway) push(ctx context.Context, all bool, repository string, tags []
 		return nil, err
 	}
 	if byEngine {
+		for _, image := range images {
+			image.Plan.Image.Compression.Level = 1 // the fastest: the engine compresses all layers again
+		}
 		fmt.Fprintln(stderr, "the engine pushes: nothing is attached, and the digest is another than the command's"+hint)
 		to.Push = func(ctx context.Context, image *slipway.Image, built *slipway.Built) (string, error) {
 			return m.pushByEngine(ctx, b.Client, image, built)
@@ -228,25 +229,9 @@ func (m *Slipway) pushByEngine(ctx context.Context, logins *registry.Client, ima
 	if err != nil {
 		return "", err
 	}
-	var archives []engine.Archive
-	for _, img := range built.Images {
-		file := path.Join(dir, strings.ReplaceAll(img.Platform, "/", "-")+".tar")
-		if err := oci.WriteArchive(ctx, file, img.Image, image.Plan.Name); err != nil {
-			return "", err
-		}
-		archive, err := dag.CurrentModule().WorkdirFile(file).Sync(ctx)
-		if err != nil {
-			return "", err
-		}
-		public, err := public[*sdk.File](ctx, client, archive)
-		if err != nil {
-			return "", err
-		}
-		manifest, err := img.Manifest()
-		if err != nil {
-			return "", err
-		}
-		archives = append(archives, engine.Archive{Platform: img.Platform, File: public, Annotations: manifest.Annotations})
+	archives, err := send(ctx, client, dir, built.Images, image.Plan.Name)
+	if err != nil {
+		return "", err
 	}
 	describe, err := m.connect(ctx)
 	if err != nil {
