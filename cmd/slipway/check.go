@@ -112,7 +112,7 @@ func (a *app) check(ctx context.Context, names []string, dir string) (err error)
 
 	var runner check.Runner
 	if a.engineKind() == "dagger" {
-		client, err := connect(ctx)
+		client, err := session.Connect(ctx)
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	sdk "dagger.io/dagger"
-
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
@@ -67,7 +65,7 @@ func (a *app) workThen(ctx context.Context, dir string, names []string, to slipw
 	a.noteIgnored(display, images[0].Plan)
 	builder.Bases, builder.Engine = bases, host.New(bases, environ)
 	if a.engineKind() == "dagger" {
-		client, err := connect(ctx)
+		client, err := session.Connect(ctx)
 		if err != nil {
 			return err
 		}
@@ -213,13 +211,4 @@ func (a *app) capabilities() plan.Capabilities {
 	default:
 		return host.Capabilities()
 	}
-}
-
-// connect joins the Dagger session at hand, or begins one by the dagger command.
-func connect(ctx context.Context) (*sdk.Client, error) {
-	client, err := sdk.Connect(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to a Dagger engine: %w: run slipway by dagger run, check that an engine can be reached, or use --engine host", err)
-	}
-	return client, nil
 }

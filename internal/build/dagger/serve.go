@@ -21,7 +21,7 @@ func CheckService(image plan.Image) error {
 	for _, port := range image.Ports {
 		number, _, _ := strings.Cut(port, "/")
 		if n, err := strconv.Atoi(number); err == nil && n < unprivileged && user != "0" {
-			faults.Add("port", port, "the program runs as the user "+user+", and in the engine's containers root alone may listen below 1024",
+			faults.Add("port", strings.TrimSuffix(port, "/tcp"), "the program runs as the user "+user+", and in the engine's containers root alone may listen below 1024",
 				"let it listen on a port like 8080, which up --ports "+number+":8080 brings to port "+number+" of your machine")
 		}
 	}

@@ -24,5 +24,5 @@ func TestCheckService(t *testing.T) {
 	assert.Equal(t, "ports: none, and a service is reached by its ports: give --ports, or set it in slipway.yaml", text("65532:65532"))
 	assert.Equal(t, `ports "80": the program runs as the user 65532, and in the engine's containers root alone may listen below 1024: let it listen on a port like 8080, which up --ports 80:8080 brings to port 80 of your machine
 ports "53/udp": the program runs as the user 65532, and in the engine's containers root alone may listen below 1024: let it listen on a port like 8080, which up --ports 53:8080 brings to port 53 of your machine`,
-		text("65532:65532", "80", "8080", "53/udp"))
+		text("65532:65532", "80/tcp", "8080/tcp", "53/udp"))
 }
