@@ -39,6 +39,7 @@ func main() {
 	runs := flag.Int("n", 7, "counted rounds of each case, after one that is not counted")
 	only := flag.String("run", "", "regular expression: only cases whose name, as http-server/edit, it matches")
 	tools := flag.String("tools", "", "regular expression: besides Slipway only tools whose name, as go build, it matches")
+	slow := flag.Bool("slow", false, "put a network of 100 MB a second and 20 ms between the tools and the registry")
 	out := flag.String("out", "RESULTS.md", "file to write; what it says of other cases stays")
 	flag.Parse()
 	chosen, err := regexp.Compile(*only)
@@ -51,12 +52,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, *runs, chosen, against, *out); err != nil {
+	if err := bench(ctx, *runs, chosen, against, *slow, *out); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, out string) (err error) {
+func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, slow bool, out string) (err error) {
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	if err != nil {
 		return err
@@ -80,6 +81,11 @@ func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, out st
 		return fmt.Errorf("starting the registry: %w", err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	if l.network, err = newNetwork(l.registry, slow); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.network.close()) }()
+	l.registry = l.network.listener.Addr().String()
 	if err := l.pushBase(); err != nil {
 		return fmt.Errorf("pushing the stand-in for the base: %w", err)
 	}
@@ -176,6 +182,7 @@ func removeAll(dir string) error {
 type lab struct {
 	dir       string
 	registry  string // as HOST:PORT
+	network   *network
 	environ   []string
 	goVersion string // of all tools, as 1.26.8
 	modules   string // the caller's module cache
@@ -290,11 +297,23 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 		environ = append(environ, "HOME="+cold, "GOMODCACHE="+filepath.Join(cold, "mod"), "GOPROXY=file://"+filepath.ToSlash(l.modules)+"/cache/download")
 	}
 	total := run{}
+	before := l.network.moved.Load()
+	var tarball int64
+	if peer.name == koTarball {
+		tarball = size(l.tarball(p))
+	}
 	for _, args := range peer.commands(l, p) {
 		one := execute(ctx, p.dir, args, environ, count)
 		total.add(one)
 		if ctx.Err() != nil {
 			return run{}, ctx.Err()
+		}
+	}
+	total.moved = l.network.moved.Load() - before
+	if peer.name == koTarball { // which does not come from the registry
+		for _, bytes := range []int64{tarball, size(l.tarball(p))} {
+			total.moved += bytes
+			total.wall += l.network.transfer(bytes)
 		}
 	}
 	if cold != "" {
@@ -303,6 +322,15 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 		}
 	}
 	return total, nil
+}
+
+// size is that of a file in bytes; 0 if there is none.
+func size(name string) int64 {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // middle is the median.

@@ -87,12 +87,14 @@ func sharedCommands(l *lab, p *project) [][]string {
 	return all
 }
 
+// tarball is that of Go's caches.
+func (l *lab) tarball(p *project) string { return filepath.Join(l.dir, p.name+".tar.zst") }
+
 // tarballCommands are those of ko, and what people do for it in CI: both of Go's caches come from a tarball, and go into one.
 func tarballCommands(l *lab, p *project) [][]string {
-	tarball := filepath.Join(l.dir, p.name+".tar.zst")
 	restore := `mkdir -p "$2"; [ ! -f "$1" ] || zstd -q -d -c "$1" | tar -x -C "$2"`
 	save := `tar -c -C "$2" go mod | zstd -q -f -o "$1"`
-	script := func(text string) []string { return []string{"sh", "-c", text, "sh", tarball, l.cold()} }
+	script := func(text string) []string { return []string{"sh", "-c", text, "sh", l.tarball(p), l.cold()} }
 	return slices.Concat([][]string{script(restore)}, koCommands(l, p), [][]string{script(save)})
 }
 

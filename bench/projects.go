@@ -53,7 +53,10 @@ func writeEdit(file string, n int) error {
 
 // projects copies the modules into the lab.
 func (l *lab) projects(ctx context.Context) ([]*project, error) {
-	usual := []kind{{name: "no change"}, {name: "edit", edit: editFile}, {name: "cold", cold: true}, {name: "new machine", cold: true, fresh: true}}
+	usual := []kind{
+		{name: "no change"}, {name: "edit", edit: editFile}, {name: "cold", cold: true}, {name: "new machine", cold: true, fresh: true},
+		{name: "new machine, edit", edit: editFile, cold: true, fresh: true},
+	}
 	large, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/ko").Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding the source of ko, the large program: %w", err)
@@ -63,6 +66,8 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		{name: "edit", edit: "cmd/server/" + editFile},
 		{name: "edit in a shared package", edit: "greeter/" + editFile},
 		usual[2], usual[3],
+		{name: "new machine, edit", edit: "cmd/server/" + editFile, cold: true, fresh: true},
+		{name: "new machine, edit in a shared package", edit: "greeter/" + editFile, cold: true, fresh: true},
 	}
 	all := []*project{
 		{name: "http-server", dir: "../examples/http-server", packages: []string{"."}, kinds: usual, container: true},

@@ -45,7 +45,8 @@ func (l *lab) report(ctx context.Context, names []string, results []*result, old
 	fmt.Fprintf(&text, "- %d processors: %s\n", runtime.NumCPU(), processor())
 	text.WriteString("\nTimes are medians in seconds. A ratio is Slipway's time over the tool's, of the same round: median (least–most). Memory is the peak\n" +
 		"in MiB of the tool's own process, and of the biggest process that it started or is. Processes are those of one run that was not timed. Layers are\n" +
-		"the MB, compressed, of what was pushed on top of the base, of both platforms; ko's images are its default ones.\n")
+		"the MB, compressed, of what was pushed on top of the base, of both platforms; ko's images are its default ones. Moved are the MB to and from the\n" +
+		"registry, and in tarballs, both ways.\n")
 	for _, name := range names {
 		text.WriteString(sections[name])
 	}
@@ -56,8 +57,8 @@ func (r *result) name() string { return r.project.name + "/" + r.kind.name }
 
 func (r *result) section() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "\n## %s: %d rounds\n\n| tool | time | least–most | slipway takes | processor time | own memory | biggest | processes | layers | failed |\n"+
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", r.name(), r.rounds)
+	fmt.Fprintf(&text, "\n## %s: %d rounds\n\n| tool | time | least–most | slipway takes | processor time | own memory | biggest | processes | layers | moved | failed |\n"+
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", r.name(), r.rounds)
 	for _, p := range r.peers {
 		fmt.Fprintln(&text, r.row(p.name))
 	}
@@ -73,7 +74,7 @@ func (r *result) section() string {
 
 func (r *result) row(name string) string {
 	var wall, cpu, ratio []float64
-	var own, most []int64
+	var own, most, moved []int64
 	failed := 0
 	for i, run := range r.runs[name] {
 		if run.fault != "" {
@@ -82,6 +83,7 @@ func (r *result) row(name string) string {
 		}
 		wall, cpu = append(wall, run.wall.Seconds()), append(cpu, run.cpu.Seconds())
 		own, most = append(own, run.own>>20), append(most, run.most>>20)
+		moved = append(moved, run.moved)
 		if ours := r.runs[slipway][i]; ours.fault == "" {
 			ratio = append(ratio, ours.wall.Seconds()/run.wall.Seconds())
 		}
@@ -110,8 +112,8 @@ func (r *result) row(name string) string {
 	if n := r.sizes[name]; n > 0 {
 		size = fmt.Sprintf("%.2f", float64(n)/1e6)
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %s | %s | %d |",
-		name, cell(wall, false), between, ratios, cell(cpu, false), middle(own), middle(most), processes, size, failed)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %d | %d | %s | %s | %.1f | %d |",
+		name, cell(wall, false), between, ratios, cell(cpu, false), middle(own), middle(most), processes, size, float64(middle(moved))/1e6, failed)
 }
 
 // processor is what the kernel calls it.

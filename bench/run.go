@@ -17,14 +17,16 @@ type run struct {
 	wall, cpu time.Duration // cpu is that of all its processes
 	// own is the peak memory in bytes of the process that was started; most that of the biggest of all, the Go tool's included.
 	own, most int64
-	fault     string // why it failed; empty if it did not
+	// moved is how many bytes went to and from the registry, and in tarballs.
+	moved int64
+	fault string // why it failed; empty if it did not
 }
 
 func (r run) String() string {
 	if r.fault != "" {
 		return "FAILED: " + r.fault
 	}
-	return fmt.Sprintf("%.3f s, %.3f s of processors, %d MiB", r.wall.Seconds(), r.cpu.Seconds(), r.own>>20)
+	return fmt.Sprintf("%.3f s, %.3f s of processors, %d MiB, %.1f MB moved", r.wall.Seconds(), r.cpu.Seconds(), r.own>>20, float64(r.moved)/1e6)
 }
 
 func (r *run) add(other run) {

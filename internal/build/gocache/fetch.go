@@ -98,8 +98,8 @@ func (s *Session) fetch(ctx context.Context, step io.Writer) error {
 			if err != nil {
 				return err
 			}
-			if slots[digest] == nil {
-				slots[digest] = one
+			slots[digest] = one
+			if !slices.ContainsFunc(f.blobs, func(other blob) bool { return other.equal(b) }) {
 				f.blobs = append(f.blobs, b)
 			}
 		}

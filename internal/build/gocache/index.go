@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -21,6 +22,13 @@ func (b blob) size() (total int64) {
 		total += o.size
 	}
 	return total
+}
+
+// equal reports whether two blobs hold the same. Those of different objects may have the same content.
+func (b blob) equal(other blob) bool {
+	is, err1 := b.layer.Digest()
+	was, err2 := other.layer.Digest()
+	return errors.Join(err1, err2) == nil && is == was && slices.Equal(b.objects, other.objects)
 }
 
 // most is how many bytes the objects of a build may have: as many as the cache of this machine is limited to.

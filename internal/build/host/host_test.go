@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
@@ -31,7 +32,10 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	gocache.Helper()
+	goleak.VerifyTestMain(m)
+}
 
 // newEngine makes an engine in the caller's environment, changed by env. Its bases come from layouts alone.
 func newEngine(t *testing.T, env ...string) build.Engine {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -85,6 +86,14 @@ func (e *Engine) open(ctx context.Context, c *Cache, s *slot.Slot, platform plan
 		return err
 	})
 	group.Go(func() error {
+		if s.Manifest != nil && e.Results.Cache != nil { // it is not asked for again
+			if _, _, err := e.Results.Cache.PutBlob(s.Digest.Hex, func(w io.Writer) error {
+				_, err := w.Write(s.Manifest)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
 		found, err := e.Results.Resolve(groupCtx, s.Ref)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -188,6 +189,25 @@ func TestHit(t *testing.T) {
 			assert.Equal(t, []string{"linux/amd64", "linux/amd64"}, first.asked.platforms)
 		})
 	}
+}
+
+// A hit asks for no manifest twice, neither by its tag nor by its digest.
+func TestHitAsksOnce(t *testing.T) {
+	reg := registrytest.Start(t)
+	repository := reg.Host + "/team/cache"
+	p := newProject(t)
+	newMachine(t, repository, true).builds(t, p)
+	reg.Forget()
+	m := newMachine(t, repository, false)
+	_, err := build.BuildOne(t.Context(), m, p.dir, p.plan, build.Discard)
+	require.NoError(t, err)
+	manifests := 0
+	for _, r := range reg.Requests() {
+		if r.Method == "GET" && strings.Contains(r.Path, "/manifests/") {
+			manifests++
+		}
+	}
+	assert.Equal(t, 3, manifests, "the slot's, the image's and the entry's: %v", reg.Requests())
 }
 
 // Platforms that are missing are built, and the image is the same as if all of it had been.

@@ -39,7 +39,7 @@ func (r registryRepository) Get(ctx context.Context, tag string) (*Slot, error) 
 		return nil, err
 	}
 	return &Slot{
-		Ref: ref.Context().Digest(found.Digest.String()).String(), Digest: found.Digest, Index: index,
+		Ref: ref.Context().Digest(found.Digest.String()).String(), Digest: found.Digest, Index: index, Manifest: found.Manifest,
 		open: func(ctx context.Context, artifact v1.Descriptor) (v1.Image, error) {
 			found, err := r.client.GetUpstream(ctx, ref.Context().Digest(artifact.Digest.String()))
 			if err != nil {

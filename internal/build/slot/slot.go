@@ -77,6 +77,8 @@ type Slot struct {
 	// Digest is that of Index.
 	Digest v1.Hash
 	Index  *v1.IndexManifest
+	// Manifest is what came from a registry as Index; nil from a layout.
+	Manifest []byte
 
 	open func(ctx context.Context, artifact v1.Descriptor) (v1.Image, error)
 	has  func(ctx context.Context, blob v1.Hash) (bool, error)
