@@ -28,6 +28,7 @@ type output struct {
 
 func (o *output) Step(string, string) build.Step { return o }
 func (o *output) End(error)                      {}
+func (o *output) Progress(build.Progress)        {}
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
@@ -57,7 +58,7 @@ func TestSharedPackages(t *testing.T) {
 		require.NoError(t, err)
 		e := host.New(&oci.Bases{Cache: store}, append(os.Environ(), "GOCACHE="+goCache))
 		if shared {
-			e = e.Sharing(func(*plan.Plan) *gocache.Cache {
+			e = e.Sharing(func(string) *gocache.Cache {
 				return &gocache.Cache{
 					Repository: repository, Name: "shared", Branches: []string{"main"}, Local: store, Warn: func(text string) { t.Error(text) },
 				}

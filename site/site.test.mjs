@@ -1,0 +1,110 @@
+// Tests of the built site in Chromium: CHROMIUM, or the one on PATH. With SCREENSHOTS=DIRECTORY they leave pictures there.
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { after, before, test } from 'node:test'
+import axe from 'axe-core'
+import { chromium } from 'playwright-core'
+import { serve } from 'vitepress'
+
+const root = dirname(fileURLToPath(import.meta.url))
+const dist = join(root, '.vitepress/dist')
+const base = process.env.SITE_BASE ?? '/'
+const pages = readdirSync(dist, { recursive: true })
+  .filter((name) => name.endsWith('.html') && name !== '404.html')
+  .map((name) => base + name.replace(/(index)?\.html$/, ''))
+const site = 'http://127.0.0.1:4173'
+let browser, server
+
+before(async () => {
+  server = await serve({ root, base, port: 4173 })
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+})
+after(async () => {
+  await browser?.close()
+  server?.server.close()
+})
+
+// open returns a page that reaches the site alone, and collects in page.wrong what goes wrong in it.
+async function open(t, options) {
+  const page = await browser.newPage(options)
+  t.after(() => page.close())
+  page.wrong = []
+  page.on('console', (message) => message.type() === 'error' && page.wrong.push(message.text()))
+  page.on('pageerror', (error) => page.wrong.push(error.message))
+  await page.route((url) => url.origin !== site, (route) => {
+    page.wrong.push(`a request to ${route.request().url()}`)
+    route.abort()
+  })
+  return page
+}
+
+async function visit(page, path) {
+  await page.goto(site + path, { waitUntil: 'networkidle' })
+  await page.waitForFunction(() => document.querySelector('.VPSwitchAppearance').title) // the page's script ran
+  assert.deepEqual(page.wrong, [], path)
+}
+
+async function picture(page, name) {
+  if (!process.env.SCREENSHOTS) return
+  await page.waitForTimeout(500) // the menu slides in
+  await page.screenshot({ path: join(process.env.SCREENSHOTS, name + '.png') })
+}
+
+async function violations(page, rules) {
+  await page.evaluate(axe.source)
+  const result = await page.evaluate((options) => window.axe.run(options), rules ? { runOnly: rules } : {})
+  return result.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target}: ${node.failureSummary}`))
+}
+
+// What the links of all pages lead to, once the pages were seen.
+const found = new Map()
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`everybody can read every page, on every screen: ${colorScheme}`, async (t) => {
+    const page = await open(t, { colorScheme })
+    const wrong = []
+    for (const path of pages) {
+      await visit(page, path)
+      wrong.push(...(await violations(page, colorScheme === 'dark' && ['color-contrast'])).map((violation) => `${path}: ${violation}`))
+      for (const width of [360, 768, 1440]) {
+        await page.setViewportSize({ width, height: 900 })
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${path} is wider than ${width}`)
+        await picture(page, `${path.slice(base.length).replaceAll('/', '-') || 'index'}-${width}-${colorScheme}`)
+      }
+      found.set(path, await page.evaluate(() => ({
+        ids: [...document.querySelectorAll('[id]')].map(({ id }) => id),
+        links: [...document.querySelectorAll('a[href]')].map(({ href }) => href),
+      })))
+    }
+    assert.deepEqual(wrong, [])
+  })
+}
+
+test('every link leads to a page, and its fragment to a heading', () => {
+  assert.ok(found.size > 20)
+  let links = 0
+  for (const [path, { links: all }] of found) {
+    for (const link of all) {
+      const { origin, pathname, hash } = new URL(link)
+      if (origin !== site) continue
+      links++
+      assert.ok(found.has(pathname), `${path}: ${link}`)
+      if (hash) assert.ok(found.get(pathname).ids.includes(decodeURIComponent(hash.slice(1))), `${path}: ${link}`)
+    }
+  }
+  assert.ok(links > 500)
+})
+
+test('search works without a network, by keyboard', async (t) => {
+  const page = await open(t)
+  await visit(page, base)
+  await page.keyboard.press('Control+k')
+  await page.locator('.VPLocalSearchBox input:focus').waitFor()
+  await page.keyboard.type('private modules')
+  await page.locator('.VPLocalSearchBox .result.selected', { hasText: 'Private modules' }).waitFor()
+  await page.keyboard.press('Enter')
+  await page.locator('h1', { hasText: 'Private modules' }).waitFor()
+  assert.deepEqual(page.wrong, [])
+})
