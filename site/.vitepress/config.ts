@@ -56,7 +56,7 @@ export default defineConfig({
 function target(href: string, page: string): string {
   if (/^([a-z]+:|#)/.test(href)) return href
   const path = posix.join('docs', posix.dirname(page), href.replace(/#.*/, ''))
-  if (path.startsWith('docs/') && path.endsWith('.md')) return href
+  if (path.startsWith('docs/') && path.endsWith('.md')) return href.replace('README.md', 'index.md')
   return `${repository}/${statSync(file(path)).isDirectory() ? 'tree' : 'blob'}/main/${path}`
 }
 
