@@ -43,7 +43,7 @@ func newGroup(ctx context.Context, s *shared, members plan.Group, compiler Compi
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	g.waiting.Store(int64(len(members.Members)))
 	g.modules = sync.OnceValue(func() error {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 		return compiler.Modules(g.ctx)

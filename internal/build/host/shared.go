@@ -30,7 +30,7 @@ func (c *compiler) share(ctx context.Context, e *Engine, images []string) {
 	for i, p := range c.plan.Compile {
 		settings, err := json.Marshal([]any{p.Flags, p.Env, c.plan.Env, files, p.AllPackages()})
 		dir := filepath.Join(c.dir, "s"+strconv.Itoa(i))
-		if err != nil || p.C != nil || os.Mkdir(dir, 0o700) != nil {
+		if err != nil || p.C != nil || os.MkdirAll(dir, 0o700) != nil {
 			continue
 		}
 		b := gocache.Build{
