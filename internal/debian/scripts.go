@@ -30,8 +30,13 @@ var cannot = map[string]string{
 
 // runScripts does what scripts of a kind do, and refuses packages with others, all at once.
 func (t *tree) runScripts(chosen []distro.Package, all []*contents, name string) error {
+	order, err := scriptOrder(chosen, all, name)
+	if err != nil {
+		return err
+	}
 	var refused []error
-	for i, p := range chosen {
+	for _, i := range order {
+		p := chosen[i]
 		err := t.runScript(p, all[i], name)
 		if err == nil {
 			continue
@@ -44,6 +49,44 @@ func (t *tree) runScripts(chosen []distro.Package, all []*contents, name string)
 		refused = append(refused, p.Refused(fmt.Sprintf("its script %s %s, and Slipway runs none: %v", name, why, err), needs))
 	}
 	return errors.Join(refused...)
+}
+
+// scriptOrder is the order in which scripts of a kind run, of packages that have one: before a package is configured, those are that it needs.
+func scriptOrder(chosen []distro.Package, all []*contents, name string) ([]int, error) {
+	at := map[string]int{}
+	var order []int
+	for i, p := range chosen {
+		if all[i].Control[name] != nil {
+			order = append(order, i)
+		}
+		at[p.Name] = i
+	}
+	if name != "postinst" || len(order) < 2 {
+		return order, nil
+	}
+	needs, err := needs(chosen, all)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[int]bool{}
+	var sorted []int
+	var visit func(i int)
+	visit = func(i int) {
+		if seen[i] {
+			return
+		}
+		seen[i] = true
+		for _, other := range needs[chosen[i].Name] {
+			visit(at[other])
+		}
+		if all[i].Control[name] != nil {
+			sorted = append(sorted, i)
+		}
+	}
+	for _, i := range order {
+		visit(i)
+	}
+	return sorted, nil
 }
 
 // statements are the lines of a script that are neither empty nor comments, but for the first.

@@ -43,7 +43,10 @@ cp /usr/share/app/page /var/www/page
 if [ -f /var/www/page -a -h /etc/app.link ] && [ -e /gone -o "$1" = configure ]; then rm /etc/app.link; fi
 if aa-enabled --quiet 2>/dev/null; then reboot; fi
 `))
-	files := install(t, r.archive(), &System{}, base, app)
+	// Its name comes first, and its script last: the user is of a package that it needs.
+	first := r.add("a-first", "1", "Depends: app\n", debiantest.Regular("/etc/first", "a"), debiantest.Control("postinst", "#!/bin/sh\nset -e\nchown two /etc/first\n"))
+	files := install(t, r.archive(), &System{}, first, base, app)
+	assert.Equal(t, 101, files["/etc/first"].UID)
 	assert.Equal(t, passwd+
 		"one:x:100:100:the first:/nonexistent:/usr/sbin/nologin\n"+
 		"two:x:101:101::/var/lib/two:/usr/sbin/nologin\n"+
