@@ -490,7 +490,7 @@ func (b *Build) explain(what string, err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &failed):
-		return fmt.Errorf("%s: %w", what, err)
+		return Failed(what, err)
 	}
 	hint, ofGo := "", failed.Cmd[0] == "go"
 	if slices.Equal(failed.Cmd, inShell(b.plan.Dependencies.VerifyScript())) {

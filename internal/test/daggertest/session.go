@@ -61,6 +61,11 @@ type ExecFailure struct {
 	Stdout, Stderr string
 }
 
+// LostEngine is why the engine cannot be reached any more, which the session answers as the dagger command does.
+type LostEngine string
+
+func (l LostEngine) Error() string { return string(l) }
+
 func (f *ExecFailure) Error() string {
 	return fmt.Sprintf("process %v did not complete successfully", f.Cmd)
 }
@@ -118,6 +123,10 @@ func (s *Session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data, err := s.query(request.Query)
+	if lost, ok := err.(LostEngine); ok {
+		http.Error(w, `http do: Post "http://dagger/query": `+lost.Error(), http.StatusBadGateway)
+		return
+	}
 	response := map[string]any{"data": data}
 	if err != nil {
 		fault := map[string]any{"message": err.Error()}

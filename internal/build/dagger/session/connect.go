@@ -7,6 +7,8 @@ import (
 
 	sdk "dagger.io/dagger"
 	"golang.org/x/mod/semver"
+
+	"github.com/slipway-ci/slipway/internal/build/dagger"
 )
 
 // oldest is the first version of Dagger that finds objects by the field node, as the SDK does. Source: v0.21.1 in
@@ -19,6 +21,9 @@ func Connect(ctx context.Context) (*sdk.Client, error) {
 	if err == nil {
 		if err = fits(ctx, client); err == nil {
 			return client, nil
+		}
+		if lost := dagger.Lost(err); lost != nil {
+			err = lost
 		}
 		err = errors.Join(err, client.Close())
 	}

@@ -4,7 +4,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -138,7 +137,7 @@ func (e *sender) send(ctx context.Context, source string, outputs plan.Outputs) 
 	// As it is now, and not as an earlier build in this session saw it; once, for everything that follows.
 	tree, err := e.client.Host().Directory(source, sdk.HostDirectoryOpts{Exclude: append(ignored, own...), NoCache: true}).Sync(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sending the source to the engine: %w", err)
+		return nil, dagger.Failed("sending the source to the engine", err)
 	}
 	directory := func(path string) *sdk.Directory {
 		return e.client.Host().Directory(path, sdk.HostDirectoryOpts{NoCache: true})
