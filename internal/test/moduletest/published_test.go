@@ -44,7 +44,11 @@ func TestPublished(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(out, strings.TrimSpace(digest)), out)
 	assert.Equal(t, 1, strings.Count(said, "published "+repository), said)
 	// Nothing is pushed without a repository.
-	vulndb := filepath.Join(checked(t), "vulndb")
+	vulndb := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(vulndb, "index"), 0o755))
+	for name, text := range map[string]string{"db.json": `{"modified": "2026-01-01T00:00:00Z"}`, "modules.json": "[]", "vulns.json": "[]"} {
+		require.NoError(t, os.WriteFile(filepath.Join(vulndb, "index", name), []byte(text), 0o644))
+	}
 	out, said, err = call(t, dir, "call", "--runtime", "SCRATCH", "--vulndb-files", vulndb, "with-platforms", "--platforms", "linux/arm64", "ci", "platforms")
 	require.NoError(t, err, said)
 	assert.Equal(t, "linux/arm64", strings.TrimSpace(out))
