@@ -42,8 +42,8 @@ func OpenBases(ctx context.Context, client *registry.Client) (*oci.Bases, error)
 // Verified is an image or index whose signatures and attestations hold.
 type Verified = attest.Verified
 
-// Verify verifies a published image by a public key: that the key signed it and each of its platforms, where it was built from and that
-// Slipway built it, and its bills of materials. The first of the result is what the reference leads to.
-func (b *Builder) Verify(ctx context.Context, ref name.Reference, key *PublicKey) ([]Verified, error) {
-	return attest.Verify(ctx, b.Client, ref, key)
+// Verify verifies a published image: that it and each of its platforms was signed, where it was built from and that Slipway built it,
+// and its bills of materials. The first of the result is what the reference leads to.
+func (b *Builder) Verify(ctx context.Context, ref name.Reference, by Verifier) ([]Verified, error) {
+	return attest.Verify(ctx, b.Client, ref, by)
 }

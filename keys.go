@@ -12,6 +12,13 @@ type (
 	PublicKey  = signing.Verifier
 )
 
+// Signer signs statements about images in Sigstore bundles, and Verifier verifies what it signed. A [PrivateKey] and a [PublicKey] are
+// such.
+type (
+	Signer   = attest.Signer
+	Verifier = attest.Verifier
+)
+
 // ParsePrivateKey reads a private key in PEM, which password decrypts.
 func ParsePrivateKey(text, password []byte) (*PrivateKey, error) {
 	return signing.ParseKey(text, password)

@@ -30,6 +30,8 @@ type Registry struct {
 	// Key signs the image and what is attached; nil for no signatures. Signatures is where they go.
 	Key        *PrivateKey
 	Signatures SignatureFormat
+	// Keyless signs in place of Key, in bundles; nil for none.
+	Keyless Signer
 	// Push pushes an image and its tags instead, and returns the reference by digest; nil for none.
 	Push func(ctx context.Context, image *Image, built *Built) (string, error)
 }
@@ -152,8 +154,12 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 // the list of it is written once.
 func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repository name.Repository, documents []attest.Document) error {
 	attached := documents
-	if g.Key != nil && g.Signatures.Has(BundleSignatures) {
-		bundles, err := attest.Bundles(ctx, g.Key, j.built.Artifact, documents)
+	signer, tags := g.Keyless, false
+	if g.Key != nil {
+		signer, tags = g.Key, g.Signatures.Has(TagSignatures)
+	}
+	if signer != nil && (g.Key == nil || g.Signatures.Has(BundleSignatures)) {
+		bundles, err := attest.Bundles(ctx, signer, j.built.Artifact, documents)
 		if err != nil {
 			return err
 		}
@@ -165,8 +171,8 @@ func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repo
 			var rejected *registry.RejectedError
 			switch {
 			case !errors.As(err, &rejected):
-			case g.Key != nil && !g.Signatures.Has(TagSignatures):
-				return fmt.Errorf("attaching the signatures: %w: sign under tags by --signature-format tags", errors.Join(rejected.Unwrap()...))
+			case signer != nil && !tags:
+				return fmt.Errorf("attaching the signatures: %w: sign under tags by --signature-format tags, which needs --sign-key", errors.Join(rejected.Unwrap()...))
 			default:
 				j.report.Warn(rejected.Error())
 				return nil
@@ -183,13 +189,13 @@ func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repo
 			return err
 		}
 	}
-	if g.Key == nil {
+	if signer == nil {
 		return nil
 	}
 	if j.image.Plan == nil && g.Predicate == nil {
 		j.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
-	if !g.Signatures.Has(TagSignatures) {
+	if !tags {
 		return nil
 	}
 	return j.step("sign", func(io.Writer) error {

@@ -24,7 +24,7 @@ func (a *app) publishCommand() *cobra.Command {
 		Short: "Build an image and push it to a registry",
 		Long: `Build the Go module in DIR (default: the current directory) as slipway build does, and push the
 image; or push what slipway build wrote into ARCHIVE, as it is. Bills of materials and provenance
-are attached to it, and signed with --sign-key. Tags move last, when everything that they lead to is
+are attached to it, and signed with --sign-key or --sign-keyless. Tags move last, when everything that they lead to is
 there. Credentials are those of docker login. The image's reference by digest goes to standard
 output.`,
 		Example: `  slipway publish --repository ghcr.io/me/api --tag v1.2.3 --tag latest
@@ -80,7 +80,7 @@ func isArchive(source string) bool {
 func noEffect(set *pflag.FlagSet) error {
 	var faults fault.Faults
 	set.Visit(func(f *pflag.Flag) {
-		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "signature-format", "progress", "json"}, f.Name) {
+		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "sign-keyless", "signing-config", "trusted-root", "signature-format", "progress", "json"}, f.Name) {
 			faults.Add(f.Name, f.Value.String(), "an archive is published as it is", "leave --"+f.Name+" out, or give it to slipway build")
 		}
 	})
@@ -105,7 +105,11 @@ func (a *app) toRegistry() (*slipway.Registry, error) {
 	}
 	var signaturesErr error
 	to.Signatures, signaturesErr = signatureFormat(a.SignFormat)
-	return to, fault.Join(formatErr, keyErr, predicateErr, signaturesErr)
+	var keylessErr error
+	if a.SignKeyless {
+		to.Keyless, keylessErr = a.keylessSigner()
+	}
+	return to, fault.Join(formatErr, keyErr, predicateErr, signaturesErr, keylessErr)
 }
 
 // signatureFormat is where signatures go.

@@ -19,11 +19,13 @@ func (a *app) verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [flags] REFERENCE",
 		Short: "Verify who built a published image, from what, and that nobody changed it",
-		Long: `Verify a published image by a public key: that the key signed the image and each of its
-platforms, where it was built from and that Slipway built it, and its bills of materials. The
-result goes to standard output.`,
+		Long: `Verify a published image by a public key, or by the identity of the CI job that signed it: that
+the image and each of its platforms was signed, where it was built from and that Slipway built it,
+and its bills of materials. The result goes to standard output.`,
 		Example: `  slipway verify --key cosign.pub ghcr.io/me/api:v1.2.3
-  slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…`,
+  slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…
+  slipway verify --certificate-identity-regexp '^https://github.com/me/api/' \
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com ghcr.io/me/api:v1.2.3`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return one("reference", args, "give one, such as ghcr.io/me/api:v1.2.3")
@@ -41,21 +43,17 @@ func (a *app) verify(ctx context.Context, reference string) error {
 	if refErr != nil {
 		refErr = fault.Faults{{Field: "reference", Value: reference, Problem: "not one of an image", Hint: "write it like ghcr.io/me/api:v1.2.3"}}
 	}
-	var key *slipway.PublicKey
-	var keyErr error
-	if a.Key == "" {
-		keyErr = fault.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub"}}
-	} else if text, err := a.readKey("key", a.Key); err != nil {
-		keyErr = err
-	} else if key, err = slipway.ParsePublicKey(text); err != nil {
-		keyErr = fault.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
-	}
+	verifier, verifierErr := a.verifier()
 	client, clientErr := a.registry(nil)
-	if err := fault.Join(a.environment, refErr, keyErr, clientErr); err != nil {
+	if err := fault.Join(a.environment, refErr, verifierErr, clientErr); err != nil {
 		return err
 	}
 	defer client.Close()
-	verified, err := (&slipway.Builder{Client: client}).Verify(ctx, ref, key)
+	by, err := verifier()
+	if err != nil {
+		return err
+	}
+	verified, err := (&slipway.Builder{Client: client}).Verify(ctx, ref, by)
 	if err != nil {
 		return fmt.Errorf("%s is not verified\n%w", reference, err)
 	}
@@ -64,6 +62,25 @@ func (a *app) verify(ctx context.Context, reference string) error {
 	}
 	_, err = io.WriteString(a.stdout, describe(ref, verified))
 	return err
+}
+
+// verifier is the one that the flags ask for.
+func (a *app) verifier() (func() (slipway.Verifier, error), error) {
+	if a.isKeyless() {
+		return a.keylessVerifier()
+	}
+	if a.Key == "" {
+		return nil, fault.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub, or the signer by --certificate-identity and --certificate-oidc-issuer"}}
+	}
+	text, err := a.readKey("key", a.Key)
+	if err != nil {
+		return nil, err
+	}
+	key, err := slipway.ParsePublicKey(text)
+	if err != nil {
+		return nil, fault.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
+	}
+	return func() (slipway.Verifier, error) { return key, nil }, nil
 }
 
 // describe says in a few lines who built what from where.
@@ -76,6 +93,7 @@ func describe(ref name.Reference, verified []slipway.Verified) string {
 	}
 	fmt.Fprintln(&b, ref.Context().Digest(verified[0].Digest))
 	line("signed", "%s", signedAs(verified[0].Signatures))
+	line("signed by", "%s", strings.Join(verified[0].Signers, ", "))
 	p := verified[0].Provenance
 	for _, v := range verified {
 		if v.Platform != "" {

@@ -40,6 +40,8 @@ type Document struct {
 	// MediaType is that of Content, which is attached as it is.
 	MediaType string
 	Content   []byte
+	// Make makes Content where it is nil, if the document is not there yet: the Identity says so.
+	Make func(context.Context) ([]byte, error)
 	// Statement is the in-toto statement that is signed, of the type PredicateType.
 	Statement     []byte
 	PredicateType string
@@ -129,7 +131,7 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Document{s.Descriptor, o.SBOM.MediaType(), content, statement, o.SBOM.PredicateType(), ""})
+		all = append(all, Document{Subject: s.Descriptor, MediaType: o.SBOM.MediaType(), Content: content, Statement: statement, PredicateType: o.SBOM.PredicateType()})
 	}
 	if o.Provenance != nil {
 		predicate, err := o.Provenance(s.base)
@@ -144,7 +146,9 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Document{s.Descriptor, provenance.MediaType, statement, statement, provenance.PredicateType, provenance.Identity(text)})
+		all = append(all, Document{
+			Subject: s.Descriptor, MediaType: provenance.MediaType, Content: statement, Statement: statement, PredicateType: provenance.PredicateType, Identity: provenance.Identity(text),
+		})
 	}
 	return all, nil
 }
@@ -161,7 +165,7 @@ func Attach(ctx context.Context, push *registry.Push, documents []Document) erro
 	var attachments []registry.Attachment
 	for _, d := range documents {
 		attachments = append(attachments, registry.Attachment{
-			Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Annotations: d.annotations(), Identity: d.Identity,
+			Subject: d.Subject, MediaType: d.MediaType, Content: d.Content, Make: d.Make, Annotations: d.annotations(), Identity: d.Identity,
 		})
 	}
 	return push.Attach(ctx, attachments)

@@ -41,14 +41,28 @@ const (
 	contentEnvelope      = "dsse-envelope"
 )
 
-// Bundles signs artifact and, if it is an index, each image in it, and the documents about them, in Sigstore bundles that
-// are for [Attach]. A bundle has the same identity as one that the same key made of the same, whose signature differs.
-func Bundles(ctx context.Context, key *signing.Key, artifact remote.Taggable, documents []Document) ([]Document, error) {
+// Signer signs in-toto statements in Sigstore bundles.
+type Signer interface {
+	// Identity is the same for signers whose signatures are worth the same.
+	Identity(ctx context.Context) (string, error)
+	Bundle(ctx context.Context, statement []byte) ([]byte, error)
+}
+
+// Verifier verifies what a [Signer] signed.
+type Verifier interface {
+	// OpenBundle returns the statement in a bundle that holds, and who signed it, which is empty for a key.
+	OpenBundle(content []byte) (statement []byte, signer string, err error)
+}
+
+// Bundles are artifact and, if it is an index, each image in it, and the documents about them, in Sigstore bundles that are for
+// [Attach], which signs those that are not there yet. A bundle has the same identity as one that the same signer made of the
+// same, whose signature differs.
+func Bundles(ctx context.Context, signer Signer, artifact remote.Taggable, documents []Document) ([]Document, error) {
 	subjects, err := subjectsOf(artifact)
 	if err != nil {
 		return nil, err
 	}
-	hint, err := key.Hint()
+	identity, err := signer.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +79,11 @@ func Bundles(ctx context.Context, key *signing.Key, artifact remote.Taggable, do
 			}
 		}
 		for _, d := range all {
-			bundle := Document{Subject: d.Subject, MediaType: signing.BundleMediaType, PredicateType: d.PredicateType}
-			if bundle.Content, err = key.Bundle(ctx, d.Statement); err != nil {
-				return nil, err
-			}
-			bundle.Identity = hint + "\n" + d.PredicateType + "\n" + d.identity()
-			bundles = append(bundles, bundle)
+			bundles = append(bundles, Document{
+				Subject: d.Subject, MediaType: signing.BundleMediaType, PredicateType: d.PredicateType,
+				Identity: identity + "\n" + d.PredicateType + "\n" + d.identity(),
+				Make:     func(ctx context.Context) ([]byte, error) { return signer.Bundle(ctx, d.Statement) },
+			})
 		}
 	}
 	return bundles, nil

@@ -20,21 +20,25 @@ import (
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
-// evidence is what the key says of one image or index.
+// evidence is what the signer says of one image or index.
 type evidence struct {
-	verifier *signing.Verifier
-	digest   v1.Hash
+	verifier Verifier
+	// key is the verifier if it is a key: under tags there is nothing else.
+	key    *signing.Verifier
+	digest v1.Hash
 	// forms are those in which there is a signature that holds; seen counts the signatures of all keys.
 	forms []Format
 	seen  int
 	// found has the statements that hold, by their type.
 	found map[string][]json.RawMessage
+	// signers are whom the certificates of signatures name that hold.
+	signers []string
 	// What does not hold: signatures, statements, and what cannot be read.
 	signatures, statements, unread []error
 }
 
 // gather reads what is attached to the digest in either form.
-func gather(ctx context.Context, client registry.Reader, subject name.Digest, digest v1.Hash, verifier *signing.Verifier) *evidence {
+func gather(ctx context.Context, client registry.Reader, subject name.Digest, digest v1.Hash, verifier Verifier) *evidence {
 	e := &evidence{verifier: verifier, digest: digest, found: map[string][]json.RawMessage{}}
 	bundles, err := registry.Referring(ctx, client, subject, func(d v1.Descriptor) bool {
 		// Registries that do not know artifact types list the configuration's.
@@ -45,6 +49,10 @@ func gather(ctx context.Context, client registry.Reader, subject name.Digest, di
 		if signing.IsBundle(l.MediaType) {
 			e.bundle(l.Content)
 		}
+	}
+	var isKey bool
+	if e.key, isKey = verifier.(*signing.Verifier); !isKey {
+		return e
 	}
 	e.tag(ctx, client, subject.Context(), signatureSuffix, e.signature)
 	e.tag(ctx, client, subject.Context(), attestationSuffix, e.envelope)
@@ -71,20 +79,20 @@ func (e *evidence) bundle(content []byte) {
 	if isSignature {
 		e.seen++
 	}
-	payload, err := e.verifier.OpenBundle(content)
+	payload, signer, err := e.verifier.OpenBundle(content)
 	switch {
 	case err != nil && isSignature:
 		e.signatures = append(e.signatures, err)
 	case err != nil:
 		e.refuse(claimed, err)
 	default:
-		e.statement(payload, isSignature)
+		e.statement(payload, isSignature, signer)
 	}
 }
 
 func (e *evidence) signature(l registry.Layer) {
 	e.seen++
-	err := verifyLayer(l, e.verifier)
+	err := verifyLayer(l, e.key)
 	if err == nil {
 		err = signing.CheckPayload(l.Content, e.digest)
 	}
@@ -92,10 +100,14 @@ func (e *evidence) signature(l registry.Layer) {
 		e.signatures = append(e.signatures, err)
 		return
 	}
-	e.signed(FormatTags)
+	e.signed(FormatTags, "")
 }
 
-func (e *evidence) signed(form Format) {
+func (e *evidence) signed(form Format, signer string) {
+	if signer != "" && !slices.Contains(e.signers, signer) {
+		e.signers = append(e.signers, signer)
+		slices.Sort(e.signers)
+	}
 	if !slices.Contains(e.forms, form) {
 		e.forms = append(e.forms, form)
 		slices.Sort(e.forms)
@@ -111,20 +123,20 @@ func verifyLayer(l registry.Layer, verifier *signing.Verifier) error {
 }
 
 func (e *evidence) envelope(l registry.Layer) {
-	payload, err := e.verifier.Open(l.Content, provenance.MediaType)
+	payload, err := e.key.Open(l.Content, provenance.MediaType)
 	if err != nil {
 		e.refuse(l.Annotations[annotationPredicateType], err)
 		return
 	}
-	e.statement(payload, false)
+	e.statement(payload, false, "")
 }
 
 func (e *evidence) refuse(predicateType string, err error) {
 	e.statements = append(e.statements, fmt.Errorf("its statement of type %q: %w", predicateType, err))
 }
 
-// statement takes one that the key signed, of whatever.
-func (e *evidence) statement(payload []byte, isSignature bool) {
+// statement takes one that was signed, of whatever.
+func (e *evidence) statement(payload []byte, isSignature bool, signer string) {
 	faults := &e.statements
 	if isSignature {
 		faults = &e.signatures
@@ -139,7 +151,7 @@ func (e *evidence) statement(payload []byte, isSignature bool) {
 	case !slices.ContainsFunc(s.Subject, about):
 		*faults = append(*faults, fmt.Errorf("its statement of type %q is about something else", s.PredicateType))
 	case s.PredicateType == SignatureType:
-		e.signed(FormatBundle)
+		e.signed(FormatBundle, signer)
 	default:
 		e.found[s.PredicateType] = append(e.found[s.PredicateType], s.Predicate)
 	}
@@ -150,17 +162,17 @@ func (e *evidence) judge(v *Verified) error {
 	if len(e.forms) == 0 {
 		switch faults := slices.Concat(e.signatures, e.unread); {
 		case len(faults) == 0:
-			return errors.New("it is not signed: publish it with --sign-key")
+			return errors.New("it is not signed: publish it with --sign-key or --sign-keyless")
 		case e.seen == 0:
 			return errors.Join(faults...)
 		default:
 			return fmt.Errorf("none of its signatures (%d) holds: %w", e.seen, errors.Join(faults...))
 		}
 	}
-	v.Signatures = e.forms
+	v.Signatures, v.Signers = e.forms, e.signers
 	faults := slices.Concat(e.statements, e.unread)
 	missing := func(what, hint string) error {
-		return errors.Join(append(faults, errors.New("no signed "+what+": publish it with --sign-key and without "+hint))...)
+		return errors.Join(append(faults, errors.New("no signed "+what+": publish it with --sign-key or --sign-keyless and without "+hint))...)
 	}
 	all := e.found[provenance.PredicateType]
 	if len(all) == 0 {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
-	"github.com/slipway-ci/slipway/internal/attest/signing"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
@@ -24,6 +23,8 @@ type Verified struct {
 	Platform string `json:"platform,omitempty"`
 	// Signatures are the formats in which there is a signature by the key.
 	Signatures []Format `json:"signatures"`
+	// Signers are whom the certificates of keyless signatures name.
+	Signers []string `json:"signers,omitempty"`
 	// SBOM is the format of the bill of materials; empty for an index, which has none.
 	SBOM sbom.Format `json:"sbom,omitempty"`
 	// Provenance is what the statement says.
@@ -41,9 +42,9 @@ const (
 	atATime = 4
 )
 
-// Verify verifies the image or index under ref, and each image in an index: that the key signed it, its provenance by Slipway, and
+// Verify verifies the image or index under ref, and each image in an index: that it was signed, its provenance by Slipway, and
 // the bill of materials of each image, in whichever format each is there. The error names everything that does not hold. The first of the result is what ref leads to.
-func Verify(ctx context.Context, client registry.Reader, ref name.Reference, verifier *signing.Verifier) ([]Verified, error) {
+func Verify(ctx context.Context, client registry.Reader, ref name.Reference, verifier Verifier) ([]Verified, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("verifying %s took more than %v: try again where the network is faster", ref, timeLimit))
 	defer cancel()
 	desc, err := client.Get(ctx, ref)
@@ -114,7 +115,7 @@ func overdue(ctx context.Context, err error) error {
 	return err
 }
 
-func (v *Verified) verify(ctx context.Context, client registry.Reader, repository name.Repository, verifier *signing.Verifier) error {
+func (v *Verified) verify(ctx context.Context, client registry.Reader, repository name.Repository, verifier Verifier) error {
 	digest, err := v1.NewHash(v.Digest)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type Attachment struct {
 	// MediaType is that of the document, and the type that attachments are listed by.
 	MediaType string
 	Content   []byte
+	// Make makes Content where it is nil, once it is known that no document of the same Identity is there.
+	Make func(context.Context) ([]byte, error)
 	// Annotations are listed too.
 	Annotations map[string]string
 	// Identity is the same for documents that say the same of a subject, whenever they were made: of those one is enough. Empty:
@@ -129,6 +131,11 @@ func (p *Push) attachAll(ctx context.Context, bySubject map[v1.Hash][]referrer) 
 	return rejected
 }
 
+// makeError is one of making a document, which the registry has nothing to do with.
+type makeError struct{ error }
+
+func (e *makeError) Unwrap() error { return e.error }
+
 func isRejected(err error) bool {
 	var rejected *RejectedError
 	return errors.As(err, &rejected)
@@ -147,7 +154,11 @@ func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []referrer) (
 	var unlisted []v1.Descriptor
 	for i, r := range missing {
 		descriptor, listed, err := r.put(ctx)
-		if err != nil {
+		var made *makeError
+		switch {
+		case errors.As(err, &made):
+			return 0, made.error
+		case err != nil:
 			explained := p.client.Explain(p.repository.Digest(subject.String()), err)
 			if !isRejection(err) {
 				return 0, explained
@@ -184,6 +195,11 @@ func (p *Push) attachTo(ctx context.Context, subject v1.Hash, list []referrer) (
 func (p *Push) attach(ctx context.Context, a Attachment, config func() error) (descriptor v1.Descriptor, listed bool, err error) {
 	if err := config(); err != nil {
 		return descriptor, false, err
+	}
+	if a.Content == nil && a.Make != nil {
+		if a.Content, err = a.Make(ctx); err != nil {
+			return descriptor, false, &makeError{err}
+		}
 	}
 	layer := static.NewLayer(a.Content, types.MediaType(a.MediaType))
 	if err := p.upload(ctx, layer); err != nil {

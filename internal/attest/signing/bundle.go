@@ -58,13 +58,18 @@ func (k *Key) Hint() (string, error) {
 	return base64.StdEncoding.EncodeToString(digest[:]), nil
 }
 
-// OpenBundle returns the statement in a bundle if the key signed it, however the bundle says that it is to be verified.
-func (v *Verifier) OpenBundle(content []byte) ([]byte, error) {
+// Identity is the [Key.Hint].
+func (k *Key) Identity(context.Context) (string, error) { return k.Hint() }
+
+// OpenBundle returns the statement in a bundle if the key signed it, however the bundle says that it is to be verified. Keys have no
+// signer's name.
+func (v *Verifier) OpenBundle(content []byte) (statement []byte, signer string, err error) {
 	var b bundle
 	if err := json.Unmarshal(content, &b); err != nil || !IsBundle(b.MediaType) || b.Envelope == nil {
-		return nil, fmt.Errorf("it is no Sigstore bundle of a statement (media type %q)", b.MediaType)
+		return nil, "", fmt.Errorf("it is no Sigstore bundle of a statement (media type %q)", b.MediaType)
 	}
-	return v.Open(b.Envelope, provenance.MediaType)
+	statement, err = v.Open(b.Envelope, provenance.MediaType)
+	return statement, "", err
 }
 
 // ClaimedType is the type of the statement that a bundle claims to have, for messages; empty if it cannot be read.

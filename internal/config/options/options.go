@@ -22,7 +22,14 @@ type Options struct {
 	Predicate    string    `env:"SLIPWAY_PREDICATE"`
 	SignKey      string    `env:"SLIPWAY_SIGN_KEY"`
 	SignFormat   string    `env:"SLIPWAY_SIGNATURE_FORMAT"`
+	SignKeyless  bool      `env:"SLIPWAY_SIGN_KEYLESS"`
+	SignConfig   string    `env:"SLIPWAY_SIGNING_CONFIG"`
+	TrustedRoot  string    `env:"SLIPWAY_TRUSTED_ROOT"`
 	Key          string    `env:"SLIPWAY_KEY"`
+	Identity     string    `env:"SLIPWAY_CERTIFICATE_IDENTITY"`
+	Identities   string    `env:"SLIPWAY_CERTIFICATE_IDENTITY_REGEXP"`
+	Issuer       string    `env:"SLIPWAY_CERTIFICATE_OIDC_ISSUER"`
+	Issuers      string    `env:"SLIPWAY_CERTIFICATE_OIDC_ISSUER_REGEXP"`
 	Format       string    `env:"SLIPWAY_FORMAT"`
 	HTML         string    `env:"SLIPWAY_HTML"`
 	CopyPlatform string    `env:"SLIPWAY_COPY_PLATFORM"`
@@ -101,6 +108,28 @@ var Results = sync.OnceValue(func() []plan.Setting {
 			Field: "SignFormat", Flag: "signature-format", Commands: publish, Value: "FORMAT", Default: SignatureFormats()[0], Choices: plan.Choices(SignatureFormats()...),
 			Help: "where signatures go: into Sigstore bundles that refer to the image, under the tags that cosign 2 and others read, or both",
 		},
+		plan.Setting{
+			Field: "SignKeyless", Flag: "sign-keyless", Commands: publish,
+			Help: "sign with the identity of this job of GitHub Actions or GitLab, without a key, in Sigstore bundles, and record that in the public log",
+		},
+		plan.Setting{
+			Field: "SignConfig", Flag: "signing-config", Commands: publish, Value: "FILE",
+			Help: "signing configuration of a Sigstore of your own, as cosign signing-config create writes it", Default: "the public Sigstore",
+		},
+		plan.Setting{
+			Field: "TrustedRoot", Flag: "trusted-root", Commands: append([]string{"verify"}, publish...), Value: "FILE",
+			Help: "trusted root of a Sigstore of your own, as cosign trusted-root create writes it", Default: "that of the public Sigstore",
+		},
+		plan.Setting{
+			Field: "Identity", Flag: "certificate-identity", Commands: []string{"verify"}, Value: "IDENTITY",
+			Help: "who signed keyless, like https://github.com/me/api/.github/workflows/release.yml@refs/tags/v1.2.3",
+		},
+		plan.Setting{Field: "Identities", Flag: "certificate-identity-regexp", Commands: []string{"verify"}, Value: "REGEXP", Help: "the same, by a regular expression, like '^https://github.com/me/api/'"},
+		plan.Setting{
+			Field: "Issuer", Flag: "certificate-oidc-issuer", Commands: []string{"verify"}, Value: "URL",
+			Help: "who vouched for that identity, like https://token.actions.githubusercontent.com or https://gitlab.com",
+		},
+		plan.Setting{Field: "Issuers", Flag: "certificate-oidc-issuer-regexp", Commands: []string{"verify"}, Value: "REGEXP", Help: "the same, by a regular expression"},
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "HTML", Flag: "html", Commands: []string{"size"}, Value: "FILE", Help: "also write a page with everything in it, for a browser"},
