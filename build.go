@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/build/results"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/oci"
@@ -155,8 +156,9 @@ type work struct {
 	// source is where the source came from, which git is asked once.
 	source func() (provenance.Source, error)
 	warned sync.Once
-	// results takes images from caches; nil for none.
-	results *results.Engine
+	// results takes images from caches; nil for none. packages are the caches of compiled packages, by their names.
+	results  *results.Engine
+	packages map[string]*gocache.Cache
 }
 
 func newWork(ctx context.Context, b *Builder, request *Request) *work {

@@ -80,14 +80,20 @@ func (w *work) cached(ctx context.Context, images []*Image) *results.Engine {
 		e.Key = to.Key
 	}
 	if engine, ok := w.Engine.(*host.Engine); ok && w.Bases.Cache != nil {
+		w.packages = map[string]*gocache.Cache{}
+		for _, c := range caches {
+			if c != nil && w.packages[c.Name] == nil {
+				w.packages[c.Name] = &gocache.Cache{
+					Repository: c.Repository, Name: c.Name, Mode: e.Mode, Branches: e.Branches, Key: e.Key, Local: w.Bases.Cache, Warn: w.report.Warn,
+				}
+			}
+		}
 		e.Next = engine.Sharing(func(name string) *gocache.Cache {
 			i := slices.IndexFunc(images, func(image *Image) bool { return image.Plan.Name == name })
 			if caches[i] == nil || !caches[i].Reachable() {
 				return nil
 			}
-			return &gocache.Cache{
-				Repository: caches[i].Repository, Name: caches[i].Name, Mode: e.Mode, Branches: e.Branches, Key: e.Key, Local: w.Bases.Cache, Warn: w.report.Warn,
-			}
+			return w.packages[caches[i].Name]
 		})
 	}
 	return e
@@ -170,18 +176,33 @@ func (j *job) madeDocument(digest v1.Hash, format SBOMFormat) []byte {
 	return nil
 }
 
-// fromCache are the images that were found, as provenance has them.
+// fromCache are the images that were found, and compiledFromCache those that were compiled from packages of a cache, as provenance has
+// them.
 func (j *job) fromCache() []provenance.Cached {
 	var all []provenance.Cached
 	for _, img := range j.built.Images {
-		if img.Cached == nil {
-			continue
+		if img.Cached != nil {
+			all = append(all, provenance.Cached{Platform: img.Platform, Cache: publicCache(img.Cached.Cache), Key: img.Cached.Key, Signed: img.Cached.Signed})
 		}
-		one := provenance.Cached{Platform: img.Platform, Key: img.Cached.Key, Signed: img.Cached.Signed}
-		if !strings.HasPrefix(img.Cached.Cache, "oci:") { // which means nothing elsewhere
-			one.Cache = img.Cached.Cache
-		}
-		all = append(all, one)
 	}
 	return all
+}
+
+func (j *job) compiledFromCache() []provenance.Cached {
+	var all []provenance.Cached
+	c := j.packages[j.image.Settings.Cache]
+	for _, img := range j.built.Images {
+		if c != nil && img.Cached == nil && c.Taken(j.image.Plan.Name, img.Platform) {
+			all = append(all, provenance.Cached{Platform: img.Platform, Cache: publicCache(c.Name), Signed: c.Key != nil})
+		}
+	}
+	return all
+}
+
+// publicCache is the name of a cache; empty for a directory, which means nothing elsewhere.
+func publicCache(name string) string {
+	if strings.HasPrefix(name, "oci:") {
+		return ""
+	}
+	return name
 }

@@ -117,7 +117,7 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 	}
 	build := provenance.Build{
 		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: "host", Version: j.Version,
-		Cached: j.fromCache(), Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
+		Cached: j.fromCache(), Compiled: j.compiledFromCache(), Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
 	}
 	for _, img := range j.built.Images {
 		build.Packages = append(build.Packages, img.Packages...)

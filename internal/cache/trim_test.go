@@ -95,6 +95,30 @@ func TestTrimRemovesWholeClaims(t *testing.T) {
 	assert.NoDirExists(t, dir)
 }
 
+// A directory that programs share counts as what was accounted, is not read for that, and goes as a whole.
+func TestTrimOfSharedDirectories(t *testing.T) {
+	c := newCache(t)
+	dir := c.Shared("gocache", "key")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "00"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "00", "file"), make([]byte, 100), 0o644))
+	before, _, err := c.Usage()
+	require.NoError(t, err)
+	assert.Equal(t, int64(100), before)
+	require.NoError(t, c.Account(dir, func() int64 { return 5000 }))
+	require.NoError(t, c.Account(dir, func() int64 { panic("it was accounted a moment ago") }))
+	used, _, err := c.Usage()
+	require.NoError(t, err)
+	assert.Equal(t, int64(5000), used)
+	require.NoError(t, c.trim(0))
+	assert.DirExists(t, dir, "it was used in the last hour")
+	old := time.Now().Add(-2 * time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, ".size"), old, old))
+	require.NoError(t, c.trim(5000))
+	assert.DirExists(t, dir)
+	require.NoError(t, c.trim(4999))
+	assert.NoDirExists(t, dir)
+}
+
 // What others are writing is theirs to remove.
 func TestTrimLeavesUnfinishedFiles(t *testing.T) {
 	c := newCache(t)

@@ -2,7 +2,9 @@ package goenv_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,6 +69,25 @@ func TestModuleCache(t *testing.T) {
 			assert.Equal(t, filepath.FromSlash(test.want), got)
 		})
 	}
+}
+
+// The Go command itself says where its cache is.
+func TestBuildCache(t *testing.T) {
+	for name, environ := range map[string][]string{
+		"named":    {"GOCACHE=" + t.TempDir()},
+		"in HOME":  {"HOME=" + os.DevNull + "/home"}, // where nothing can be written
+		"in XDG's": {"HOME=" + os.DevNull + "/home", "XDG_CACHE_HOME=" + os.DevNull + "/cache", "LOCALAPPDATA=" + os.DevNull},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ = append(environ, "GOENV=off", "PATH="+os.Getenv("PATH"))
+			cmd := exec.Command("go", "env", "GOCACHE")
+			cmd.Env = environ
+			out, err := cmd.Output()
+			require.NoError(t, err)
+			assert.Equal(t, strings.TrimSpace(string(out)), goenv.BuildCache(environ))
+		})
+	}
+	assert.Empty(t, goenv.BuildCache([]string{"GOENV=off"}))
 }
 
 // What the caller set in vain is named, and nothing else.

@@ -139,19 +139,19 @@ type Build struct {
 	BuilderImages []Image
 	// Packages were installed in the images of any platform.
 	Packages []distro.Package
-	// Cached are the images that a cache had.
-	Cached []Cached
+	// Cached are the images that a cache had, and Compiled those that were compiled from packages of a cache.
+	Cached, Compiled []Cached
 	// Started and Finished are left out if they are zero.
 	Started, Finished time.Time
 }
 
-// Cached is an image that was built before, whose result a cache had.
+// Cached is an image that came from a cache, or whose packages did.
 type Cached struct {
 	Platform string `json:"platform"`
-	// Cache is the repository; empty for a directory. Key is the digest of everything that decided the image.
+	// Cache is the repository; empty for a directory. Key is the digest of everything that decided the image; empty for packages.
 	Cache string `json:"cache,omitempty"`
-	Key   string `json:"key"`
-	// Signed says that the result was signed by the key that signs this.
+	Key   string `json:"key,omitempty"`
+	// Signed says that it was signed by the key that signs this.
 	Signed bool `json:"signed,omitempty"`
 }
 
@@ -182,6 +182,9 @@ func (b Build) Predicate(base Image) (Predicate, error) {
 	}
 	if b.Cached != nil {
 		internal["cached"] = b.Cached
+	}
+	if b.Compiled != nil {
+		internal["compiledFrom"] = b.Compiled
 	}
 	builder := Builder{ID: BuilderPrefix + b.Engine}
 	if b.Version != "" {

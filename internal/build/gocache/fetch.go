@@ -126,6 +126,7 @@ func (s *Session) fetch(ctx context.Context, step io.Writer) error {
 		return err
 	}
 	s.shared = shared
+	s.take()
 	for _, b := range wanted {
 		var own []*arriving
 		for _, o := range b.objects {

@@ -43,6 +43,15 @@ type Cache struct {
 	Local *cache.Cache
 	// Warn reports what kept packages from being shared, of a build that succeeds.
 	Warn func(text string)
+
+	// taken has images and platforms that took packages.
+	taken sync.Map
+}
+
+// Taken reports whether the image for a platform may have been compiled from packages of the repository.
+func (c *Cache) Taken(image, platform string) bool {
+	_, taken := c.taken.Load([2]string{image, platform})
+	return taken
 }
 
 // Build is a build that uses a cache.
@@ -144,6 +153,7 @@ func (s *Session) open(ctx context.Context) {
 	if s.cache.Mode != slot.Refresh && s.cache.Local.Get(s.warmKey(), &known) && exists(known.Probe) {
 		if known.Cache != "" {
 			s.environ = map[string]string{"GOCACHE": known.Cache}
+			s.take()
 			s.account(known.Cache)
 		}
 		return
@@ -165,6 +175,13 @@ func (s *Session) open(ctx context.Context) {
 		return
 	}
 	s.environ = environ
+}
+
+// take notes that packages of the repository are used.
+func (s *Session) take() {
+	for _, image := range s.Images {
+		s.cache.taken.Store([2]string{image, s.Platform}, true)
+	}
 }
 
 // listen begins to answer the Go command.
