@@ -58,7 +58,7 @@ func (i *installation) account(file, name string) (status int, output string, er
 // gid is the number of a group.
 func (i *installation) gid(name string) (int, error) { return i.number(groupFile, name) }
 
-// static are users and groups that every Debian has and an image without base-passwd lacks, as far as scripts name them. Source:
+// static are users, and the groups of the same names among others, that every Debian has and an image without base-passwd lacks, as far as scripts name them. Source:
 // https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes, and base-passwd's passwd.master and group.master
 var static = map[string]map[string]string{
 	passwdFile: {
@@ -82,6 +82,11 @@ func (i *installation) number(file, name string) (int, error) {
 		}
 		line = known
 		i.putAccounts(file, 0o644, 0, append(lines, line))
+		if file == passwdFile {
+			if _, err := i.gid(name); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if fields := strings.Split(line, ":"); err == nil && len(fields) > 2 {
 		return strconv.Atoi(fields[2])

@@ -54,7 +54,7 @@ if aa-enabled --quiet 2>/dev/null; then reboot; fi
 		"app-d:x:998:998:the daemon:/run/app:/usr/sbin/nologin\n"+
 		"app-e:x:77:77::/:/usr/sbin/nologin\n"+
 		"www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n", content(t, files["/etc/passwd"]))
-	assert.Equal(t, group+"one:x:100:\ntwo:x:101:three\napp-users:x:999:\napp-d:x:998:\napp-e:x:77:\nadm:x:4:\n", content(t, files["/etc/group"]))
+	assert.Equal(t, group+"one:x:100:\ntwo:x:101:three\napp-users:x:999:\napp-d:x:998:\napp-e:x:77:\nwww-data:x:33:\nadm:x:4:\n", content(t, files["/etc/group"]))
 	owned := func(f oci.File) [2]int { return [2]int{f.UID, f.GID} }
 	assert.Equal(t, [2]int{101, 101}, owned(files["/var/lib/two"]))
 	assert.Equal(t, fs.ModeDir|0o755, files["/var/lib/two"].Mode)
