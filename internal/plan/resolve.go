@@ -128,56 +128,6 @@ func (r resolver) plan(ctx context.Context) (*Plan, error) {
 	return plan, nil
 }
 
-// compilation is what a plan says of compiling programs.
-func (r resolver) compilation(p part, names map[string]any) (*Plan, error) {
-	work, programs := p.work, p.programs
-	compiled, err := r.compiledFiles(work)
-	if err != nil {
-		return nil, err
-	}
-	plan := &Plan{
-		Source: Source{Module: programs[0].Module, Dir: work.dir, Workspace: work.work != nil, Vendor: work.vendor, VCS: r.vcs(), Files: compiled, Outputs: r.config.Outputs},
-		Go:     Go{Version: p.version, From: p.from},
-		Env: map[string]string{
-			"CGO_ENABLED": "0",
-			"GO111MODULE": "on",
-			"GOENV":       "off", // what go env -w stored on one machine must not change the result
-			"GOFLAGS":     "",
-			"GOTOOLCHAIN": "go" + p.version,
-			"GOWORK":      "off",
-		},
-		CACerts:      r.caCerts,
-		Dependencies: Dependencies{Files: p.dependencies},
-		Caches: []Cache{
-			{Name: "go-mod", Env: "GOMODCACHE", Path: "/go/pkg/mod"},
-			{Name: "go-build", Env: "GOCACHE", Path: "/root/.cache/go-build"},
-		},
-		Programs: programs,
-		Guard:    Guard{Static: r.cgo == cgoStatic || !r.hasGLIBC(), Symbols: r.config.Debug, Runtime: r.runtime},
-	}
-	if r.cgo == cgoDynamic {
-		plan.Guard.GLIBC, plan.Guard.Lacks = r.known().glibc, r.lacks()
-	}
-	plan.Builder, plan.BuilderPackages, plan.Prepare = r.builder(p.version)
-	if r.cgo != "" {
-		plan.Env["CGO_ENABLED"] = "1"
-		if !r.config.Debug {
-			maps.Copy(plan.Env, strippedC)
-		}
-	}
-	if work.work != nil {
-		plan.Env["GOWORK"] = "" // found by the Go command in its working directory
-	}
-	if !work.vendor && work.needsModules() {
-		plan.Dependencies.Download = append([]string{"go", "mod", "download"}, work.downloaded(programs)...)
-		plan.Dependencies.Verify = []string{"go", "mod", "verify"}
-	}
-	for _, platform := range r.settings.platforms {
-		plan.Compile = append(plan.Compile, r.compile(platform, work, programs, names))
-	}
-	return plan, nil
-}
-
 // notes are what a plan's reader may want to change.
 func (r resolver) notes(plan *Plan) []Note {
 	var notes []Note
@@ -339,35 +289,6 @@ func list(dirs []string) string {
 		shown = append(shown, "…")
 	}
 	return strings.Join(shown, ", ")
-}
-
-func (r resolver) compile(p Platform, work *workset, programs []Program, names map[string]any) Compile {
-	mod := "-mod=readonly"
-	if work.vendor {
-		mod = "-mod=vendor"
-	}
-	flags := []string{mod, "-trimpath", r.buildVCS()}
-	if ldflags := r.linkerFlags(p, names); ldflags != "" {
-		flags = append(flags, "-ldflags="+ldflags)
-	}
-	if r.config.Debug {
-		flags = append(flags, "-gcflags=all=-N -l")
-	}
-	if len(r.tags) > 0 {
-		flags = append(flags, "-tags="+strings.Join(r.tags, ","))
-	}
-	c := Compile{Platform: p, Env: p.goEnv(), C: r.c(p), Flags: flags}
-	if c.C != nil {
-		maps.Copy(c.Env, CompilerEnv(c.C.Compiler))
-	}
-	for _, program := range programs {
-		if program.Name == programName(program.ImportPath) {
-			c.Packages = append(c.Packages, program.Package)
-		} else {
-			c.Renamed = append(c.Renamed, Renamed{program.Package, program.Name})
-		}
-	}
-	return c
 }
 
 // fileMode is the mode in the image. Of a file's own mode only the owner's execute bit counts, as in git: the rest is the
