@@ -197,9 +197,12 @@ func TestPackagesAndPrebuild(t *testing.T) {
 		map[string]any{"name": "package", "uri": "pkg:deb/debian/tzdata@1:2026a%2Bx?arch=all", "digest": map[string]any{"sha256": "d"}},
 	}
 	assert.Equal(t, packages, resolved())
-	b.BuilderImages = []provenance.Image{{Name: "golang"}}
+	b.BuilderImages = []provenance.Image{{Name: "golang"}, {Name: "golang"}} // of two modules with one version of Go
 	prebuild := map[string]any{"name": "prebuild", "uri": "oci://docker.io/library/node:24.4.1", "digest": map[string]any{"sha256": strings.Repeat("e", 64)}}
 	assert.Equal(t, append([]any{map[string]any{"name": "builder", "uri": "oci://golang"}, prebuild}, packages...), resolved())
+
+	b.BuilderImages = []provenance.Image{{Name: "golang:1.25"}, {Name: "golang:1.26"}}
+	assert.Equal(t, []any{map[string]any{"name": "builder", "uri": "oci://golang:1.25"}, map[string]any{"name": "builder", "uri": "oci://golang:1.26"}}, resolved().([]any)[:2])
 
 	config = plan.Config{Runtime: "alpine", RuntimePackages: []string{"curl"}}
 	b = provenance.Build{Plan: planOf(t, config), Config: config, Packages: []distro.Package{

@@ -560,15 +560,20 @@ func TestContainerWithDownloads(t *testing.T) {
 // What a program is made of is listed where it is compiled.
 func TestList(t *testing.T) {
 	dir := program(t)
-	plan := resolve(t, dir, plan.Config{Runtime: "scratch", Platforms: []string{"linux/arm64"}})
+	p := resolve(t, dir, plan.Config{Runtime: "scratch", Platforms: []string{"linux/arm64"}})
 	daggertest.Start(t, func(c daggertest.Chain) (any, error) {
 		if c[len(c)-1].Name == "stdout" {
 			return fmt.Sprint(execs(c)[len(execs(c))-1]), nil
 		}
 		return nil, nil
 	})
-	out, root, err := session.New(connect(t), &oci.Bases{}, nil).List(t.Context(), dir, plan, plan.Compile[0], "-deps")
+	out, root, err := session.New(connect(t), &oci.Bases{}, nil).List(t.Context(), dir, p, p.Compile[0], "-deps")
 	require.NoError(t, err)
 	assert.Equal(t, "[go list -mod=readonly -trimpath -buildvcs=false -ldflags=-s -w -deps .]", string(out))
 	assert.Equal(t, "/src", root)
+	renamed := p.Compile[0]
+	renamed.Packages, renamed.Renamed = nil, []plan.Renamed{{Package: "./other", Name: "other-2"}}
+	out, _, err = session.New(connect(t), &oci.Bases{}, nil).List(t.Context(), dir, p, renamed, "-deps")
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "-deps ./other]", "programs with names of their own count, too")
 }
