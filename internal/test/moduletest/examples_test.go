@@ -23,11 +23,13 @@ import (
 func TestExamplesCompile(t *testing.T) {
 	mains, err := filepath.Glob("../../../examples/*/dagger.json")
 	require.NoError(t, err)
-	require.NotEmpty(t, mains)
+	require.Contains(t, mains, filepath.FromSlash("../../../examples/go/dagger.json"))
 	for _, config := range mains {
 		text, err := os.ReadFile(config)
 		require.NoError(t, err)
-		require.Contains(t, string(text), `"source": "go"`, config)
+		if !strings.Contains(string(text), `"source": "go"`) {
+			continue
+		}
 		dir, err := filepath.Abs(filepath.Dir(config))
 		require.NoError(t, err)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
