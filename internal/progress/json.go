@@ -83,6 +83,9 @@ func newRecord(e event) record {
 	if (e.kind == advance || e.kind == end) && e.step.progress.Unit != "" {
 		p := e.step.progress
 		r.Unit, r.Done, r.Total = p.Unit, &p.Done, p.Total
+		if e.kind == end && e.err == nil && p.Unit == build.Packages {
+			p.Done, p.Slowest = p.Total, "" // which nobody may have seen
+		}
 		if p.Slowest != "" {
 			r.Longest = &longest{Package: p.Slowest, Seconds: milliseconds(p.For)}
 		}

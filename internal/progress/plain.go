@@ -76,8 +76,8 @@ func (p *plain) text(e event) string {
 		return name + " skipped: " + e.step.result(e.took())
 	default:
 		text := fmt.Sprintf("%s done in %.1fs", name, e.took().Seconds())
-		if far := e.step.far(e.took()); far != "" {
-			text += ": " + far
+		if result := e.step.result(e.took()); result != "" {
+			text += ": " + result
 		}
 		return text
 	}

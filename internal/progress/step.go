@@ -94,7 +94,10 @@ func (s *step) far(took time.Duration) string {
 
 // result is what there is to say of a step that went well, besides the time.
 func (s *step) result(took time.Duration) string {
-	if s.skipped.Reason == "" {
+	switch {
+	case s.skipped.Reason == "" && s.progress.Unit == build.Packages:
+		return fmt.Sprintf("%d packages", s.progress.Total)
+	case s.skipped.Reason == "":
 		return s.far(took)
 	}
 	text := s.skipped.Reason

@@ -79,6 +79,9 @@ func (t *terminal) show(e event) error {
 	case end:
 		s := t.find(e.step)
 		s.ended, s.last, s.err = true, e.step.result(e.took()), e.err
+		if e.err != nil {
+			s.last = e.step.far(e.took())
+		}
 	case note:
 		t.notes = append(t.notes, e.text)
 	case warning:
