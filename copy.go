@@ -162,7 +162,7 @@ func parsePlace(field, value string) (*place, error) {
 		p.kind, p.path = inArchive, path
 	} else if path, ok := strings.CutPrefix(value, "oci:"); ok {
 		p.kind, p.path = inLayout, path
-	} else if location, _ := oci.SplitLayout(value); strings.HasSuffix(location, ".tar") || field == "source" && isFile(value) {
+	} else if location, _ := oci.SplitLayout(value); strings.HasSuffix(location, ".tar") || field != "destination" && isFile(value) {
 		p.kind, p.path = inArchive, value
 	} else if _, err := os.Stat(filepath.Join(location, "oci-layout")); err == nil {
 		p.kind, p.path = inLayout, value

@@ -19,8 +19,8 @@ var layers = [][]string{
 	{"internal/test", "internal/sizes", "internal/goversions", "internal/distributions", "internal/config/generate"}, // tests and generators
 	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is another module
 	{"."}, // the road
-	{"internal/build", "internal/progress"},
-	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest", "internal/size"},
+	{"internal/build", "internal/progress", "internal/doctor"},
+	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest", "internal/size", "internal/inspect"},
 	{"internal/alpine", "internal/debian", "internal/distro", "internal/oci", "internal/registry"},
 	{
 		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/gocommand", "internal/goenv", "internal/secret",

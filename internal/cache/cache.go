@@ -59,6 +59,9 @@ func OpenUser() (*Cache, error) {
 	return c, nil
 }
 
+// Dir is where the cache is.
+func (c *Cache) Dir() string { return c.dir }
+
 // Lock waits until nobody else in this process has locked key. So nothing is made or fetched twice.
 func (c *Cache) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	for {

@@ -141,6 +141,15 @@ func (r resolver) c(p Platform) *C {
 	return nil
 }
 
+// Compilers are what compiles the C of a platform, for a program that is linked dynamically and one that is linked statically; nil where there
+// is none.
+func Compilers(p Platform) (dynamic, static *C) {
+	of := func(cgo string) *C {
+		return resolver{tree: tree{faults: &fault.Faults{}}, settings: settings{cgo: cgo}}.c(p)
+	}
+	return of(cgoDynamic), of(cgoStatic)
+}
+
 // aptInstall is the shell's command line that installs packages of Debian.
 func aptInstall(packages ...string) string {
 	return "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends " + strings.Join(packages, " ")

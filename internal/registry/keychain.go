@@ -129,7 +129,7 @@ func (f credentialFile) entry(ctx context.Context, key string) (entry types.Auth
 	if helper == "" {
 		return types.AuthConfig{}, where, nil
 	}
-	helper = "docker-credential-" + helper
+	helper = helperPrefix + helper
 	where = "the helper " + helper
 	for _, address := range helperKeys(key) {
 		entry, err = askHelper(ctx, helper, address)

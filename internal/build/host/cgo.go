@@ -10,8 +10,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// findCompiler finds a C compiler on this machine.
-func findCompiler(p plan.Compile) (string, error) {
+// FindCompiler finds a C compiler on this machine.
+func FindCompiler(p plan.Compile) (string, error) {
 	names := slices.Concat([]string{p.C.Compiler}, p.C.Others)
 	if runtime.GOOS == p.Platform.OS && runtime.GOARCH == p.Platform.Architecture {
 		names = append(names, p.C.Native...)

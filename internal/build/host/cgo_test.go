@@ -22,7 +22,7 @@ func TestFindCompiler(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"), 0o755))
 		}
 		t.Setenv("PATH", bin)
-		cc, err := findCompiler(plan.Compile{
+		cc, err := FindCompiler(plan.Compile{
 			Platform: plan.Platform{OS: "linux", Architecture: arch},
 			C:        &plan.C{Compiler: "triplet-gcc", Others: []string{"other-gcc"}, Native: []string{"gcc", "cc"}, Hint: "install it"},
 		})

@@ -170,7 +170,7 @@ func (c *compiler) download(ctx context.Context) error {
 	var missing []error // reported before anything is downloaded in vain
 	for _, p := range c.plan.Compile {
 		if p.C != nil {
-			_, err := findCompiler(p)
+			_, err := FindCompiler(p)
 			missing = append(missing, err)
 		}
 	}
@@ -355,7 +355,7 @@ func (c *compiler) Compile(ctx context.Context, p plan.Compile, programs []plan.
 			maps.Copy(env, repository)
 		}
 		if p.C != nil {
-			cc, err := findCompiler(p)
+			cc, err := FindCompiler(p)
 			if err != nil {
 				return err
 			}

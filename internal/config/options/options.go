@@ -158,6 +158,6 @@ var Work = sync.OnceValue(func() []plan.Setting {
 			Help: "what is done with the cache: refresh builds everything and replaces what is there",
 		},
 		plan.Setting{Field: "Progress", Flag: "progress", Commands: append([]string{"copy"}, registries...), Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "copy"}, Help: "write the result as JSON"},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "inspect", "doctor", "copy"}, Help: "write the result as JSON"},
 	)
 })
