@@ -231,6 +231,9 @@ func (j *job) put(ctx context.Context) error {
 		return err
 	}
 	j.Digest = digest.String()
+	if err := j.checkBudgets(ctx); err != nil {
+		return err
+	}
 	if err := j.request.To.put(ctx, j); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (b *Builder) Inspect(ctx context.Context, named string) (*Inspection, error
 		report.Reference = at.ref.Context().Digest(root.String()).String()
 		run = report.Reference
 		if report.Signed() {
-			report.Verify = "slipway verify --key cosign.pub " + report.Reference
+			report.Verify = inspect.VerifyCommand(report.Reference)
 		}
 	}
 	if len(report.Platforms) > 0 {

@@ -294,7 +294,8 @@ func (r *Request) check(images []*Image) error {
 	}
 	var errs []error
 	for _, image := range images {
-		errs = append(errs, image.checkCache(), r.To.check(image, len(images)))
+		_, budgetErr := image.budgets()
+		errs = append(errs, image.checkCache(), budgetErr, r.To.check(image, len(images)))
 	}
 	return errors.Join(errs...)
 }

@@ -32,6 +32,7 @@ type Image struct {
 	Repository string    `env:"SLIPWAY_REPOSITORY"`
 	Tags       plan.List `env:"SLIPWAY_TAGS"`
 	Cache      string    `env:"SLIPWAY_CACHE"`
+	SizeLimit  plan.List `env:"SLIPWAY_SIZE_LIMIT"`
 
 	settings settings
 }
@@ -66,6 +67,7 @@ func (i Image) Same(other Image) bool {
 	i.VulnDB, other.VulnDB = "", ""
 	i.RunPrebuild, other.RunPrebuild = false, false
 	i.Cache, other.Cache = "", ""
+	i.SizeLimit, other.SizeLimit = nil, nil
 	return reflect.DeepEqual(i, other)
 }
 
@@ -99,6 +101,10 @@ func Target() []plan.Setting {
 		plan.Setting{
 			Field: "Cache", Flag: "cache", Value: "REPOSITORY", Commands: []string{"build", "publish", "sbom", "cache"},
 			Help: "cache that machines share: a repository of a registry, like ghcr.io/me/api/cache, or oci:DIRECTORY",
+		},
+		plan.Setting{
+			Field: "SizeLimit", Flag: "size-limit", Value: "SIZE", Commands: []string{"build", "publish"},
+			Help: "fail if an image is bigger: compressed, like 12MB, or unpacked:40MB, or its programs, program:9MiB",
 		},
 	)
 }

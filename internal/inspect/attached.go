@@ -135,3 +135,6 @@ func RunCommand(target string, ports []string) string {
 	}
 	return command + " " + target
 }
+
+// VerifyCommand is how to verify an image in a registry, by a public key that its maker has published.
+func VerifyCommand(reference string) string { return "slipway verify --key cosign.pub " + reference }
