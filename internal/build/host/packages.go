@@ -99,12 +99,16 @@ type watcher struct {
 	compile  []action          // of a package
 	begun    map[int]time.Time // when packages were begun
 	finished map[int]bool      // actions, and all that they need
-	quiet    map[int]bool      // actions that seemed to be in the Go command's cache the last time
+	quiet    map[int]bool      // actions of which nothing is seen, and of nothing that they need
+	seemed   map[int]int       // how often in a row packages seemed to be in the Go command's cache
 	linking  time.Time         // since when all are
 }
 
 // archive is what compiling a package makes. Source: cmd/go/internal/work, build
 const archive = "_pkg_.a"
+
+// seemsCached is how often in a row a package is seen not to be compiled, and could be, until it is taken as cached.
+const seemsCached = 8
 
 // look is how far the build is; ok is false while nothing is known.
 func (w *watcher) look() (p build.Progress, ok bool) {
@@ -134,11 +138,16 @@ func (w *watcher) look() (p build.Progress, ok bool) {
 			p.Slowest, p.For = a.Package, since
 		}
 	}
-	// With nothing to wait for, and as long as the Go command could compile more, what it does not compile is in its cache.
-	was := w.quiet
+	// With nothing to wait for, and as long as the Go command could compile more, what it does not compile is in its cache. It may also be reading
+	// the sources of a package, to find out.
 	w.quiet = map[int]bool{}
 	for _, a := range w.compile {
-		if w.finished[a.ID] || running < w.atOnce && w.isQuiet(a.ID) && was[a.ID] {
+		if running < w.atOnce && w.isQuiet(a.ID) {
+			w.seemed[a.ID]++
+		} else {
+			w.seemed[a.ID] = 0
+		}
+		if w.finished[a.ID] || w.seemed[a.ID] >= seemsCached {
 			p.Done++
 		}
 	}
@@ -160,7 +169,7 @@ func (w *watcher) read() bool {
 	if len(graph) == 0 {
 		return false
 	}
-	w.all, w.begun, w.finished = map[int]action{}, map[int]time.Time{}, map[int]bool{}
+	w.all, w.begun, w.finished, w.seemed = map[int]action{}, map[int]time.Time{}, map[int]bool{}, map[int]int{}
 	for _, a := range graph {
 		w.all[a.ID] = a
 		if a.Mode == "build" && a.Objdir != "" {
