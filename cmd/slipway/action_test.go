@@ -50,7 +50,7 @@ func TestActionsScripts(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		assert.NoError(t, err, "%s", out)
 	}
-	assert.Equal(t, 3, checked)
+	assert.Equal(t, 4, checked)
 }
 
 // The step that builds gives the outputs that action.yml promises, for one image and for several.
