@@ -76,6 +76,8 @@ type Result struct {
 	Document []byte `json:"-"`
 	// Sizes say where the image's bytes are, if it was built for that.
 	Sizes *SizeReport `json:"-"`
+	// Contents are what was read of the image, if it was built to be compared.
+	Contents *Contents `json:"-"`
 	// Err is why there is no such image, or why it is not where it should be.
 	Err error `json:"-"`
 

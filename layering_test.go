@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"cmd/slipway", "internal/config/options"}, // faces, and the options of the command; ci is another module
 	{"."}, // the road
 	{"internal/build", "internal/progress", "internal/doctor"},
-	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest", "internal/size", "internal/inspect"},
+	{"internal/config", "internal/plan", "internal/changed", "internal/check", "internal/dockerfile", "internal/attest", "internal/size", "internal/diff", "internal/inspect", "internal/vulndb"},
 	{"internal/alpine", "internal/debian", "internal/distro", "internal/oci", "internal/registry"},
 	{
 		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/gocommand", "internal/goenv", "internal/secret",

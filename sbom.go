@@ -95,9 +95,7 @@ func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
 			return o, nil
 		}
 	}
-	if j.Bases.Cache != nil {
-		o.Cache = j.Bases.Cache
-	}
+	o.Cache = j.known()
 	files := []string{"go.mod"}
 	if j.image.Plan != nil {
 		files = j.image.Plan.ModuleFiles()

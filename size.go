@@ -35,42 +35,63 @@ func (*Sizes) put(ctx context.Context, j *job) error {
 // SizesOf measures an image that was built before, for these platforms, or all that it has. ref is a reference, or oci:DIR, or
 // oci-archive:FILE; name is what the report calls it.
 func (b *Builder) SizesOf(ctx context.Context, ref, name string, platforms []string) (*SizeReport, error) {
-	found, err := b.Bases.Resolve(ctx, ref)
+	report := &SizeReport{Name: name}
+	_, err := b.eachPlatform(ctx, ref, platforms, func(img v1.Image, _ v1.Hash) error {
+		platform, err := size.Of(ctx, img)
+		report.Platforms = append(report.Platforms, platform)
+		return err
+	})
 	if err != nil {
 		return nil, err
+	}
+	return report, nil
+}
+
+// eachPlatform calls visit for the images of these platforms, or of all that there are, with their digests. It returns that of the whole.
+func (b *Builder) eachPlatform(ctx context.Context, ref string, platforms []string, visit func(v1.Image, v1.Hash) error) (v1.Hash, error) {
+	found, err := b.Bases.Resolve(ctx, ref)
+	if err != nil {
+		return v1.Hash{}, err
 	}
 	var wanted []v1.Platform
 	for _, text := range platforms {
 		parsed, err := v1.ParsePlatform(text)
 		if err != nil {
-			return nil, wrongPlatform(text, err)
+			return v1.Hash{}, wrongPlatform(text, err)
 		}
 		wanted = append(wanted, *parsed)
 	}
+	has, err := found.Platforms(ctx)
+	if err != nil {
+		return v1.Hash{}, err
+	}
 	if wanted == nil {
-		has, err := found.Platforms(ctx)
-		if err != nil {
-			return nil, err
-		}
 		for _, d := range has {
 			if same := func(p v1.Platform) bool { return p.Equals(*d.Platform) }; !slices.ContainsFunc(wanted, same) {
 				wanted = append(wanted, *d.Platform)
 			}
 		}
 	}
-	report := &SizeReport{Name: name}
 	for _, p := range wanted {
 		img, err := found.Image(p)
 		if err != nil {
-			return nil, err
+			return v1.Hash{}, err
 		}
-		platform, err := size.Of(ctx, img)
+		digest, err := img.Digest()
 		if err != nil {
-			return nil, err
+			return v1.Hash{}, err
 		}
-		report.Platforms = append(report.Platforms, platform)
+		for _, d := range has { // whose manifest may have been another, with the media types of Docker
+			if d.Platform.Equals(p) {
+				digest = d.Digest
+				break
+			}
+		}
+		if err := visit(img, digest); err != nil {
+			return v1.Hash{}, err
+		}
 	}
-	return report, nil
+	return found.Digest, nil
 }
 
 // SizesOfProgram measures a program that is a file of this machine.

@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/cache/temporary"
-	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
-	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/size"
 	"github.com/slipway-ci/slipway/internal/size/page"
 )
@@ -89,54 +84,25 @@ func writePage(name string, reports []*slipway.SizeReport) error {
 	return temporary.WriteFile(name, func(w io.Writer) error { return page.Write(w, reports) })
 }
 
-// sizesOf takes what was named for what it is: an image of slipway.yaml and a directory with Go in it are built, and everything else has
-// an image in it, or is a program.
 func (a *app) sizesOf(ctx context.Context, named string) (*slipway.SizeReport, error) {
-	project, err := readProject(".")
-	if err != nil {
-		return nil, err
-	}
-	if project != nil && slices.ContainsFunc(project.Images, func(i config.Image) bool { return i.Name == named }) {
-		return a.sizesOfSource(ctx, ".", []string{named})
-	}
-	info, err := os.Stat(named)
-	switch {
-	case err != nil:
-		return a.sizesOfReference(ctx, named)
-	case info.IsDir() && isLayout(named):
-		return a.sizesOfImage(ctx, "oci:"+named, named)
-	case info.IsDir():
-		return a.sizesOfSource(ctx, named, nil)
-	case size.IsProgram(named):
+	if info, err := os.Stat(named); err == nil && info.Mode().IsRegular() && size.IsProgram(named) {
 		return slipway.SizesOfProgram(named)
-	default:
-		return a.sizesOfImage(ctx, "oci-archive:"+named, named)
 	}
-}
-
-func (a *app) sizesOfReference(ctx context.Context, named string) (*slipway.SizeReport, error) {
-	_, err := name.ParseReference(named)
-	ofFile := strings.HasPrefix(named, "oci:") || strings.HasPrefix(named, "oci-archive:")
-	if !ofFile && (err != nil || strings.HasSuffix(named, ".tar") || strings.HasPrefix(named, ".")) {
-		return nil, fault.Join(a.environment, fault.Faults{{Field: "image", Value: named, Problem: "neither a directory, nor an archive, a program or a reference", Hint: "name one of them"}})
-	}
-	return a.sizesOfImage(ctx, named, named)
-}
-
-// sizesOfImage is of an image that was built before.
-func (a *app) sizesOfImage(ctx context.Context, ref, title string) (*slipway.SizeReport, error) {
-	reader, err := a.reader(ctx)
+	is, err := a.subjectOf(named, "neither a directory, nor an archive, a program or a reference")
 	if err != nil {
 		return nil, err
 	}
-	defer reader.Close()
-	return reader.SizesOf(ctx, ref, title, a.image.Platforms)
-}
-
-func (a *app) sizesOfSource(ctx context.Context, dir string, names []string) (report *slipway.SizeReport, err error) {
-	err = a.workThen(ctx, dir, names, &slipway.Sizes{}, nil, func(display *progress.Display, results []*slipway.Result) error {
-		report = results[0].Sizes
-		return errors.Join(slipway.Failures(results), display.Close())
-	})
-	return report, err
+	if is.ref != "" {
+		reader, err := a.reader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer reader.Close()
+		return reader.SizesOf(ctx, is.ref, named, a.image.Platforms)
+	}
+	result, err := a.builtFor(ctx, is, &slipway.Sizes{})
+	if err != nil {
+		return nil, err
+	}
+	return result.Sizes, nil
 }

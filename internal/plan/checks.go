@@ -116,8 +116,8 @@ func (p *Plan) Check(name string) (Check, bool) {
 }
 
 var vulnDBSetting = Setting{
-	Flag: "vulndb", ForChecks: true, Value: "URL", Help: "database of vulnerabilities, by its URL",
-	More: "also file:///DIR", Default: "https://vuln.go.dev",
+	Flag: "vulndb", ForChecks: true, Commands: []string{"check", "diff"}, Value: "URL", Help: "database of vulnerabilities, by its URL",
+	More: "also file:///DIR; diff compares no vulnerabilities without it", Default: "https://vuln.go.dev",
 	Field: "VulnDB",
 	read: func(c Config, _ *settings, f *fault.Faults) {
 		if db, err := url.Parse(c.VulnDB); c.VulnDB != "" && (err != nil || !slices.Contains([]string{"http", "https", "file"}, db.Scheme)) {

@@ -99,7 +99,7 @@ func (s Setting) Follows(word string) bool {
 }
 
 // planning are the commands that plan images.
-var planning = []string{"build", "publish", "check", "pin", "sbom", "size", "plan", "dockerfile"}
+var planning = []string{"build", "publish", "check", "pin", "sbom", "size", "diff", "plan", "dockerfile"}
 
 // OfCommands are the commands that have the setting's flag.
 func (s Setting) OfCommands() []string {

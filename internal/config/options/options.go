@@ -32,6 +32,7 @@ type Options struct {
 	Issuers      string    `env:"SLIPWAY_CERTIFICATE_OIDC_ISSUER_REGEXP"`
 	Format       string    `env:"SLIPWAY_FORMAT"`
 	HTML         string    `env:"SLIPWAY_HTML"`
+	Markdown     bool      `env:"SLIPWAY_MARKDOWN"`
 	CopyPlatform string    `env:"SLIPWAY_COPY_PLATFORM"`
 	Mirrors      plan.List `env:"SLIPWAY_MIRRORS"`
 	Netrc        string    `env:"SLIPWAY_NETRC"`
@@ -133,6 +134,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "HTML", Flag: "html", Commands: []string{"size"}, Value: "FILE", Help: "also write a page with everything in it, for a browser"},
+		plan.Setting{Field: "Markdown", Flag: "markdown", Commands: []string{"diff"}, Help: "write the result as Markdown, for a pull request"},
 		plan.Setting{
 			Field: "CopyPlatform", Flag: "platform", Commands: []string{"copy"}, Value: "PLATFORM",
 			Help: "copy the image for one platform of an index, like linux/arm64, and what is attached to that, in place of everything",
@@ -144,7 +146,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 
 // Work are the settings that say how the command works. The list is shared: nobody changes it.
 var Work = sync.OnceValue(func() []plan.Setting {
-	build, registries := []string{"build", "publish", "check", "sbom", "size"}, []string{"build", "publish", "check", "sbom", "size", "pin"}
+	build, registries := []string{"build", "publish", "check", "sbom", "size", "diff"}, []string{"build", "publish", "check", "sbom", "size", "diff", "pin"}
 	return plan.Declare[Options](
 		plan.Setting{Field: "Mirrors", Flag: "mirror", Commands: registries, Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
 		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, which it replaces"},
@@ -158,6 +160,6 @@ var Work = sync.OnceValue(func() []plan.Setting {
 			Help: "what is done with the cache: refresh builds everything and replaces what is there",
 		},
 		plan.Setting{Field: "Progress", Flag: "progress", Commands: append([]string{"copy"}, registries...), Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "inspect", "doctor", "copy"}, Help: "write the result as JSON"},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "diff", "inspect", "doctor", "copy"}, Help: "write the result as JSON"},
 	)
 })
