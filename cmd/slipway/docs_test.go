@@ -81,7 +81,7 @@ func TestDocumentedCommands(t *testing.T) {
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		for _, match := range called.FindAllStringSubmatch(string(text), -1) {
+		for _, match := range called.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\\\n", ""), -1) {
 			words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " …", "").Replace(match[1]))
 			root := quietRoot()
 			command, rest, err := root.Find(joinOptional(words))

@@ -29,9 +29,10 @@ func quietRoot() *cobra.Command {
 // Nothing that is part of the command or of the module prints but through package console.
 func TestNothingPrintsPastTheEdge(t *testing.T) {
 	allowed := map[string]int{
-		"../../cmd/slipway/main.go":    3, // where the edge begins
-		"../../cmd/slipway/signals.go": 1, // one sentence, as the process ends
-		"../../ci/edge.go":             2,
+		"../../cmd/slipway/main.go":              3, // where the edge begins
+		"../../cmd/slipway/signals.go":           1, // one sentence, as the process ends
+		"../../ci/edge.go":                       2,
+		"../../internal/build/gocache/helper.go": 2, // a process of its own, which the Go command talks to
 	}
 	files := 0
 	err := filepath.WalkDir("../..", func(name string, e fs.DirEntry, err error) error {

@@ -99,9 +99,9 @@ func TestShareOfProcessors(t *testing.T) {
 		platforms []string
 		want      string
 	}{
-		{[]string{"linux/amd64"}, "build -mod=readonly "},
-		{[]string{"linux/amd64", "linux/arm64"}, "build -p=3 "},
-		{[]string{"linux/amd64", "linux/arm64", "linux/arm/v6", "linux/riscv64"}, "build -p=2 "},
+		{[]string{"linux/amd64"}, `/graph.json -mod=readonly `},
+		{[]string{"linux/amd64", "linux/arm64"}, `/graph.json -p=3 -mod=readonly `},
+		{[]string{"linux/amd64", "linux/arm64", "linux/arm/v6", "linux/riscv64"}, `/graph.json -p=2 -mod=readonly `},
 	} {
 		require.NoError(t, os.WriteFile(calls, nil, 0o644))
 		plan, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{Runtime: "scratch", Platforms: c.platforms})
