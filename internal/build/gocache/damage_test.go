@@ -216,6 +216,8 @@ func TestRegistryDies(t *testing.T) {
 	require.Len(t, m.warnings, 1)
 	assert.Contains(t, m.warnings[0], "compiled packages for linux/amd64 are not in the cache "+repository+": ")
 	reg.Break()
+	assert.Empty(t, m.builds(t, with(library(), "main", "text")))
+	assert.Empty(t, newMachine(t, repository).builds(t, with(library(), "main", "text")), "the next build has saved it")
 	assert.Empty(t, newMachine(t, repository).builds(t, library()), "the cache is whole")
 
 	reg.Break(registrytest.Fault{When: registrytest.Any, Do: registrytest.HangUp(0)})

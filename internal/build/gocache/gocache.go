@@ -262,7 +262,7 @@ func (s *Session) note(o usedObject) {
 // Compiled says that the Go command has succeeded. What it used is saved in the background.
 func (s *Session) Compiled() { s.once.Do(func() { s.compiled <- true }) }
 
-// finish notes that this machine is warm, and saves.
+// finish saves, and notes that this machine is warm.
 func (s *Session) finish(ctx context.Context) error {
 	if s.environ["GOCACHEPROG"] == "" {
 		return nil
@@ -273,18 +273,18 @@ func (s *Session) finish(ctx context.Context) error {
 		used = append(used, s.used[action])
 	}
 	s.mu.Unlock()
-	if probe.file != "" {
-		if err := s.cache.Local.Put(s.warmKey(), warm{s.shared.dir, probe.file}); err != nil {
-			return err
-		}
-	}
 	if s.shared.dir != "" {
 		s.account(s.shared.dir)
 	}
-	if s.cache.Mode == slot.Read {
+	if s.cache.Mode != slot.Read {
+		if err := s.save(ctx, used); err != nil {
+			return err // which the next build tries again
+		}
+	}
+	if probe.file == "" {
 		return nil
 	}
-	return s.save(ctx, used)
+	return s.cache.Local.Put(s.warmKey(), warm{s.shared.dir, probe.file})
 }
 
 // account notes the size of a directory for what comes from a repository, from time to time.
