@@ -78,6 +78,8 @@ type Result struct {
 	Sizes *SizeReport `json:"-"`
 	// Contents are what was read of the image, if it was built to be compared.
 	Contents *Contents `json:"-"`
+	// Reproduction is how it compares with a published image, if it was built for that.
+	Reproduction *Reproduction `json:"-"`
 	// Err is why there is no such image, or why it is not where it should be.
 	Err error `json:"-"`
 

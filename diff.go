@@ -23,21 +23,27 @@ type Compared struct{}
 func (*Compared) check(*Image, int) error { return nil }
 
 func (*Compared) put(ctx context.Context, j *job) error {
-	j.Contents = &Contents{Name: j.Name, Digest: j.Digest}
-	return j.step("read", func(io.Writer) error {
-		for _, img := range j.built.Images {
-			digest, err := img.Digest()
-			if err != nil {
-				return err
-			}
-			platform, err := diff.Read(ctx, img, digest, j.known())
-			if err != nil {
-				return err
-			}
-			j.Contents.Platforms = append(j.Contents.Platforms, platform)
-		}
-		return nil
+	return j.step("read", func(io.Writer) (err error) {
+		j.Contents, err = j.contents(ctx)
+		return err
 	})
+}
+
+// contents reads what was built.
+func (j *job) contents(ctx context.Context) (*Contents, error) {
+	contents := &Contents{Name: j.Name, Digest: j.Digest}
+	for _, img := range j.built.Images {
+		digest, err := img.Digest()
+		if err != nil {
+			return nil, err
+		}
+		platform, err := diff.Read(ctx, img, digest, j.known())
+		if err != nil {
+			return nil, err
+		}
+		contents.Platforms = append(contents.Platforms, platform)
+	}
+	return contents, nil
 }
 
 // known has what was found in layers before.

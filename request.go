@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -51,6 +52,8 @@ type Request struct {
 	// Environ is the environment that templates may name variables of, as a list of KEY=VALUE; what holds secrets by its name is left
 	// out.
 	Environ []string
+	// recorded is what was known when the images were built before; nil where git says it, and the environment.
+	recorded *provenance.Recorded
 	// Output is where images are written, if that is where they go: an archive if it ends in .tar, else a layout; empty for archives in
 	// the directory dist. Report is the directory for reports of checks. What Slipway writes into the source is no part of it.
 	Output, Report string
@@ -226,7 +229,10 @@ func (r *Request) settings() Settings {
 func (r *Request) facts(ctx context.Context, images []*Image) error {
 	facts, revision := plan.Facts{Env: variables(r.Environ)}, auto
 	var outputs plan.Outputs
-	if r.Fetch == nil {
+	switch {
+	case r.recorded != nil:
+		facts, outputs = r.recorded.Config.Facts, r.outputs()
+	case r.Fetch == nil:
 		var texts []string
 		for _, image := range images {
 			texts = append(texts, image.Settings.Templates()...)

@@ -50,6 +50,13 @@ var kinds = []struct {
 	{"Build settings", func(d *diff.Difference) []changeRow { return rowsOf(d.Build) }},
 	{"Main packages", func(d *diff.Difference) []changeRow { return rowsOf(d.Programs) }},
 	{"Files", fileRows},
+	{"Functions with other code", func(d *diff.Difference) []changeRow {
+		var rows []changeRow
+		for _, name := range d.Functions {
+			rows = append(rows, changeRow{changed, name, ""})
+		}
+		return rows
+	}},
 }
 
 // changeTables are those of all platforms that both images have. What is the same for several is there once.
@@ -294,6 +301,8 @@ func phraseOf(title string, rows []changeRow) string {
 		return "base: " + count("changed", "added", "removed")
 	case "Vulnerabilities":
 		return "vulnerabilities: " + count("", "gained", "lost")
+	case "Functions with other code":
+		return counted(counts[changed], "function") + " with other code"
 	case "Main packages":
 		return "programs: " + count("of another package", "added", "removed")
 	default:

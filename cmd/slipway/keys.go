@@ -5,10 +5,27 @@ import (
 	"os"
 	"strings"
 
+	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/secret"
 	"github.com/slipway-ci/slipway/internal/source"
 )
+
+// privateKey is the key that signs; nil for none.
+func (a *app) privateKey() (*slipway.PrivateKey, error) {
+	if a.SignKey == "" {
+		return nil, nil
+	}
+	text, err := a.readKey("sign-key", a.SignKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := slipway.ParsePrivateKey(text, []byte(a.variable(signPassword)))
+	if err != nil {
+		return nil, fault.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: err.Error(), Hint: "give the key that signs"}}
+	}
+	return key, nil
+}
 
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {

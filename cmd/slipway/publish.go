@@ -90,20 +90,12 @@ func noEffect(set *pflag.FlagSet) error {
 // toRegistry is where publish takes images.
 func (a *app) toRegistry() (*slipway.Registry, error) {
 	to := &slipway.Registry{Provenance: a.Provenance}
-	var formatErr, keyErr, predicateErr error
+	var formatErr, keyErr, predicateErr, signaturesErr error
 	to.SBOM, formatErr = format("sbom", a.SBOM, options.NoSBOM)
 	if a.Predicate != "" {
 		to.Predicate, predicateErr = readPredicate(a.Predicate)
 	}
-	if a.SignKey != "" {
-		var text []byte
-		if text, keyErr = a.readKey("sign-key", a.SignKey); keyErr == nil {
-			if to.Key, keyErr = slipway.ParsePrivateKey(text, []byte(a.variable(signPassword))); keyErr != nil {
-				keyErr = fault.Faults{{Field: "sign-key", Value: shownReference(a.SignKey), Problem: keyErr.Error(), Hint: "give the key that signs"}}
-			}
-		}
-	}
-	var signaturesErr error
+	to.Key, keyErr = a.privateKey()
 	to.Signatures, signaturesErr = signatureFormat(a.SignFormat)
 	var keylessErr error
 	if a.SignKeyless {

@@ -55,6 +55,8 @@ func (m withCache) Run() int {
 //   - exits N COMMAND… runs a command and wants that exit status
 //   - flip FILE changes one bit in the middle of a file
 //   - genkey NAME makes NAME.key, as cosign does, with the password correct-horse, and NAME.pub
+//   - predicate REFERENCE FILE writes the provenance of an image into a file
+//   - statements REFERENCE FILE prints the statements about an image that a public key's private one signed
 //   - envfile VARIABLE FILE sets a variable to what a file holds
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
@@ -130,8 +132,10 @@ func writeKeys(name, password string) error {
 }
 
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"exits": exits,
-	"flip":  flip,
+	"exits":      exits,
+	"flip":       flip,
+	"predicate":  savePredicate,
+	"statements": printStatements,
 	"genkey": func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(writeKeys(ts.MkAbs(args[0]), keyPassword))
 	},

@@ -39,10 +39,7 @@ and its bills of materials. The result goes to standard output.`,
 }
 
 func (a *app) verify(ctx context.Context, reference string) error {
-	ref, refErr := name.ParseReference(reference)
-	if refErr != nil {
-		refErr = fault.Faults{{Field: "reference", Value: reference, Problem: "not one of an image", Hint: "write it like ghcr.io/me/api:v1.2.3"}}
-	}
+	ref, refErr := publishedReference(reference)
 	verifier, verifierErr := a.verifier()
 	client, clientErr := a.registry(nil)
 	if err := fault.Join(a.environment, refErr, verifierErr, clientErr); err != nil {

@@ -31,8 +31,13 @@ func (a *app) work(ctx context.Context, dir string, names []string, to slipway.S
 }
 
 // workThen is work, which gives then the results.
-func (a *app) workThen(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error, then func(*progress.Display, []*slipway.Result) error) (err error) {
-	images, planErr := a.plans(ctx, dir, names, to)
+func (a *app) workThen(ctx context.Context, dir string, names []string, to slipway.Sink, toErr error, then func(*progress.Display, []*slipway.Result) error) error {
+	return a.workOn(ctx, func() ([]*slipway.Image, error) { return a.plans(ctx, dir, names, to) }, toErr, then)
+}
+
+// workOn builds what is planned.
+func (a *app) workOn(ctx context.Context, plans func() ([]*slipway.Image, error), toErr error, then func(*progress.Display, []*slipway.Result) error) (err error) {
+	images, planErr := plans()
 	client, clientErr := a.registry(a.Mirrors)
 	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()

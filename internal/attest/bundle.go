@@ -79,14 +79,19 @@ func Bundles(ctx context.Context, signer Signer, artifact remote.Taggable, docum
 			}
 		}
 		for _, d := range all {
-			bundles = append(bundles, Document{
-				Subject: d.Subject, MediaType: signing.BundleMediaType, PredicateType: d.PredicateType,
-				Identity: identity + "\n" + d.PredicateType + "\n" + d.identity(),
-				Make:     func(ctx context.Context) ([]byte, error) { return signer.Bundle(ctx, d.Statement) },
-			})
+			bundles = append(bundles, d.bundle(signer, identity))
 		}
 	}
 	return bundles, nil
+}
+
+// bundle is the document's statement in a Sigstore bundle, which the signer of that identity signs when it is attached.
+func (d Document) bundle(signer Signer, identity string) Document {
+	return Document{
+		Subject: d.Subject, MediaType: signing.BundleMediaType, PredicateType: d.PredicateType,
+		Identity: identity + "\n" + d.PredicateType + "\n" + d.identity(),
+		Make:     func(ctx context.Context) ([]byte, error) { return signer.Bundle(ctx, d.Statement) },
+	}
 }
 
 // identity is the same for documents that say the same.

@@ -50,6 +50,9 @@ type Difference struct {
 	Files    []FileChange `json:"files,omitempty"`
 	// Sizes are in bytes, by level from the image to functions, the biggest change of each first.
 	Sizes []size.Change `json:"sizes,omitempty"`
+	// Functions have other code of the same size. They are there for programs of which no function has another size, since code has the
+	// addresses of other code in it.
+	Functions []string `json:"functions,omitempty"`
 	// Vulnerabilities are there if a database was at hand.
 	Vulnerabilities *Vulnerabilities `json:"vulnerabilities,omitempty"`
 }
@@ -156,7 +159,57 @@ func compare(platform string, before, after *Platform) *Difference {
 	d.Files = files(before, after)
 	one := func(p *Platform) *size.Report { return &size.Report{Platforms: []*size.Platform{p.Sizes}} }
 	d.Sizes = size.Compare(one(before), one(after))[0].Changes
+	d.Functions = functions(before.Sizes, after.Sizes)
 	return d
+}
+
+// functions are those with other code of programs of which each function has its size.
+func functions(before, after *size.Platform) []string {
+	var all []string
+	for _, a := range after.Programs {
+		i := slices.IndexFunc(before.Programs, func(b *size.Program) bool { return a.Path == b.Path })
+		if i < 0 {
+			continue
+		}
+		had, has := code(before.Programs[i]), code(a)
+		var other []string
+		for name, now := range has {
+			was, is := had[name]
+			if !is || was.size != now.size {
+				other = nil
+				break
+			}
+			if was.hash != now.hash {
+				other = append(other, name)
+			}
+		}
+		if len(had) == len(has) {
+			all = append(all, other...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// coded is the code of a function; of several of one name, of all of them.
+type coded struct {
+	size int64
+	hash uint64
+}
+
+// code is that of a program's functions, whose names begin with their packages.
+func code(p *size.Program) map[string]coded {
+	all := map[string]coded{}
+	for _, m := range p.Modules {
+		for _, pkg := range m.Packages {
+			for _, f := range pkg.Functions {
+				name := pkg.Path + "." + f.Name
+				c := all[name]
+				all[name] = coded{c.size + f.Code, c.hash + f.Hash}
+			}
+		}
+	}
+	return all
 }
 
 // one is the change of something; nil for none.

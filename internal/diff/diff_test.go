@@ -14,6 +14,8 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/oci"
+	"github.com/slipway-ci/slipway/internal/size"
+	"github.com/slipway-ci/slipway/internal/size/program"
 )
 
 // read makes an image of a base and other files, and reads it.
@@ -118,8 +120,8 @@ func TestPairs(t *testing.T) {
 	assert.NotNil(t, pairs["linux/arm64"][1])
 }
 
-// program is what Go says of a program with these modules.
-func program(goVersion string, modules ...*debug.Module) *Platform {
+// built is what Go says of a program with these modules.
+func built(goVersion string, modules ...*debug.Module) *Platform {
 	info := &buildinfo.BuildInfo{
 		GoVersion: goVersion, Path: "example.com/app", Main: debug.Module{Path: "example.com/app", Version: "(devel)"}, Deps: modules,
 		Settings: []debug.BuildSetting{{Key: "GOARCH", Value: goVersion}, {Key: "CGO_ENABLED", Value: "0"}},
@@ -128,12 +130,12 @@ func program(goVersion string, modules ...*debug.Module) *Platform {
 }
 
 func TestModules(t *testing.T) {
-	before := program("go1.26.0",
+	before := built("go1.26.0",
 		&debug.Module{Path: "example.com/same", Version: "v1.0.0"}, &debug.Module{Path: "example.com/newer", Version: "v1.0.0"}, &debug.Module{Path: "example.com/gone", Version: "v1.0.0"},
 		&debug.Module{Path: "example.com/major/v2", Version: "v2.5.0"}, &debug.Module{Path: "example.com/fork", Version: "v1.0.0"},
 		&debug.Module{Path: "gopkg.in/yaml.v2", Version: "v2.4.0"},
 	)
-	after := program("go1.26.1",
+	after := built("go1.26.1",
 		&debug.Module{Path: "example.com/same", Version: "v1.0.0"}, &debug.Module{Path: "example.com/newer", Version: "v1.1.0"}, &debug.Module{Path: "example.com/added", Version: "v1.0.0"},
 		&debug.Module{Path: "example.com/major/v3", Version: "v3.0.0"},
 		&debug.Module{Path: "example.com/fork", Version: "v1.0.0", Replace: &debug.Module{Path: "example.com/mine", Version: "v1.0.1"}},
@@ -156,4 +158,22 @@ func TestModules(t *testing.T) {
 func TestMajorVersionsBesideEachOther(t *testing.T) {
 	all := []Change{{"example.com/a", "v1.0.0", ""}, {"example.com/a/v2", "", "v2.0.0"}, {"example.com/a/v3", "", "v3.0.0"}}
 	assert.Equal(t, []Module{{Change: all[0]}, {Change: all[1]}, {Change: all[2]}}, moved(all))
+}
+
+// Functions with other code of the same size are named, unless code has moved.
+func TestFunctions(t *testing.T) {
+	of := func(functions ...program.Function) *size.Platform {
+		return &size.Platform{Programs: []*size.Program{{Path: "/app", Program: &program.Program{
+			Modules: []*program.Module{{Path: "m", Packages: []*program.Package{{Path: "m/p", Functions: functions}}}},
+		}}}}
+	}
+	f := func(name string, code int64, hash uint64) program.Function {
+		return program.Function{Name: name, Code: code, Hash: hash}
+	}
+	before := of(f("A", 1, 1), f("(*T).B", 2, 2), f("C", 3, 3))
+	assert.Equal(t, []string{"m/p.(*T).B", "m/p.C"}, functions(before, of(f("C", 3, 9), f("(*T).B", 2, 9), f("A", 1, 1))))
+	assert.Empty(t, functions(before, before))
+	assert.Empty(t, functions(before, of(f("A", 1, 9), f("(*T).B", 2, 2), f("C", 4, 3))), "another size")
+	assert.Empty(t, functions(before, of(f("A", 1, 9), f("(*T).B", 2, 2))), "a function less")
+	assert.Empty(t, functions(before, &size.Platform{}), "no such program")
 }

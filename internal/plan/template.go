@@ -20,7 +20,7 @@ import (
 type Facts struct {
 	// Git is the commit that is built; zero where it is not known.
 	Git Git `json:"git,omitzero"`
-	// Env are variables. They are in no plan and no provenance, but for what templates take from them.
+	// Env are variables. They are in no plan and no provenance, but for those that templates name.
 	Env map[string]string `json:"-"`
 }
 
@@ -62,6 +62,25 @@ func (c Config) Templates() []string {
 		all = append(all, "{{.Git.Commit}}") // which programs are stamped with
 	}
 	return all
+}
+
+// variable is how a template names one of the environment.
+var variable = regexp.MustCompile(`\.Env\.([A-Za-z_][A-Za-z0-9_]*)`)
+
+// NamedVariables are the variables of the environment that templates of c name. Nothing else of the environment decides a plan.
+func (c Config) NamedVariables() map[string]string {
+	named := map[string]string{}
+	for _, text := range c.Templates() {
+		if !isTemplate(text) {
+			continue
+		}
+		for _, m := range variable.FindAllStringSubmatch(text, -1) {
+			if value, ok := c.Facts.Env[m[1]]; ok {
+				named[m[1]] = value
+			}
+		}
+	}
+	return named
 }
 
 // Expand fills in a template of the setting field for the image called name. The error is [fault.Faults].

@@ -180,6 +180,15 @@ func (b Build) Predicate(base Image) (Predicate, error) {
 	if git := b.Config.Facts.Git; git != (plan.Git{}) {
 		internal["git"] = git
 	}
+	if b.Source.Directory != "" {
+		internal["directory"] = b.Source.Directory
+	}
+	if env := b.Config.NamedVariables(); len(env) > 0 {
+		for name, value := range env {
+			env[name] = secret.Hide(value)
+		}
+		internal["env"] = env
+	}
 	if b.Cached != nil {
 		internal["cached"] = b.Cached
 	}

@@ -238,7 +238,7 @@ func TestReadSource(t *testing.T) {
 	git("add", ".")
 	git("commit", "-qm", "c")
 	head := git("rev-parse", "HEAD")
-	assert.Equal(t, provenance.Source{Revision: head}, read(filepath.Dir(file)))
+	assert.Equal(t, provenance.Source{Revision: head, Directory: "sub"}, read(filepath.Dir(file)))
 
 	for remote, want := range map[string]string{
 		"https://user:s3cret@example.com/o/r.git?token=x": "https://example.com/o/r.git",

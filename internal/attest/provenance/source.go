@@ -15,6 +15,8 @@ import (
 type Source struct {
 	// Repository is a URL, Revision a commit's hash. Either is empty where it is not known.
 	Repository, Revision string
+	// Directory is that of the tree in the repository, with slashes; empty for its top.
+	Directory string
 	// Modified says that the tree differs from the commit.
 	Modified bool
 }
@@ -49,7 +51,9 @@ func ReadSource(ctx context.Context, dir string, own func(name string) bool) (s 
 		return Source{}, err
 	}
 	modified := status.Modified || slices.ContainsFunc(status.Untracked, func(name string) bool { return !own(name) })
-	return Source{Repository: cleanURL(r.Origin()), Revision: status.Commit, Modified: modified}, nil
+	return Source{
+		Repository: cleanURL(r.Origin()), Revision: status.Commit, Directory: strings.TrimSuffix(r.Prefix(), "/"), Modified: modified,
+	}, nil
 }
 
 var (

@@ -33,6 +33,8 @@ type Options struct {
 	Format       string    `env:"SLIPWAY_FORMAT"`
 	HTML         string    `env:"SLIPWAY_HTML"`
 	Markdown     bool      `env:"SLIPWAY_MARKDOWN"`
+	Source       string    `env:"SLIPWAY_SOURCE"`
+	Attest       bool      `env:"SLIPWAY_ATTEST"`
 	CopyPlatform string    `env:"SLIPWAY_COPY_PLATFORM"`
 	Mirrors      plan.List `env:"SLIPWAY_MIRRORS"`
 	Netrc        string    `env:"SLIPWAY_NETRC"`
@@ -102,38 +104,40 @@ var Results = sync.OnceValue(func() []plan.Setting {
 			Help: "provenance of an ARCHIVE, which only its builder knows: a file with a predicate of SLSA v1, in JSON",
 		},
 		plan.Setting{
-			Field: "SignKey", Flag: "sign-key", Commands: publish, Value: "KEY",
+			Field: "SignKey", Flag: "sign-key", Commands: []string{"publish", "reproduce"}, Value: "KEY",
 			Help: "private key that signs the image and its attestations, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
 		},
 		plan.Setting{
-			Field: "SignFormat", Flag: "signature-format", Commands: publish, Value: "FORMAT", Default: SignatureFormats()[0], Choices: plan.Choices(SignatureFormats()...),
+			Field: "SignFormat", Flag: "signature-format", Commands: []string{"publish", "reproduce"}, Value: "FORMAT", Default: SignatureFormats()[0], Choices: plan.Choices(SignatureFormats()...),
 			Help: "where signatures go: into Sigstore bundles that refer to the image, under the tags that cosign 2 and others read, or both",
 		},
 		plan.Setting{
-			Field: "SignKeyless", Flag: "sign-keyless", Commands: publish,
+			Field: "SignKeyless", Flag: "sign-keyless", Commands: []string{"publish", "reproduce"},
 			Help: "sign with the identity of this job of GitHub Actions or GitLab, without a key, in Sigstore bundles, and record that in the public log",
 		},
 		plan.Setting{
-			Field: "SignConfig", Flag: "signing-config", Commands: publish, Value: "FILE",
+			Field: "SignConfig", Flag: "signing-config", Commands: []string{"publish", "reproduce"}, Value: "FILE",
 			Help: "signing configuration of a Sigstore of your own, as cosign signing-config create writes it", Default: "the public Sigstore",
 		},
 		plan.Setting{
-			Field: "TrustedRoot", Flag: "trusted-root", Commands: append([]string{"verify"}, publish...), Value: "FILE",
+			Field: "TrustedRoot", Flag: "trusted-root", Commands: []string{"publish", "verify", "reproduce"}, Value: "FILE",
 			Help: "trusted root of a Sigstore of your own, as cosign trusted-root create writes it", Default: "that of the public Sigstore",
 		},
 		plan.Setting{
-			Field: "Identity", Flag: "certificate-identity", Commands: []string{"verify"}, Value: "IDENTITY",
+			Field: "Identity", Flag: "certificate-identity", Commands: []string{"verify", "reproduce"}, Value: "IDENTITY",
 			Help: "who signed keyless, like https://github.com/me/api/.github/workflows/release.yml@refs/tags/v1.2.3",
 		},
-		plan.Setting{Field: "Identities", Flag: "certificate-identity-regexp", Commands: []string{"verify"}, Value: "REGEXP", Help: "the same, by a regular expression, like '^https://github.com/me/api/'"},
+		plan.Setting{Field: "Identities", Flag: "certificate-identity-regexp", Commands: []string{"verify", "reproduce"}, Value: "REGEXP", Help: "the same, by a regular expression, like '^https://github.com/me/api/'"},
 		plan.Setting{
-			Field: "Issuer", Flag: "certificate-oidc-issuer", Commands: []string{"verify"}, Value: "URL",
+			Field: "Issuer", Flag: "certificate-oidc-issuer", Commands: []string{"verify", "reproduce"}, Value: "URL",
 			Help: "who vouched for that identity, like https://token.actions.githubusercontent.com or https://gitlab.com",
 		},
-		plan.Setting{Field: "Issuers", Flag: "certificate-oidc-issuer-regexp", Commands: []string{"verify"}, Value: "REGEXP", Help: "the same, by a regular expression"},
-		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
+		plan.Setting{Field: "Issuers", Flag: "certificate-oidc-issuer-regexp", Commands: []string{"verify", "reproduce"}, Value: "REGEXP", Help: "the same, by a regular expression"},
+		plan.Setting{Field: "Key", Flag: "key", Commands: []string{"verify", "reproduce"}, Value: "KEY", Help: "public key of the key that signed: a file, or env:VARIABLE"},
 		plan.Setting{Field: "Format", Flag: "format", Commands: []string{"sbom"}, Value: "FORMAT", Help: "format of the bill of materials", Default: SBOMFormats()[0], Choices: plan.Choices(SBOMFormats()...)},
 		plan.Setting{Field: "HTML", Flag: "html", Commands: []string{"size"}, Value: "FILE", Help: "also write a page with everything in it, for a browser"},
+		plan.Setting{Field: "Source", Flag: "source", Commands: []string{"reproduce"}, Value: "DIR", Help: "directory with the source, in place of the one that the provenance names"},
+		plan.Setting{Field: "Attest", Flag: "attest", Commands: []string{"reproduce"}, Help: "sign the verdict with --sign-key or --sign-keyless, and attach it to the image"},
 		plan.Setting{Field: "Markdown", Flag: "markdown", Commands: []string{"diff"}, Help: "write the result as Markdown, for a pull request"},
 		plan.Setting{
 			Field: "CopyPlatform", Flag: "platform", Commands: []string{"copy"}, Value: "PLATFORM",
@@ -146,7 +150,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 
 // Work are the settings that say how the command works. The list is shared: nobody changes it.
 var Work = sync.OnceValue(func() []plan.Setting {
-	build, registries := []string{"build", "publish", "check", "sbom", "size", "diff"}, []string{"build", "publish", "check", "sbom", "size", "diff", "pin"}
+	build, registries := []string{"build", "publish", "check", "sbom", "size", "diff", "reproduce"}, []string{"build", "publish", "check", "sbom", "size", "diff", "reproduce", "pin"}
 	return plan.Declare[Options](
 		plan.Setting{Field: "Mirrors", Flag: "mirror", Commands: registries, Value: "HOST=MIRROR[/PREFIX]", Help: "mirror of a registry for base images, like docker.io=localhost:5000"},
 		plan.Setting{Field: "Netrc", Flag: "netrc", Commands: build, Value: "FILE", Help: "logins for private modules, in the form of ~/.netrc, which it replaces"},
@@ -160,6 +164,6 @@ var Work = sync.OnceValue(func() []plan.Setting {
 			Help: "what is done with the cache: refresh builds everything and replaces what is there",
 		},
 		plan.Setting{Field: "Progress", Flag: "progress", Commands: append([]string{"copy"}, registries...), Value: "FORMAT", Help: "how progress is shown", Default: "auto", Choices: plan.Choices(progress.Formats...)},
-		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "diff", "inspect", "doctor", "copy"}, Help: "write the result as JSON"},
+		plan.Setting{Field: "JSON", Flag: "json", Commands: []string{"build", "publish", "plan", "verify", "size", "diff", "inspect", "doctor", "copy", "reproduce"}, Help: "write the result as JSON"},
 	)
 })

@@ -16,6 +16,7 @@ type function struct {
 	prefix      string
 	entry, end  uint64
 	code, table int64
+	hash        uint64
 	cu, pcfile  uint32
 }
 

@@ -8,6 +8,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"runtime/debug"
 	"slices"
@@ -78,6 +79,8 @@ type Function struct {
 	Code int64  `json:"code"`
 	// Table is its share of the function table: its name, line numbers, and what the garbage collector has to know of it.
 	Table int64 `json:"table"`
+	// Hash is the same for the same code, within one process of Slipway.
+	Hash uint64 `json:"-"`
 }
 
 // Size is the number of bytes of a function.
@@ -141,6 +144,9 @@ func Read(r io.ReaderAt, size int64) (*Program, error) {
 		a.shared = region{off, end, FunctionTable, ""}
 		types, between := typeClaims(m, table.module, hasSwissMaps(info.GoVersion))
 		regions = cut(cut(regions, between), a.shared)
+		if err := hashCode(r, m, functions); err != nil {
+			return nil, fmt.Errorf("reading code: %w", err)
+		}
 		claims = slices.Concat(a.functions(m, functions), table.funcdataClaims, types)
 	}
 	claims = slices.Concat(claims, embeddedFiles(m, symbols), symbols.claims(m))
@@ -181,6 +187,26 @@ func (a *account) functions(m *memory, functions []function) []claim {
 		}
 	}
 	return claims
+}
+
+// seed is that of the hashes of code.
+var seed = maphash.MakeSeed()
+
+// hashCode gives functions the hashes of their code.
+func hashCode(r io.ReaderAt, m *memory, functions []function) error {
+	var code []byte
+	for i, f := range functions {
+		off, end, ok := m.file(f.entry, f.end)
+		if !ok || end <= off {
+			continue
+		}
+		code = slices.Grow(code[:0], int(end-off))[:end-off]
+		if _, err := r.ReadAt(code, off); err != nil && err != io.EOF {
+			return err
+		}
+		functions[i].hash = maphash.Bytes(seed, code)
+	}
+	return nil
 }
 
 // sweep gives every byte of the regions to a claim, and to the region where there is none. Of claims that overlap, the one that
@@ -255,7 +281,7 @@ func (a *account) finish(info *debug.BuildInfo) {
 			continue
 		}
 		p := a.pkg(f.pkg)
-		p.Functions = append(p.Functions, Function{strings.TrimPrefix(f.name, f.prefix), f.code, f.table})
+		p.Functions = append(p.Functions, Function{strings.TrimPrefix(f.name, f.prefix), f.code, f.table, f.hash})
 		p.Size += f.code + f.table
 	}
 	for o, size := range a.owned {
