@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/mod/semver"
 
@@ -47,7 +48,7 @@ var kinds = []struct {
 	{"Base", baseRows},
 	{"Modules", moduleRows},
 	{"Settings", func(d *diff.Difference) []changeRow { return rowsOf(d.Settings) }},
-	{"Build settings", func(d *diff.Difference) []changeRow { return rowsOf(d.Build) }},
+	{"Build settings", buildRows},
 	{"Main packages", func(d *diff.Difference) []changeRow { return rowsOf(d.Programs) }},
 	{"Files", fileRows},
 	{"Functions with other code", func(d *diff.Difference) []changeRow {
@@ -121,6 +122,30 @@ func baseRows(d *diff.Difference) []changeRow {
 	for _, row := range rowsOf(d.Packages) {
 		row.name = "package " + row.name
 		rows = append(rows, row)
+	}
+	return rows
+}
+
+// buildRows have of long lists, such as DefaultGODEBUG, what is in one alone.
+func buildRows(d *diff.Difference) []changeRow {
+	rows := rowsOf(d.Build)
+	for i, c := range d.Build {
+		before, after := strings.Split(c.Before, ","), strings.Split(c.After, ",")
+		if rows[i].mark != changed || len(before) < 2 && len(after) < 2 {
+			continue
+		}
+		var parts []string
+		for _, list := range []struct {
+			mark        string
+			list, other []string
+		}{{removed, before, after}, {added, after, before}} {
+			for _, element := range list.list {
+				if !slices.Contains(list.other, element) {
+					parts = append(parts, list.mark+element)
+				}
+			}
+		}
+		rows[i].text = strings.Join(parts, " ")
 	}
 	return rows
 }
@@ -270,44 +295,41 @@ func percent(c size.Change) string {
 	return fmt.Sprintf("%+.1f%%", 100*float64(c.Growth())/float64(max(c.Before, 1)))
 }
 
+// rowsNamed is how many rows of a table a headline names. Of more, it has the number.
+const rowsNamed = 3
+
 // phraseOf is a headline's phrase for the rows of a table.
 func phraseOf(title string, rows []changeRow) string {
-	counts := map[string]int{}
-	for _, row := range rows {
-		counts[row.mark]++
-	}
-	count := func(words ...string) string { // for added, removed and changed
-		var parts []string
-		for i, mark := range []string{changed, added, removed} {
-			if n := counts[mark]; n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, words[i]))
-			}
-		}
-		return strings.Join(parts, ", ")
-	}
+	words := map[string]string{changed: "changed", added: "added", removed: "removed"}
 	switch title {
 	case "Go":
 		return "Go " + rows[0].text
-	case "Base":
-		if !slices.ContainsFunc(rows, func(r changeRow) bool { return strings.HasPrefix(r.name, "package ") }) {
-			switch {
-			case rows[0].mark == added:
-				return "base added"
-			case rows[0].mark == removed:
-				return "base removed"
-			}
-			return "another base"
-		}
-		return "base: " + count("changed", "added", "removed")
 	case "Vulnerabilities":
-		return "vulnerabilities: " + count("", "gained", "lost")
+		words = map[string]string{added: "gained", removed: "lost"}
 	case "Functions with other code":
-		return counted(counts[changed], "function") + " with other code"
-	case "Main packages":
-		return "programs: " + count("of another package", "added", "removed")
-	default:
-		return strings.ToLower(title) + ": " + count("changed", "added", "removed")
+		return counted(len(rows), "function") + " with other code"
 	}
+	var parts []string
+	for _, row := range rows {
+		if title == "Base" && row.name == "image" && row.mark == changed {
+			row.text = "" // two references are no headline
+		}
+		switch {
+		case row.mark != changed || row.text == "" || utf8.RuneCountInString(row.text) > 60:
+			parts = append(parts, row.name+" "+words[row.mark])
+		default:
+			parts = append(parts, row.name+" "+row.text)
+		}
+	}
+	if len(rows) > rowsNamed {
+		parts = nil
+		for _, mark := range []string{changed, added, removed} {
+			if n := len(slices.DeleteFunc(slices.Clone(rows), func(r changeRow) bool { return r.mark != mark })); n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, words[mark]))
+			}
+		}
+	}
+	return strings.ToLower(title) + ": " + strings.Join(parts, ", ")
 }
 
 func counted(n int, what string) string {

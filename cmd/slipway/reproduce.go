@@ -140,13 +140,15 @@ func (a *app) sourceOf(ctx context.Context, recipe *slipway.Recipe, l logins) (d
 // mayRun faults a build that would run programs of the source, and was not asked to.
 func (a *app) mayRun(recipe *slipway.Recipe) error {
 	var faults fault.Faults
-	add := func(runs bool, key, what string) {
-		if variable := "SLIPWAY_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_")); runs && a.variable(variable) == "" {
-			faults.Add(key, "", what+" was part of the build, which runs programs of the source", "set "+variable+"=true if you trust it")
-		}
+	add := func(setting, what, variable string) {
+		faults.Add(setting, "", what+" was part of the build, which runs programs of the source", "set "+variable+"=true if you trust it")
 	}
-	add(recipe.Generates, "generate", "go generate")
-	add(recipe.Prebuilds, "run-prebuild", "a prebuild")
+	if recipe.Generates && !a.image.Generates() {
+		add("generate", "go generate", "SLIPWAY_GENERATE")
+	}
+	if recipe.Prebuilds && !a.image.RunPrebuild {
+		add("prebuild", "a prebuild", "SLIPWAY_RUN_PREBUILD")
+	}
 	return faults.Err()
 }
 
