@@ -72,8 +72,8 @@ func TestCommandsOfFlags(t *testing.T) {
 	for _, cells := range row.FindAllStringSubmatch(images, -1) {
 		want := ofImages
 		if cells[1] == "vulndb" {
-			want = "check"
-			assert.Contains(t, cells[0], "of check alone")
+			want = "check, diff"
+			assert.Contains(t, cells[0], "of check, diff alone")
 		}
 		documented[cells[1]] = strings.Split(want, ", ")
 	}
