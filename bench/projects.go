@@ -54,7 +54,10 @@ func writeEdit(file string, n int) error {
 // projects copies the modules into the lab.
 func (l *lab) projects(ctx context.Context) ([]*project, error) {
 	usual := []kind{
-		{name: "no change"}, {name: "edit", edit: editFile}, {name: "cold", cold: true}, {name: "new machine", cold: true, fresh: true},
+		{name: "no change"},
+		{name: "edit", edit: editFile},
+		{name: "cold", cold: true},
+		{name: "new machine", cold: true, fresh: true},
 		{name: "new machine, edit", edit: editFile, cold: true, fresh: true},
 	}
 	large, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/ko").Output()

@@ -51,7 +51,7 @@ func printStatements(ts *testscript.TestScript, _ bool, args []string) {
 		if !signing.IsBundle(l.MediaType) {
 			continue
 		}
-		if statement, err := key.OpenBundle(l.Content); err == nil {
+		if statement, _, err := key.OpenBundle(l.Content); err == nil {
 			fmt.Fprintln(ts.Stdout(), signing.ClaimedType(l.Content), string(statement))
 		}
 	}

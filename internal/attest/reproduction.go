@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -53,7 +52,7 @@ func hearsay(ctx context.Context, client registry.Reader, subject name.Digest, d
 	e.cannotRead(err)
 	for _, l := range layers {
 		if l.MediaType == provenance.MediaType {
-			e.statement(l.Content, false)
+			e.statement(l.Content, false, "")
 		}
 	}
 	if len(e.found) > 0 {
@@ -72,7 +71,7 @@ func hearsay(ctx context.Context, client registry.Reader, subject name.Digest, d
 			e.refuse(l.Annotations[annotationPredicateType], err)
 			return
 		}
-		e.statement(payload, false)
+		e.statement(payload, false, "")
 	})
 	return e
 }
