@@ -68,7 +68,7 @@ func TestActionsOutputs(t *testing.T) {
 	require.NotEmpty(t, script)
 	registry := registrytest.Start(t)
 	pushBases(t, registry.Host)
-	temp := t.TempDir()
+	temp, path := t.TempDir(), filepath.Join(t.TempDir(), "path")
 	require.NoError(t, os.MkdirAll(filepath.Join(temp, "slipway"), 0o755))
 	require.NoError(t, os.Symlink(own, filepath.Join(temp, "slipway", "slipway")))
 
@@ -76,7 +76,7 @@ func TestActionsOutputs(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "outputs")
 		cmd := slipwayCommand(t, append([]string{
 			sharedCache, "SLIPWAY_MIRRORS=gcr.io=" + registry.Host + ",docker.io=" + registry.Host,
-			"RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + file, "COMMAND=build", "SOURCE=shop", "IMAGES=",
+			"RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + file, "GITHUB_PATH=" + path, "COMMAND=build", "SOURCE=shop", "IMAGES=",
 		}, env...))
 		cmd.Path, cmd.Args, cmd.Err = bash, []string{bash, "-eo", "pipefail", "-c", script}, nil
 		cmd.Dir = filepath.Dir(copyExample(t, "shop"))
@@ -125,7 +125,15 @@ func TestActionsOutputs(t *testing.T) {
 
 	_, said, err = run("COMMAND=destroy")
 	require.Error(t, err)
-	assert.Contains(t, said, "neither build nor publish")
+	assert.Contains(t, said, "none of build, publish and none")
+
+	require.NoError(t, os.Remove(path))
+	outputs, said, err = run("COMMAND=none", "SOURCE=nowhere")
+	require.NoError(t, err, said)
+	assert.Empty(t, outputs)
+	onPath, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(temp, "slipway")+"\n", string(onPath))
 }
 
 // The step that installs Slipway leaves compiling to a later step only where there is no released program: what has another digest, or
