@@ -1,6 +1,8 @@
 // Tests of the built site in Chromium: CHROMIUM, or the one on PATH. With SCREENSHOTS=DIRECTORY they leave pictures there.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { after, before, test } from 'node:test'
@@ -14,6 +16,7 @@ const base = process.env.SITE_BASE ?? '/'
 const pages = readdirSync(dist, { recursive: true })
   .filter((name) => name.endsWith('.html') && name !== '404.html')
   .map((name) => base + name.replace(/(index)?\.html$/, ''))
+const widths = [360, 768, 1440]
 const site = 'http://127.0.0.1:4173'
 let browser, server
 
@@ -58,6 +61,13 @@ async function violations(page, rules) {
   return result.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target}: ${node.failureSummary}`))
 }
 
+// wider reports whether a page has to be scrolled sideways at a width, and takes a picture of it.
+async function wider(page, width, name) {
+  await page.setViewportSize({ width, height: 900 })
+  await picture(page, name)
+  return page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
+}
+
 // What the links of all pages lead to, once the pages were seen.
 const found = new Map()
 
@@ -71,10 +81,9 @@ for (const [colorScheme, paths] of Object.entries({ light: pages, dark })) {
     for (const path of paths) {
       await visit(page, path)
       wrong.push(...(await violations(page, colorScheme === 'dark' && ['color-contrast'])).map((violation) => `${path}: ${violation}`))
-      for (const width of [360, 768, 1440]) {
-        await page.setViewportSize({ width, height: 900 })
-        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${path} is wider than ${width}`)
-        await picture(page, `${path.slice(base.length).replaceAll('/', '-') || 'index'}-${width}-${colorScheme}`)
+      const name = path.slice(base.length).replaceAll('/', '-') || 'index'
+      for (const width of widths) {
+        if (await wider(page, width, `${name}-${width}-${colorScheme}`)) wrong.push(`${path} is wider than ${width}`)
       }
       found.set(path, await page.evaluate(() => ({
         ids: [...document.querySelectorAll('[id]')].map(({ id }) => id),
@@ -110,4 +119,19 @@ test('search works without a network, by keyboard', async (t) => {
   await page.keyboard.press('Enter')
   await page.locator('h1', { hasText: 'Private modules' }).waitFor()
   assert.deepEqual(page.wrong, [])
+})
+
+// The page that slipway size writes is not of the site, and is read in the same way.
+test('everybody can read the report of slipway size', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'report-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'size.html')
+  execFileSync('go', ['run', './cmd/slipway', 'size', '--runtime', 'scratch', '--html', file, './examples/http-server'], { cwd: join(root, '..'), stdio: 'pipe' })
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await browser.newPage({ colorScheme })
+    await page.goto('file://' + file)
+    assert.deepEqual(await violations(page), [])
+    for (const width of widths) assert.ok(!(await wider(page, width, `report-${width}-${colorScheme}`)), `${width}`)
+    await page.close()
+  }
 })
