@@ -186,9 +186,12 @@ func (b *Builder) AttestReproduction(ctx context.Context, recipe *Recipe, r *Rep
 	if err != nil {
 		return err
 	}
-	err = attest.AttachStatement(ctx, push, signer, format, repository, recipe.published, ReproductionType, predicate)
+	rejected, err := attest.AttachStatement(ctx, push, signer, format, repository, recipe.published, ReproductionType, predicate)
 	if err != nil {
 		return fmt.Errorf("attesting what came of building %s again: %w", recipe.Reference, err)
+	}
+	if rejected != nil {
+		b.reporter().Warn("the verdict is under a tag alone: " + rejected.Error())
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ func (a *app) reproduce(ctx context.Context, reference string) (err error) {
 	}
 	defer client.Close()
 	builder := a.builder(client, nil)
+	builder.Report = slipway.Warnings(func(text string) { fmt.Fprintln(a.stderr, text) })
 	by, err := verifier()
 	if err != nil {
 		return err

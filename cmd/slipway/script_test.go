@@ -50,7 +50,8 @@ func (m withCache) Run() int {
 
 // The scripts in testdata/script call the command as a user would. In them:
 //
-//   - $REGISTRY is a registry that works, but for repositories that are called refused, forbidden and rejects
+//   - $REGISTRY is a registry that works, but for repositories that are called refused, forbidden and rejects; scripts run side by
+//     side, so each publishes to repositories of its own
 //   - $DOWN is an address that nothing listens on
 //   - exits N COMMAND… runs a command and wants that exit status
 //   - flip FILE changes one bit in the middle of a file

@@ -77,32 +77,32 @@ func hearsay(ctx context.Context, client registry.Reader, subject name.Digest, d
 }
 
 // AttachStatement signs an in-toto statement about an image or index and puts it there in a form, beside those that were signed before. Under
-// tags there is what a key signs alone. It does not sign the image.
+// tags there is what a key signs alone. It does not sign the image. If the registry takes no bundle, what is under the tag is all there
+// is, and rejected says why.
 func AttachStatement(
 	ctx context.Context, push *registry.Push, signer Signer, format Format, repository string, subject v1.Descriptor, predicateType string, predicate any,
-) error {
+) (rejected *registry.RejectedError, err error) {
 	text, err := json.Marshal(provenance.NewStatement(repository, subject.Digest.String(), predicateType, predicate))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	document := Document{Subject: subject, Statement: text, PredicateType: predicateType}
 	key, isKey := signer.(*signing.Key)
 	if format.Has(FormatBundle) || !isKey {
 		identity, err := signer.Identity(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		err = Attach(ctx, push, []Document{document.bundle(signer, identity)})
-		var rejected *registry.RejectedError
 		if err != nil && (!errors.As(err, &rejected) || !format.Has(FormatTags) || !isKey) {
-			return fmt.Errorf("attaching the statement: %w", err)
+			return nil, fmt.Errorf("attaching the statement: %w", err)
 		}
 	}
 	if !format.Has(FormatTags) || !isKey {
-		return nil
+		return nil, nil
 	}
 	statements := &statements{key: key, documents: []Document{document}}
-	return push.Rewrite(ctx, graph.TagFor(subject.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
+	return rejected, push.Rewrite(ctx, graph.TagFor(subject.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
 		return statements.with(ctx, old)
 	})
 }
