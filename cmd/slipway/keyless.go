@@ -81,8 +81,8 @@ func (a *app) isKeyless() bool {
 	return a.Identity != "" || a.Identities != "" || a.Issuer != "" || a.Issuers != ""
 }
 
-// keylessVerifier is for what the identity of the flags signed.
-func (a *app) keylessVerifier() (func() (slipway.Verifier, error), error) {
+// signer is the identity that the flags name.
+func (a *app) signer() (keyless.Who, error) {
 	var faults fault.Faults
 	if a.Key != "" {
 		faults.Add("key", shownReference(a.Key), "--certificate-identity and --certificate-oidc-issuer say who signed, too", "choose the key or the identity")
@@ -99,8 +99,14 @@ func (a *app) keylessVerifier() (func() (slipway.Verifier, error), error) {
 	}
 	one("certificate-identity", a.Identity, a.Identities, "https://github.com/me/api/.github/workflows/release.yml@refs/tags/v1.2.3")
 	one("certificate-oidc-issuer", a.Issuer, a.Issuers, "https://token.actions.githubusercontent.com")
+	return keyless.Who{Identity: a.Identity, IdentityRegexp: a.Identities, Issuer: a.Issuer, IssuerRegexp: a.Issuers}, faults.Err()
+}
+
+// keylessVerifier is for what the identity of the flags signed.
+func (a *app) keylessVerifier() (func() (slipway.Verifier, error), error) {
+	who, whoErr := a.signer()
 	trusted, trustedErr := a.trustedRoot()
-	if err := fault.Join(faults.Err(), trustedErr); err != nil {
+	if err := fault.Join(whoErr, trustedErr); err != nil {
 		return nil, err
 	}
 	return func() (slipway.Verifier, error) {
@@ -110,6 +116,6 @@ func (a *app) keylessVerifier() (func() (slipway.Verifier, error), error) {
 				return nil, err
 			}
 		}
-		return keyless.NewVerifier(trusted, keyless.Who{Identity: a.Identity, IdentityRegexp: a.Identities, Issuer: a.Issuer, IssuerRegexp: a.Issuers})
+		return keyless.NewVerifier(trusted, who)
 	}, nil
 }

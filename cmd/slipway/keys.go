@@ -27,6 +27,22 @@ func (a *app) privateKey() (*slipway.PrivateKey, error) {
 	return key, nil
 }
 
+// publicKey is the key that signed.
+func (a *app) publicKey() (*slipway.PublicKey, error) {
+	if a.Key == "" {
+		return nil, fault.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub, or the signer by --certificate-identity and --certificate-oidc-issuer"}}
+	}
+	text, err := a.readKey("key", a.Key)
+	if err != nil {
+		return nil, err
+	}
+	key, err := slipway.ParsePublicKey(text)
+	if err != nil {
+		return nil, fault.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
+	}
+	return key, nil
+}
+
 // readKey reads a key's text. ref is a file, or "env:" with the name of a variable.
 func (a *app) readKey(field, ref string) ([]byte, error) {
 	wrong := func(problem, hint string) error {

@@ -49,7 +49,7 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 		return flagFault(c, err)
 	})
 	root.AddCommand(a.buildCommand(), a.publishCommand(), a.checkCommand(), a.pinCommand(), a.sbomCommand(), a.sizeCommand(), a.diffCommand(), a.inspectCommand(), a.verifyCommand(),
-		a.reproduceCommand(), a.copyCommand(), a.planCommand(), a.dockerfileCommand(), a.cacheCommand(), a.doctorCommand(), a.versionCommand())
+		a.reproduceCommand(), a.copyCommand(), a.policyCommand(), a.planCommand(), a.dockerfileCommand(), a.cacheCommand(), a.doctorCommand(), a.versionCommand())
 	// Without this, cobra answers an unknown command with its help and status 0.
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {

@@ -66,18 +66,8 @@ func (a *app) verifier() (func() (slipway.Verifier, error), error) {
 	if a.isKeyless() {
 		return a.keylessVerifier()
 	}
-	if a.Key == "" {
-		return nil, fault.Faults{{Field: "key", Problem: "there is none", Hint: "name the public key by --key, such as cosign.pub, or the signer by --certificate-identity and --certificate-oidc-issuer"}}
-	}
-	text, err := a.readKey("key", a.Key)
-	if err != nil {
-		return nil, err
-	}
-	key, err := slipway.ParsePublicKey(text)
-	if err != nil {
-		return nil, fault.Faults{{Field: "key", Value: shownReference(a.Key), Problem: err.Error(), Hint: "give a public key"}}
-	}
-	return func() (slipway.Verifier, error) { return key, nil }, nil
+	key, err := a.publicKey()
+	return func() (slipway.Verifier, error) { return key, nil }, err
 }
 
 // describe says in a few lines who built what from where.

@@ -88,14 +88,13 @@ var Settings = sync.OnceValue(func() []plan.Setting {
 
 // Target are the settings that say where an image goes, and where what was built before is.
 func Target() []plan.Setting {
-	publishes := []string{"publish"}
 	return plan.Declare[Image](
 		plan.Setting{
-			Field: "Repository", Flag: "repository", Value: "REPOSITORY", Template: true, Commands: publishes,
+			Field: "Repository", Flag: "repository", Value: "REPOSITORY", Template: true, Commands: []string{"publish", "policy"},
 			Help: "repository to push to, with its registry, like ghcr.io/me/api or ghcr.io/me/{{.Name}}",
 		},
 		plan.Setting{
-			Field: "Tags", Flag: "tag", Value: "TAG", Template: true, Commands: publishes,
+			Field: "Tags", Flag: "tag", Value: "TAG", Template: true, Commands: []string{"publish"},
 			Help: "tag to move to the image, like {{.Git.Tag}}", Default: "latest; given but empty, it moves none: the image is found by its digest",
 		},
 		plan.Setting{

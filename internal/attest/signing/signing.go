@@ -139,6 +139,12 @@ func unsupported(key any) error {
 	return fmt.Errorf("its kind of key (%T) is not supported: use ECDSA on P-256, as cosign generate-key-pair makes it, ECDSA on P-384, Ed25519, or RSA of 2048 bits or more", key)
 }
 
+// PEM is the key in the form that [ParseVerifier] reads, without what other tools write around it.
+func (v *Verifier) PEM() (string, error) {
+	public, err := x509.MarshalPKIXPublicKey(v.public)
+	return string(pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: public})), err
+}
+
 // Verifier is the public half.
 func (k *Key) Verifier() *Verifier { return &Verifier{k.signer.Public()} }
 

@@ -87,6 +87,7 @@ func TestKeys(t *testing.T) {
 			}
 			require.NoError(t, err)
 			verifier := must[*signing.Verifier](t)(signing.ParseVerifier(block("PUBLIC KEY", bytes(x509.MarshalPKIXPublicKey(test.public)))))
+			assert.Equal(t, string(block("PUBLIC KEY", bytes(x509.MarshalPKIXPublicKey(test.public)))), must[string](t)(verifier.PEM()))
 			signature := bytes(key.Sign([]byte("message")))
 			require.NoError(t, verifier.Verify([]byte("message"), signature))
 			require.NoError(t, key.Verifier().Verify([]byte("message"), signature))
