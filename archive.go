@@ -21,6 +21,9 @@ func (r *Request) PlanArchive(archive string) (*Image, error) {
 	image.Settings.Facts.Env = variables(r.Environ)
 	var err error
 	image.Target, image.Skipped, err = targetOf(image.Settings, image.archiveName())
+	if to, pushes := r.To.(*Registry); pushes {
+		image.vex = to.VEX
+	}
 	return image, err
 }
 

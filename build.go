@@ -159,7 +159,8 @@ type work struct {
 	begun   time.Time
 	// source is where the source came from, which git is asked once.
 	source func() (provenance.Source, error)
-	warned sync.Once
+	// warned has the warnings that concern all images.
+	warned sync.Map
 	// results takes images from caches; nil for none. packages are the caches of compiled packages, by their names.
 	results  *results.Engine
 	packages map[string]*gocache.Cache
@@ -171,6 +172,21 @@ func newWork(ctx context.Context, b *Builder, request *Request) *work {
 		return provenance.ReadSource(ctx, request.Dir, request.outputs().Has)
 	})
 	return w
+}
+
+// warnOnce warns of what may concern several images.
+func (w *work) warnOnce(text string) {
+	if _, again := w.warned.LoadOrStore(text, true); !again {
+		w.report.Warn(text)
+	}
+}
+
+// engine is what builds, as provenance names it.
+func (b *Builder) engine() string {
+	if b.BuilderImage != nil {
+		return "dagger"
+	}
+	return "host"
 }
 
 func (b *Builder) reporter() Reporter {

@@ -19,7 +19,7 @@ const defaultOutput = "dist"
 // layoutNames and reportNames are what Slipway writes into the directories that --output and --report name, as patterns.
 var (
 	layoutNames = []string{"oci-layout", "index.json", "blobs"}
-	reportNames = []string{"junit.xml", "findings.sarif", "coverage.out", "govulncheck*.json"}
+	reportNames = []string{"junit.xml", "findings.sarif", "coverage.out", "govulncheck*.json", "openvex.json"}
 )
 
 // ignoreFile is the file in a directory of the source that Slipway made, by which git ignores what it writes there. Its text is always

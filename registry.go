@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/build"
 	"github.com/slipway-ci/slipway/internal/gitcommand"
 	"github.com/slipway-ci/slipway/internal/registry"
@@ -27,6 +28,8 @@ type Registry struct {
 	Provenance bool
 	// Predicate is attached in place of that, for an image that was built elsewhere.
 	Predicate json.RawMessage
+	// VEX are statements about vulnerabilities, to attach in place of those that the source suppresses; nil for those.
+	VEX []VEXStatement
 	// Key signs the image and what is attached; nil for no signatures. Signatures is where they go.
 	Key        *PrivateKey
 	Signatures SignatureFormat
@@ -35,6 +38,9 @@ type Registry struct {
 	// Push pushes an image and its tags instead, and returns the reference by digest; nil for none.
 	Push func(ctx context.Context, image *Image, built *Built) (string, error)
 }
+
+// VEXStatement says that a vulnerability does not concern an image.
+type VEXStatement = vex.Statement
 
 // check: targets are filled in when the image is planned.
 func (*Registry) check(*Image, int) error { return nil }
@@ -91,8 +97,8 @@ func (g *Registry) put(ctx context.Context, j *job) error {
 
 // documents makes what is attached.
 func (g *Registry) documents(ctx context.Context, j *job, repository string) (documents []attest.Document, err error) {
-	o := attest.Options{Repository: repository, SBOM: g.SBOM}
-	if o.Provenance, err = g.provenance(ctx, j); err != nil || o.SBOM == "" && o.Provenance == nil {
+	o := attest.Options{Repository: repository, SBOM: g.SBOM, VEX: j.valid(j.image.vex), Author: provenance.BuilderPrefix + j.engine()}
+	if o.Provenance, err = g.provenance(ctx, j); err != nil || o.SBOM == "" && o.Provenance == nil && len(o.VEX) == 0 {
 		return nil, err
 	}
 	err = j.step("attest", func(io.Writer) (err error) {
@@ -116,7 +122,7 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 		return nil, nil
 	}
 	build := provenance.Build{
-		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: "host", Version: j.Version,
+		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: j.engine(), Version: j.Version,
 		Cached: j.fromCache(), Compiled: j.compiledFromCache(), Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
 	}
 	for _, img := range j.built.Images {
@@ -126,7 +132,6 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 		build.Source = j.provenanceSource(ctx)
 	}
 	if j.BuilderImage != nil {
-		build.Engine = "dagger"
 		for _, part := range j.image.Plan.Parts() {
 			builder, err := j.BuilderImage(ctx, part)
 			if err != nil {
@@ -142,10 +147,8 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 	source, err := w.source()
 	if err != nil && ctx.Err() == nil {
-		w.warned.Do(func() {
-			problem, hint := gitcommand.Explain(err, "publish with --provenance=false")
-			w.report.Warn("the provenance does not name the commit of the source: " + problem + ": " + hint)
-		})
+		problem, hint := gitcommand.Explain(err, "publish with --provenance=false")
+		w.warnOnce("the provenance does not name the commit of the source: " + problem + ": " + hint)
 	}
 	return source
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/config"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -67,6 +68,8 @@ type Image struct {
 	// Target is where it goes, if it is planned for that. Skipped are the templates of tags that were empty.
 	Target  Target
 	Skipped []string
+	// vex are the statements to attach, if it is planned for a registry.
+	vex []VEXStatement
 
 	request *Request
 	archive string // that it is in; empty for an image that is to be built
@@ -113,7 +116,7 @@ func (r *Request) plan(ctx context.Context, choose func(*config.Project) ([]Sett
 		}
 	}
 	own := r.Settings.FilePatterns()
-	if err := r.fetch(ctx, slices.Concat(plan.Reads, []string{config.File}, own)); err != nil {
+	if err := r.fetch(ctx, slices.Concat(plan.Reads, []string{config.File, "**/" + vex.File}, own)); err != nil {
 		return nil, err
 	}
 	tree, err := source.Open(r.Dir)
@@ -277,11 +280,16 @@ func (r *Request) resolve(ctx context.Context, tree fs.FS, images []*Image, reso
 			continue
 		}
 		image.Plan = plans[i]
-		switch r.To.(type) {
+		switch to := r.To.(type) {
 		case *Document:
 			image.Plan = described(image.Plan)
 		case *Registry:
+			var vexErr error
+			if image.vex = to.VEX; image.vex == nil {
+				image.vex, vexErr = readVEX(tree, image.Plan)
+			}
 			image.Target, image.Skipped, errs[i] = targetOf(image.Settings, image.Plan.Name)
+			errs[i] = errors.Join(errs[i], vexErr)
 		}
 	}
 	return errors.Join(errs...)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-ci/slipway"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/config/options"
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/progress"
@@ -80,7 +81,7 @@ func isArchive(source string) bool {
 func noEffect(set *pflag.FlagSet) error {
 	var faults fault.Faults
 	set.Visit(func(f *pflag.Flag) {
-		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "sign-key", "sign-keyless", "signing-config", "trusted-root", "signature-format", "progress", "json"}, f.Name) {
+		if !slices.Contains([]string{"repository", "tag", "sbom", "predicate", "vex", "sign-key", "sign-keyless", "signing-config", "trusted-root", "signature-format", "progress", "json"}, f.Name) {
 			faults.Add(f.Name, f.Value.String(), "an archive is published as it is", "leave --"+f.Name+" out, or give it to slipway build")
 		}
 	})
@@ -95,13 +96,17 @@ func (a *app) toRegistry() (*slipway.Registry, error) {
 	if a.Predicate != "" {
 		to.Predicate, predicateErr = readPredicate(a.Predicate)
 	}
+	var vexErr error
+	if a.VEX != "" {
+		to.VEX, vexErr = readStatements(a.VEX)
+	}
 	to.Key, keyErr = a.privateKey()
 	to.Signatures, signaturesErr = signatureFormat(a.SignFormat)
 	var keylessErr error
 	if a.SignKeyless {
 		to.Keyless, keylessErr = a.keylessSigner()
 	}
-	return to, fault.Join(formatErr, keyErr, predicateErr, signaturesErr, keylessErr)
+	return to, fault.Join(formatErr, keyErr, predicateErr, vexErr, signaturesErr, keylessErr)
 }
 
 // signatureFormat is where signatures go.
@@ -130,4 +135,15 @@ func readPredicate(file string) (json.RawMessage, error) {
 		return nil, wrong("it has no buildDefinition.buildType or no runDetails.builder.id")
 	}
 	return text, nil
+}
+
+// readStatements reads an OpenVEX document.
+func readStatements(file string) ([]slipway.VEXStatement, error) {
+	at := fault.Fault{Field: "vex", Value: secret.ShownFile(file, isFile(file))}
+	text, err := source.ReadFile(file)
+	if err != nil {
+		at.Problem, at.Hint = reason(err), "name a document of OpenVEX, such as openvex.json in the directory of slipway check --report"
+		return nil, fault.Faults{at}
+	}
+	return vex.Parse(at, string(text))
 }

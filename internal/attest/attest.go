@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -19,6 +20,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
@@ -32,6 +34,9 @@ type Options struct {
 	Inventory sbom.Options
 	// Provenance makes the predicate of the provenance of an image that names the given base; nil for none.
 	Provenance func(base provenance.Image) (any, error)
+	// VEX are statements of Author about vulnerabilities that do not concern the image.
+	VEX    []vex.Statement
+	Author string
 }
 
 // Document says something about an image or index.
@@ -50,7 +55,7 @@ type Document struct {
 }
 
 // Documents makes the documents about artifact, a v1.Image or a v1.ImageIndex: a bill of materials for each image,
-// provenance for each and for the index.
+// provenance and a document of OpenVEX for each and for the index.
 func Documents(ctx context.Context, artifact remote.Taggable, o Options) ([]Document, error) {
 	subjects, err := subjectsOf(artifact)
 	if err != nil {
@@ -75,6 +80,8 @@ type subject struct {
 	v1.Descriptor
 	image v1.Image
 	base  provenance.Image
+	// images are those of an index.
+	images []v1.Image
 }
 
 // subjectsOf are the artifact itself and, after it, the images of an index.
@@ -89,7 +96,7 @@ func subjectsOf(artifact remote.Taggable) ([]subject, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, subject{Descriptor: *descriptor})
+		all = append(all, subject{Descriptor: *descriptor, images: images})
 	}
 	for i, img := range images {
 		s, err := imageSubject(img)
@@ -117,7 +124,7 @@ func imageSubject(img v1.Image) (subject, error) {
 		Name:   manifest.Annotations["org.opencontainers.image.base.name"],
 		Digest: manifest.Annotations["org.opencontainers.image.base.digest"],
 	}
-	return subject{*descriptor, img, base}, nil
+	return subject{Descriptor: *descriptor, image: img, base: base}, nil
 }
 
 func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
@@ -150,7 +157,49 @@ func (s subject) documents(ctx context.Context, o Options) ([]Document, error) {
 			Subject: s.Descriptor, MediaType: provenance.MediaType, Content: statement, Statement: statement, PredicateType: provenance.PredicateType, Identity: provenance.Identity(text),
 		})
 	}
+	if len(o.VEX) > 0 {
+		document, err := s.vex(o)
+		if err != nil {
+			return nil, err
+		}
+		statement, err := s.statement(o.Repository, vex.PredicateType, document)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Document{
+			Subject: s.Descriptor, MediaType: provenance.MediaType, Content: statement, Statement: statement, PredicateType: vex.PredicateType,
+		})
+	}
 	return all, nil
+}
+
+// vex is the document about an image, with its time; or about an index and the images in it, with that of the first.
+func (s subject) vex(o Options) (vex.Document, error) {
+	images := s.images
+	if s.image != nil {
+		images = []v1.Image{s.image}
+	}
+	digests := []v1.Hash{s.Digest}
+	for _, img := range s.images {
+		digest, err := img.Digest()
+		if err != nil {
+			return vex.Document{}, err
+		}
+		digests = append(digests, digest)
+	}
+	var products []string
+	for _, digest := range digests {
+		products = append(products, sbom.ImagePURL(o.Repository, digest.String(), ""))
+	}
+	var created time.Time
+	if len(images) > 0 {
+		config, err := images[0].ConfigFile()
+		if err != nil {
+			return vex.Document{}, err
+		}
+		created = config.Created.Time
+	}
+	return vex.New(o.VEX, products, o.Author, created)
 }
 
 func (s subject) statement(name, predicateType string, predicate any) ([]byte, error) {

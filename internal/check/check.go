@@ -135,7 +135,7 @@ func read(c plan.Check, module string, out Output, o Options) Result {
 	case "lint":
 		err = r.readLint(out)
 	case "vulncheck":
-		err = r.readVulnerabilities(c, out, o)
+		err = r.readVulnerabilities(c, module, out, o)
 	default:
 		panic("a plan has a check that nobody reads: " + c.Name)
 	}

@@ -162,6 +162,18 @@ const reached = `{"config":{"db":"x"}}
 {"finding":{"osv":"GO-2","trace":[{"module":"example.com/dep","version":"v1.0.0"}]}}
 `
 
+// vexStatements are those of the report for scanners.
+func vexStatements(t *testing.T, r Result) string {
+	t.Helper()
+	var document struct {
+		Timestamp  string          `json:"timestamp"`
+		Statements json.RawMessage `json:"statements"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.Reports["openvex.json"]), &document))
+	assert.Equal(t, "2026-05-05T23:00:00Z", document.Timestamp)
+	return string(document.Statements)
+}
+
 func TestVulnerabilities(t *testing.T) {
 	now := time.Date(2026, 5, 5, 23, 0, 0, 0, time.UTC)
 	r := one(t, "vulncheck", Output{Stdout: reached}, Options{Now: now})
@@ -174,12 +186,20 @@ func TestVulnerabilities(t *testing.T) {
 	assert.Contains(t, r.Findings[1].Message, "there is no fixed version")
 	assert.False(t, r.Passed)
 
+	// What is not imported does not concern the program; nor, with a suppression, does what is called.
+	const unreached = `{"vulnerability":{"name":"GO-2"},"products":[{"@id":"pkg:golang/example.com/m","subcomponents":[{"@id":"pkg:golang/example.com/dep"}]}],
+		"status":"not_affected","justification":"vulnerable_code_not_present","impact_statement":"govulncheck finds no call of what is vulnerable"}`
+	assert.JSONEq(t, "["+unreached+"]", vexStatements(t, r))
+
 	vex := func(expires string) Options {
 		return Options{Now: now, VEX: `{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"j","expires":"` + expires + `"}]}`}
 	}
 	for expires, passes := range map[string]bool{"2026-05-04": false, "2026-05-05": true, "2027-01-01": true, "soon": false} {
 		assert.Equal(t, passes, one(t, "vulncheck", Output{Stdout: reached}, vex(expires)).Passed, expires)
 	}
+	assert.JSONEq(t, `[{"vulnerability":{"name":"GO-1","aliases":["CVE-1"]},"products":[{"@id":"pkg:golang/example.com/m","subcomponents":[{"@id":"pkg:golang/example.com/dep"}]}],
+		"status":"not_affected","status_notes":"holds until 2027-01-01","justification":"j"},`+unreached+"]", vexStatements(t, one(t, "vulncheck", Output{Stdout: reached}, vex("2027-01-01"))))
+	assert.JSONEq(t, "["+unreached+"]", vexStatements(t, one(t, "vulncheck", Output{Stdout: reached}, vex("2026-05-04"))))
 	// It scanned, and then something broke: what it found by then is not everything.
 	assert.False(t, one(t, "vulncheck", Output{Stdout: `{"config":{}}`, Err: errExit}, Options{}).Passed)
 }
@@ -223,6 +243,8 @@ func TestVulnerabilitiesOfPrograms(t *testing.T) {
 	// The source shows that it is not called.
 	r = scan(imported, inProgram("GO-3"))
 	assert.True(t, r.Passed)
+	assert.NotContains(t, r.Reports["openvex.json"], "GO-3", "it is in the program")
+	assert.Contains(t, scan(imported, nothing).Reports["openvex.json"], "vulnerable_code_not_in_execute_path")
 	assert.Contains(t, r.Findings[0].Message, "what is vulnerable in it not called, though it is in x for linux/arm64")
 	// The source shows how it is called.
 	r = scan(reached, inProgram("GO-1"))
@@ -234,25 +256,6 @@ func TestVulnerabilitiesOfPrograms(t *testing.T) {
 	// Nothing was scanned.
 	assert.Contains(t, scan(nothing, "").Detail, "govulncheck could not scan")
 	assert.Contains(t, scan(nothing, "?").Detail, "reading what govulncheck printed")
-}
-
-func FuzzVEX(f *testing.F) {
-	f.Add(`{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"j","expires":"2026-01-01"},null]}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parseVEX(text)
-		if err != nil {
-			return
-		}
-		for _, e := range all {
-			// What suppressions says what, why and until when.
-			if e.Vulnerability.Name == "" || e.Justification == "" || e.Status != "not_affected" {
-				t.Errorf("%q is taken", text)
-			}
-			if _, err := time.Parse(time.DateOnly, e.Expires); err != nil {
-				t.Errorf("%q is taken", text)
-			}
-		}
-	})
 }
 
 func FuzzGovulncheck(f *testing.F) {

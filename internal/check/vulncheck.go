@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// VEXFile is where a module's suppressions of vulnerabilities are, beside go.mod or go.work. It is a document of OpenVEX.
-// Source: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md
-const VEXFile = ".slipway-vex.json"
+// VEXFile is where a module's suppressions of vulnerabilities are, beside go.mod or go.work.
+const VEXFile = vex.File
 
 // message is one of those that govulncheck -format json prints. Source:
 // https://pkg.go.dev/golang.org/x/vuln/internal/govulncheck
@@ -74,7 +74,7 @@ type hit struct {
 	hidden bool
 }
 
-func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error {
+func (r *Result) readVulnerabilities(c plan.Check, module string, out Output, o Options) error {
 	hits, scanned, err := parseGovulncheck(out.Stdout)
 	if err != nil {
 		return err
@@ -103,8 +103,10 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 		return err
 	}
 	suppressed := 0
+	var harmless []vex.Statement
 	for _, h := range hits {
 		f := h.finding(o)
+		statement, isHarmless := h.unreached()
 		if e := suppressions.match(h.vulnerability); e != nil {
 			e.used = true
 			if problem := e.problem(o.Now); problem != "" {
@@ -112,7 +114,11 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 			} else {
 				f.Minor, f.Message = true, f.Message+"\n\tsuppressed until "+e.Expires+": "+e.Justification
 				suppressed++
+				statement, isHarmless = h.statement(e.Statement), true
 			}
+		}
+		if isHarmless {
+			harmless = append(harmless, statement)
 		}
 		r.Findings = append(r.Findings, f)
 	}
@@ -129,6 +135,9 @@ func (r *Result) readVulnerabilities(c plan.Check, out Output, o Options) error 
 		r.Summary += fmt.Sprintf(", %d in what is not called", n)
 	}
 	r.Reports["govulncheck.json"] = out.Stdout
+	if r.Reports["openvex.json"], err = report(harmless, module, o.Now); err != nil {
+		return err
+	}
 	if programs > 0 {
 		r.Summary += ", by the source and " + counted(programs, "program")
 		r.Reports["govulncheck-programs.json"] = raw.String()
@@ -200,6 +209,33 @@ func parseGovulncheck(text string) (hits []*hit, scanned bool, err error) {
 	return hits, scanned, nil
 }
 
+// statement is s about the vulnerability and the module that h found.
+func (h *hit) statement(s vex.Statement) vex.Statement {
+	s.Vulnerability = vex.Vulnerability{Name: h.ID, Aliases: h.Aliases}
+	s.Products = []vex.Product{{Subcomponents: []vex.Component{{ID: vex.Module(h.module)}}}}
+	return s
+}
+
+// unreached says that the program is not affected, if neither the source shows a way to what is vulnerable nor a program has it.
+func (h *hit) unreached() (_ vex.Statement, ok bool) {
+	why := "vulnerable_code_not_present"
+	if h.depth == 1 {
+		why = "vulnerable_code_not_in_execute_path"
+	}
+	s := vex.Statement{Status: vex.NotAffected, Justification: why, Impact: "govulncheck finds no call of what is vulnerable"}
+	return h.statement(s), h.depth < 2 && h.programs == nil
+}
+
+// report is a document of OpenVEX about a module, in JSON.
+func report(statements []vex.Statement, module string, now time.Time) (string, error) {
+	document, err := vex.New(statements, []string{vex.Module(module)}, "slipway check", now)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.MarshalIndent(document, "", "  ")
+	return string(text) + "\n", err
+}
+
 func (h *hit) finding(o Options) Finding {
 	f := Finding{Rule: h.ID, Minor: h.depth < 2}
 	var b strings.Builder
@@ -239,53 +275,21 @@ func (h *hit) finding(o Options) Finding {
 	return f
 }
 
-// suppression is a statement of a VEX document: a vulnerability that does not concern the program.
+// suppression is a statement that may concern what was found.
 type suppression struct {
-	Vulnerability struct {
-		Name    string   `json:"name"`
-		Aliases []string `json:"aliases"`
-	} `json:"vulnerability"`
-	Status        string `json:"status"`
-	Justification string `json:"justification"`
-	// Expires is the last day on which the statement holds, such as "2027-01-31". It is Slipway's own: OpenVEX has no such field.
-	Expires string `json:"expires"`
-
+	vex.Statement
 	used bool
 }
 
 type suppressions []*suppression
 
-// parseVEX is strict about what it understands: a statement that does nothing would be worse than none.
 func parseVEX(text string) (suppressions, error) {
-	if text == "" {
-		return nil, nil
+	statements, err := vex.ParseSuppressions(VEXFile, text)
+	var all suppressions
+	for _, s := range statements {
+		all = append(all, &suppression{Statement: s})
 	}
-	var document struct {
-		Context    string       `json:"@context"`
-		Statements suppressions `json:"statements"`
-	}
-	if err := json.Unmarshal([]byte(text), &document); err != nil {
-		return nil, fmt.Errorf("%s: %w", VEXFile, err)
-	}
-	if !strings.HasPrefix(document.Context, "https://openvex.dev/ns") {
-		return nil, fmt.Errorf(`%s: its "@context" is %q: it must be a document of OpenVEX, like "https://openvex.dev/ns/v0.2.0"`, VEXFile, document.Context)
-	}
-	var faults []error
-	for i, e := range document.Statements {
-		if e == nil || e.Vulnerability.Name == "" {
-			faults = append(faults, fmt.Errorf(`%s: statement %d names no vulnerability: give it "vulnerability": {"name": "GO-…"}`, VEXFile, i+1))
-			continue
-		}
-		switch _, err := time.Parse(time.DateOnly, e.Expires); {
-		case e.Status != "not_affected":
-			faults = append(faults, fmt.Errorf(`%s: %s: the status %q suppresses nothing: only "not_affected" does`, VEXFile, e.Vulnerability.Name, e.Status))
-		case e.Justification == "":
-			faults = append(faults, fmt.Errorf(`%s: %s: there is no justification: give one of OpenVEX's, like "vulnerable_code_not_in_execute_path"`, VEXFile, e.Vulnerability.Name))
-		case err != nil:
-			faults = append(faults, fmt.Errorf(`%s: %s: "expires" is %q: write the last day on which this holds, like 2027-01-31`, VEXFile, e.Vulnerability.Name, e.Expires))
-		}
-	}
-	return document.Statements, errors.Join(faults...)
+	return all, err
 }
 
 func (all suppressions) match(v vulnerability) *suppression {
@@ -301,7 +305,7 @@ func (all suppressions) match(v vulnerability) *suppression {
 
 // problem is empty if e holds.
 func (e *suppression) problem(now time.Time) string {
-	if last, _ := time.Parse(time.DateOnly, e.Expires); now.UTC().After(last.AddDate(0, 0, 1)) {
+	if e.Expired(now) {
 		return "the suppression has expired on " + e.Expires + ": check it again"
 	}
 	return ""

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/oci/graph"
 )
 
@@ -43,11 +44,13 @@ func (r *Report) attached(ctx context.Context, source graph.Source, collection *
 	for _, a := range collection.Attached {
 		at := Attachment{Kind: kindOf(a.ArtifactType), Type: a.ArtifactType, Digest: a.Digest.String(), Subject: a.Subject.String()}
 		if at.Kind == statement {
-			build, err := readBuild(ctx, source, a.Digest, manifests[a.Digest])
+			predicateType, build, err := readStatement(ctx, source, a.Digest, manifests[a.Digest])
 			if err != nil {
 				return fmt.Errorf("reading the attachment %s: %w", a.Digest, err)
 			}
 			switch {
+			case predicateType == vex.PredicateType:
+				at.Kind = "VEX"
 			case build == nil:
 				at.Kind = "in-toto statement"
 			case r.Build == nil || a.Subject == collection.Root.Digest:
@@ -78,34 +81,34 @@ func kindOf(mediaType string) string {
 // statementLimit bounds what is read of a statement, in bytes.
 const statementLimit = 16 << 20
 
-// readBuild reads a statement; nil if it is none of how something was built.
-func readBuild(ctx context.Context, source graph.Source, digest v1.Hash, raw []byte) (_ *Build, err error) {
+// readStatement reads a statement: its type and, if it is of how something was built, what it says.
+func readStatement(ctx context.Context, source graph.Source, digest v1.Hash, raw []byte) (predicateType string, _ *Build, err error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil || len(m.Layers) != 1 {
-		return nil, err
+		return "", nil, err
 	}
 	blob, err := source.Blob(digest, m.Layers[0])
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	content, err := blob.Compressed()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
 	text, err := io.ReadAll(io.LimitReader(content, statementLimit))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return "", nil, ctx.Err()
 	}
 	var s struct {
 		PredicateType string               `json:"predicateType"`
 		Predicate     provenance.Predicate `json:"predicate"`
 	}
 	if json.Unmarshal(text, &s) != nil || s.PredicateType != provenance.PredicateType {
-		return nil, nil
+		return s.PredicateType, nil, nil
 	}
 	p := s.Predicate
 	b := &Build{
@@ -115,7 +118,7 @@ func readBuild(ctx context.Context, source graph.Source, digest v1.Hash, raw []b
 	if m := p.RunDetails.Metadata; m != nil {
 		b.Run = m.InvocationID
 	}
-	return b, nil
+	return s.PredicateType, b, nil
 }
 
 // RunCommand is how to run an image: by docker of one in a registry, and by podman, which reads archives, of any other. ports are those of

@@ -165,7 +165,7 @@ func read(ctx context.Context, img v1.Image, o Options) (*Inventory, error) {
 	if whole.name == "" {
 		whole.name = digest.String()
 	}
-	whole.purl = ociPURL(o.Name, digest.String(), config.Architecture)
+	whole.purl = ImagePURL(o.Name, digest.String(), config.Architecture)
 	whole.ref = "image:" + digest.String()
 	for _, p := range []property{{"os", config.OS}, {"architecture", config.Architecture}, {"variant", config.Variant}} {
 		if p.value != "" {
@@ -209,9 +209,9 @@ func refs(components []component) []string {
 	return refs
 }
 
-// ociPURL is an image's package URL. Without a name there is none. Source:
+// ImagePURL is an image's package URL. Without a name there is none. Source:
 // https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md
-func ociPURL(name, digest, architecture string) string {
+func ImagePURL(name, digest, architecture string) string {
 	if name == "" {
 		return ""
 	}

@@ -20,6 +20,7 @@ type Options struct {
 	SBOM         string    `env:"SLIPWAY_SBOM"`
 	Provenance   bool      `env:"SLIPWAY_PROVENANCE"`
 	Predicate    string    `env:"SLIPWAY_PREDICATE"`
+	VEX          string    `env:"SLIPWAY_VEX"`
 	SignKey      string    `env:"SLIPWAY_SIGN_KEY"`
 	SignFormat   string    `env:"SLIPWAY_SIGNATURE_FORMAT"`
 	SignKeyless  bool      `env:"SLIPWAY_SIGN_KEYLESS"`
@@ -104,6 +105,10 @@ var Results = sync.OnceValue(func() []plan.Setting {
 			Help: "provenance of an ARCHIVE, which only its builder knows: a file with a predicate of SLSA v1, in JSON",
 		},
 		plan.Setting{
+			Field: "VEX", Flag: "vex", Commands: publish, Value: "FILE",
+			Help: "OpenVEX document whose statements are attached, such as the openvex.json of slipway check --report, in place of .slipway-vex.json",
+		},
+		plan.Setting{
 			Field: "SignKey", Flag: "sign-key", Commands: []string{"publish", "reproduce"}, Value: "KEY",
 			Help: "private key that signs the image and its attestations, as cosign does: a file, or env:VARIABLE; COSIGN_PASSWORD decrypts it",
 		},
@@ -143,7 +148,7 @@ var Results = sync.OnceValue(func() []plan.Setting {
 			Field: "CopyPlatform", Flag: "platform", Commands: []string{"copy"}, Value: "PLATFORM",
 			Help: "copy the image for one platform of an index, like linux/arm64, and what is attached to that, in place of everything",
 		},
-		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json and govulncheck-programs.json"},
+		plan.Setting{Field: "Report", Flag: "report", Commands: []string{"check"}, Value: "DIR", Help: "directory for junit.xml, findings.sarif, coverage.out, govulncheck.json, govulncheck-programs.json and openvex.json"},
 		plan.Setting{Field: "PinCheck", Flag: "check", Commands: []string{"pin"}, Help: "write nothing; fail if a tag has moved since, a package is newer, or something that the build needs is not in the file"},
 	)
 })
