@@ -24,9 +24,10 @@ type fetched struct {
 	// blobs are those of all slots that were found, and images those that have one.
 	blobs  []blob
 	images map[string]bool
-	// broken are the digests of blobs that could not be read.
-	broken map[v1.Hash]bool
-	mu     sync.Mutex
+	// broken are the digests of blobs that could not be read, as far as is known before receiving has ended.
+	broken    map[v1.Hash]bool
+	mu        sync.Mutex
+	receiving sync.WaitGroup
 	// arriving are the objects that are being fetched, by their actions.
 	arriving map[id]*arriving
 }
@@ -48,8 +49,10 @@ func (f *fetched) wait(action id) (o object, file string, ok bool) {
 	return a.object, a.file, a.file != ""
 }
 
-// sound are the blobs but for those that could not be read.
+// sound are the blobs but for those that could not be read. What has arrived of a blob is used before all of it is known to be sound, so this
+// waits for the rest.
 func (f *fetched) sound() []blob {
+	f.receiving.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool {
@@ -139,7 +142,9 @@ func (s *Session) fetch(ctx context.Context, step io.Writer) error {
 			own = append(own, a)
 		}
 		digest, _ := b.layer.Digest() // as above
+		f.receiving.Add(1)
 		s.running.Go(func() {
+			defer f.receiving.Done()
 			err := s.receive(ctx, slots[digest], b, own)
 			if err == nil || errors.Is(err, context.Canceled) {
 				return
