@@ -1,28 +1,20 @@
 package slipway
 
 import (
-	"errors"
 	"io/fs"
-	"path"
 	"slices"
 	"time"
 
 	"github.com/slipway-ci/slipway/internal/attest/vex"
-	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // readVEX reads what the modules of a plan suppress.
 func readVEX(tree fs.FS, p *Plan) ([]VEXStatement, error) {
 	var all []VEXStatement
 	for _, part := range p.Parts() {
-		name := path.Join(part.Source.Dir, vex.File)
-		text, err := fs.ReadFile(tree, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			problem, hint := source.Describe(err)
-			return nil, Faults{{Field: name, Problem: problem, Hint: hint}}
+		name, text, err := vex.Read(tree, part.Source.Dir)
+		if err != nil {
+			return nil, err
 		}
 		statements, err := vex.ParseSuppressions(name, string(text))
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/build/slot"
 	"github.com/slipway-ci/slipway/internal/cache"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/fault"
-	"github.com/slipway-ci/slipway/internal/progress"
 )
 
 func (a *app) cacheCommand() *cobra.Command {
@@ -83,7 +83,7 @@ func (a *app) listCache(ctx context.Context, shared slot.Repository) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(a.stdout, "this machine: %s of %s\n", progress.Size(used), progress.Size(limit)); err != nil || shared == nil {
+	if _, err := fmt.Fprintf(a.stdout, "this machine: %s of %s\n", console.Size(used), console.Size(limit)); err != nil || shared == nil {
 		return err
 	}
 	entries, err := slot.Entries(ctx, shared)
@@ -93,7 +93,7 @@ func (a *app) listCache(ctx context.Context, shared slot.Repository) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.Image, e.Platform, e.Branch, kindTexts[e.Kind], progress.Size(e.Size))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.Image, e.Platform, e.Branch, kindTexts[e.Kind], console.Size(e.Size))
 	}
 	if err := table.Flush(); err != nil {
 		return err

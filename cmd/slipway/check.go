@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/attest/vex"
 	"github.com/slipway-ci/slipway/internal/build/dagger/session"
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/check"
@@ -192,13 +191,8 @@ func readVEX(dir string, p *plan.Plan) (_ []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
-	name := path.Join(p.Source.Dir, check.VEXFile)
-	text, err := tree.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		problem, hint := source.Describe(err)
-		return nil, fault.Faults{{Field: name, Problem: problem, Hint: hint}}
-	}
-	return text, nil
+	_, text, err := vex.Read(tree, p.Source.Dir)
+	return text, err
 }
 
 func appendTo(name, text string) (err error) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/diff"
-	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/size"
 	"github.com/slipway-ci/slipway/internal/vulndb"
 )
@@ -188,7 +188,6 @@ func vulnerabilityRows(d *diff.Difference) []changeRow {
 // a table of their own.
 func fileRows(d *diff.Difference) []changeRow {
 	var rows []changeRow
-	packages := map[string]int{}
 	times := 0
 	moved := func(name string) bool {
 		return slices.ContainsFunc(d.Packages, func(c diff.Change) bool { return c.Name == name })
@@ -197,7 +196,6 @@ func fileRows(d *diff.Difference) []changeRow {
 		what := f.Changed()
 		switch {
 		case f.Package != "" && (moved(f.Package) || len(d.Packages) > 0 && f.Package == diff.PackageDatabase):
-			packages[f.Package]++
 		case slices.Equal(what, []string{"time"}):
 			times++
 		case f.Before == nil:
@@ -217,7 +215,7 @@ func fileRows(d *diff.Difference) []changeRow {
 func fileText(f *diff.File) string {
 	switch f.Kind {
 	case "":
-		return progress.Size(f.Size)
+		return console.Size(f.Size)
 	case "link":
 		return "link to " + f.Link
 	}
@@ -238,7 +236,7 @@ func fileChange(f diff.FileChange, what []string) string {
 		case part == "content" && f.Program:
 			part = "program"
 		case part == "content" && f.Before.Size != f.After.Size:
-			part = "content, " + progress.Size(f.Before.Size) + " → " + progress.Size(f.After.Size)
+			part = "content, " + console.Size(f.Before.Size) + " → " + console.Size(f.After.Size)
 		}
 		parts = append(parts, part)
 	}
@@ -280,7 +278,7 @@ func headline(r *slipway.Difference) []string {
 		i := slices.IndexFunc(d.Sizes, func(c size.Change) bool { return c.Level == size.LevelCompressed })
 		if i >= 0 {
 			c := d.Sizes[i]
-			text := "image " + progress.Size(c.Before) + " → " + progress.Size(c.After) + " (" + percent(c) + ")"
+			text := "image " + console.Size(c.Before) + " → " + console.Size(c.After) + " (" + percent(c) + ")"
 			if len(r.Platforms) > 1 {
 				text += " for " + d.Platform
 			}
@@ -360,7 +358,7 @@ func sizeTables(r *slipway.Difference) (tables []columns, titles []string) {
 		}
 		t := columns{headers: []string{title, "BEFORE", "AFTER", "CHANGE"}}
 		for _, c := range rows {
-			t.row(name(c), progress.Size(c.Before), progress.Size(c.After), signed(c.Growth()))
+			t.row(name(c), console.Size(c.Before), console.Size(c.After), signed(c.Growth()))
 		}
 		tables, titles = append(tables, t), append(titles, title)
 	}

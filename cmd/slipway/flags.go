@@ -62,6 +62,16 @@ func one(what string, given []string, hint string) error {
 	return fault.Faults{{Field: what, Value: strings.Join(given, ", "), Problem: problem, Hint: hint}}
 }
 
+// exactlyOne is for a command that takes one.
+func exactlyOne(what, hint string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return one(what, args, hint)
+		}
+		return nil
+	}
+}
+
 // flags are the flags of one command. Each stands for a setting, whose value, filled from the environment, is its default.
 type flags struct {
 	settings *settings

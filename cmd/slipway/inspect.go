@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/progress"
 )
 
@@ -24,12 +25,7 @@ platforms, base and its age, programs with their versions of Go and modules, set
 what is attached, and how to run and verify it. Nothing is verified but digests.`,
 		Example: `  slipway inspect ghcr.io/me/api:v1.2.3
   slipway inspect --json dist/api.tar | jq '.platforms[0].programs[0].modules'`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return one("image", args, "give one, such as ghcr.io/me/api:v1.2.3 or dist/api.tar")
-			}
-			return nil
-		},
+		Args: exactlyOne("image", "give one, such as ghcr.io/me/api:v1.2.3 or dist/api.tar"),
 		RunE: func(c *cobra.Command, args []string) error { return a.inspect(c.Context(), args[0]) },
 	}
 	a.flags(c)
@@ -72,7 +68,7 @@ func inspectText(r *slipway.Inspection, now time.Time) string {
 	}
 	fmt.Fprintln(&b, progress.Clean(r.Name), r.Digest)
 	for _, p := range r.Platforms {
-		line("platform", "%s %s, %s", p.Platform, p.Digest, progress.Size(p.Size))
+		line("platform", "%s %s, %s", p.Platform, p.Digest, console.Size(p.Size))
 	}
 	seen := map[string]bool{}
 	each := func(key string, texts func(*inspected) []string) {
@@ -88,13 +84,13 @@ func inspectText(r *slipway.Inspection, now time.Time) string {
 	each("base", func(p *inspected) []string { return []string{baseText(p, now)} })
 	each("program", programTexts)
 	each("user", func(p *inspected) []string { return []string{p.User} })
-	each("runs", func(p *inspected) []string { return []string{words(slices.Concat(p.Entrypoint, p.Args))} })
+	each("runs", func(p *inspected) []string { return []string{console.Words(slices.Concat(p.Entrypoint, p.Args))} })
 	each("in", func(p *inspected) []string { return []string{p.WorkingDir} })
 	each("ports", func(p *inspected) []string { return []string{strings.Join(p.Ports, ", ")} })
 	each("volumes", func(p *inspected) []string { return []string{strings.Join(p.Volumes, ", ")} })
 	each("env", func(p *inspected) []string { return p.Env })
 	each("stops by", func(p *inspected) []string { return []string{p.StopSignal} })
-	each("health", func(p *inspected) []string { return []string{words(p.Healthcheck)} })
+	each("health", func(p *inspected) []string { return []string{console.Words(p.Healthcheck)} })
 	each("labels", func(p *inspected) []string { return pairs(p.Labels) })
 	if r.Build != nil {
 		line("built by", "%s %s, says what is attached", r.Build.Builder, r.Build.Version)
@@ -146,18 +142,6 @@ func programTexts(p *inspected) (texts []string) {
 		}
 	}
 	return texts
-}
-
-// words writes arguments so that a blank in one is seen.
-func words(args []string) string {
-	var all []string
-	for _, arg := range args {
-		if arg == "" || strings.ContainsAny(arg, " \t\n\"'") {
-			arg = fmt.Sprintf("%q", arg)
-		}
-		all = append(all, arg)
-	}
-	return strings.Join(all, " ")
 }
 
 func pairs(values map[string]string) (all []string) {

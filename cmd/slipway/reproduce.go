@@ -28,12 +28,7 @@ counts; without them, anybody who can push may have written it. Slipway compiles
 		Example: `  slipway reproduce ghcr.io/me/api:v1.2.3
   slipway reproduce --key cosign.pub --source . ghcr.io/me/api:v1.2.3
   slipway reproduce --attest --sign-key mine.key ghcr.io/me/api:v1.2.3`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return one("reference", args, "give one, such as ghcr.io/me/api:v1.2.3")
-			}
-			return nil
-		},
+		Args: exactlyOne("reference", "give one, such as ghcr.io/me/api:v1.2.3"),
 		RunE: func(c *cobra.Command, args []string) error { return a.reproduce(c.Context(), args[0]) },
 	}
 	a.flags(c)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/progress"
 	"github.com/slipway-ci/slipway/internal/size"
 )
@@ -23,14 +24,14 @@ func sizeText(report *slipway.SizeReport) string {
 			fmt.Fprintln(&b)
 		}
 		if p.Layers != nil {
-			fmt.Fprintf(&b, "%s, %s: %s compressed, %s unpacked\n", report.Name, p.Platform, progress.Size(p.Compressed), progress.Size(p.Unpacked))
+			fmt.Fprintf(&b, "%s, %s: %s compressed, %s unpacked\n", report.Name, p.Platform, console.Size(p.Compressed), console.Size(p.Unpacked))
 			layerTable(p).write(&b)
 		}
 		for j, one := range p.Programs {
 			if p.Layers != nil || j > 0 {
 				fmt.Fprintln(&b)
 			}
-			fmt.Fprintf(&b, "%s, %s: %s with %s, %s\n", one.Path, p.Platform, one.Package, one.Go, progress.Size(one.Size))
+			fmt.Fprintf(&b, "%s, %s: %s with %s, %s\n", one.Path, p.Platform, one.Package, one.Go, console.Size(one.Size))
 			programTables(&b, one)
 		}
 	}
@@ -61,7 +62,7 @@ func layerTable(p *size.Platform) *columns {
 				parts[path].Compressed += f.Compressed
 			}
 		}
-		t.row(name, progress.Size(whole.Unpacked), progress.Size(whole.Compressed))
+		t.row(name, console.Size(whole.Unpacked), console.Size(whole.Compressed))
 		var files []size.File
 		for _, f := range parts {
 			files = append(files, *f)
@@ -72,13 +73,13 @@ func layerTable(p *size.Platform) *columns {
 		var rest size.File
 		for j, f := range files {
 			if j < rowsShown/2 {
-				t.row("  "+f.Path, progress.Size(f.Size), progress.Size(f.Compressed))
+				t.row("  "+f.Path, console.Size(f.Size), console.Size(f.Compressed))
 				continue
 			}
 			rest.Size, rest.Compressed = rest.Size+f.Size, rest.Compressed+f.Compressed
 		}
 		if n := len(files) - rowsShown/2; n > 0 {
-			t.row(fmt.Sprintf("  %d more", n), progress.Size(rest.Size), progress.Size(rest.Compressed))
+			t.row(fmt.Sprintf("  %d more", n), console.Size(rest.Size), console.Size(rest.Compressed))
 		}
 	}
 	return t
@@ -126,7 +127,7 @@ func shareTable(header string, rows []share, whole int64) *columns {
 	rows = slices.DeleteFunc(rows, func(r share) bool { return r.size == 0 })
 	t := &columns{headers: []string{header, "SIZE", "SHARE"}}
 	add := func(name string, size int64) {
-		t.row(name, progress.Size(size), fmt.Sprintf("%.1f%%", 100*float64(size)/float64(whole)))
+		t.row(name, console.Size(size), fmt.Sprintf("%.1f%%", 100*float64(size)/float64(whole)))
 	}
 	rest := int64(0)
 	for i, r := range rows {
@@ -155,7 +156,7 @@ func growthText(before, after *slipway.SizeReport) string {
 		shown := map[size.Level]int{}
 		for _, c := range d.Changes {
 			if shown[c.Level]++; shown[c.Level] <= rowsShown/2 {
-				t.row(strings.TrimSpace(string(c.Level)+" "+c.Name), progress.Size(c.Before), progress.Size(c.After), signed(c.Growth()))
+				t.row(strings.TrimSpace(string(c.Level)+" "+c.Name), console.Size(c.Before), console.Size(c.After), signed(c.Growth()))
 			}
 		}
 		fmt.Fprintln(&b)
@@ -170,9 +171,9 @@ func growthText(before, after *slipway.SizeReport) string {
 
 func signed(bytes int64) string {
 	if bytes < 0 {
-		return "-" + progress.Size(-bytes)
+		return "-" + console.Size(-bytes)
 	}
-	return "+" + progress.Size(bytes)
+	return "+" + console.Size(bytes)
 }
 
 // columns is a table whose columns, but for the first, have numbers.

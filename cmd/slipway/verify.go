@@ -26,12 +26,7 @@ and its bills of materials. The result goes to standard output.`,
   slipway verify --key env:COSIGN_PUBLIC_KEY --json ghcr.io/me/api@sha256:…
   slipway verify --certificate-identity-regexp '^https://github.com/me/api/' \
     --certificate-oidc-issuer https://token.actions.githubusercontent.com ghcr.io/me/api:v1.2.3`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return one("reference", args, "give one, such as ghcr.io/me/api:v1.2.3")
-			}
-			return nil
-		},
+		Args: exactlyOne("reference", "give one, such as ghcr.io/me/api:v1.2.3"),
 		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args[0]) },
 	}
 	a.flags(c)

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
@@ -121,8 +122,8 @@ func imageSubject(img v1.Image) (subject, error) {
 		return subject{}, err
 	}
 	base := provenance.Image{
-		Name:   manifest.Annotations["org.opencontainers.image.base.name"],
-		Digest: manifest.Annotations["org.opencontainers.image.base.digest"],
+		Name:   manifest.Annotations[ocispec.AnnotationBaseImageName],
+		Digest: manifest.Annotations[ocispec.AnnotationBaseImageDigest],
 	}
 	return subject{Descriptor: *descriptor, image: img, base: base}, nil
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/mod/module"
+
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
 // base is the reference of the base, with its digest.
@@ -26,7 +27,7 @@ func (p *Platform) base() string {
 func (p *Platform) settings() map[string]string {
 	c := p.config.Config
 	all := map[string]string{
-		"user": c.User, "entrypoint": command(c.Entrypoint), "arguments": command(c.Cmd), "working directory": c.WorkingDir, "stop signal": c.StopSignal,
+		"user": c.User, "entrypoint": console.Words(c.Entrypoint), "arguments": console.Words(c.Cmd), "working directory": c.WorkingDir, "stop signal": c.StopSignal,
 		"ports": set(c.ExposedPorts), "volumes": set(c.Volumes),
 	}
 	for _, variable := range c.Env {
@@ -42,24 +43,12 @@ func (p *Platform) settings() map[string]string {
 		}
 	}
 	if h := c.Healthcheck; h != nil {
-		all["health check"] = fmt.Sprintf("%s, interval %v, timeout %v, start period %v, retries %d", command(h.Test), h.Interval, h.Timeout, h.StartPeriod, h.Retries)
+		all["health check"] = fmt.Sprintf("%s, interval %v, timeout %v, start period %v, retries %d", console.Words(h.Test), h.Interval, h.Timeout, h.StartPeriod, h.Retries)
 	}
 	if !p.config.Created.IsZero() {
 		all["created"] = p.config.Created.UTC().Format(time.RFC3339)
 	}
 	return all
-}
-
-// command writes the words of a command so that each can be told from the others.
-func command(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = word
-		if word == "" || strings.ContainsAny(word, " \t\n\"'") {
-			quoted[i] = strconv.Quote(word)
-		}
-	}
-	return strings.Join(quoted, " ")
 }
 
 func set(values map[string]struct{}) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/child"
+	"github.com/slipway-ci/slipway/internal/console"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/registry"
@@ -194,7 +195,7 @@ func (e *examination) caches() {
 	} else if used, most, err := slipway.Usage(); err != nil {
 		e.add("cache", Broken, err.Error(), "")
 	} else {
-		e.add("cache", OK, fmt.Sprintf("%s: %s of at most %s, which Slipway trims", slipway.Dir(), size(used), size(most)), "")
+		e.add("cache", OK, fmt.Sprintf("%s: %s of at most %s, which Slipway trims", slipway.Dir(), console.Size(used), console.Size(most)), "")
 	}
 	if e.goEnv == nil {
 		return

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
 // usageLimit is how long a directory is added up. Caches of Go may have a million files.
@@ -40,12 +40,10 @@ func usage(dir string) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "empty"
 	case errors.Is(err, errLong):
-		return "more than " + size(all)
+		return "more than " + console.Size(all)
 	case err != nil:
 		return err.Error()
 	default:
-		return size(all)
+		return console.Size(all)
 	}
 }
-
-func size(bytes int64) string { return progress.Size(bytes) }

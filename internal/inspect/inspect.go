@@ -6,12 +6,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/oci"
@@ -134,7 +136,7 @@ func ofPlatform(ctx context.Context, img v1.Image, cache sbom.Cache) (*Platform,
 	p := &Platform{
 		Platform: config.Platform().String(), Digest: digest.String(), Base: baseOf(manifest, config),
 		User: cmp.Or(c.User, "root"), Entrypoint: c.Entrypoint, Args: c.Cmd, WorkingDir: c.WorkingDir, Env: c.Env, StopSignal: c.StopSignal,
-		Ports: sorted(c.ExposedPorts), Volumes: sorted(c.Volumes), Labels: c.Labels, Programs: []Program{},
+		Ports: slices.Sorted(maps.Keys(c.ExposedPorts)), Volumes: slices.Sorted(maps.Keys(c.Volumes)), Labels: c.Labels, Programs: []Program{},
 	}
 	if c.Healthcheck != nil {
 		p.Healthcheck = c.Healthcheck.Test
@@ -142,19 +144,18 @@ func ofPlatform(ctx context.Context, img v1.Image, cache sbom.Cache) (*Platform,
 	for _, l := range manifest.Layers {
 		p.Size += l.Size
 	}
-	programs, err := sbom.Programs(ctx, img, cache)
+	has, err := sbom.Scan(ctx, img, cache)
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range programs {
-		p.Programs = append(p.Programs, newProgram(one))
+	for _, at := range slices.Sorted(maps.Keys(has.Programs)) {
+		p.Programs = append(p.Programs, newProgram(at, has.Programs[at]))
 	}
 	return p, nil
 }
 
-func newProgram(found sbom.Program) Program {
-	info := found.Info
-	p := Program{Path: found.Path, Package: info.Path, Go: info.GoVersion, Module: title(&info.Main), Settings: map[string]string{}}
+func newProgram(at string, info *debug.BuildInfo) Program {
+	p := Program{Path: at, Package: info.Path, Go: info.GoVersion, Module: title(&info.Main), Settings: map[string]string{}}
 	for _, m := range info.Deps {
 		p.Modules = append(p.Modules, title(m))
 	}
@@ -173,31 +174,19 @@ func title(m *debug.Module) string {
 	return text
 }
 
-func sorted(set map[string]struct{}) []string {
-	var all []string
-	for value := range set {
-		all = append(all, value)
-	}
-	slices.Sort(all)
-	return all
-}
-
-// ownStep begins what Slipway says of the layers that it makes.
-const ownStep = "slipway: "
-
 // baseOf is the base that the annotations name. Its age is that of the newest layer that is not Slipway's: an image's own time is one that
 // the settings say.
 func baseOf(manifest *v1.Manifest, config *v1.ConfigFile) *Base {
 	b := &Base{
-		Name:   manifest.Annotations["org.opencontainers.image.base.name"],
-		Digest: manifest.Annotations["org.opencontainers.image.base.digest"],
+		Name:   manifest.Annotations[ocispec.AnnotationBaseImageName],
+		Digest: manifest.Annotations[ocispec.AnnotationBaseImageDigest],
 	}
 	if b.Name == "" && b.Digest == "" {
 		return nil
 	}
 	for _, h := range config.History {
 		// Reproducible bases have a time of about 1970 or 1980.
-		if !strings.HasPrefix(h.CreatedBy, ownStep) && h.Created.Year() > 1980 && (b.Created == nil || h.Created.After(*b.Created)) {
+		if !strings.HasPrefix(h.CreatedBy, oci.Placed) && h.Created.Year() > 1980 && (b.Created == nil || h.Created.After(*b.Created)) {
 			created := h.Created.Time
 			b.Created = &created
 		}

@@ -40,10 +40,13 @@ type Spec struct {
 	Created time.Time
 }
 
+// Placed begins what the history says of layers that Slipway makes. The name of what is in them follows.
+const Placed = "slipway: "
+
 // Layer is a layer and what made it.
 type Layer struct {
 	v1.Layer
-	// CreatedBy is shown in the image's history.
+	// CreatedBy is shown in the image's history. For what Slipway places it begins with [Placed].
 	CreatedBy string
 }
 

@@ -184,16 +184,27 @@ func needsPin(ref string) bool {
 	return ref != "" && !strings.Contains(ref, "@") && !strings.HasPrefix(ref, "oci:") && !strings.HasPrefix(ref, "oci-archive:")
 }
 
-// Floating are the references of the plan that are not by digest, in order.
-func (p *Plan) Floating() []string {
-	refs := []string{p.Builder, p.Image.Base}
+// references are those of the images that carrying the plan out needs.
+func (p *Plan) references() []*string {
+	refs := []*string{&p.Builder, &p.Image.Base}
 	for _, other := range p.OtherModules {
-		refs = append(refs, other.Builder)
+		refs = append(refs, &other.Builder)
 	}
 	if p.Prebuild != nil {
-		refs = append(refs, p.Prebuild.Image)
+		refs = append(refs, &p.Prebuild.Image)
 	}
-	return sorted(slices.DeleteFunc(refs, func(ref string) bool { return !needsPin(ref) }))
+	return refs
+}
+
+// Floating are the references of the plan that are not by digest, in order.
+func (p *Plan) Floating() []string {
+	var refs []string
+	for _, ref := range p.references() {
+		if needsPin(*ref) {
+			refs = append(refs, *ref)
+		}
+	}
+	return sorted(refs)
 }
 
 // FloatingTools are the references of tools' images that are not by digest. A plan can be carried out without them.
@@ -245,14 +256,7 @@ func (r resolver) pin(plan *Plan, work *workset) {
 		}
 		plan.Image.Distribution.Locked = append(plan.Image.Distribution.Locked, locked)
 	}
-	refs := []*string{&plan.Builder, &plan.Image.Base}
-	for _, other := range plan.OtherModules {
-		refs = append(refs, &other.Builder)
-	}
-	if plan.Prebuild != nil {
-		refs = append(refs, &plan.Prebuild.Image)
-	}
-	for _, ref := range refs {
+	for _, ref := range plan.references() {
 		if !needsPin(*ref) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/console"
 )
 
 // step is a step under way.
@@ -82,11 +83,11 @@ func (s *step) far(took time.Duration) string {
 		}
 		return text
 	case build.Bytes:
-		text := Size(p.Done)
+		text := console.Size(p.Done)
 		if p.Total > 0 && p.Done != p.Total {
-			text += " of " + Size(p.Total)
+			text += " of " + console.Size(p.Total)
 		}
-		return text + ", " + Size(int64(float64(p.Done)/max(took, time.Millisecond).Seconds())) + "/s"
+		return text + ", " + console.Size(int64(float64(p.Done)/max(took, time.Millisecond).Seconds())) + "/s"
 	default:
 		return ""
 	}

@@ -65,7 +65,7 @@ func table(rows []Row, digits int, c colours) []string {
 		if algorithm, hex, ok := strings.Cut(digest, ":"); ok {
 			digest = algorithm + ":" + hex[:min(digits, len(hex))]
 		}
-		cells := []string{r.Platform, Size(r.Binary), Size(r.Image), Size(r.Unpacked), digest}
+		cells := []string{r.Platform, console.Size(r.Binary), console.Size(r.Image), console.Size(r.Unpacked), digest}
 		if r.Failed {
 			cells = []string{c.bad.Render("failed"), "", "", "", ""}
 		}
@@ -80,6 +80,3 @@ func table(rows []Row, digits int, c colours) []string {
 	}
 	return lines
 }
-
-// Size writes a number of bytes: see [console.Size].
-func Size(bytes int64) string { return console.Size(bytes) }

@@ -161,7 +161,7 @@ func layerNames(history []v1.History, layers int) []string {
 	}
 	own := false
 	for i := layers - 1; i >= 0; i-- {
-		name, is := strings.CutPrefix(created[i], "slipway: ")
+		name, is := strings.CutPrefix(created[i], oci.Placed)
 		switch {
 		case is:
 			names[i], own = name, true

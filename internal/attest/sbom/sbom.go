@@ -11,6 +11,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/package-url/packageurl-go"
 )
 
@@ -222,18 +223,12 @@ func ImagePURL(name, digest, architecture string) string {
 	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(path.Base(name)), digest, qualifiers, "").ToString()
 }
 
-// Annotations that name the base. Source: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
-const (
-	annotationBaseName   = "org.opencontainers.image.base.name"
-	annotationBaseDigest = "org.opencontainers.image.base.digest"
-)
-
 func baseComponent(annotations map[string]string) *component {
-	digest, err := v1.NewHash(annotations[annotationBaseDigest])
+	digest, err := v1.NewHash(annotations[ocispec.AnnotationBaseImageDigest])
 	if err != nil {
 		return nil
 	}
-	c := &component{kind: base, name: annotations[annotationBaseName], version: digest.String(), sha256: digest.Hex}
+	c := &component{kind: base, name: annotations[ocispec.AnnotationBaseImageName], version: digest.String(), sha256: digest.Hex}
 	c.ref = "base:" + digest.String()
 	if c.name == "" {
 		c.name = digest.String()

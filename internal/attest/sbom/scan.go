@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -284,24 +283,4 @@ func (c *contents) fileComponents() []component {
 		all = append(all, component{kind: file, ref: "file:" + f.path, name: f.path, sha1: f.sha1, sha256: f.sha256})
 	}
 	return all
-}
-
-// Program is one in an image that Go made.
-type Program struct {
-	Path string
-	Info *buildinfo.BuildInfo
-}
-
-// Programs are those in an image that Go made, by their paths. cache, unless nil, has the layers that need not be read.
-func Programs(ctx context.Context, img v1.Image, cache Cache) ([]Program, error) {
-	found, err := scan(ctx, img, cache)
-	if err != nil {
-		return nil, err
-	}
-	var all []Program
-	for _, p := range found.programs {
-		all = append(all, Program{p.path, p.info})
-	}
-	slices.SortFunc(all, func(x, y Program) int { return strings.Compare(x.Path, y.Path) })
-	return all, nil
 }

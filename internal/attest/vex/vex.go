@@ -5,7 +5,9 @@ package vex
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/package-url/packageurl-go"
 
 	"github.com/slipway-ci/slipway/internal/fault"
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // File is where a module's suppressions of vulnerabilities are, beside go.mod or go.work.
@@ -63,6 +66,17 @@ type Product struct {
 // Component is a package URL.
 type Component struct {
 	ID string `json:"@id"`
+}
+
+// Read reads the [File] in a directory of a source, and returns its name in that; the text is empty where there is none.
+func Read(tree fs.FS, dir string) (name string, text []byte, err error) {
+	name = path.Join(dir, File)
+	text, err = fs.ReadFile(tree, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem, hint := source.Describe(err)
+		return name, nil, fault.Faults{{Field: name, Problem: problem, Hint: hint}}
+	}
+	return name, text, nil
 }
 
 // ParseSuppressions reads the text of a [File] of that name, in which each statement expires; none if it is empty. It is strict about

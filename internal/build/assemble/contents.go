@@ -65,7 +65,7 @@ func (c *contents) layers(ctx context.Context, programs programDirs) ([]oci.Laye
 				return nil, err
 			}
 		}
-		all = append(all, oci.Layer{Layer: made, CreatedBy: "slipway: " + c.placed[i].Name})
+		all = append(all, oci.Layer{Layer: made, CreatedBy: oci.Placed + c.placed[i].Name})
 	}
 	return all, nil
 }

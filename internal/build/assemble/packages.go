@@ -44,7 +44,7 @@ func (c *contents) install(ctx context.Context, number int, base *oci.FileSystem
 		if err != nil {
 			return err
 		}
-		c.installed = append(c.installed, oci.Layer{Layer: made, CreatedBy: "slipway: packages"})
+		c.installed = append(c.installed, oci.Layer{Layer: made, CreatedBy: oci.Placed + "packages"})
 		return nil
 	})
 }

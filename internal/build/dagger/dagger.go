@@ -394,10 +394,9 @@ func (b *Build) Guard(ctx context.Context, compiles ...plan.Compile) (err error)
 			if err := b.Export(groupCtx, c, out); err != nil {
 				return err
 			}
-			_, err := guard.CheckAll(out, b.plan, c)
-			faults := []error{err}
-			for _, other := range b.plan.OtherModules {
-				_, err := guard.CheckAll(out, other, other.Only(c.Platform).Compile[0])
+			var faults []error
+			for _, part := range b.plan.Only(c.Platform).Parts() {
+				_, err := guard.CheckAll(out, part, part.Compile[0])
 				faults = append(faults, err)
 			}
 			return errors.Join(faults...)

@@ -13,8 +13,8 @@ import (
 
 // copySource copies the files below the directory from into the new directory to, without git's own, and without the directory that to is
 // in, which is below from where that is where temporary files are. A symbolic link is copied as
-// one; if it leads out of the source, it leads to the same place from the copy. A file that is gone once its directory was read is left out: a
-// cache below the source changes while it is copied.
+// one; if it leads out of the source, it leads to the same place from the copy. What is gone once its directory was read is left out: a cache
+// below the source changes while it is copied.
 func copySource(ctx context.Context, to, from string) (err error) {
 	tree, err := source.Open(from)
 	if err != nil {
@@ -26,6 +26,9 @@ func copySource(ctx context.Context, to, from string) (err error) {
 		return err
 	}
 	return fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
+		if name != "." && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/source"
 )
 
 func TestCopySource(t *testing.T) {
@@ -54,4 +56,14 @@ func TestCopySourceIntoItself(t *testing.T) {
 	assert.FileExists(t, filepath.Join(to, "main.go"))
 	assert.FileExists(t, filepath.Join(to, "tmp", "other"))
 	assert.NoDirExists(t, filepath.Join(to, "tmp", "slipway"))
+}
+
+// What was listed may be gone when it is its turn.
+func TestCopyFileThatIsGone(t *testing.T) {
+	tree, err := source.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, tree.Close()) })
+	to := filepath.Join(t.TempDir(), "part")
+	require.NoError(t, copyFile(to, tree, "part"))
+	assert.NoFileExists(t, to)
 }

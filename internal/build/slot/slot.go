@@ -126,7 +126,7 @@ func (s *Slot) Layers(ctx context.Context, artifact v1.Descriptor) ([]v1.Layer, 
 	return img.Layers()
 }
 
-// Read has read read the bytes of a layer of the slot, which may not be what its digest says. It calls it again if they break midway.
+// Read calls read with the content of a layer of the slot, which may not be what its digest says, and again if it breaks midway.
 func (s *Slot) Read(ctx context.Context, layer v1.Layer, read func(io.Reader) error) error {
 	return s.download(ctx, layer, read)
 }
