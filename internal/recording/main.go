@@ -55,7 +55,11 @@ func run(file string) error {
 	defer listener.Close()
 	go http.Serve(listener, registry.New(registry.Logger(log.New(io.Discard, "", 0)))) //nolint:errcheck // ends with the program
 
-	frames, err := record(commands, dir, environment(dir))
+	env, err := environment(dir)
+	if err != nil {
+		return err
+	}
+	frames, err := record(commands, dir, env)
 	if err != nil {
 		return err
 	}
@@ -99,17 +103,17 @@ func prepare(dir string) error {
 	return nil
 }
 
-// environment is the caller's without settings of Slipway's or of terminals', so that only the session decides.
-func environment(dir string) []string {
+// goVariables say where the Go command has its modules and compiled packages. Nothing else of its configuration decides on the session.
+var goVariables = []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOTOOLCHAIN"}
+
+func environment(dir string) ([]string, error) {
 	env := []string{
-		"PATH=" + filepath.Join(dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
-		"XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "TERM=xterm-256color",
+		"PATH=" + filepath.Join(dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+		"XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "TERM=xterm-256color", "GOENV=off",
 	}
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		if name == "HOME" || strings.HasPrefix(name, "GO") {
-			env = append(env, variable)
-		}
+	out, err := exec.Command("go", append([]string{"env"}, goVariables...)...).Output()
+	for i, value := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		env = append(env, goVariables[i]+"="+value)
 	}
-	return env
+	return env, err
 }
