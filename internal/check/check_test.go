@@ -192,13 +192,13 @@ func TestVulnerabilities(t *testing.T) {
 	assert.JSONEq(t, "["+unreached+"]", vexStatements(t, r))
 
 	vex := func(expires string) Options {
-		return Options{Now: now, VEX: `{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"j","expires":"` + expires + `"}]}`}
+		return Options{Now: now, VEX: `{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"component_not_present","expires":"` + expires + `"}]}`}
 	}
 	for expires, passes := range map[string]bool{"2026-05-04": false, "2026-05-05": true, "2027-01-01": true, "soon": false} {
 		assert.Equal(t, passes, one(t, "vulncheck", Output{Stdout: reached}, vex(expires)).Passed, expires)
 	}
 	assert.JSONEq(t, `[{"vulnerability":{"name":"GO-1","aliases":["CVE-1"]},"products":[{"@id":"pkg:golang/example.com/m","subcomponents":[{"@id":"pkg:golang/example.com/dep"}]}],
-		"status":"not_affected","status_notes":"holds until 2027-01-01","justification":"j"},`+unreached+"]", vexStatements(t, one(t, "vulncheck", Output{Stdout: reached}, vex("2027-01-01"))))
+		"status":"not_affected","status_notes":"holds until 2027-01-01","justification":"component_not_present"},`+unreached+"]", vexStatements(t, one(t, "vulncheck", Output{Stdout: reached}, vex("2027-01-01"))))
 	assert.JSONEq(t, "["+unreached+"]", vexStatements(t, one(t, "vulncheck", Output{Stdout: reached}, vex("2026-05-04"))))
 	// It scanned, and then something broke: what it found by then is not everything.
 	assert.False(t, one(t, "vulncheck", Output{Stdout: `{"config":{}}`, Err: errExit}, Options{}).Passed)

@@ -29,6 +29,12 @@ const PredicateType = "https://openvex.dev/ns/v0.2.0"
 // NotAffected is the only status that suppresses anything.
 const NotAffected = "not_affected"
 
+// justifications are OpenVEX's. Source: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md#status-justifications
+var justifications = []string{
+	"component_not_present", "vulnerable_code_not_present", "vulnerable_code_not_in_execute_path",
+	"vulnerable_code_cannot_be_controlled_by_adversary", "inline_mitigations_already_exist",
+}
+
 // Document is what is published.
 type Document struct {
 	Context    string      `json:"@context"`
@@ -116,7 +122,10 @@ func parse(at fault.Fault, text string, undated func(Statement) bool) ([]Stateme
 		case s.Status != NotAffected:
 			add(fmt.Sprintf("%s: the status %q suppresses nothing", name, s.Status), `only "`+NotAffected+`" does`)
 		case s.Justification == "":
-			add(name+": there is no justification", `give one of OpenVEX's, like "vulnerable_code_not_in_execute_path"`)
+			add(name+": there is no justification", "give one of "+strings.Join(justifications, ", "))
+		case !slices.Contains(justifications, s.Justification):
+			add(fmt.Sprintf("%s: OpenVEX has no justification %q", name, s.Justification),
+				"give one of "+strings.Join(justifications, ", ")+`, and the reason in your words as "impact_statement"`)
 		case undated(s) || err != nil && s.Expires != "":
 			add(fmt.Sprintf(`%s: "expires" is %q`, name, s.Expires), "write the last day on which this holds, like 2027-01-31")
 		}

@@ -18,13 +18,13 @@ func one(statement string) string {
 }
 
 func TestParse(t *testing.T) {
-	const undated = `{"vulnerability":{"name":"GO-1"},"status":"not_affected","justification":"j"}`
-	dated := strings.Replace(undated, `"j"`, `"j","expires":"2027-01-31"`, 1)
+	const undated = `{"vulnerability":{"name":"GO-1"},"status":"not_affected","justification":"component_not_present"}`
+	dated := strings.Replace(undated, `"component_not_present"`, `"component_not_present","expires":"2027-01-31"`, 1)
 	at := fault.Fault{Field: "vex", Value: "x.json"}
 
 	all, err := vex.ParseSuppressions("api/"+vex.File, one(dated))
 	require.NoError(t, err)
-	assert.Equal(t, []vex.Statement{{Vulnerability: vex.Vulnerability{Name: "GO-1"}, Status: "not_affected", Justification: "j", Expires: "2027-01-31"}}, all)
+	assert.Equal(t, []vex.Statement{{Vulnerability: vex.Vulnerability{Name: "GO-1"}, Status: "not_affected", Justification: "component_not_present", Expires: "2027-01-31"}}, all)
 	all, err = vex.Parse(at, one(undated))
 	require.NoError(t, err)
 	assert.Len(t, all, 1)
@@ -42,12 +42,13 @@ func TestParse(t *testing.T) {
 		one(`null`):  "statement 1 names no vulnerability",
 		one(`[]`):    "cannot unmarshal array",
 		one(undated): "",
-		one(strings.Replace(dated, "2027-01-31", "soon", 1)):           `"expires" is "soon"`,
-		one(strings.Replace(dated, "not_affected", "affected", 1)):     `the status "affected" suppresses nothing`,
-		one(strings.Replace(undated, `"justification":"j"`, "", 1)):    "invalid character",
-		one(strings.Replace(undated, `,"justification":"j"`, "", 1)):   "there is no justification",
-		one(undated + "," + strings.Replace(undated, "GO-1", "", 1)):   "statement 2 names no vulnerability",
-		strings.Replace(one(undated), "openvex.dev", "example.com", 1): `its "@context" is "https://example.com/ns/v0.2.0"`,
+		one(strings.Replace(dated, "2027-01-31", "soon", 1)):                             `"expires" is "soon"`,
+		one(strings.Replace(dated, "not_affected", "affected", 1)):                       `the status "affected" suppresses nothing`,
+		one(strings.Replace(undated, `"justification":"component_not_present"`, "", 1)):  "invalid character",
+		one(strings.Replace(undated, `,"justification":"component_not_present"`, "", 1)): "there is no justification",
+		one(strings.Replace(undated, "component_not_present", "we do not call it", 1)):   `OpenVEX has no justification "we do not call it"`,
+		one(undated + "," + strings.Replace(undated, "GO-1", "", 1)):                     "statement 2 names no vulnerability",
+		strings.Replace(one(undated), "openvex.dev", "example.com", 1):                   `its "@context" is "https://example.com/ns/v0.2.0"`,
 	} {
 		_, err := vex.Parse(at, text)
 		if want == "" {
@@ -68,9 +69,9 @@ func TestExpired(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	statements := []vex.Statement{
-		{Vulnerability: vex.Vulnerability{Name: "GO-1", Aliases: []string{"CVE-1"}}, Status: vex.NotAffected, Justification: "j", Expires: "2027-01-31"},
+		{Vulnerability: vex.Vulnerability{Name: "GO-1", Aliases: []string{"CVE-1"}}, Status: vex.NotAffected, Justification: "component_not_present", Expires: "2027-01-31"},
 		{
-			Vulnerability: vex.Vulnerability{Name: "GO-2"}, Status: vex.NotAffected, Justification: "j", Notes: "seen", Expires: "2027-01-31",
+			Vulnerability: vex.Vulnerability{Name: "GO-2"}, Status: vex.NotAffected, Justification: "component_not_present", Notes: "seen", Expires: "2027-01-31",
 			Products: []vex.Product{
 				{Component: vex.Component{ID: "other"}, Subcomponents: []vex.Component{{ID: vex.Module("golang.org/x/text")}}},
 				{Component: vex.Component{ID: "another"}, Subcomponents: []vex.Component{{ID: vex.Module("golang.org/x/text")}, {ID: vex.Module("stdlib")}}},
@@ -94,8 +95,8 @@ func TestNew(t *testing.T) {
 		"@context": "https://openvex.dev/ns/v0.2.0", "@id": "id", "author": "me", "timestamp": "1970-01-01T00:00:00Z", "version": 1,
 		"statements": [
 			{"vulnerability": {"name": "GO-1", "aliases": ["CVE-1"]}, "products": [{"@id": "pkg:oci/a"}, {"@id": "pkg:oci/b"}],
-				"status": "not_affected", "status_notes": "holds until 2027-01-31", "justification": "j"},
-			{"vulnerability": {"name": "GO-2"}, "status": "not_affected", "status_notes": "seen; holds until 2027-01-31", "justification": "j", "products": [
+				"status": "not_affected", "status_notes": "holds until 2027-01-31", "justification": "component_not_present"},
+			{"vulnerability": {"name": "GO-2"}, "status": "not_affected", "status_notes": "seen; holds until 2027-01-31", "justification": "component_not_present", "products": [
 				{"@id": "pkg:oci/a", "subcomponents": [{"@id": "pkg:golang/golang.org/x/text"}, {"@id": "pkg:golang/stdlib"}]},
 				{"@id": "pkg:oci/b", "subcomponents": [{"@id": "pkg:golang/golang.org/x/text"}, {"@id": "pkg:golang/stdlib"}]}
 			]}
@@ -104,7 +105,7 @@ func TestNew(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(one(`{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"j","expires":"2026-01-01"},null`))
+	f.Add(one(`{"vulnerability":{"name":"CVE-1"},"status":"not_affected","justification":"component_not_present","expires":"2026-01-01"},null`))
 	f.Fuzz(func(t *testing.T, text string) {
 		all, err := vex.ParseSuppressions(vex.File, text)
 		if err != nil {
