@@ -45,7 +45,7 @@ func (b *Builder) Inspect(ctx context.Context, named string) (*Inspection, error
 		report.Reference = at.ref.Context().Digest(root.String()).String()
 		run = report.Reference
 		if report.Signed() {
-			report.Verify = inspect.VerifyCommand(report.Reference)
+			report.Verify = report.VerifyCommand()
 		}
 	}
 	if len(report.Platforms) > 0 {

@@ -112,6 +112,9 @@ func inspectText(r *slipway.Inspection, now time.Time) string {
 	if len(r.Tags) > 0 {
 		line("attached", "tags of cosign (%d)", len(r.Tags))
 	}
+	for _, s := range r.Signers {
+		line("signed by", "%s (issuer %s), says a certificate", s.Identity, s.Issuer)
+	}
 	line("to run", "%s", r.Run)
 	line("to verify", "%s", r.Verify)
 	return b.String()

@@ -52,6 +52,9 @@ func TestKeyless(t *testing.T) {
 	for _, who := range [][2]string{{sigstoretest.Identity + "2", sigstoretest.Issuer}, {sigstoretest.Identity, "https://gitlab.com"}} {
 		assert.Contains(t, fails(t, 1, verify(who[0], who[1])), "it was signed by "+sigstoretest.Identity+" (issuer "+sigstoretest.Issuer+"), and not by "+who[0])
 	}
+	shown := must(t, slipwayCommand(t, []string{sharedCache}, "inspect", repository+":v1"))
+	assert.Contains(t, shown, "  signed by   "+sigstoretest.Identity+" (issuer "+sigstoretest.Issuer+"), says a certificate\n")
+	assert.Contains(t, shown, "slipway verify --certificate-identity "+sigstoretest.Identity+" --certificate-oidc-issuer "+sigstoretest.Issuer+" "+repository+"@sha256:")
 	require.NoError(t, writeKeys(filepath.Join(source, "release"), keyPassword))
 	assert.Contains(t, fails(t, 1, slipwayCommand(t, nil, "verify", "--key", filepath.Join(source, "release.pub"), repository+":v1")), "not one of this key")
 

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/slipway-ci/slipway/internal/attest/keyless"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
@@ -43,12 +46,20 @@ func (r *Report) attached(ctx context.Context, source graph.Source, collection *
 	}
 	for _, a := range collection.Attached {
 		at := Attachment{Kind: kindOf(a.ArtifactType), Type: a.ArtifactType, Digest: a.Digest.String(), Subject: a.Subject.String()}
-		if at.Kind == statement {
-			predicateType, build, err := readStatement(ctx, source, a.Digest, manifests[a.Digest])
-			if err != nil {
+		var text []byte
+		if at.Kind == bundle || at.Kind == statement {
+			var err error
+			if text, err = readBlob(ctx, source, a.Digest, manifests[a.Digest]); err != nil {
 				return fmt.Errorf("reading the attachment %s: %w", a.Digest, err)
 			}
-			switch {
+		}
+		switch at.Kind {
+		case bundle:
+			if who, ok := keyless.Claimed(text); ok && !slices.Contains(r.Signers, Signer{who.Identity, who.Issuer}) {
+				r.Signers = append(r.Signers, Signer{who.Identity, who.Issuer})
+			}
+		case statement:
+			switch predicateType, build := readStatement(text); {
 			case predicateType == vex.PredicateType:
 				at.Kind = "VEX"
 			case build == nil:
@@ -78,37 +89,36 @@ func kindOf(mediaType string) string {
 	}
 }
 
-// statementLimit bounds what is read of a statement, in bytes.
-const statementLimit = 16 << 20
+// blobLimit bounds what is read of an attachment, in bytes.
+const blobLimit = 16 << 20
 
-// readStatement reads a statement: its type and, if it is of how something was built, what it says.
-func readStatement(ctx context.Context, source graph.Source, digest v1.Hash, raw []byte) (predicateType string, _ *Build, err error) {
+// readBlob reads what the manifest of an attachment has; nothing if it has not one blob.
+func readBlob(ctx context.Context, source graph.Source, digest v1.Hash, raw []byte) (_ []byte, err error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil || len(m.Layers) != 1 {
-		return "", nil, err
+		return nil, err
 	}
 	blob, err := source.Blob(digest, m.Layers[0])
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	content, err := blob.Compressed()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	text, err := io.ReadAll(io.LimitReader(content, statementLimit))
-	if err != nil {
-		return "", nil, err
-	}
-	if ctx.Err() != nil {
-		return "", nil, ctx.Err()
-	}
+	text, err := io.ReadAll(io.LimitReader(content, blobLimit))
+	return text, errors.Join(err, ctx.Err())
+}
+
+// readStatement reads a statement: its type and, if it is of how something was built, what it says.
+func readStatement(text []byte) (predicateType string, _ *Build) {
 	var s struct {
 		PredicateType string               `json:"predicateType"`
 		Predicate     provenance.Predicate `json:"predicate"`
 	}
 	if json.Unmarshal(text, &s) != nil || s.PredicateType != provenance.PredicateType {
-		return s.PredicateType, nil, nil
+		return s.PredicateType, nil
 	}
 	p := s.Predicate
 	b := &Build{
@@ -118,15 +128,15 @@ func readStatement(ctx context.Context, source graph.Source, digest v1.Hash, raw
 	if m := p.RunDetails.Metadata; m != nil {
 		b.Run = m.InvocationID
 	}
-	return s.PredicateType, b, nil
+	return s.PredicateType, b
 }
 
 // RunCommand is how to run an image: by docker of one in a registry, and by podman, which reads archives, of any other. ports are those of
-// the image.
+// the image; empty if a shell cannot be given them.
 func RunCommand(target string, ports []string) string {
-	command := "docker run --rm"
+	command := []string{"docker", "run", "--rm"}
 	if strings.HasPrefix(target, "oci") {
-		command = "podman run --rm"
+		command[0] = "podman"
 	}
 	for _, port := range ports {
 		number, protocol, _ := strings.Cut(port, "/")
@@ -134,10 +144,31 @@ func RunCommand(target string, ports []string) string {
 		if protocol != "" && protocol != "tcp" {
 			publish += "/" + protocol
 		}
-		command += " --publish " + publish
+		command = append(command, "--publish", publish)
 	}
-	return command + " " + target
+	return inShell(append(command, target)...)
 }
 
-// VerifyCommand is how to verify an image in a registry, by a public key that its maker has published.
-func VerifyCommand(reference string) string { return "slipway verify --key cosign.pub " + reference }
+// VerifyCommand is how to verify an image in a registry: by the identity that its first certificate claims, or else by a public key that
+// its maker has published.
+func (r *Report) VerifyCommand() string {
+	command := []string{"slipway", "verify"}
+	if len(r.Signers) > 0 {
+		by := []string{"--certificate-identity", r.Signers[0].Identity, "--certificate-oidc-issuer", r.Signers[0].Issuer, r.Reference}
+		if text := inShell(slices.Concat(command, by)...); text != "" {
+			return text
+		}
+	}
+	return inShell(append(command, "--key", "cosign.pub", r.Reference)...)
+}
+
+// inShell is a command to paste into a shell, which runs nothing of what an image claims; empty if a word cannot be quoted.
+func inShell(words ...string) string {
+	for i := range words {
+		var err error
+		if words[i], err = syntax.Quote(words[i], syntax.LangPOSIX); err != nil {
+			return ""
+		}
+	}
+	return strings.Join(words, " ")
+}

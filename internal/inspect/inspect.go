@@ -31,6 +31,8 @@ type Report struct {
 	// Attached is what refers to the image or one of its platforms, and Tags are those of cosign that belong to them.
 	Attached []Attachment `json:"attached,omitempty"`
 	Tags     []string     `json:"tags,omitempty"`
+	// Signers are whom the certificates of keyless signatures name, which was not verified.
+	Signers []Signer `json:"signers,omitempty"`
 	// Build is what the provenance claims, which was not verified; nil for none.
 	Build *Build `json:"build,omitempty"`
 	// Run and Verify are commands; Verify is empty if there is no signature.
@@ -86,6 +88,12 @@ type Attachment struct {
 	Type    string `json:"type"`
 	Digest  string `json:"digest"`
 	Subject string `json:"subject"`
+}
+
+// Signer is who signed keyless: the job or person, and the service that says so.
+type Signer struct {
+	Identity string `json:"identity"`
+	Issuer   string `json:"issuer"`
 }
 
 // Of reports on the image that found leads to, for all its platforms. source has it, by the digest root, with what is attached to it. cache,
