@@ -73,6 +73,13 @@ func TestNoImportRunsUpward(t *testing.T) {
 	assert.Greater(t, edges, 50)
 }
 
+// The Dagger module is compiled on each fresh engine, and signs by nothing but keys: it is spared the libraries of Sigstore.
+func TestModuleIsSparedSigstore(t *testing.T) {
+	for _, path := range list(t, "-deps", ".") {
+		assert.False(t, strings.HasPrefix(path, "github.com/sigstore/") || path == module+"/internal/attest/keyless", path)
+	}
+}
+
 // The picture in CONTRIBUTING.md shows the packages in the order of the layers, but for tests and generators.
 func TestPictureShowsTheLayers(t *testing.T) {
 	text, err := os.ReadFile("CONTRIBUTING.md")

@@ -12,7 +12,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"mvdan.cc/sh/v3/syntax"
 
-	"github.com/slipway-ci/slipway/internal/attest/keyless"
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
@@ -55,8 +54,10 @@ func (r *Report) attached(ctx context.Context, source graph.Source, collection *
 		}
 		switch at.Kind {
 		case bundle:
-			if who, ok := keyless.Claimed(text); ok && !slices.Contains(r.Signers, Signer{who.Identity, who.Issuer}) {
-				r.Signers = append(r.Signers, Signer{who.Identity, who.Issuer})
+			var who Signer
+			who.Identity, who.Issuer = signing.ClaimedSigner(text)
+			if who != (Signer{}) && !slices.Contains(r.Signers, who) {
+				r.Signers = append(r.Signers, who)
 			}
 		case statement:
 			switch predicateType, build := readStatement(text); {

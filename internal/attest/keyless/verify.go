@@ -75,20 +75,6 @@ func (v *Verifier) OpenBundle(content []byte) (statement []byte, signer string, 
 	return envelope.GetPayload(), named(is.SubjectAlternativeName, is.Issuer), nil
 }
 
-// Claimed is whom the certificate of a bundle names, which was not verified; false if it has none, as what a key signed.
-func Claimed(content []byte) (_ Who, keyless bool) {
-	var b bundle.Bundle
-	if b.UnmarshalJSON(content) != nil {
-		return Who{}, false
-	}
-	signed, err := b.VerificationContent()
-	if err != nil || signed.Certificate() == nil {
-		return Who{}, false
-	}
-	is, err := certificate.SummarizeCertificate(signed.Certificate())
-	return Who{Identity: is.SubjectAlternativeName, Issuer: is.Issuer}, err == nil
-}
-
 func named(identity, issuer string) string { return fmt.Sprintf("%s (issuer %s)", identity, issuer) }
 
 func (w Who) String() string {

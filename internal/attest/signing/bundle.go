@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -70,6 +71,51 @@ func (v *Verifier) OpenBundle(content []byte) (statement []byte, signer string, 
 	}
 	statement, err = v.Open(b.Envelope, provenance.MediaType)
 	return statement, "", err
+}
+
+// Extensions of a certificate of Fulcio: the issuer as a string of DER, and in older ones as bare text. Source:
+// https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
+var (
+	issuerOID    = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 8}
+	oldIssuerOID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 1}
+)
+
+// ClaimedSigner is whom the certificate of a bundle names, and who says so, of which nothing was verified; both are empty if it has no
+// certificate that can be read, as one that a key signed.
+func ClaimedSigner(content []byte) (identity, issuer string) {
+	var b struct {
+		Material struct {
+			Certificate struct {
+				Raw []byte `json:"rawBytes"`
+			} `json:"certificate"`
+		} `json:"verificationMaterial"`
+	}
+	if json.Unmarshal(content, &b) != nil {
+		return "", ""
+	}
+	certificate, err := x509.ParseCertificate(b.Material.Certificate.Raw)
+	if err != nil {
+		return "", ""
+	}
+	for _, e := range certificate.Extensions {
+		switch {
+		case e.Id.Equal(issuerOID):
+			if _, err := asn1.Unmarshal(e.Value, &issuer); err != nil {
+				return "", ""
+			}
+		case e.Id.Equal(oldIssuerOID) && issuer == "":
+			issuer = string(e.Value)
+		}
+	}
+	switch {
+	case issuer == "":
+		return "", ""
+	case len(certificate.URIs) > 0:
+		return certificate.URIs[0].String(), issuer
+	case len(certificate.EmailAddresses) > 0:
+		return certificate.EmailAddresses[0], issuer
+	}
+	return "", ""
 }
 
 // ClaimedType is the type of the statement that a bundle claims to have, for messages; empty if it cannot be read.
