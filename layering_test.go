@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"internal/alpine", "internal/debian", "internal/distro", "internal/oci", "internal/registry"},
 	{
 		"internal/cache", "internal/child", "internal/console", "internal/fault", "internal/gitcommand", "internal/gocommand", "internal/goenv", "internal/secret",
-		"internal/source",
+		"internal/source", "internal/tracing",
 	},
 }
 

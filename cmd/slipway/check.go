@@ -88,7 +88,7 @@ func checkArgs(args []string) (names []string, dir string, err error) {
 func (a *app) check(ctx context.Context, names []string, dir string) (err error) {
 	request := a.newRequest(dir, nil, nil)
 	plan, planErr := request.PlanChecks(ctx)
-	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	display, displayErr := progress.New(ctx, a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
 	var reportErr error
 	if a.Report != "" {

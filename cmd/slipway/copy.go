@@ -42,7 +42,7 @@ on. Tags move last. The reference by digest goes to standard output.`,
 func (a *app) copy(ctx context.Context, source, destination string) error {
 	copies, copiesErr := a.copies(source, destination)
 	client, clientErr := a.registry(nil)
-	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	display, displayErr := progress.New(ctx, a.Progress, a.stderr, a.environ)
 	if err := fault.Join(a.environment, copiesErr, clientErr, displayErr); err != nil {
 		return err
 	}

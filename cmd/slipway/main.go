@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/progress"
+	"github.com/slipway-ci/slipway/internal/tracing"
 )
 
 func main() {
@@ -46,22 +47,33 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetArgs(joinOptional(args))
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if flushErr := errors.Join(out.Flush(), errOut.Flush()); err == nil {
 		err = flushErr
 	}
-	if err == nil {
-		return exitDone
+	status, problem := outcome(ctx, err)
+	if problem != "" {
+		fmt.Fprintln(errOut, "slipway: "+indent(problem))
 	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(errOut, "slipway: interrupted; nothing half-done was left")
-		return exitFailed
+	first, _, _ := strings.Cut(errOut.Clean(problem), "\n")
+	if err := tracing.End(command.Context(), first); err != nil {
+		fmt.Fprintln(errOut, "slipway: warning: "+indent(message(err)))
 	}
-	fmt.Fprintln(errOut, "slipway: "+indent(message(err)))
-	if fault.As(err) != nil {
-		return exitRequest
+	return status
+}
+
+// outcome is the exit status of a call that ended with err, and what the user reads of it.
+func outcome(ctx context.Context, err error) (status int, problem string) {
+	switch {
+	case err == nil:
+		return exitDone, ""
+	case ctx.Err() != nil:
+		return exitFailed, "interrupted; nothing half-done was left"
+	case fault.As(err) != nil:
+		return exitRequest, message(err)
+	default:
+		return exitFailed, message(err)
 	}
-	return exitFailed
 }
 
 // joinOptional writes "--cgo static" as "--cgo=static": since --cgo may stand alone, its value would otherwise be taken for the

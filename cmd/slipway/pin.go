@@ -43,7 +43,7 @@ func (a *app) pin(ctx context.Context, args []string) (err error) {
 	a.shows = true
 	images, planErr := a.newRequest(dir, names, nil).PlanUnlocked(ctx)
 	client, clientErr := a.registry(a.Mirrors)
-	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	display, displayErr := progress.New(ctx, a.Progress, a.stderr, a.environ)
 	if err := fault.Join(a.environment, orDirectory(planErr), clientErr, displayErr); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *app) publishArchive(c *cobra.Command, archive string) error {
 	request := a.newRequest(".", nil, to)
 	image, targetErr := request.PlanArchive(archive)
 	client, clientErr := a.registry(nil)
-	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	display, displayErr := progress.New(c.Context(), a.Progress, a.stderr, a.environ)
 	if err := fault.Join(a.environment, noEffect(c.Flags()), targetErr, toErr, clientErr, displayErr); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/fault"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/secret"
+	"github.com/slipway-ci/slipway/internal/tracing"
 )
 
 // app is one call of the command.
@@ -43,6 +44,11 @@ was done, 1 when it failed, and 2 when the request was wrong and nothing was don
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       versionText(),
+	}
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		if c.Flags().Lookup("progress") != nil {
+			c.SetContext(tracing.Start(c.Context(), environ, c.CommandPath(), versionText()))
+		}
 	}
 	root.SetVersionTemplate("slipway {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -14,7 +14,9 @@ import (
 
 var (
 	// proxyVariable is one that holds URLs, which may have logins.
-	proxyVariable = regexp.MustCompile(`(?i)^(GOPROXY|GOSUMDB|https?_proxy|all_proxy)$`)
+	proxyVariable = regexp.MustCompile(`(?i)^(GOPROXY|GOSUMDB|https?_proxy|all_proxy|OTEL_EXPORTER_OTLP_(TRACES_)?ENDPOINT)$`)
+	// headersVariable is one with headers of requests, such as api-key=….
+	headersVariable = regexp.MustCompile(`^OTEL_EXPORTER_OTLP_(TRACES_)?HEADERS$`)
 	// keyMaterial is a word of a private key.
 	keyMaterial = regexp.MustCompile(`^[A-Za-z0-9+/]{16,}={0,2}$`)
 )
@@ -27,6 +29,11 @@ func knownSecrets(args, environ []string) *secret.Set {
 		switch {
 		case proxyVariable.MatchString(name):
 			addLogins(known, value)
+		case headersVariable.MatchString(name):
+			for header := range strings.SplitSeq(value, ",") {
+				_, value, _ := strings.Cut(header, "=")
+				known.Add(strings.TrimSpace(value))
+			}
 		case secret.IsVariable(name) && !isFile(value):
 			addLines(known, value)
 		}

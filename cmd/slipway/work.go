@@ -39,7 +39,7 @@ func (a *app) workThen(ctx context.Context, dir string, names []string, to slipw
 func (a *app) workOn(ctx context.Context, plans func() ([]*slipway.Image, error), toErr error, then func(*progress.Display, []*slipway.Result) error) (err error) {
 	images, planErr := plans()
 	client, clientErr := a.registry(a.Mirrors)
-	display, displayErr := progress.New(a.Progress, a.stderr, a.environ)
+	display, displayErr := progress.New(ctx, a.Progress, a.stderr, a.environ)
 	logins, loginsErr := a.readLogins()
 	if err := fault.Join(planErr, toErr, a.knownEngine(), oneOf("cache-mode", a.CacheMode, "no such mode", options.CacheModes), loginsErr, clientErr, displayErr); err != nil {
 		return err

@@ -93,6 +93,8 @@ type Step interface {
 	io.Writer
 	// Progress says how far the step is.
 	Progress(Progress)
+	// Part says that a part of the step, such as a package that was compiled, is done; before the step ends, and only of those that took long.
+	Part(Part)
 	// Skip says why there is nothing to do, before the step ends.
 	Skip(Skipped)
 	// End says that the step is over, well if err is nil. It is called once.
@@ -115,5 +117,6 @@ type discard struct{}
 func (discard) Step(string, string) Step    { return discard{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Progress(Progress)           {}
+func (discard) Part(Part)                   {}
 func (discard) Skip(Skipped)                {}
 func (discard) End(error)                   {}

@@ -27,6 +27,12 @@ type Progress struct {
 	For     time.Duration
 }
 
+// Part is a part of a step.
+type Part struct {
+	Name        string
+	Began, Done time.Time
+}
+
 // Skipped says why a step had nothing to do.
 type Skipped struct {
 	// Reason completes a sentence that begins with the step, such as "unchanged since 2026-01-02 15:04".

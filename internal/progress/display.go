@@ -2,6 +2,7 @@ package progress
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -26,6 +27,7 @@ type Display struct {
 
 	mu      sync.Mutex
 	sink    sink
+	spans   *spans // nil where nobody wants a trace
 	closed  bool
 	err     error // the first that writing met
 	many    bool  // images, so that only what matters is shown of each
@@ -79,11 +81,15 @@ type outcome struct {
 }
 
 // New returns a display that writes to w in format; an empty one means auto. environ, in the form of [os.Environ], is
-// asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. A wrong format is
-// reported as [fault.Faults].
-func New(format string, w io.Writer, environ []string) (*Display, error) {
+// asked for TERM, CI and NO_COLOR. Nothing is written and nothing runs before the first event. If ctx has a span that is recorded, each step
+// is a span below it. A wrong format is reported as [fault.Faults].
+func New(ctx context.Context, format string, w io.Writer, environ []string) (*Display, error) {
 	began := time.Now()
-	return newDisplay(format, w, environ, func() time.Duration { return time.Since(began) })
+	d, err := newDisplay(format, w, environ, func() time.Duration { return time.Since(began) })
+	if err == nil {
+		d.spans = newSpans(ctx, began)
+	}
+	return d, err
 }
 
 func newDisplay(format string, w io.Writer, environ []string, elapsed func() time.Duration) (*Display, error) {
@@ -178,6 +184,7 @@ func (d *Display) Close() error {
 	if !d.closed {
 		d.closed = true
 		d.keep(d.sink.close())
+		d.spans.close(d.elapsed())
 	}
 	return d.err
 }
@@ -205,6 +212,7 @@ func (d *Display) show(e event) {
 		e.summary.took, e.summary.saved, e.summary.slowest = e.at, d.saved, slices.Clone(d.slowest)
 	}
 	e.many = d.many
+	d.spans.show(e)
 	d.keep(d.sink.show(e))
 }
 

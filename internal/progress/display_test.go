@@ -114,7 +114,7 @@ func TestConcurrentStepsDoNotMix(t *testing.T) {
 	for _, format := range []string{"plain", "json", "tty"} {
 		t.Run(format, func(t *testing.T) {
 			var out bytes.Buffer
-			d, err := New(format, &out, nil)
+			d, err := New(t.Context(), format, &out, nil)
 			require.NoError(t, err)
 			var group sync.WaitGroup
 			for i := range steps {
@@ -154,7 +154,7 @@ func TestAutoIsPlainWithoutATerminal(t *testing.T) {
 	defer file.Close()
 	for _, w := range []io.Writer{io.Discard, file} {
 		for _, format := range []string{"", "auto"} {
-			d, err := New(format, w, []string{"TERM=xterm"})
+			d, err := New(t.Context(), format, w, []string{"TERM=xterm"})
 			require.NoError(t, err)
 			assert.IsType(t, &plain{}, d.sink)
 		}
@@ -169,7 +169,7 @@ func TestDrawable(t *testing.T) {
 }
 
 func TestWrongFormat(t *testing.T) {
-	_, err := New("pretty", io.Discard, nil)
+	_, err := New(t.Context(), "pretty", io.Discard, nil)
 	assert.EqualError(t, err, `progress "pretty": no such format: choose from auto, tty, plain, json`)
 	assert.ErrorAs(t, err, new(fault.Faults))
 }
@@ -189,7 +189,7 @@ func (f *failing) Write(p []byte) (int, error) {
 // A build goes on when its log cannot be written, and Close reports that.
 func TestWriteErrors(t *testing.T) {
 	for _, format := range []string{"plain", "json", "tty"} {
-		d, err := New(format, &failing{writes: 1}, nil)
+		d, err := New(t.Context(), format, &failing{writes: 1}, nil)
 		require.NoError(t, err)
 		step := d.Step("", "download")
 		n, err := io.WriteString(step, "text\n")
@@ -207,7 +207,7 @@ func TestWriteErrors(t *testing.T) {
 func TestClosingAnUnusedDisplayWritesNothing(t *testing.T) {
 	for _, format := range []string{"plain", "json", "tty"} {
 		var out bytes.Buffer
-		d, err := New(format, &out, nil)
+		d, err := New(t.Context(), format, &out, nil)
 		require.NoError(t, err)
 		require.NoError(t, d.Close())
 		assert.Empty(t, out.String(), format)

@@ -53,6 +53,14 @@ func (s *step) Progress(p build.Progress) {
 	d.show(event{kind: advance, at: at, step: s})
 }
 
+// Part is shown in a trace alone.
+func (s *step) Part(p build.Part) {
+	s.display.mu.Lock()
+	defer s.display.mu.Unlock()
+	p.Name = oneLine(s.display.clean(p.Name))
+	s.display.spans.part(s, p)
+}
+
 // Skip is shown when the step ends.
 func (s *step) Skip(skipped build.Skipped) {
 	s.display.mu.Lock()

@@ -338,6 +338,8 @@ type into struct{ io.Writer }
 
 func (into) Progress(build.Progress) {}
 
+func (into) Part(build.Part) {}
+
 func (into) Skip(build.Skipped) {}
 
 func (into) End(error) {}

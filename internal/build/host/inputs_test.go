@@ -33,6 +33,7 @@ func (l *listener) End(error) {}
 
 func (l *listener) Progress(build.Progress) {}
 
+func (l *listener) Part(build.Part)            {}
 func (l *listener) Skip(skipped build.Skipped) { io.WriteString(l, skipped.Reason) }
 
 func (l *listener) Write(p []byte) (int, error) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/slipway-ci/slipway/internal/build"
 )
 
@@ -32,9 +34,11 @@ type action struct {
 	Deps    []int
 	// Objdir is the directory of what it makes; several actions for a package have the same.
 	Objdir string
+	// When it was done, once all are.
+	TimeStart, TimeDone time.Time
 }
 
-// readGraph returns the actions that compile and link. There are none while the file is being written.
+// readGraph returns the actions. There are none while the file is being written.
 func readGraph(file string) []action {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -59,10 +63,31 @@ func (c *compiler) watched(ctx context.Context, step build.Step, cmd command, en
 	done := watch(ctx, file, atOnce, step)
 	err = c.goCommand(ctx, step, watched, env)
 	done()
+	if trace.SpanFromContext(ctx).IsRecording() {
+		parts(file, step)
+	}
 	if err != nil && strings.Contains(err.Error(), "flag provided but not defined: "+graphFlag) {
 		return c.goCommand(ctx, step, cmd, env)
 	}
 	return err
+}
+
+// longPart is how long compiling a package takes that a trace has.
+const longPart = time.Second
+
+// parts reports which packages took long, and linking.
+func parts(file string, step build.Step) {
+	for _, a := range readGraph(file) {
+		if a.Objdir == "" || a.TimeDone.Sub(a.TimeStart) < longPart {
+			continue
+		}
+		switch a.Mode {
+		case "build":
+			step.Part(build.Part{Name: a.Package, Began: a.TimeStart, Done: a.TimeDone})
+		case "link":
+			step.Part(build.Part{Name: "link " + a.Package, Began: a.TimeStart, Done: a.TimeDone})
+		}
+	}
 }
 
 // watch reports how far a go build is that writes its graph into file, until done is called.

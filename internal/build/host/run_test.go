@@ -22,6 +22,7 @@ import (
 type recorder struct{ bytes.Buffer }
 
 func (*recorder) Progress(build.Progress) {}
+func (*recorder) Part(build.Part)         {}
 func (*recorder) Skip(build.Skipped)      {}
 func (*recorder) End(error)               {}
 

@@ -28,6 +28,7 @@ type output struct {
 
 func (o *output) Step(string, string) build.Step { return o }
 func (o *output) End(error)                      {}
+func (o *output) Part(build.Part)                {}
 func (o *output) Skip(build.Skipped)             {}
 func (o *output) Progress(build.Progress)        {}
 

@@ -29,7 +29,7 @@ func TestSchemaOfProgress(t *testing.T) {
 	}
 
 	var out bytes.Buffer
-	d, err := progress.New("json", &out, nil)
+	d, err := progress.New(t.Context(), "json", &out, nil)
 	require.NoError(t, err)
 	d.Note("a note")
 	d.Warn("a warning")
