@@ -25,6 +25,8 @@ import (
 type inputs struct {
 	// Digest is the same while nothing of it changes; empty where that cannot be said.
 	Digest string `json:"digest"`
+	// Settings is the same while nothing but the source changes; empty where that cannot be said.
+	Settings string `json:"settings,omitempty"`
 	// Everything reports that all files of the source count, and not only those of the kinds that Go reads: some are embedded, or
 	// included by assembly.
 	Everything bool `json:"everything"`
@@ -50,24 +52,27 @@ func newStates(source string, plan *plan.Plan, modules string) *states {
 // inputs resolves what go build would read for p, without reading it: the source, the toolchain, the settings. Modules are what
 // go.sum says, since they have been verified.
 func (c *compiler) inputs(p plan.Compile, everything bool) inputs {
-	unknown := inputs{Everything: everything}
+	is := inputs{Everything: everything}
 	if c.plan.Dependencies.Download != nil && c.verified == "" {
-		return unknown
+		return is
 	}
+	toolchain, err := c.states.toolchain()
+	if err != nil || !toolchain.Settled {
+		return is
+	}
+	settings, err := json.Marshal([]any{p, c.plan.Env, c.plan.Source, c.verified, c.verifier.modules, toolchain.Digest})
+	if err != nil {
+		return is
+	}
+	is.Settings = cache.DigestOf(settings)
 	read := c.states.source
 	if everything {
 		read = c.states.everything
 	}
-	source, err1 := read()
-	toolchain, err2 := c.states.toolchain()
-	if err1 != nil || err2 != nil || !source.Settled || !toolchain.Settled {
-		return unknown
+	if source, err := read(); err == nil && source.Settled {
+		is.Digest = cache.DigestOf([]byte(is.Settings + " " + source.Digest))
 	}
-	text, err := json.Marshal([]any{p, c.plan.Env, c.plan.Source, c.verified, c.verifier.modules, toolchain.Digest, source.Digest})
-	if err != nil {
-		return unknown
-	}
-	return inputs{cache.DigestOf(text), everything}
+	return is
 }
 
 // kinds are the files of a source that Go reads, by their extensions, and others by their names. Source: go help packages;

@@ -99,3 +99,13 @@ exec '`+real+`' "$@"
 	require.NoError(t, c.watched(t.Context(), into{io.Discard}, cmd, nil, 1))
 	assert.FileExists(t, filepath.Join(dir, "app"))
 }
+
+func TestQuickBuildsAreExpected(t *testing.T) {
+	is := inputs{Digest: "sha256:2", Settings: "sha256:0"}
+	was := inputs{Digest: "sha256:1", Settings: "sha256:0"}
+	assert.True(t, expectQuick(is, cachedPrograms{Inputs: was, Took: time.Second}))
+	assert.False(t, expectQuick(is, cachedPrograms{Inputs: was, Took: time.Minute}))
+	assert.False(t, expectQuick(is, cachedPrograms{Inputs: was}), "a first build")
+	assert.False(t, expectQuick(is, cachedPrograms{Inputs: inputs{Settings: "sha256:1"}, Took: time.Second}), "another go.sum")
+	assert.False(t, expectQuick(inputs{}, cachedPrograms{Took: time.Second}), "nothing is known")
+}
