@@ -109,3 +109,29 @@ func TestQuickBuildsAreExpected(t *testing.T) {
 	assert.False(t, expectQuick(is, cachedPrograms{Inputs: inputs{Settings: "sha256:1"}, Took: time.Second}), "another go.sum")
 	assert.False(t, expectQuick(inputs{}, cachedPrograms{Took: time.Second}), "nothing is known")
 }
+
+// collected is a step that keeps its parts.
+type collected struct {
+	build.Step
+	parts []build.Part
+}
+
+func (c *collected) Part(p build.Part) { c.parts = append(c.parts, p) }
+
+// What took a second or more to compile or link is a part; what was in the Go command's cache took none.
+func TestParts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "graph.json")
+	require.NoError(t, os.WriteFile(file, []byte(`[
+		{"ID": 0, "Mode": "link-install", "Package": "example.com/app", "TimeStart": "2026-01-02T15:04:00Z", "TimeDone": "2026-01-02T15:05:00Z"},
+		{"ID": 1, "Mode": "link", "Package": "example.com/app", "Objdir": "b001/", "TimeStart": "2026-01-02T15:04:05Z", "TimeDone": "2026-01-02T15:04:07Z"},
+		{"ID": 2, "Mode": "build", "Package": "net/http", "Objdir": "b002/", "TimeStart": "2026-01-02T15:04:00Z", "TimeDone": "2026-01-02T15:04:01Z"},
+		{"ID": 3, "Mode": "build", "Package": "fmt", "Objdir": "b003/", "TimeStart": "2026-01-02T15:04:00Z", "TimeDone": "2026-01-02T15:04:00.9Z"}
+	]`), 0o644))
+	step := &collected{}
+	parts(file, step)
+	at := func(second int) time.Time { return time.Date(2026, 1, 2, 15, 4, second, 0, time.UTC) }
+	assert.Equal(t, []build.Part{
+		{Name: "link example.com/app", Began: at(5), Done: at(7)},
+		{Name: "net/http", Began: at(0), Done: at(1)},
+	}, step.parts)
+}
