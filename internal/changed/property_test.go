@@ -41,7 +41,7 @@ func TestProperty(t *testing.T) {
 	if *seed != 0 {
 		seeds = append(seeds, *seed)
 	}
-	var all, same, out, found atomic.Int64
+	var all, same, out, found, taken atomic.Int64
 	t.Run("seeds", func(t *testing.T) {
 		for _, seed := range seeds {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -55,11 +55,13 @@ func TestProperty(t *testing.T) {
 					out.Add(o)
 				}
 				found.Add(int64(w.hits))
+				taken.Add(int64(w.shared.taken))
 			})
 		}
 	})
 	t.Logf("%d verdicts in %v; %d of images that stayed the same, of which %d were found to be out", all.Load(), time.Since(began), same.Load(), out.Load())
-	t.Logf("%d would have come from a cache of results", found.Load())
+	t.Logf("%d would have come from a cache of results, and %d programs were compiled from shared packages", found.Load(), taken.Load())
+	require.Positive(t, taken.Load())
 	require.Greater(t, found.Load(), same.Load()/4)
 	// To say of all images that they are in would be no use.
 	require.Greater(t, out.Load(), same.Load()/2)
@@ -77,7 +79,8 @@ type world struct {
 	out  string // for programs
 	log  []string
 	// hits is how often a result would have been found.
-	hits int
+	hits   int
+	shared sharedPackages
 }
 
 // Libraries import those of lower numbers, programs import any. What a package is made of, its function V returns, so that each
@@ -88,6 +91,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		random: rand.New(rand.NewPCG(seed, 0)),
 		images: map[string]plan.Config{},
 		out:    t.TempDir(),
+		shared: sharedPackages{dir: filepath.Join(t.TempDir(), "cache")},
 	}
 	w.git("init", "-q", "-b", "main")
 	kind := []string{"replace", "workspace", "vendor"}[seed%3]
@@ -493,6 +497,7 @@ func (w *world) check(step int) (all, same, out int64) {
 			w.t.Logf("%v %v: %s", w.log, v, map[bool]string{true: "same", false: "different"}[isSame])
 		}
 	}
+	w.checkShared(step, images, digests)
 	return all, same, out
 }
 
@@ -516,7 +521,7 @@ func (w *world) digests(source string, images []changed.Image) (digests map[stri
 	digests, failed = map[string]string{}, map[string]error{}
 	built := map[string]string{}
 	for _, img := range images {
-		digest, err := w.digest(source, img.Plan, built)
+		digest, err := w.digest(source, img.Plan, built, here)
 		if err != nil {
 			failed[img.Name] = err
 			continue
@@ -526,12 +531,20 @@ func (w *world) digests(source string, images []changed.Image) (digests map[stri
 	return digests, failed
 }
 
-func (w *world) digest(source string, plan *plan.Plan, built map[string]string) (string, error) {
+// compiling calls run with what the environment of the Go command needs besides.
+type compiling func(p *plan.Plan, c plan.Compile, run func(environ map[string]string) error) error
+
+// here is how this machine compiles.
+func here(_ *plan.Plan, _ plan.Compile, run func(environ map[string]string) error) error {
+	return run(nil)
+}
+
+func (w *world) digest(source string, plan *plan.Plan, built map[string]string, compile compiling) (string, error) {
 	sum := sha256.New()
 	for _, c := range plan.Compile {
 		for _, program := range plan.Programs {
 			c.Packages = []string{program.Package}
-			digest, err := w.program(source, plan, c, program.Name, built)
+			digest, err := w.program(source, plan, c, program.Name, built, compile)
 			if err != nil {
 				return "", err
 			}
@@ -555,25 +568,31 @@ func (w *world) digest(source string, plan *plan.Plan, built map[string]string) 
 }
 
 // program builds one; built has those that were built of the same source.
-func (w *world) program(source string, plan *plan.Plan, c plan.Compile, name string, built map[string]string) (string, error) {
+func (w *world) program(source string, plan *plan.Plan, c plan.Compile, name string, built map[string]string, compile compiling) (string, error) {
 	out := filepath.Join(w.out, strings.ReplaceAll(c.Platform.String(), "/", "-"), strings.Join(plan.Compile[0].Flags, ""))
 	args := c.Command(out)
 	key := fmt.Sprint(source, plan.Source.Dir, plan.Env, c.Env, args)
 	if digest, ok := built[key]; ok {
 		return digest, nil
 	}
-	cmd := exec.CommandContext(w.t.Context(), args[0], args[1:]...)
-	cmd.Dir = filepath.Join(source, plan.Source.Dir)
-	for _, env := range []map[string]string{goenv.Caller(os.Environ()), plan.Env, c.Env, {"PWD": cmd.Dir}} {
-		for name, value := range env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return "", err
 	}
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
+	err := compile(plan, c, func(environ map[string]string) error {
+		cmd := exec.CommandContext(w.t.Context(), args[0], args[1:]...)
+		cmd.Dir = filepath.Join(source, plan.Source.Dir)
+		for _, env := range []map[string]string{goenv.Caller(os.Environ()), plan.Env, c.Env, environ, {"PWD": cmd.Dir}} {
+			for name, value := range env {
+				cmd.Env = append(cmd.Env, name+"="+value)
+			}
+		}
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, output)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	content, err := os.ReadFile(filepath.Join(out, name))
 	if err != nil {

@@ -77,7 +77,7 @@ func (m *machine) publish(t *testing.T, form string, index []byte, blobs ...[]by
 func compress(t *testing.T, content io.Reader) []byte {
 	t.Helper()
 	var packed bytes.Buffer
-	z, err := zstd.NewWriter(&packed)
+	z, err := zstd.NewWriter(&packed, zstd.WithWindowSize(window))
 	require.NoError(t, err)
 	_, err = io.Copy(z, content)
 	require.NoError(t, err)

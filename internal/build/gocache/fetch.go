@@ -229,8 +229,8 @@ func (s *Session) local(b blob, shared store) (total int64) {
 	return total
 }
 
-// window is the most memory in bytes that a compressed blob may ask for.
-const window = 8 << 20
+// window is the most memory in bytes that a compressed blob may ask for: several are read at a time. More makes packages no smaller.
+const window = 1 << 20
 
 // receive fetches a blob, whose objects are those that are arriving, and nil for one that another blob has.
 func (s *Session) receive(ctx context.Context, from *slot.Slot, b blob, objects []*arriving) error {
