@@ -85,7 +85,7 @@ func (m *Slipway) builder(ctx context.Context, r *slipway.Request, images []*sli
 		return nil, directory{}, errors.Join(err, dir.Remove())
 	}
 	bases := &oci.Bases{Cache: store, Remote: client, Fetch: client.Fetch, Dir: r.Dir, Context: ctx}
-	return &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn)}, directory{dir}, nil
+	return &slipway.Builder{Client: client, Bases: bases, Report: slipway.Warnings(warn), CacheMode: m.Caching.mode()}, directory{dir}, nil
 }
 
 // send sends images to the engine, each as an archive, by way of files in the directory dir.

@@ -75,6 +75,8 @@ func (r Slipway) MarshalJSON() ([]byte, error) {
 		Bases            []*dagger.Container
 		ModuleCache      *dagger.CacheVolume
 		BuildCache       *dagger.CacheVolume
+		Cache            string
+		Caching          CacheMode
 		RegistryHosts    []string
 		RegistryServices []*dagger.Service
 		Username         string
@@ -99,6 +101,8 @@ func (r Slipway) MarshalJSON() ([]byte, error) {
 	concrete.Bases = r.Bases
 	concrete.ModuleCache = r.ModuleCache
 	concrete.BuildCache = r.BuildCache
+	concrete.Cache = r.Cache
+	concrete.Caching = r.Caching
 	concrete.RegistryHosts = r.RegistryHosts
 	concrete.RegistryServices = r.RegistryServices
 	concrete.Username = r.Username
@@ -127,6 +131,8 @@ func (r *Slipway) UnmarshalJSON(bs []byte) error {
 		Bases            []*dagger.Container
 		ModuleCache      *dagger.CacheVolume
 		BuildCache       *dagger.CacheVolume
+		Cache            string
+		Caching          CacheMode
 		RegistryHosts    []string
 		RegistryServices []*dagger.Service
 		Username         string
@@ -155,6 +161,8 @@ func (r *Slipway) UnmarshalJSON(bs []byte) error {
 	r.Bases = concrete.Bases
 	r.ModuleCache = concrete.ModuleCache
 	r.BuildCache = concrete.BuildCache
+	r.Cache = concrete.Cache
+	r.Caching = concrete.Caching
 	r.RegistryHosts = concrete.RegistryHosts
 	r.RegistryServices = concrete.RegistryServices
 	r.Username = concrete.Username
@@ -224,6 +232,56 @@ func (r *PublishedImages) UnmarshalJSON(bs []byte) error {
 		return err
 	}
 	r.Images = concrete.Images
+	return nil
+}
+
+func (r CacheMode) IsEnum() {}
+
+func (r CacheMode) Name() string {
+	switch r {
+	case Read:
+		return "Read"
+	case ReadWrite:
+		return "ReadWrite"
+	case Refresh:
+		return "Refresh"
+	}
+	return ""
+}
+
+func (r CacheMode) Value() string {
+	return string(r)
+}
+
+func (r CacheMode) MarshalJSON() ([]byte, error) {
+	if r == "" {
+		return []byte("\"\""), nil
+	}
+	name := r.Name()
+	if name == "" {
+		return nil, fmt.Errorf("invalid enum value %q", r)
+	}
+	return json.Marshal(name)
+}
+
+func (r *CacheMode) UnmarshalJSON(bs []byte) error {
+	var s string
+	err := json.Unmarshal(bs, &s)
+	if err != nil {
+		return err
+	}
+	switch s {
+	case "":
+		*r = ""
+	case "Read":
+		*r = Read
+	case "ReadWrite":
+		*r = ReadWrite
+	case "Refresh":
+		*r = Refresh
+	default:
+		return fmt.Errorf("invalid enum value %q", s)
+	}
 	return nil
 }
 
@@ -859,6 +917,27 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Slipway).WithBase(&parent, container)
+		case "WithCache":
+			var parent Slipway
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var repository string
+			if inputArgs["repository"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["repository"]), &repository)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg repository", err))
+				}
+			}
+			var mode CacheMode
+			if inputArgs["mode"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["mode"]), &mode)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mode", err))
+				}
+			}
+			return (*Slipway).WithCache(&parent, repository, mode), nil
 		case "WithCaches":
 			var parent Slipway
 			err = json.Unmarshal(parentJSON, &parent)
@@ -1487,6 +1566,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 							WithSourceMap(dag.SourceMap("with.go", 69, 1)).
 							WithArg("container", dag.TypeDef().WithObject("Container"), dagger.FunctionWithArgOpts{Description: "Container to build on, with its platform, configuration and files.", SourceMap: dag.SourceMap("with.go", 71, 2)})).
 					WithFunction(
+						dag.Function("WithCache",
+							dag.TypeDef().WithObject("Slipway")).
+							WithDescription("Take images that have not changed from a cache in a registry, and cache those that are built\n\nThis is for publish, publish-all, ci and image-archive: of an image that is found, nothing is compiled. The login is that of\nwith-login, if the cache is in the registry that is published to, or one of registry-config.").
+							WithSourceMap(dag.SourceMap("cache.go", 23, 1)).
+							WithArg("repository", dag.TypeDef().WithKind(dagger.TypeDefKindStringKind).WithOptional(true), dagger.FunctionWithArgOpts{Description: "Repository of the cache, with its registry, like ghcr.io/me/api/cache. Default: that of slipway.yaml.", SourceMap: dag.SourceMap("cache.go", 26, 2)}).
+							WithArg("mode", dag.TypeDef().WithEnum("CacheMode"), dagger.FunctionWithArgOpts{Description: "What is done with it: READ_WRITE, READ or REFRESH.", SourceMap: dag.SourceMap("cache.go", 29, 2), DefaultValue: dagger.JSON("\"ReadWrite\"")})).
+					WithFunction(
 						dag.Function("WithCaches",
 							dag.TypeDef().WithObject("Slipway")).
 							WithDescription("Keep modules and what is compiled in other cache volumes").
@@ -1592,6 +1678,11 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 			WithObject(
 				dag.TypeDef().WithObject("PublishedImages", dagger.TypeDefWithObjectOpts{Description: "PublishedImages are the images of slipway.yaml, where they are in registries.", SourceMap: dag.SourceMap("published.go", 29, 6)}).
 					WithField("Images", dag.TypeDef().WithListOf(dag.TypeDef().WithObject("Published")), dagger.TypeDefWithFieldOpts{Description: "Images in the order of slipway.yaml.", SourceMap: dag.SourceMap("published.go", 31, 2)})).
+			WithEnum(
+				dag.TypeDef().WithEnum("CacheMode", dagger.TypeDefWithEnumOpts{Description: "What is done with a cache that machines share.", SourceMap: dag.SourceMap("cache.go", 8, 6)}).
+					WithEnumMember("Read", dagger.TypeDefWithEnumMemberOpts{Value: "READ", Description: "Only take, as pull requests should.", SourceMap: dag.SourceMap("cache.go", 14, 2)}).
+					WithEnumMember("ReadWrite", dagger.TypeDefWithEnumMemberOpts{Value: "READ_WRITE", Description: "Take what is there, and cache what was built.", SourceMap: dag.SourceMap("cache.go", 12, 2)}).
+					WithEnumMember("Refresh", dagger.TypeDefWithEnumMemberOpts{Value: "REFRESH", Description: "Take nothing, build everything, and cache it.", SourceMap: dag.SourceMap("cache.go", 16, 2)})).
 			WithEnum(
 				dag.TypeDef().WithEnum("Sbom", dagger.TypeDefWithEnumOpts{Description: "Format of a bill of materials.", SourceMap: dag.SourceMap("attestations.go", 14, 6)}).
 					WithEnumMember("Cyclonedx", dagger.TypeDefWithEnumMemberOpts{Value: "CYCLONEDX", Description: "CycloneDX 1.6, in JSON.", SourceMap: dag.SourceMap("attestations.go", 18, 2)}).

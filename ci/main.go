@@ -55,6 +55,11 @@ type Slipway struct {
 	ModuleCache *dagger.CacheVolume
 	// +private
 	BuildCache *dagger.CacheVolume
+	// Cache is the repository of the cache, and Caching what is done with it; empty for what slipway.yaml says.
+	// +private
+	Cache string
+	// +private
+	Caching CacheMode
 	// RegistryServices are registries by RegistryHosts.
 	// +private
 	RegistryHosts []string

@@ -47,6 +47,7 @@ func (m *Slipway) request(ctx context.Context) (_ *slipway.Request, done func() 
 	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
 		return nil, nil, err
 	}
+	r.Settings.Cache = m.Cache
 	if len(r.Settings.Platforms) == 0 {
 		for _, base := range m.Bases {
 			platform, err := base.Platform(ctx)

@@ -845,6 +845,38 @@ func (r *Slipway) WithBase(container *Container) *Slipway {
 	}
 }
 
+// SlipwayWithCacheOpts contains options for Slipway.WithCache
+type SlipwayWithCacheOpts struct {
+	// Repository of the cache, with its registry, like ghcr.io/me/api/cache. Default: that of slipway.yaml.
+	Repository string
+	// What is done with it: READ_WRITE, READ or REFRESH.
+	//
+	// Default: "ReadWrite"
+	Mode SlipwayCacheMode
+}
+
+// Take images that have not changed from a cache in a registry, and cache those that are built
+//
+// This is for publish, publish-all, ci and image-archive: of an image that is found, nothing is compiled. The login is that of
+// with-login, if the cache is in the registry that is published to, or one of registry-config.
+func (r *Slipway) WithCache(opts ...SlipwayWithCacheOpts) *Slipway {
+	q := r.query.Select("withCache")
+	for i := len(opts) - 1; i >= 0; i-- {
+		// `repository` optional argument
+		if !querybuilder.IsZeroValue(opts[i].Repository) {
+			q = q.Arg("repository", opts[i].Repository)
+		}
+		// `mode` optional argument
+		if !querybuilder.IsZeroValue(opts[i].Mode) {
+			q = q.Arg("mode", opts[i].Mode)
+		}
+	}
+
+	return &Slipway{
+		query: q,
+	}
+}
+
 // SlipwayWithCachesOpts contains options for Slipway.WithCaches
 type SlipwayWithCachesOpts struct {
 	// Volume of the module cache. Default: go-mod.
@@ -1154,6 +1186,70 @@ func (r *SlipwayPublishedImages) Images(ctx context.Context) ([]SlipwayPublished
 
 	return convert(response), nil
 }
+
+// What is done with a cache that machines share.
+type SlipwayCacheMode string // slipway (../../../:0:0)
+
+func (SlipwayCacheMode) IsEnum() {}
+
+func (v SlipwayCacheMode) Name() string {
+	switch v {
+	case SlipwayCacheModeRead:
+		return "READ"
+	case SlipwayCacheModeReadWrite:
+		return "READ_WRITE"
+	case SlipwayCacheModeRefresh:
+		return "REFRESH"
+	default:
+		return ""
+	}
+}
+
+func (v SlipwayCacheMode) Value() string {
+	return string(v)
+}
+
+func (v *SlipwayCacheMode) MarshalJSON() ([]byte, error) {
+	if *v == "" {
+		return []byte(`""`), nil
+	}
+	name := v.Name()
+	if name == "" {
+		return nil, fmt.Errorf("invalid enum value %q", *v)
+	}
+	return json.Marshal(name)
+}
+
+func (v *SlipwayCacheMode) UnmarshalJSON(dt []byte) error {
+	var s string
+	if err := json.Unmarshal(dt, &s); err != nil {
+		return err
+	}
+	switch s {
+	case "":
+		*v = ""
+	case "READ":
+		*v = SlipwayCacheModeRead
+	case "READ_WRITE":
+		*v = SlipwayCacheModeReadWrite
+	case "REFRESH":
+		*v = SlipwayCacheModeRefresh
+	default:
+		return fmt.Errorf("invalid enum value %q", s)
+	}
+	return nil
+}
+
+const (
+	// Only take, as pull requests should.
+	SlipwayCacheModeRead SlipwayCacheMode = "READ"
+
+	// Take what is there, and cache what was built.
+	SlipwayCacheModeReadWrite SlipwayCacheMode = "READ_WRITE"
+
+	// Take nothing, build everything, and cache it.
+	SlipwayCacheModeRefresh SlipwayCacheMode = "REFRESH"
+)
 
 // Compile with cgo, and how to link C.
 type SlipwayCgo string // slipway (../../../:0:0)

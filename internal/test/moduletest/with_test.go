@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipway-ci/slipway/internal/attest"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/registry"
 	"github.com/slipway-ci/slipway/internal/test/enginetest"
@@ -103,6 +104,37 @@ func TestRegistryService(t *testing.T) {
 	_, said, err = call(t, dir, slices.Concat(service, publish)...)
 	require.Error(t, err)
 	assert.Contains(t, said, "give a login that it accepts, by with-login or --registry-config")
+}
+
+// An image that has not changed comes from the cache of another call, to the byte.
+func TestCacheInRegistry(t *testing.T) {
+	host := registrytest.StartDistribution(t, true)
+	t.Setenv("E2E_PASSWORD", registrytest.Password)
+	dir := user(t)
+	registrytest.Login(t, host, registrytest.User, registrytest.Password)
+	client, err := registry.New(registry.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	publish := func(mode, repository string) (digest string, cached any) {
+		out, said, err := call(t, dir, "call", "--runtime", "SCRATCH", "with-registry-service", "--host", "registry.test:5000", "--service", "tcp://"+host,
+			"with-login", "--username", registrytest.User, "--password", "env:E2E_PASSWORD", "with-cache", "--repository", "registry.test:5000/team/cache",
+			"--mode", mode, "publish", "--repository", "registry.test:5000/"+repository, "reference")
+		require.NoError(t, err, said)
+		_, digest, _ = strings.Cut(strings.TrimSpace(out), "@")
+		subject, err := name.NewDigest(host + "/" + repository + "@" + digest)
+		require.NoError(t, err)
+		made, err := attest.Provenance(t.Context(), client, subject, nil)
+		require.NoError(t, err)
+		return digest, made.BuildDefinition.InternalParameters["cached"]
+	}
+	built, cached := publish("READ_WRITE", "team/first")
+	assert.Nil(t, cached)
+	found, cached := publish("READ", "team/second")
+	assert.Len(t, cached, 2, "an image of each platform")
+	assert.Equal(t, built, found)
+	built, cached = publish("REFRESH", "team/third")
+	assert.Nil(t, cached)
+	assert.Equal(t, built, found)
 }
 
 // A registry that the module does not reach, and the engine does, is pushed to by the engine, with the login that was given: here one on the
