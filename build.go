@@ -235,12 +235,13 @@ type job struct {
 
 // run takes the image to its sink.
 func (j *job) run(ctx context.Context) {
-	saved := make(chan struct{})
+	put, saved := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(saved)
-		j.save(ctx)
+		j.save(ctx, put)
 	}()
 	err := j.put(ctx)
+	close(put)
 	<-saved
 	j.Err = errors.Join(err, j.built.Close())
 }

@@ -143,8 +143,9 @@ func (w *work) fetchesResults(image *Image) bool {
 	}
 }
 
-// save puts what was built into its cache. It never fails a build.
-func (j *job) save(ctx context.Context) {
+// save puts what was built into its cache. It never fails a build. Once put is closed, the image is where it goes, so that a registry that has
+// the cache, too, mounts its layers: they are uploaded once.
+func (j *job) save(ctx context.Context, put <-chan struct{}) {
 	if j.results == nil {
 		return
 	}
@@ -161,7 +162,17 @@ func (j *job) save(ctx context.Context) {
 		}
 		return all, nil
 	}
-	if err := j.results.Save(ctx, j.number, j.image.Plan, j.built, documents); err != nil && ctx.Err() == nil {
+	pushed := func(img v1.Image) v1.Image {
+		if _, ok := j.request.To.(*Registry); !ok || j.fetchesResults(j.image) {
+			return img // it goes elsewhere
+		}
+		to, err := name.NewRepository(j.image.Target.Repository)
+		if <-put; err != nil {
+			return img
+		}
+		return oci.Mountable(img, to)
+	}
+	if err := j.results.Save(ctx, j.number, j.image.Plan, j.built, documents, pushed); err != nil && ctx.Err() == nil {
 		j.report.Warn(fmt.Sprintf("%s was built, and is not in the cache %s: %v", j.Name, j.image.Settings.Cache, err))
 	}
 }

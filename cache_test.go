@@ -2,14 +2,17 @@ package slipway_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway"
+	"github.com/slipway-ci/slipway/internal/test/registrytest"
 )
 
 // A source of which only some files are brought here has the same results as one that is here: what it embeds counts, too.
@@ -60,4 +63,33 @@ func TestResultsOfFetchedSource(t *testing.T) {
 	assert.Equal(t, first.Digest, found.Digest)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "text.txt"), []byte("two"), 0o644))
 	assert.NotEqual(t, first.Digest, run(true).Digest)
+}
+
+// A registry that has both the image and the cache gets each layer once: it mounts those of the cache from the image.
+func TestCacheMountsLayers(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module example.com/mounted\n\ngo 1.26.8\n", "main.go": "package main\n\nfunc main() { println(\"mounted\") }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("LocalAppData", t.TempDir())
+	// This registry has the blobs of all repositories in one place, unlike others.
+	r := registrytest.Start(t, registrytest.Fault{When: registrytest.On(http.MethodHead, "/v2/team/cache/blobs/"), Do: registrytest.Answer(http.StatusNotFound, "BLOB_UNKNOWN", "")})
+	images := planned(t, dir, &slipway.Registry{}, func(request *slipway.Request) {
+		request.All, request.Settings.Repository, request.Settings.Cache = false, r.Host+"/team/app", r.Host+"/team/cache"
+	})
+	results := builder(t).Build(t.Context(), images)
+	require.NoError(t, slipway.Failures(results))
+	layers := 0
+	for _, request := range r.Requests() {
+		if request.Method != http.MethodPost || request.Path != "/v2/team/cache/blobs/uploads/" {
+			continue
+		}
+		if strings.Contains(request.Query, "from=team%2Fapp") && strings.Contains(request.Query, "mount=sha256%3A") {
+			layers++
+		}
+	}
+	assert.Positive(t, layers)
 }

@@ -138,7 +138,7 @@ func (m machine) save(t *testing.T, p project, built *build.Result) error {
 	t.Helper()
 	return m.Save(t.Context(), 0, p.plan, built, func(v1.Image) (map[string][]byte, error) {
 		return map[string][]byte{"cyclonedx": []byte("{\n}"), "spdx": []byte("{}")}, nil
-	})
+	}, func(img v1.Image) v1.Image { return img })
 }
 
 // misses makes sure that a machine finds nothing, and asks the next engine.

@@ -25,8 +25,10 @@ import (
 )
 
 // Save puts the images of the plan with that number, which were built and not found, into its cache. documents are the bills of materials
-// of an image, by their formats.
-func (e *Engine) Save(ctx context.Context, i int, p *plan.Plan, built *build.Result, documents func(v1.Image) (map[string][]byte, error)) error {
+// of an image, by their formats, and pushed returns the image as it is to be pushed to the cache; it may wait.
+func (e *Engine) Save(
+	ctx context.Context, i int, p *plan.Plan, built *build.Result, documents func(v1.Image) (map[string][]byte, error), pushed func(v1.Image) v1.Image,
+) error {
 	c := e.Cache(i)
 	e.mu.Lock()
 	keys := e.keys[p]
@@ -48,7 +50,7 @@ func (e *Engine) Save(ctx context.Context, i int, p *plan.Plan, built *build.Res
 	}
 	var group errgroup.Group
 	for _, image := range images {
-		group.Go(func() error { return e.put(ctx, c, p, image, keys[image.Platform], documents) })
+		group.Go(func() error { return e.put(ctx, c, p, image, keys[image.Platform], documents, pushed) })
 	}
 	return group.Wait()
 }
@@ -165,7 +167,9 @@ func pinned(tree *source.Tree, p *plan.Plan) (map[module.Version]bool, error) {
 }
 
 // put puts an image into its slot.
-func (e *Engine) put(ctx context.Context, c *Cache, p *plan.Plan, image build.Image, key string, documents func(v1.Image) (map[string][]byte, error)) error {
+func (e *Engine) put(
+	ctx context.Context, c *Cache, p *plan.Plan, image build.Image, key string, documents func(v1.Image) (map[string][]byte, error), pushed func(v1.Image) v1.Image,
+) error {
 	size, unpacked, err := oci.Sizes(image.Image)
 	if err != nil {
 		return err
@@ -193,7 +197,7 @@ func (e *Engine) put(ctx context.Context, c *Cache, p *plan.Plan, image build.Im
 		}
 		annotations[slot.AnnotationSignature] = base64.StdEncoding.EncodeToString(signature)
 	}
-	index, err := slot.New(annotations, image.Image)
+	index, err := slot.New(annotations, pushed(image.Image))
 	if err != nil {
 		return err
 	}
