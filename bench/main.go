@@ -101,13 +101,30 @@ func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, slow b
 	for _, p := range projects {
 		for _, k := range p.kinds {
 			names = append(names, p.name+"/"+k.name)
+			if k.fresh {
+				names = append(names, p.name+"/"+k.name+slowly)
+			}
 		}
 	}
 	var all []*result
 	var text string
+	save := func(more ...*result) (err error) {
+		if text, err = l.report(ctx, names, append(all, more...), string(old)); err != nil {
+			return err
+		}
+		return os.WriteFile(out, []byte(text), 0o644)
+	}
 	for _, p := range projects {
+		var fresh []kind
 		for _, k := range p.kinds {
-			if !chosen.MatchString(p.name + "/" + k.name) {
+			if k.fresh && slow {
+				k.name += slowly
+			}
+			if !chosen.MatchString(p.name+"/"+k.name) || slow && !k.fresh {
+				continue
+			}
+			if k.fresh {
+				fresh = append(fresh, k)
 				continue
 			}
 			if p.container {
@@ -115,16 +132,18 @@ func bench(ctx context.Context, runs int, chosen, against *regexp.Regexp, slow b
 					return err
 				}
 			}
-			r, err := l.measure(ctx, p, k, against, runs, func(r *result) (err error) {
-				if text, err = l.report(ctx, names, append(all, r), string(old)); err != nil {
-					return err
-				}
-				return os.WriteFile(out, []byte(text), 0o644)
-			})
+			r, err := l.measure(ctx, p, k, against, runs, save)
 			if err != nil {
 				return err
 			}
 			all = append(all, r)
+		}
+		if len(fresh) > 0 {
+			results, err := l.measureFresh(ctx, p, fresh, against, runs, save)
+			if err != nil {
+				return err
+			}
+			all = append(all, results...)
 		}
 	}
 	if len(all) == 0 {
@@ -222,18 +241,14 @@ func (l *lab) cold() string { return filepath.Join(l.dir, "cold") }
 
 // measure runs a case: one round that is not counted, so that every tool has its caches, and then the others. After each of them it
 // saves the result, so that a run that is stopped has left what it saw.
-func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int, save func(*result) error) (*result, error) {
-	r := &result{project: p, kind: k, peers: peers(p, k, against), sizes: map[string]int64{}, runs: map[string][]run{}, processes: map[string]int{}}
+func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.Regexp, rounds int, save func(...*result) error) (*result, error) {
+	r := newResult(p, k, peers(p, k, against))
 	for round := range rounds + 1 {
-		order := slices.Clone(r.peers)
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, peer := range order {
+		for _, peer := range order(r.peers, round) {
 			var cold string
 			if k.cold {
-				if round == 0 && !(k.fresh && (peer.name == slipway || peer.name == koTarball)) {
-					continue // nothing is warmed up but what machines share
+				if round == 0 {
+					continue // nothing is warmed up
 				}
 				cold = l.cold()
 			}
@@ -249,14 +264,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 		if r.rounds = round; round == 0 {
 			continue
 		}
-		for _, peer := range r.peers {
-			size, err := l.imageSize(ctx, peer, p)
-			if err != nil {
-				return nil, fmt.Errorf("measuring the image of %s: %w", peer.name, err)
-			}
-			r.sizes[peer.name] = size
-		}
-		if err := save(r); err != nil {
+		if err := errors.Join(l.sizes(ctx, r), save(r)); err != nil {
 			return nil, err
 		}
 	}
@@ -264,20 +272,37 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 		return r, nil // hundreds, and the same of all: those of the compiler
 	}
 	for _, peer := range r.peers {
-		file := filepath.Join(l.dir, "count")
-		if err := os.RemoveAll(file); err != nil {
+		if err := l.countProcesses(ctx, r, peer, ""); err != nil {
 			return nil, err
 		}
-		if _, err := l.once(ctx, p, k, peer, "", file); err != nil {
-			return nil, err
-		}
-		n, err := readCount(file)
-		if err != nil {
-			return nil, err
-		}
-		r.processes[peer.name] = n
 	}
 	return r, save(r)
+}
+
+// sizes measures the images of a case.
+func (l *lab) sizes(ctx context.Context, r *result) error {
+	for _, peer := range r.peers {
+		size, err := l.imageSize(ctx, peer, r.project)
+		if err != nil {
+			return fmt.Errorf("measuring the image of %s: %w", peer.name, err)
+		}
+		r.sizes[peer.name] = size
+	}
+	return nil
+}
+
+// countProcesses counts those of another run of a tool.
+func (l *lab) countProcesses(ctx context.Context, r *result, peer peer, cold string) error {
+	file := filepath.Join(l.dir, "count")
+	if err := os.RemoveAll(file); err != nil {
+		return err
+	}
+	if _, err := l.once(ctx, r.project, r.kind, peer, cold, file); err != nil {
+		return err
+	}
+	n, err := readCount(file)
+	r.processes[peer.name] = n
+	return err
 }
 
 // once makes the case's edit and runs a tool. cold is a directory for the caches of this run, Slipway's too; empty for those that all share.
@@ -285,7 +310,7 @@ func (l *lab) measure(ctx context.Context, p *project, k kind, against *regexp.R
 func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, count string) (run, error) {
 	if k.edit != "" {
 		l.edits++
-		if err := writeEdit(filepath.Join(p.dir, k.edit), l.edits); err != nil {
+		if err := writeEdit(filepath.Join(p.dir, k.edit), l.edits, k.imports); err != nil {
 			return run{}, err
 		}
 	}
@@ -294,7 +319,7 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 		environ = append(environ, "GOCACHE="+filepath.Join(cold, "go"), "XDG_CACHE_HOME="+filepath.Join(cold, "cache"))
 	}
 	if k.fresh { // modules come from the caller's cache as from a proxy nearby
-		environ = append(environ, "HOME="+cold, "GOMODCACHE="+filepath.Join(cold, "mod"), "GOPROXY=file://"+filepath.ToSlash(l.modules)+"/cache/download")
+		environ = append(environ, "HOME="+cold, "GOMODCACHE="+filepath.Join(cold, "mod"), "GOPROXY="+l.proxy())
 	}
 	total := run{}
 	before := l.network.moved.Load()
@@ -310,6 +335,9 @@ func (l *lab) once(ctx context.Context, p *project, k kind, peer peer, cold, cou
 		}
 	}
 	total.moved = l.network.moved.Load() - before
+	if k.fresh && peer.name == ko && total.fault == "" { // for the cases that follow, and not timed
+		total.fault = execute(ctx, p.dir, l.saveTarball(p), environ, "").fault
+	}
 	if peer.name == koTarball { // which does not come from the registry
 		for _, bytes := range []int64{tarball, size(l.tarball(p))} {
 			total.moved += bytes

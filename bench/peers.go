@@ -25,6 +25,7 @@ const (
 	slipwayOnly = "slipway, no attestations"
 	// Those of a new machine.
 	slipwayUncached = "slipway, no --cache"
+	slipwayFilling  = "slipway, empty cache"
 	koTarball       = "ko, tarball of caches"
 )
 
@@ -52,7 +53,8 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 	}
 	if k.fresh {
 		all = []peer{
-			{slipway, sharedCommands, nothing},
+			{slipway, sharedCommands(), nothing},
+			{slipwayFilling, sharedCommands("--cache-mode=refresh"), nothing},
 			{slipwayUncached, slipwayCommands(), nothing},
 			{ko, koCommands, koEnviron},
 			{koTarball, tarballCommands, koEnviron},
@@ -63,7 +65,7 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
 	}
 	return slices.DeleteFunc(all, func(other peer) bool {
-		return other.name != slipway && !against.MatchString(other.name) || other.name == koCached && k.cold
+		return other.name != slipway && other.name != slipwayFilling && !against.MatchString(other.name) || other.name == koCached && k.cold
 	})
 }
 
@@ -81,10 +83,10 @@ func slipwayCommands(flags ...string) func(*lab, *project) [][]string {
 }
 
 // sharedCommands are those of Slipway with a cache in the registry.
-func sharedCommands(l *lab, p *project) [][]string {
-	all := slipwayCommands()(l, p)
-	all[0] = slices.Insert(all[0], 2, "--cache="+l.repository("cache", p, p.name))
-	return all
+func sharedCommands(flags ...string) func(*lab, *project) [][]string {
+	return func(l *lab, p *project) [][]string {
+		return slipwayCommands(append(flags, "--cache="+l.repository("cache", p, p.name))...)(l, p)
+	}
 }
 
 // tarball is that of Go's caches.
@@ -93,9 +95,16 @@ func (l *lab) tarball(p *project) string { return filepath.Join(l.dir, p.name+".
 // tarballCommands are those of ko, and what people do for it in CI: both of Go's caches come from a tarball, and go into one.
 func tarballCommands(l *lab, p *project) [][]string {
 	restore := `mkdir -p "$2"; [ ! -f "$1" ] || zstd -q -d -c "$1" | tar -x -C "$2"`
-	save := `tar -c -C "$2" go mod | zstd -q -f -o "$1"`
-	script := func(text string) []string { return []string{"sh", "-c", text, "sh", l.tarball(p), l.cold()} }
-	return slices.Concat([][]string{script(restore)}, koCommands(l, p), [][]string{script(save)})
+	return slices.Concat([][]string{l.onTarball(p, restore)}, koCommands(l, p), [][]string{l.saveTarball(p)})
+}
+
+// saveTarball is the command that makes the tarball.
+func (l *lab) saveTarball(p *project) []string {
+	return l.onTarball(p, `tar -c -C "$2" go mod | zstd -q -f -o "$1"`)
+}
+
+func (l *lab) onTarball(p *project, script string) []string {
+	return []string{"sh", "-c", script, "sh", l.tarball(p), l.cold()}
 }
 
 // buildKitCommands build the Dockerfile that slipway renders, which has its own caches.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -38,17 +39,23 @@ type kind struct {
 	cold bool // there is no cache, but for downloaded modules
 	// fresh is cold on a machine that has no modules either, and a cache in the registry.
 	fresh bool
+	// dependency is a module, with its version, that the edit begins to use; of its packages, imports.
+	dependency, imports string
 }
 
 const editFile = "bench_edit.go"
 
-// writeEdit changes one line of a package, so that its code differs: programs that use it have to be linked again.
-func writeEdit(file string, n int) error {
+// writeEdit changes one line of a package, so that its code differs: programs that use it have to be linked again. It also imports a package,
+// unless imports is empty.
+func writeEdit(file string, n int, imports string) error {
 	pkg := "main"
 	if dir := filepath.Base(filepath.Dir(file)); dir == "greeter" || dir == "shared" {
 		pkg = dir
 	}
-	return os.WriteFile(file, fmt.Appendf(nil, "package %s\n\nvar benchEdit = \"%08d\"\n\nfunc init() {\n\tif benchEdit == \"\" {\n\t\tpanic(benchEdit)\n\t}\n}\n", pkg, n), 0o644)
+	if imports != "" {
+		imports = fmt.Sprintf("import _ %q\n\n", imports)
+	}
+	return os.WriteFile(file, fmt.Appendf(nil, "package %s\n\n%svar benchEdit = \"%08d\"\n\nfunc init() {\n\tif benchEdit == \"\" {\n\t\tpanic(benchEdit)\n\t}\n}\n", pkg, imports, n), 0o644)
 }
 
 // projects copies the modules into the lab.
@@ -59,6 +66,10 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		{name: "cold", cold: true},
 		{name: "new machine", cold: true, fresh: true},
 		{name: "new machine, edit", edit: editFile, cold: true, fresh: true},
+	}
+	dependency := kind{
+		name: "new machine, new dependency", edit: editFile, cold: true, fresh: true,
+		dependency: "github.com/klauspost/compress@v1.19.2", imports: "github.com/klauspost/compress/zstd",
 	}
 	large, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/ko").Output()
 	if err != nil {
@@ -71,10 +82,12 @@ func (l *lab) projects(ctx context.Context) ([]*project, error) {
 		usual[2], usual[3],
 		{name: "new machine, edit", edit: "cmd/server/" + editFile, cold: true, fresh: true},
 		{name: "new machine, edit in a shared package", edit: "greeter/" + editFile, cold: true, fresh: true},
+		dependency,
 	}
+	grpc[len(grpc)-1].edit = "cmd/server/" + editFile
 	all := []*project{
 		{name: "http-server", dir: "../examples/http-server", packages: []string{"."}, kinds: usual, container: true},
-		{name: "gin-api", dir: "../examples/gin-api", packages: []string{"."}, kinds: usual},
+		{name: "gin-api", dir: "../examples/gin-api", packages: []string{"."}, kinds: append(slices.Clip(usual), dependency)},
 		{name: "grpc-service", dir: "../examples/grpc-service", packages: []string{"./cmd/server"}, kinds: grpc},
 		{name: "large", dir: strings.TrimSpace(string(large)), packages: []string{"."}, kinds: usual},
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // directories are where in the registry the tools push to.
-var directories = map[string]string{slipway: "slipway", slipwayOnly: "slipway", slipwayUncached: "slipway", ko: "ko", koTarball: "ko", koCached: "ko", buildKit: "buildkit"}
+var directories = map[string]string{slipway: "slipway", slipwayOnly: "slipway", slipwayUncached: "slipway", slipwayFilling: "slipway", ko: "ko", koTarball: "ko", koCached: "ko", buildKit: "buildkit"}
 
 // imageSize is the size in bytes of the layers that a tool has pushed for a project, compressed, without those of the base; 0 for one
 // that pushes nothing.
