@@ -123,7 +123,8 @@ func (g *Registry) provenance(ctx context.Context, j *job) (func(provenance.Imag
 	}
 	build := provenance.Build{
 		Plan: j.image.Plan, Config: j.image.Settings.Config, Engine: j.engine(), Version: j.Version,
-		Cached: j.fromCache(), Compiled: j.compiledFromCache(), Source: provenance.Source{Revision: j.image.Settings.Revision}, CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
+		Cached: j.fromCache(), Compiled: j.compiledFromCache(), CI: provenance.ReadCI(j.Environ), Started: j.begun, Finished: time.Now(),
+		Source: provenance.Source{Revision: j.image.Settings.Revision, Directory: j.request.Directory},
 	}
 	for _, img := range j.built.Images {
 		build.Packages = append(build.Packages, img.Packages...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -89,7 +90,17 @@ func (r *Recipe) Plan(ctx context.Context, dir string, engine plan.Capabilities)
 	}
 	for _, image := range images {
 		base := image.Plan.Image.Base
-		if digest := r.recorded.Base.Digest; digest != "" && base != "" && !strings.HasPrefix(base, "oci:") && !strings.HasPrefix(base, "oci-archive:") {
+		digest := r.recorded.Base.Digest
+		switch scheme, path, _ := strings.Cut(base, ":"); {
+		case scheme == "oci" || scheme == "oci-archive":
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			if _, err := os.Stat(path); err != nil {
+				return nil, fmt.Errorf("finding the base %s: the source does not have it: put it there, and give the source by --source", base)
+			}
+			image.Plan.Image.Base = scheme + ":" + path
+		case digest != "" && base != "":
 			base, _, _ = strings.Cut(base, "@")
 			image.Plan.Image.Base = base + "@" + digest
 		}

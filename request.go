@@ -37,6 +37,8 @@ type Request struct {
 	// Fetch brings the files that match patterns, which are those of .dockerignore, into Dir before they are read. It is nil where the
 	// source is in Dir. Where it is not, nothing is asked of git.
 	Fetch func(ctx context.Context, patterns []string) error
+	// Directory is that of the source in its repository, with slashes, where git is not asked; empty for the top.
+	Directory string
 	// To is where images go; nil for plans only.
 	To Sink
 	// Names are those of images in slipway.yaml, All stands for all of them. Without either, the only image that there is.

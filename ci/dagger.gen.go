@@ -86,6 +86,7 @@ func (r Slipway) MarshalJSON() ([]byte, error) {
 		SignKey          *dagger.Secret
 		SignPassword     *dagger.Secret
 		Chosen           string
+		Directory        string
 	}
 	concrete.Source = r.Source
 	concrete.Settings = r.Settings
@@ -112,6 +113,7 @@ func (r Slipway) MarshalJSON() ([]byte, error) {
 	concrete.SignKey = r.SignKey
 	concrete.SignPassword = r.SignPassword
 	concrete.Chosen = r.Chosen
+	concrete.Directory = r.Directory
 	return json.Marshal(&concrete)
 }
 
@@ -142,6 +144,7 @@ func (r *Slipway) UnmarshalJSON(bs []byte) error {
 		SignKey          *dagger.Secret
 		SignPassword     *dagger.Secret
 		Chosen           string
+		Directory        string
 	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
@@ -172,6 +175,7 @@ func (r *Slipway) UnmarshalJSON(bs []byte) error {
 	r.SignKey = concrete.SignKey
 	r.SignPassword = concrete.SignPassword
 	r.Chosen = concrete.Chosen
+	r.Directory = concrete.Directory
 	return nil
 }
 

@@ -81,6 +81,9 @@ type Slipway struct {
 	// Chosen is the name of an image of slipway.yaml; empty for the only one that there is.
 	// +private
 	Chosen string
+	// Directory is that of the source in its repository, for the provenance; empty for its top, and if that is not known.
+	// +private
+	Directory string
 }
 
 // create is the constructor, whose arguments follow from the table of settings: see settings.gen.go.
@@ -89,8 +92,12 @@ func create(
 	gitHost string, ssh *dagger.Socket, goprivate string, goproxy *dagger.Secret, vulndbFiles *dagger.Directory,
 	mirrors []string, registryConfig *dagger.Secret,
 ) (*Slipway, error) {
-	file := []string{plan.IgnoreFile}
+	file, directory := []string{plan.IgnoreFile}, ""
 	if source == nil {
+		var err error
+		if directory, err = ws.Path(ctx); err != nil {
+			return nil, err
+		}
 		ignored, err := ignoredBy(ctx, ws.Directory(".", dagger.WorkspaceDirectoryOpts{Include: file}))
 		if err != nil {
 			return nil, err
@@ -121,7 +128,7 @@ func create(
 	}
 	return &Slipway{
 		Source: source, Settings: string(settings), Netrc: netrc, GitHost: gitHost, GitToken: gitToken, SSH: ssh, Goprivate: goprivate,
-		Goproxy: goproxy, VulnDB: vulndbFiles, Mirrors: mirrors, RegistryConfig: registryConfig,
+		Goproxy: goproxy, VulnDB: vulndbFiles, Mirrors: mirrors, RegistryConfig: registryConfig, Directory: strings.TrimPrefix(directory, "."),
 	}, nil
 }
 

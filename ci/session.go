@@ -43,7 +43,7 @@ func own[T dagger.Loadable[T]](ctx context.Context, object interface {
 // request returns the request with the settings of the constructor. It fetches only the files of the source that are read. The caller
 // completes it, and calls done when the files are no longer read.
 func (m *Slipway) request(ctx context.Context) (_ *slipway.Request, done func() error, err error) {
-	r := &slipway.Request{Engine: engine.Capabilities(m.environ())}
+	r := &slipway.Request{Engine: engine.Capabilities(m.environ()), Directory: m.Directory}
 	if err := json.Unmarshal([]byte(m.Settings), &r.Settings.Config); err != nil {
 		return nil, nil, err
 	}

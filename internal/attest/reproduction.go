@@ -40,7 +40,7 @@ func Provenance(ctx context.Context, client registry.Reader, subject name.Digest
 	if verifier != nil {
 		return provenance.Predicate{}, errors.New("no provenance of it is signed as asked: publish it with --sign-key or --sign-keyless, or ask for no signature")
 	}
-	return provenance.Predicate{}, errors.New("no provenance is attached to it: publish it without --provenance=false, and an archive with --predicate")
+	return provenance.Predicate{}, errors.New("no provenance is attached to it: publish it without --provenance=false, an archive with --predicate, and by the Dagger module with a login or with-attestations")
 }
 
 // hearsay reads the statements about the digest, whoever signed them or did not.
