@@ -104,9 +104,13 @@ func TestContainerPlacesTheSame(t *testing.T) {
 	}
 }
 
-// Packages of Alpine are beside what a real engine compiled as they are on the host engine.
+// Packages are beside what a real engine compiled as they are on the host engine.
 func TestEngineInstallsTheSame(t *testing.T) {
 	client := connect(t)
-	dir, _, with := withPackages(t)
-	assert.Equal(t, digest(t, with(onHost)), digest(t, with(onDagger(client, dir))))
+	for name, of := range map[string]func(*testing.T) installed{"alpine": withAlpine, "debian": withDebian} {
+		t.Run(name, func(t *testing.T) {
+			image := of(t)
+			assert.Equal(t, digest(t, image.with(onHost)), digest(t, image.with(onDagger(client, image.dir))))
+		})
+	}
 }
