@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/md5"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -118,6 +120,7 @@ func TestDebianImages(t *testing.T) {
 	}
 	require.NotContains(t, databases, filepath.Join(root, "var/lib/dpkg/status.d/debconf"))
 
+	t.Run("what distroless has", func(t *testing.T) { hasDistroless(t, root) })
 	t.Run("the program", func(t *testing.T) {
 		untilStopped(t, container(t, bundle, atKathmandu...), func(said string) bool {
 			return strings.Contains(said, `T18:30:00+05:45","zone":"Asia/Kathmandu"`)
@@ -135,4 +138,38 @@ func TestDebianImages(t *testing.T) {
 		root := filepath.Join(unpack(t, archive, "arm64"), "rootfs")
 		require.Regexp(t, `^curl 8\..* OpenSSL/3\.`, must(t, exec.Command(qemu, "-L", root, filepath.Join(root, "usr/bin/curl"), "--version")))
 	})
+}
+
+// hasDistroless wants what gcr.io/distroless/static-debian13:nonroot is made of below a directory: its packages' files as Debian publishes their digests,
+// and what it adds to them. Sources: https://github.com/GoogleContainerTools/distroless/blob/main/static/static.bzl and common/BUILD.bazel
+func hasDistroless(t *testing.T, root string) {
+	for _, name := range []string{"base-files", "media-types", "netbase", "tzdata"} {
+		digests, err := os.ReadFile(filepath.Join(root, "var/lib/dpkg/status.d", name+".md5sums"))
+		require.NoError(t, err)
+		require.NotEmpty(t, digests)
+		for line := range strings.Lines(string(digests)) {
+			want, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+			require.True(t, ok, line)
+			content, err := os.ReadFile(filepath.Join(root, path))
+			require.NoError(t, err)
+			require.Equal(t, want, fmt.Sprintf("%x", md5.Sum(content)), path)
+		}
+	}
+	for path, want := range map[string]string{
+		"root": "700 0 0", "home": "755 0 0", "home/nonroot": "700 65532 65532", "tmp": "1777 0 0", "etc/nsswitch.conf": "644 0 0", "etc/passwd": "644 0 0",
+		"etc/group": "644 0 0", "usr/lib/os-release": "644 0 0", "etc/ssl/certs/ca-certificates.crt": "644 0 0",
+	} {
+		require.Equal(t, want, must(t, exec.Command("stat", "-c", "%a %u %g", filepath.Join(root, path))), path)
+	}
+	for path, lines := range map[string][]string{
+		"etc/passwd": {
+			"root:x:0:0:root:/root:/sbin/nologin", "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin", "nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin",
+		},
+		"etc/group":      {"root:x:0:", "nobody:x:65534:", "tty:x:5:", "staff:x:50:", "nonroot:x:65532:"},
+		"etc/os-release": {`VERSION_ID="13"`},
+	} {
+		content, err := os.ReadFile(filepath.Join(root, path))
+		require.NoError(t, err)
+		require.Subset(t, strings.Split(string(content), "\n"), lines, path)
+	}
 }
