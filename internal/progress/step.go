@@ -86,7 +86,7 @@ func (s *step) far(took time.Duration) string {
 	switch p.Unit {
 	case build.Packages:
 		text := fmt.Sprintf("%d of %d packages", p.Done, p.Total)
-		if p.Slowest != "" {
+		if p.Slowest != "" && p.For >= time.Second { // others are gone before they are read
 			text += fmt.Sprintf(", %s for %.1fs", p.Slowest, p.For.Seconds())
 		}
 		return text

@@ -80,6 +80,9 @@ func TestTerminalProgress(t *testing.T) {
 	again.End(nil)
 	assert.Equal(t, `⠋ linux/amd64  compile   2.0s  12 of 240 packages, net/http for 1.0s
 ✓ linux/arm64  compile   0.0s  unchanged`, content(view))
+	c.add(2 * time.Second)
+	compile.Progress(build.Progress{Unit: build.Packages, Done: 13, Total: 240, Slowest: "net/url", For: 900 * time.Millisecond})
+	assert.Contains(t, content(view), "13 of 240 packages\n", "what is quick is gone before anybody has read it")
 	compile.End(nil)
 	require.NoError(t, d.Close())
 	assert.Contains(t, out.String(), "240 packages")

@@ -92,16 +92,13 @@ func (t *terminal) show(e event) error {
 	return nil
 }
 
-// place is where the next step of a lane goes: below the others of its lane. The lane that all platforms share is the
-// first, the others follow as they appear.
+// place is where the next step of a lane goes: below the others of its lane. Lanes are in the order of their names, whichever begins
+// first; the one that all platforms share has none, and is above the others.
 func (t *terminal) place(lane string) int {
-	for i, s := range slices.Backward(t.steps) {
-		if s.lane == lane {
-			return i + 1
+	for i, s := range t.steps {
+		if s.lane > lane {
+			return i
 		}
-	}
-	if lane == "" {
-		return 0
 	}
 	return len(t.steps)
 }

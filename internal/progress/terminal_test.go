@@ -44,9 +44,9 @@ func TestTerminalShowsStepsByLane(t *testing.T) {
 	c.add(time.Second)
 	assert.Equal(t, `engine: host
 ✓ all          push      1.2s
+✗ linux/amd64  compile   1.2s
 ⠹ linux/arm64  compile   2.2s  example.com/\u001b[2Jlong/lo…
-⠹ linux/arm64  guard     1.0s
-✗ linux/amd64  compile   1.2s`, content(view))
+⠹ linux/arm64  guard     1.0s`, content(view))
 
 	arm.End(nil)
 	d.Table(rows)
@@ -55,9 +55,9 @@ func TestTerminalShowsStepsByLane(t *testing.T) {
 	assert.Empty(t, content(view))
 	assert.True(t, strings.HasSuffix(ansi.Strip(out.String()), `engine: host
 ✓ all          push      1.2s
+✗ linux/amd64  compile   1.2s
 ✓ linux/arm64  compile   2.2s
 - linux/arm64  guard     1.0s
-✗ linux/amd64  compile   1.2s
 
   PLATFORM      BINARY    IMAGE  UNPACKED  DIGEST
   linux/amd64    8.4MB    4.0MB    10.3MB  sha256:0a0a0a0a0…

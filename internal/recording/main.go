@@ -1,6 +1,7 @@
 // Recording runs the commands of a session in a terminal and writes what it showed as an animated SVG image.
 //
-//	go run -C internal/recording . ../../docs/session.svg
+//	go run -C internal/recording . session ../../docs/session.svg
+//	go run -C internal/recording . cold ../../docs/cold.svg
 package main
 
 import (
@@ -12,40 +13,54 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// commands are the session. They run in a directory with the examples, a key, and a registry on localhost:5000.
-var commands = []string{
-	"slipway build --runtime scratch --port 8080 examples/http-server",
-	"slipway publish --runtime scratch --port 8080 --repository localhost:5000/hello --tag v1.2.3 --sign-key cosign.key examples/http-server",
-	"slipway verify --key cosign.pub localhost:5000/hello:v1.2.3",
+// A session is some commands in a directory with an example, a key, and a registry on localhost:5000.
+type session struct {
+	example  string
+	commands []string
+	// cold says that nothing is compiled yet.
+	cold bool
+	// stills is how many frames, evenly apart in time, are shown of it; 0 for all, each for as long as it was there.
+	stills int
+}
+
+var sessions = map[string]session{
+	"session": {example: "http-server", commands: []string{
+		"slipway build --runtime scratch --port 8080 examples/http-server",
+		"slipway publish --runtime scratch --port 8080 --repository localhost:5000/hello --tag v1.2.3 --sign-key cosign.key examples/http-server",
+		"slipway verify --key cosign.pub localhost:5000/hello:v1.2.3",
+	}},
+	"cold": {example: "gin-api", commands: []string{"slipway build --runtime scratch examples/gin-api"}, cold: true, stills: 5},
 }
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: recording FILE")
+	if len(os.Args) != 3 || sessions[os.Args[1]].commands == nil {
+		log.Fatalf("usage: recording %s FILE", strings.Join(slices.Sorted(maps.Keys(sessions)), "|"))
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err := run(sessions[os.Args[1]], os.Args[2]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(file string) error {
+func run(s session, file string) error {
 	dir, err := os.MkdirTemp("", "recording-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := prepare(dir); err != nil {
+	if err := prepare(dir, s.example); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", "localhost:5000")
@@ -59,18 +74,24 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	frames, err := record(commands, dir, env)
+	if s.cold {
+		env = append(env, "GOCACHE="+filepath.Join(dir, "go-build"))
+	}
+	frames, err := record(s.commands, dir, env)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(render(frames)), 0o644)
+	if s.stills > 0 {
+		frames = stills(frames, s.stills)
+	}
+	return os.WriteFile(file, []byte(render(frames, strings.Join(s.commands, "; "))), 0o644)
 }
 
 // prepare makes what the session needs in dir: the program, the examples and a pair of keys.
-func prepare(dir string) error {
+func prepare(dir, example string) error {
 	for _, command := range []string{
 		"go build -o " + filepath.Join(dir, "bin") + "/ ./cmd/slipway",
-		"git archive --output " + filepath.Join(dir, "examples.tar") + " HEAD examples/http-server",
+		"git archive --output " + filepath.Join(dir, "examples.tar") + " HEAD examples/" + example,
 		"tar -x -f " + filepath.Join(dir, "examples.tar") + " -C " + dir,
 	} {
 		args := strings.Fields(command)

@@ -48,7 +48,7 @@ func TestRecording(t *testing.T) {
 	}
 	assert.Greater(t, frames[len(frames)-1].at, 300*time.Millisecond)
 
-	text := textOf(t, render(frames))
+	text := textOf(t, render(frames, "printf; sh"))
 	assert.Contains(t, text, "a<b")
 	assert.Equal(t, 1, strings.Count(text, "later\n"), "lines that several frames show are there once")
 }
@@ -59,13 +59,28 @@ func TestFailedCommand(t *testing.T) {
 	assert.ErrorContains(t, err, "why")
 }
 
-// The documentation's recording is of this session.
+func TestStills(t *testing.T) {
+	all := make([]frame, 4)
+	for i, at := range []time.Duration{0, 10, 60, 100} {
+		all[i] = frame{at: at * time.Second, lines: [rows]line{line(at.String())}}
+	}
+	var shown []line
+	for i, f := range stills(all, 5) {
+		assert.Equal(t, time.Duration(i)*rest, f.at)
+		shown = append(shown, f.lines[0])
+	}
+	assert.Equal(t, []line{"0s", "10ns", "10ns", "60ns", "100ns"}, shown, "at 0, 25, 50, 75 and 100 s")
+}
+
+// The documentation's recordings are of these sessions.
 func TestRecorded(t *testing.T) {
-	svg, err := os.ReadFile("../../docs/session.svg")
-	require.NoError(t, err)
-	_, shown, _ := strings.Cut(textOf(t, string(svg)), commands[len(commands)-1]) // after the title
-	text := strings.ReplaceAll(shown, "\n", "")
-	for _, command := range commands {
-		assert.Contains(t, text, command)
+	for name, s := range sessions {
+		svg, err := os.ReadFile("../../docs/" + name + ".svg")
+		require.NoError(t, err)
+		_, shown, _ := strings.Cut(textOf(t, string(svg)), s.commands[len(s.commands)-1]) // after the title
+		text := strings.ReplaceAll(shown, "\n", "")
+		for _, command := range s.commands {
+			assert.Contains(t, text, command, name)
+		}
 	}
 }

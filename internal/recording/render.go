@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"image/color"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,9 +77,23 @@ func hex(c color.Color) string {
 	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
 }
 
-// render returns the frames as an image. They stand side by side, behind a window of one frame's size that shows one after the other. Who
+// stills returns what the frames show at n points of time, evenly apart from the first frame to the last, each for some seconds.
+func stills(frames []frame, n int) []frame {
+	chosen := make([]frame, n)
+	for i := range chosen {
+		at := frames[len(frames)-1].at * time.Duration(i) / time.Duration(n-1)
+		later := slices.IndexFunc(frames, func(f frame) bool { return f.at > at })
+		if later < 0 {
+			later = len(frames)
+		}
+		chosen[i] = frame{time.Duration(i) * rest, frames[max(later-1, 0)].lines}
+	}
+	return chosen
+}
+
+// render returns the frames of commands as an image. They stand side by side, behind a window of one frame's size that shows one after the other. Who
 // wants no motion sees the last.
-func render(frames []frame) string {
+func render(frames []frame, commands string) string {
 	width, height := columns*charWidth+2*padding, float64(rows*lineHeight+2*padding)
 	last := len(frames) - 1
 	total := frames[last].at + rest
@@ -114,6 +129,6 @@ text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 <g class="film">
 %[10]s</g>
 </svg>
-`, width, height, "A session in a terminal: "+html.EscapeString(strings.Join(commands, "; ")), foreground, -float64(last)*width,
+`, width, height, "A session in a terminal: "+html.EscapeString(commands), foreground, -float64(last)*width,
 		total.Seconds(), keyframes.String(), background, lines.String(), film.String())
 }
