@@ -75,8 +75,8 @@ func (b *Builder) Copy(ctx context.Context, copies []Copy) ([]Copied, error) {
 		if len(copies) > 1 {
 			lane = c.Destination
 		}
-		err := build.Do(b.reporter(), lane, "copy", func(build.Step) (err error) {
-			all[i], pushes[i], err = b.copy(ctx, c, routes[i].from, routes[i].to)
+		err := build.Do(b.reporter(), lane, "copy", func(step build.Step) (err error) {
+			all[i], pushes[i], err = b.copy(build.Transfer(ctx, step, 0), c, routes[i].from, routes[i].to)
 			return err
 		})
 		if err != nil {
