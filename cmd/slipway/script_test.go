@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -133,6 +134,7 @@ func writeKeys(name, password string) error {
 }
 
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"documented": documented,
 	"exits":      exits,
 	"flip":       flip,
 	"predicate":  savePredicate,
@@ -143,6 +145,44 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"envfile": func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv(args[0], ts.ReadFile(args[1]))
 	},
+}
+
+// documented compares what the last command printed with an example of it on a page of the documentation, which begins with a line: they have
+// the same lines of the same words, but for names, numbers and digests.
+func documented(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: documented stdout|stderr PAGE BEGINNING")
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", args[1]))
+	ts.Check(err)
+	_, example, found := strings.Cut(string(page), "```\n"+args[2])
+	if !found {
+		ts.Fatalf("no example on %s begins with %s", args[1], args[2])
+	}
+	example, _, _ = strings.Cut(args[2]+example, "\n```")
+	printed := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
+	lines := strings.Split(example, "\n")
+	for i, line := range lines {
+		words := strings.Fields(line)
+		for i, word := range words {
+			key, _, isPair := strings.Cut(word, "=")
+			switch {
+			case isPair:
+				words[i] = regexp.QuoteMeta(key) + `=\S+`
+			case strings.ContainsAny(word, "0123456789/…"):
+				words[i] = `\S+`
+			default:
+				words[i] = regexp.QuoteMeta(word)
+			}
+		}
+		same := regexp.MustCompile(`^\s*` + strings.Join(words, `\s+`) + `$`)
+		if i >= len(printed) || !same.MatchString(printed[i]) {
+			ts.Fatalf("%s, line %d of the example, was not printed: %s", args[1], i+1, line)
+		}
+	}
+	if len(lines) != len(printed) {
+		ts.Fatalf("%s lacks lines that were printed: %q", args[1], printed[len(lines):])
+	}
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
