@@ -65,7 +65,8 @@ func peers(p *project, k kind, against *regexp.Regexp) []peer {
 		all = append(all, peer{buildKit, buildKitCommands, func(*lab, *project) []string { return []string{"BUILDKIT_HOST=" + os.Getenv("BUILDKIT_HOST")} }})
 	}
 	return slices.DeleteFunc(all, func(other peer) bool {
-		return other.name != slipway && other.name != slipwayFilling && !against.MatchString(other.name) || other.name == koCached && k.cold
+		leaves := other.name == slipwayFilling || other.name == ko && k.fresh && against.MatchString(koTarball) // what others take
+		return other.name != slipway && !leaves && !against.MatchString(other.name) || other.name == koCached && k.cold
 	})
 }
 

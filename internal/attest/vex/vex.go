@@ -112,6 +112,7 @@ func parse(at fault.Fault, text string, undated func(Statement) bool) ([]Stateme
 		add(fmt.Sprintf(`its "@context" is %q`, document.Context), `it must be a document of OpenVEX, like "`+PredicateType+`"`)
 		return nil, faults
 	}
+	oneOf := "give one of " + strings.Join(justifications, ", ")
 	for i, s := range document.Statements {
 		name := s.Vulnerability.Name
 		if name == "" {
@@ -122,10 +123,10 @@ func parse(at fault.Fault, text string, undated func(Statement) bool) ([]Stateme
 		case s.Status != NotAffected:
 			add(fmt.Sprintf("%s: the status %q suppresses nothing", name, s.Status), `only "`+NotAffected+`" does`)
 		case s.Justification == "":
-			add(name+": there is no justification", "give one of "+strings.Join(justifications, ", "))
+			add(name+": there is no justification", oneOf)
 		case !slices.Contains(justifications, s.Justification):
 			add(fmt.Sprintf("%s: OpenVEX has no justification %q", name, s.Justification),
-				"give one of "+strings.Join(justifications, ", ")+`, and the reason in your words as "impact_statement"`)
+				oneOf+`, and the reason in your words as "impact_statement"`)
 		case undated(s) || err != nil && s.Expires != "":
 			add(fmt.Sprintf(`%s: "expires" is %q`, name, s.Expires), "write the last day on which this holds, like 2027-01-31")
 		}
