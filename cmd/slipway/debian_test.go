@@ -31,7 +31,8 @@ func withDebian() {
 		if err != nil {
 			panic(err)
 		}
-		debian.Releases["13"] = debian.Release{Number: "13", Codename: "trixie", Suites: []debian.Suite{{Archive: "debian", Name: "trixie"}}, Keys: string(keys)}
+		suites := []debian.Suite{{Archive: "debian", Name: "trixie"}, {Archive: "debian-security", Name: "trixie-security"}}
+		debian.Releases["13"] = debian.Release{Number: "13", Codename: "trixie", Suites: suites, Keys: string(keys)}
 	}
 	main()
 }
@@ -39,6 +40,7 @@ func withDebian() {
 // Those in testdata/debian install packages from an archive that they change:
 //
 //   - package NAME VERSION [FIELD…] publishes a package with the file /usr/share/NAME
+//   - security NAME VERSION [FIELD…] publishes one as a security update
 //   - scripted NAME VERSION SCRIPT publishes one with a maintainer script
 //   - replaced NAME VERSION moves a package from the archive to its snapshot
 //   - tamper NAME VERSION changes a package after it was signed
@@ -49,13 +51,9 @@ func TestDebianScripts(t *testing.T) {
 }
 
 var debianCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"package": func(ts *testscript.TestScript, _ bool, args []string) {
-		fields := ""
-		for _, field := range args[2:] {
-			fields += field + "\n"
-		}
-		archiveOf(ts).Add(args[0], args[1], fields, debiantest.Regular("/usr/share/"+args[0], args[1]+"\n"),
-			debiantest.Regular("/usr/share/doc/"+args[0]+"/copyright", copyright))
+	"package": func(ts *testscript.TestScript, _ bool, args []string) { publish(archiveOf(ts), args) },
+	"security": func(ts *testscript.TestScript, _ bool, args []string) {
+		publish(ts.Value(debianSecurity).(*debiantest.Repository), args)
 	},
 	"scripted": func(ts *testscript.TestScript, _ bool, args []string) {
 		archiveOf(ts).Add(args[0], args[1], "", debiantest.Control("postinst", "#!/bin/sh\n"+args[2]+"\n"))
@@ -82,17 +80,30 @@ var debianCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 
 const copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: 2026 Somebody\nLicense: GPL-2+\n\nFiles: debian/*\nLicense: MIT\n Permission is granted.\n"
 
+// debianSecurity is the key of a script's archive of security updates.
+const debianSecurity = "security"
+
+func publish(archive *debiantest.Repository, args []string) {
+	fields := ""
+	for _, field := range args[2:] {
+		fields += field + "\n"
+	}
+	archive.Add(args[0], args[1], fields, debiantest.Regular("/usr/share/"+args[0], args[1]+"\n"),
+		debiantest.Regular("/usr/share/doc/"+args[0]+"/copyright", copyright))
+}
+
 func archiveOf(ts *testscript.TestScript) *debiantest.Repository {
 	return ts.Value(debianKeys).(*debiantest.Repository)
 }
 
-// startDebian gives a script an archive with the packages of the runtime debian.
+// startDebian gives a script an archive with the packages of the runtime debian, and one of security updates without any.
 func startDebian(t *testing.T, e *testscript.Env) error {
 	archive := debiantest.Start(t)
 	for _, name := range []string{"base-files", "ca-certificates", "media-types", "netbase", "tzdata", "tzdata-legacy"} {
 		archive.Add(name, "13.1", "", debiantest.Regular("/usr/share/"+name, name+"\n"))
 	}
 	e.Values[debianKeys] = archive
+	e.Values[debianSecurity] = archive.Security()
 	name := filepath.Join(e.WorkDir, ".debian.asc")
 	e.Setenv(debianKeys, name)
 	e.Setenv("SLIPWAY_MIRRORS", e.Getenv("SLIPWAY_MIRRORS")+",deb.debian.org="+archive.Address+",snapshot.debian.org="+archive.Address+"/snapshot")

@@ -26,7 +26,7 @@ import (
 	"github.com/slipway-ci/slipway/internal/test/packagetest"
 )
 
-// Repository is an archive of one suite, trixie, whose packages are for amd64 and arm64.
+// Repository is a suite of an archive, whose packages are for amd64 and arm64.
 type Repository struct {
 	// Key signs it.
 	Key *openpgp.Entity
@@ -37,8 +37,9 @@ type Repository struct {
 	Codename         string
 	ByHash           bool
 
-	t    testing.TB
-	list []string
+	t              testing.TB
+	archive, suite string
+	list           []string
 }
 
 // NewKey makes a key.
@@ -49,10 +50,24 @@ func NewKey(t testing.TB) *openpgp.Entity {
 	return key
 }
 
-// Start serves a repository without packages until the end of the test.
+// Start serves a repository without packages, the suite trixie of the archive debian, until the end of the test.
 func Start(t testing.TB) *Repository {
 	t.Helper()
-	return &Repository{t: t, Key: NewKey(t), Server: packagetest.Serve(t), Codename: "trixie", ByHash: true, Date: time.Date(2026, 11, 21, 9, 15, 44, 0, time.UTC)}
+	return &Repository{
+		t: t, Key: NewKey(t), Server: packagetest.Serve(t), Codename: "trixie", ByHash: true, Date: time.Date(2026, 11, 21, 9, 15, 44, 0, time.UTC),
+		archive: "debian", suite: "trixie",
+	}
+}
+
+// Security serves a repository of security updates beside that one: the suite trixie-security of the archive debian-security, signed by the same key.
+func (r *Repository) Security() *Repository {
+	r.t.Helper()
+	s := &Repository{
+		t: r.t, Key: r.Key, Server: r.Server, Codename: r.Codename + "-security", ByHash: r.ByHash, Date: r.Date,
+		archive: r.archive + "-security", suite: r.suite + "-security",
+	}
+	s.Publish()
+	return s
 }
 
 // Keys is the public key of the repository, armored.
@@ -101,10 +116,10 @@ func (r *Repository) Add(name, version, fields string, with ...func(*Package)) d
 		f(p)
 	}
 	content := p.bytes(r.t)
-	at := "debian/pool/main/" + name + "_" + version + "_amd64.deb"
+	at := r.archive + "/pool/main/" + name + "_" + version + "_amd64.deb"
 	r.Files["/"+at] = content
 	made := distro.Package{Name: name, Version: version, Path: at, Size: int64(len(content)), SHA256: fmt.Sprintf("%x", sha256.Sum256(content))}
-	r.list = append(r.list, fmt.Sprintf("%sFilename: %s\nSize: %d\nSHA256: %s\n", p.text(), strings.TrimPrefix(at, "debian/"), made.Size, made.SHA256))
+	r.list = append(r.list, fmt.Sprintf("%sFilename: %s\nSize: %d\nSHA256: %s\n", p.text(), strings.TrimPrefix(at, r.archive+"/"), made.Size, made.SHA256))
 	r.Publish()
 	return made
 }
@@ -169,13 +184,15 @@ func Compress(t testing.TB, extension string, content []byte) []byte {
 	return made.Bytes()
 }
 
-// Dists is where the suite's files are.
+// Dists is where the files of the suite trixie are.
 const Dists = "/debian/dists/trixie/"
+
+func (r *Repository) dists() string { return "/" + r.archive + "/dists/" + r.suite + "/" }
 
 // Publish writes and signs the lists.
 func (r *Repository) Publish() {
 	r.t.Helper()
-	maps.DeleteFunc(r.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, Dists) })
+	maps.DeleteFunc(r.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, r.dists()) })
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "Origin: Debian\nCodename: %s\nDate: %s\n", r.Codename, r.Date.UTC().Format(dateFormat))
 	if !r.ValidUntil.IsZero() {
@@ -191,9 +208,9 @@ func (r *Repository) Publish() {
 		dir := "main/binary-" + architecture + "/"
 		fmt.Fprintf(&text, " %x %d %sPackages\n %x %d %[3]sPackages.gz\n", sha256.Sum256(list), len(list), dir, sha256.Sum256(packed), len(packed))
 		if r.ByHash {
-			r.Files[fmt.Sprintf("%s%sby-hash/SHA256/%x", Dists, dir, sha256.Sum256(packed))] = packed
+			r.Files[fmt.Sprintf("%s%sby-hash/SHA256/%x", r.dists(), dir, sha256.Sum256(packed))] = packed
 		} else {
-			r.Files[Dists+dir+"Packages.gz"] = packed
+			r.Files[r.dists()+dir+"Packages.gz"] = packed
 		}
 	}
 	r.Sign(text.Bytes())
@@ -210,5 +227,5 @@ func (r *Repository) Sign(text []byte) {
 	_, err = w.Write(text)
 	require.NoError(r.t, err)
 	require.NoError(r.t, w.Close())
-	r.Files[Dists+"InRelease"] = append(signed.Bytes(), '\n')
+	r.Files[r.dists()+"InRelease"] = append(signed.Bytes(), '\n')
 }
