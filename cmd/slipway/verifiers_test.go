@@ -51,6 +51,7 @@ func startVerifiers(t *testing.T) *verifiers {
 	v := &verifiers{paths: map[string]string{}}
 	for program, at := range map[string]string{
 		"cosign": "internal/tools/cosign -o DIR/ github.com/sigstore/cosign/v3", "cosign2": "internal/tools/cosign2 -o DIR/cosign2 github.com/sigstore/cosign/v2", "oras": "internal/tools/oras -o DIR/ oras.land/oras",
+		"regctl": "internal/tools/regctl -o DIR/ github.com/regclient/regclient",
 	} {
 		path, err := exec.LookPath(program)
 		if err != nil {
@@ -169,6 +170,12 @@ func TestVerifiers(t *testing.T) {
 	fmt.Fprintln(&table, "| image | `--signature-format` | "+strings.Join(verifierNames, " | ")+" |")
 	fmt.Fprintln(&table, "| --- | --- |"+strings.Repeat(" --- |", len(verifierNames)))
 	hosts := registriesOfVerifiers(t)
+	regctl := func(flag string) func(t *testing.T, from, to string) error {
+		return func(t *testing.T, from, to string) error {
+			plain := []string{"--host", "reg=" + hosts["yes"] + ",tls=disabled", "--host", "reg=" + hosts["no"] + ",tls=disabled"}
+			return v.run(t, "regctl", append(plain, "image", "copy", flag, from+":v1", to+":v1")...)
+		}
+	}
 	copies := []struct {
 		name string
 		copy func(t *testing.T, from, to string) error
@@ -182,6 +189,8 @@ func TestVerifiers(t *testing.T) {
 		{"after `oras cp -r`", func(t *testing.T, from, to string) error {
 			return v.run(t, "oras", "cp", "-r", "--from-plain-http", "--to-plain-http", from+":v1", to+":v1")
 		}},
+		{"after `regctl image copy --referrers`", regctl("--referrers")},
+		{"after `regctl image copy --digest-tags`", regctl("--digest-tags")},
 	}
 	for _, format := range formats {
 		for _, host := range hosts {
