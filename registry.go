@@ -155,7 +155,7 @@ func (w *work) provenanceSource(ctx context.Context) provenance.Source {
 }
 
 // attach puts documents and signatures beside the image, before any tag leads to it. What refers to the image goes there at once, so that
-// the list of it is written once.
+// the list of it is written once. What is under tags of its own is written at the same time.
 func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repository name.Repository, documents []attest.Document) error {
 	attached := documents
 	signer, tags := g.Keyless, false
@@ -169,40 +169,39 @@ func (g *Registry) attach(ctx context.Context, j *job, push *registry.Push, repo
 		}
 		attached = slices.Concat(documents, bundles)
 	}
-	if len(attached) > 0 {
-		err := j.step("attach", func(io.Writer) error {
-			err := attest.Attach(ctx, push, attached)
-			var rejected *registry.RejectedError
-			switch {
-			case !errors.As(err, &rejected):
-			case signer != nil && !tags:
-				return fmt.Errorf("attaching the signatures: %w: sign under tags by --signature-format tags, which needs --sign-key", errors.Join(rejected.Unwrap()...))
-			default:
-				j.report.Warn(rejected.Error())
-				return nil
-			}
-			j.sboms = map[string][]byte{}
-			for _, d := range documents {
-				if d.MediaType == g.SBOM.MediaType() {
-					j.sboms[d.Subject.Digest.String()] = d.Content
-				}
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if signer == nil {
-		return nil
-	}
-	if j.image.Plan == nil && g.Predicate == nil {
+	if signer != nil && j.image.Plan == nil && g.Predicate == nil {
 		j.report.Warn("an archive is signed without provenance, which slipway verify asks for: give it by --predicate")
 	}
-	if !tags {
-		return nil
+	group, ctx := errgroup.WithContext(ctx)
+	if len(attached) > 0 {
+		group.Go(func() error {
+			return j.step("attach", func(io.Writer) error {
+				err := attest.Attach(ctx, push, attached)
+				var rejected *registry.RejectedError
+				switch {
+				case !errors.As(err, &rejected):
+				case signer != nil && !tags:
+					return fmt.Errorf("attaching the signatures: %w: sign under tags by --signature-format tags, which needs --sign-key", errors.Join(rejected.Unwrap()...))
+				default:
+					j.report.Warn(rejected.Error())
+					return nil
+				}
+				j.sboms = map[string][]byte{}
+				for _, d := range documents {
+					if d.MediaType == g.SBOM.MediaType() {
+						j.sboms[d.Subject.Digest.String()] = d.Content
+					}
+				}
+				return err
+			})
+		})
 	}
-	return j.step("sign", func(io.Writer) error {
-		return attest.Sign(ctx, push, g.Key, repository.Name(), j.built.Artifact, documents)
-	})
+	if tags {
+		group.Go(func() error {
+			return j.step("sign", func(io.Writer) error {
+				return attest.Sign(ctx, push, g.Key, repository.Name(), j.built.Artifact, documents)
+			})
+		})
+	}
+	return group.Wait()
 }
