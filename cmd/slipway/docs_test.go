@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipway-ci/slipway/internal/test/documented"
 )
 
 var update = flag.Bool("update", false, "render the Dockerfiles in docs again")
@@ -67,21 +69,31 @@ func TestReadmeSession(t *testing.T) {
 	}
 }
 
-// called is a command line in an sh block, or between backticks.
-var called = regexp.MustCompile("(?m)(?:^|[\x60(]|run |\\./cmd/|^[A-Z]+=[^ ]+ )slipway ([^\x60#\n|>&)]+)")
+// called is a command line in a block, which may be a session or a step of a CI system, or between backticks.
+var called = regexp.MustCompile("(?m)(?:^ *|[\x60(]|run:? |- |&& |^\\$ |\\./cmd/|^ *[A-Z_]+=[^ ]+ )slipway ([^\x60#\n|>&)]+)")
+
+// mentioned is the command with more words on a line of a block.
+var mentioned = regexp.MustCompile(`(?:^|[^/\w-])slipway \S`)
 
 // Every command line in the documentation is one that the command understands, and the examples that it names are there.
 func TestDocumentedCommands(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/*.md")
+	pages, err := documented.Pages("../..")
 	require.NoError(t, err)
-	readmes, err := filepath.Glob("../../examples/*/README.md")
-	require.NoError(t, err)
-	pages = append(append(pages, readmes...), "../../README.md", "../../docs/ci/README.md")
 	lines := 0
 	for _, page := range pages {
-		text, err := os.ReadFile(page)
+		file, err := os.ReadFile(filepath.Join("../..", page))
 		require.NoError(t, err)
-		for _, match := range called.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\\\n", ""), -1) {
+		text := strings.ReplaceAll(string(file), "\\\n", "")
+		for _, block := range documented.Blocks(text) {
+			for i, line := range block.Lines {
+				line, _, _ = strings.Cut(line, "#")
+				prints := block.Language == "" || block.Language == "console" && !strings.HasPrefix(line, "$ ")
+				if mentioned.MatchString(line) && !prints {
+					assert.Regexp(t, called, line, "%s:%d: nobody checks this command", page, block.Line+i)
+				}
+			}
+		}
+		for _, match := range called.FindAllStringSubmatch(text, -1) {
 			words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", " …", "").Replace(match[1]))
 			root := quietRoot()
 			command, rest, err := root.Find(joinOptional(words))
@@ -100,7 +112,7 @@ func TestDocumentedCommands(t *testing.T) {
 			}
 		}
 	}
-	assert.Greater(t, lines, 40)
+	assert.Greater(t, lines, 120)
 }
 
 // A line with a flag that does not exist would be found.
@@ -108,6 +120,7 @@ func TestDocumentedCommandsCanFail(t *testing.T) {
 	for line, words := range map[string]string{
 		"run `slipway build --nosuch x` now": "build --nosuch x", "a slipway plan": "", "A=1 slipway plan # x": "plan ", "$(slipway publish --x)": "publish --x",
 		"dagger run slipway plan": "plan", "slipway pin --check     # in CI": "pin --check     ",
+		"$ slipway diff a b": "diff a b", "  - run: slipway diff a b": "diff a b", "A_B=… slipway plan": "plan", "a && slipway plan x": "plan x", "    - slipway publish": "publish",
 	} {
 		match := called.FindStringSubmatch(line)
 		if words == "" {

@@ -13,16 +13,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipway-ci/slipway/internal/build/gocache"
+	"github.com/slipway-ci/slipway/internal/test/documented"
 	"github.com/slipway-ci/slipway/internal/test/registrytest"
 	"github.com/slipway-ci/slipway/internal/test/testtool"
 )
@@ -53,7 +54,9 @@ func (m withCache) Run() int {
 //
 //   - $REGISTRY is a registry that works, but for repositories that are called refused, forbidden and rejects; scripts run side by
 //     side, so each publishes to repositories of its own
+//   - $EXAMPLES is the directory with the examples, which is not to be written to
 //   - $DOWN is an address that nothing listens on
+//   - documented FILE PAGE BEGINNING [DOCUMENTED=PRINTED…] wants that the output of a page is what was printed
 //   - exits N COMMAND… runs a command and wants that exit status
 //   - flip FILE changes one bit in the middle of a file
 //   - genkey NAME makes NAME.key, as cosign does, with the password correct-horse, and NAME.pub
@@ -64,7 +67,7 @@ func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
 // Those in testdata/slow analyze or compile much.
 func TestSlowScripts(t *testing.T) {
-	testtool.NeedTime(t, "govulncheck reads the standard library many times")
+	testtool.NeedTime(t, "govulncheck reads the standard library many times, and the standard library is compiled for two versions of Go")
 	runScripts(t, "testdata/slow")
 }
 
@@ -85,6 +88,8 @@ func runScripts(t *testing.T, dir string, setup ...func(*testscript.Env) error) 
 	)
 	pushBases(t, registry.Host)
 	goEnv := goEnvironment(t)
+	examples, err := filepath.Abs(filepath.Join("..", "..", "examples"))
+	require.NoError(t, err)
 	testscript.Run(t, testscript.Params{
 		Dir:           dir,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -93,6 +98,7 @@ func runScripts(t *testing.T, dir string, setup ...func(*testscript.Env) error) 
 			e.Setenv("HOME", filepath.Join(e.WorkDir, ".home"))
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
 			e.Setenv("REGISTRY", registry.Host)
+			e.Setenv("EXAMPLES", examples)
 			e.Setenv("DOWN", registrytest.FreeAddress(t))
 			e.Setenv("SLIPWAY_MIRRORS", "gcr.io="+registry.Host+",docker.io="+registry.Host)
 			e.Setenv("SLIPWAY_PROGRESS", "plain")
@@ -134,7 +140,7 @@ func writeKeys(name, password string) error {
 }
 
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"documented": documented,
+	"documented": showDocumented,
 	"exits":      exits,
 	"flip":       flip,
 	"predicate":  savePredicate,
@@ -147,42 +153,28 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	},
 }
 
-// documented compares what the last command printed with an example of it on a page of the documentation, which begins with a line: they have
-// the same lines of the same words, but for names, numbers and digests.
-func documented(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: documented stdout|stderr PAGE BEGINNING")
+// showDocumented is the command documented: what the last command printed, or a file has, is as a page of the documentation shows it, where
+// [documented.Compare] says what may differ. Of what a terminal got, it is what stays there, after the live view.
+func showDocumented(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: documented stdout|stderr|ttyout|FILE PAGE BEGINNING [DOCUMENTED=PRINTED…]")
 	}
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", args[1]))
-	ts.Check(err)
-	_, example, found := strings.Cut(string(page), "```\n"+args[2])
-	if !found {
-		ts.Fatalf("no example on %s begins with %s", args[1], args[2])
-	}
-	example, _, _ = strings.Cut(args[2]+example, "\n```")
-	printed := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
-	lines := strings.Split(example, "\n")
-	for i, line := range lines {
-		words := strings.Fields(line)
-		for i, word := range words {
-			key, _, isPair := strings.Cut(word, "=")
-			switch {
-			case isPair:
-				words[i] = regexp.QuoteMeta(key) + `=\S+`
-			case strings.ContainsAny(word, "0123456789/…"):
-				words[i] = `\S+`
-			default:
-				words[i] = regexp.QuoteMeta(word)
-			}
+	names := map[string]string{}
+	for _, arg := range args[3:] {
+		name, value, isPair := strings.Cut(arg, "=")
+		if !isPair {
+			ts.Fatalf("%s is not DOCUMENTED=PRINTED", arg)
 		}
-		same := regexp.MustCompile(`^\s*` + strings.Join(words, `\s+`) + `$`)
-		if i >= len(printed) || !same.MatchString(printed[i]) {
-			ts.Fatalf("%s, line %d of the example, was not printed: %s", args[1], i+1, line)
+		names[name] = value
+	}
+	printed := ts.ReadFile(args[0])
+	if args[0] == "ttyout" {
+		if at := strings.LastIndex(printed, ansi.ShowCursor); at >= 0 {
+			printed = printed[at:]
 		}
+		printed = strings.ReplaceAll(ansi.Strip(printed), "\r\n", "\n")
 	}
-	if len(lines) != len(printed) {
-		ts.Fatalf("%s lacks lines that were printed: %q", args[1], printed[len(lines):])
-	}
+	ts.Check(documented.Compare(filepath.Join("..", ".."), args[1], args[2], printed, names))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
