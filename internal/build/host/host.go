@@ -227,7 +227,8 @@ func (c *compiler) download(ctx context.Context) error {
 	completed := maps.Clone(files)
 	err = build.Do(c.report, "", "download", func(step build.Step) error {
 		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
-		if c.undownloaded = c.goCommand(ctx, step, cmd, nil); c.undownloaded != nil && !gocommand.Missing(c.undownloaded) {
+		c.undownloaded = c.verifier.counted(ctx, step, sums(files), func() error { return c.goCommand(ctx, step, cmd, nil) })
+		if c.undownloaded != nil && !gocommand.Missing(c.undownloaded) {
 			return c.undownloaded
 		}
 		if c.undownloaded != nil {

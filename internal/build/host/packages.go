@@ -20,7 +20,7 @@ import (
 // to have it. Source: cmd/go/internal/work, exec.go
 const graphFlag = "-debug-actiongraph"
 
-// watchAfter is how long compiling takes until somebody wants to know how far it is, and watchEvery how often that is looked up.
+// watchAfter is how long a step takes until somebody wants to know how far it is, and watchEvery how often that is looked up.
 const (
 	watchAfter = time.Second
 	watchEvery = 250 * time.Millisecond
@@ -60,7 +60,8 @@ func (c *compiler) watched(ctx context.Context, step build.Step, cmd command, en
 	file := filepath.Join(dir, "graph.json")
 	watched := cmd
 	watched.args = slices.Insert(slices.Clone(cmd.args), 2, graphFlag+"="+file)
-	done := watch(ctx, file, atOnce, step)
+	w := watcher{file: file, atOnce: atOnce, now: time.Now}
+	done := watch(ctx, step, w.look)
 	err = c.goCommand(ctx, step, watched, env)
 	done()
 	if trace.SpanFromContext(ctx).IsRecording() {
@@ -90,18 +91,17 @@ func parts(file string, step build.Step) {
 	}
 }
 
-// watch reports how far a go build is that writes its graph into file, until done is called.
-func watch(ctx context.Context, file string, atOnce int, step build.Step) (done func()) {
+// watch reports how far a step is, as look finds it, until done is called.
+func watch(ctx context.Context, step build.Step, look func() (p build.Progress, ok bool)) (done func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		w := watcher{file: file, atOnce: atOnce, now: time.Now}
 		for wait := watchAfter; ; wait = watchEvery {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(wait):
-				if p, ok := w.look(); ok {
+				if p, ok := look(); ok {
 					step.Progress(p)
 				}
 			}
