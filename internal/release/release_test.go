@@ -254,4 +254,14 @@ func TestFormula(t *testing.T) {
 		assert.Contains(t, text, "/v1.2.3/"+p.file()+"\"\n      sha256 \""+digests[p.file()]+"\"")
 	}
 	assert.NotContains(t, text, "<no value>")
+
+	ruby, err := exec.LookPath("ruby")
+	if err != nil {
+		t.Skip("needs the program ruby (apt-get install ruby)")
+	}
+	cmd := exec.Command(ruby, "-wc")
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, "Syntax OK\n", string(out), "no warning either")
 }
