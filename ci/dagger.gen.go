@@ -239,56 +239,6 @@ func (r *PublishedImages) UnmarshalJSON(bs []byte) error {
 	return nil
 }
 
-func (r CacheMode) IsEnum() {}
-
-func (r CacheMode) Name() string {
-	switch r {
-	case Read:
-		return "Read"
-	case ReadWrite:
-		return "ReadWrite"
-	case Refresh:
-		return "Refresh"
-	}
-	return ""
-}
-
-func (r CacheMode) Value() string {
-	return string(r)
-}
-
-func (r CacheMode) MarshalJSON() ([]byte, error) {
-	if r == "" {
-		return []byte("\"\""), nil
-	}
-	name := r.Name()
-	if name == "" {
-		return nil, fmt.Errorf("invalid enum value %q", r)
-	}
-	return json.Marshal(name)
-}
-
-func (r *CacheMode) UnmarshalJSON(bs []byte) error {
-	var s string
-	err := json.Unmarshal(bs, &s)
-	if err != nil {
-		return err
-	}
-	switch s {
-	case "":
-		*r = ""
-	case "Read":
-		*r = Read
-	case "ReadWrite":
-		*r = ReadWrite
-	case "Refresh":
-		*r = Refresh
-	default:
-		return fmt.Errorf("invalid enum value %q", s)
-	}
-	return nil
-}
-
 func (r Sbom) IsEnum() {}
 
 func (r Sbom) Name() string {
@@ -333,6 +283,56 @@ func (r *Sbom) UnmarshalJSON(bs []byte) error {
 		*r = None
 	case "Spdx":
 		*r = Spdx
+	default:
+		return fmt.Errorf("invalid enum value %q", s)
+	}
+	return nil
+}
+
+func (r CacheMode) IsEnum() {}
+
+func (r CacheMode) Name() string {
+	switch r {
+	case Read:
+		return "Read"
+	case ReadWrite:
+		return "ReadWrite"
+	case Refresh:
+		return "Refresh"
+	}
+	return ""
+}
+
+func (r CacheMode) Value() string {
+	return string(r)
+}
+
+func (r CacheMode) MarshalJSON() ([]byte, error) {
+	if r == "" {
+		return []byte("\"\""), nil
+	}
+	name := r.Name()
+	if name == "" {
+		return nil, fmt.Errorf("invalid enum value %q", r)
+	}
+	return json.Marshal(name)
+}
+
+func (r *CacheMode) UnmarshalJSON(bs []byte) error {
+	var s string
+	err := json.Unmarshal(bs, &s)
+	if err != nil {
+		return err
+	}
+	switch s {
+	case "":
+		*r = ""
+	case "Read":
+		*r = Read
+	case "ReadWrite":
+		*r = ReadWrite
+	case "Refresh":
+		*r = Refresh
 	default:
 		return fmt.Errorf("invalid enum value %q", s)
 	}
@@ -1683,15 +1683,15 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				dag.TypeDef().WithObject("PublishedImages", dagger.TypeDefWithObjectOpts{Description: "PublishedImages are the images of slipway.yaml, where they are in registries.", SourceMap: dag.SourceMap("published.go", 29, 6)}).
 					WithField("Images", dag.TypeDef().WithListOf(dag.TypeDef().WithObject("Published")), dagger.TypeDefWithFieldOpts{Description: "Images in the order of slipway.yaml.", SourceMap: dag.SourceMap("published.go", 31, 2)})).
 			WithEnum(
-				dag.TypeDef().WithEnum("CacheMode", dagger.TypeDefWithEnumOpts{Description: "What is done with a cache that machines share.", SourceMap: dag.SourceMap("cache.go", 8, 6)}).
-					WithEnumMember("Read", dagger.TypeDefWithEnumMemberOpts{Value: "READ", Description: "Only take, as pull requests should.", SourceMap: dag.SourceMap("cache.go", 14, 2)}).
-					WithEnumMember("ReadWrite", dagger.TypeDefWithEnumMemberOpts{Value: "READ_WRITE", Description: "Take what is there, and cache what was built.", SourceMap: dag.SourceMap("cache.go", 12, 2)}).
-					WithEnumMember("Refresh", dagger.TypeDefWithEnumMemberOpts{Value: "REFRESH", Description: "Take nothing, build everything, and cache it.", SourceMap: dag.SourceMap("cache.go", 16, 2)})).
-			WithEnum(
 				dag.TypeDef().WithEnum("Sbom", dagger.TypeDefWithEnumOpts{Description: "Format of a bill of materials.", SourceMap: dag.SourceMap("attestations.go", 14, 6)}).
 					WithEnumMember("Cyclonedx", dagger.TypeDefWithEnumMemberOpts{Value: "CYCLONEDX", Description: "CycloneDX 1.6, in JSON.", SourceMap: dag.SourceMap("attestations.go", 18, 2)}).
 					WithEnumMember("None", dagger.TypeDefWithEnumMemberOpts{Value: "NONE", Description: "No bill of materials.", SourceMap: dag.SourceMap("attestations.go", 22, 2)}).
 					WithEnumMember("Spdx", dagger.TypeDefWithEnumMemberOpts{Value: "SPDX", Description: "SPDX 2.3, in JSON.", SourceMap: dag.SourceMap("attestations.go", 20, 2)})).
+			WithEnum(
+				dag.TypeDef().WithEnum("CacheMode", dagger.TypeDefWithEnumOpts{Description: "What is done with a cache that machines share.", SourceMap: dag.SourceMap("cache.go", 8, 6)}).
+					WithEnumMember("Read", dagger.TypeDefWithEnumMemberOpts{Value: "READ", Description: "Only take, as pull requests should.", SourceMap: dag.SourceMap("cache.go", 14, 2)}).
+					WithEnumMember("ReadWrite", dagger.TypeDefWithEnumMemberOpts{Value: "READ_WRITE", Description: "Take what is there, and cache what was built.", SourceMap: dag.SourceMap("cache.go", 12, 2)}).
+					WithEnumMember("Refresh", dagger.TypeDefWithEnumMemberOpts{Value: "REFRESH", Description: "Take nothing, build everything, and cache it.", SourceMap: dag.SourceMap("cache.go", 16, 2)})).
 			WithEnum(
 				dag.TypeDef().WithEnum("Runtime", dagger.TypeDefWithEnumOpts{Description: "What the program runs in.", SourceMap: dag.SourceMap("settings.gen.go", 13, 6)}).
 					WithEnumMember("Alpine", dagger.TypeDefWithEnumMemberOpts{Value: "ALPINE", Description: "A shell and a package manager, for debugging.", SourceMap: dag.SourceMap("settings.gen.go", 24, 2)}).

@@ -27,10 +27,11 @@ func TestGeneratedCodeCompiles(t *testing.T) {
 	require.NoError(t, err, "%s: %s", regenerate, out)
 }
 
-// The generated code describes the module of these sources: it has the position of each function, argument, type and value, and what the
-// comments say. That it is what the SDK generates is a test on an engine.
+// The generated code describes the module of these sources: it has the position of each function, argument, type and value, what the
+// comments say, and the enumerations in the order of the sources. That it is what the SDK generates is a test on an engine.
 func TestGeneratedCodeIsCurrent(t *testing.T) {
 	want, texts := map[string]bool{}, map[string]bool{}
+	var enums, generated []string // in their order
 	set := token.NewFileSet()
 	at := func(pos token.Pos) {
 		p := set.Position(pos)
@@ -68,6 +69,9 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 							continue
 						}
 						at(s.Name.Pos())
+						if kind, ok := s.Type.(*ast.Ident); ok && kind.Name == "string" {
+							enums = append(enums, s.Name.Name)
+						}
 						if object, ok := s.Type.(*ast.StructType); ok {
 							for _, field := range object.Fields.List {
 								if !strings.Contains(field.Doc.Text(), "+private") {
@@ -96,6 +100,9 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 			require.NoError(t, err)
 			said[strings.TrimSpace(text)] = true
 		}
+		if f, ok := n.(*ast.FuncDecl); ok && f.Name.Name == "IsEnum" {
+			generated = append(generated, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
 		if call, ok := n.(*ast.CallExpr); ok {
 			if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "SourceMap" && len(call.Args) == 3 {
 				var parts []string
@@ -108,6 +115,7 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 		return true
 	})
 	assert.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)), regenerate)
+	assert.Equal(t, enums, generated, regenerate)
 	for text := range texts {
 		assert.True(t, said[text], "%q: %s", text, regenerate)
 	}
