@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/sbom"
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/plan"
 	"github.com/slipway-ci/slipway/internal/source"
@@ -118,7 +119,11 @@ func (j *job) inventory(ctx context.Context) (sbom.Options, error) {
 		o.Modules, err = j.Modules(ctx, j.image.Plan, goMods)
 		return o, err
 	}
-	if cache := goenv.ModuleCache(j.Environ); cache != "" {
+	cache := goenv.ModuleCache(j.Environ)
+	if engine, ok := j.Engine.(*host.Engine); ok && j.image.Plan != nil {
+		cache = engine.ModuleCache(j.request.Dir, j.image.Plan)
+	}
+	if cache != "" {
 		o.Modules = sbom.NewModules(os.DirFS(cache), goMods...)
 	} else {
 		o.Modules = sbom.NewModules(nil, goMods...)

@@ -72,7 +72,7 @@ func (a *app) openShared() (slot.Repository, error) {
 }
 
 // kindTexts name the kinds of entries.
-var kindTexts = map[slot.Kind]string{slot.Result: "image", slot.Packages: "compiled packages"}
+var kindTexts = map[slot.Kind]string{slot.Result: "image", slot.Packages: "compiled packages", slot.Modules: "modules"}
 
 func (a *app) listCache(ctx context.Context, shared slot.Repository) error {
 	local, err := cache.OpenUser()

@@ -134,7 +134,7 @@ func (m *Modules) readLicence(v gomodule.Version) licence {
 	var ids []string
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Size() > licenceLimit || !isLicence(e.Name()) {
+		if err != nil || !info.Mode().IsRegular() || info.Size() > licenceLimit || !IsLicence(e.Name()) {
 			continue
 		}
 		content, err := fs.ReadFile(m.cache, path.Join(directory, e.Name()))
@@ -152,8 +152,8 @@ func (m *Modules) readLicence(v gomodule.Version) licence {
 	return licence{expression: strings.Join(slices.Compact(ids), " AND ")}
 }
 
-// isLicence goes by the names that https://pkg.go.dev/license-policy lists, and a few of their kin.
-func isLicence(name string) bool {
+// IsLicence reports whether a file of that name has the licence of the module that it is at the root of. It goes by the names that https://pkg.go.dev/license-policy lists, and a few of their kin.
+func IsLicence(name string) bool {
 	name = strings.ToUpper(name)
 	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".TXT"), ".MD"), ".CODE")
 	first, _, _ := strings.Cut(stem, "-")

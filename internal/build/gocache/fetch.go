@@ -74,7 +74,7 @@ const sideBySide = 8
 // fetch finds what the repository has, and begins to fetch what this machine lacks.
 func (s *Session) fetch(ctx context.Context, step io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx) // layers are read with it later
-	asking := time.AfterFunc(patience, func() { cancel(errStalled) })
+	asking := time.AfterFunc(Patience, func() { cancel(errStalled) })
 	defer asking.Stop()
 	found, failure := s.find(ctx)
 	f := &fetched{images: map[string]bool{}, broken: map[v1.Hash]bool{}, arriving: map[id]*arriving{}}
@@ -244,7 +244,7 @@ func (s *Session) receive(ctx context.Context, from *slot.Slot, b blob, objects 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err := from.Read(ctx, b.layer, func(r io.Reader) error {
-		timer := time.AfterFunc(patience, func() { cancel(errStalled) })
+		timer := time.AfterFunc(Patience, func() { cancel(errStalled) })
 		defer timer.Stop()
 		d, err := zstd.NewReader(moving{r, timer}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
@@ -284,7 +284,7 @@ func (s *Session) receiveObject(blob io.Reader, o object, a *arriving) error {
 	return err
 }
 
-var errStalled = fmt.Errorf("nothing has arrived for %v", patience)
+var errStalled = fmt.Errorf("nothing has arrived for %v", Patience)
 
 // moving notes that something arrives.
 type moving struct {
@@ -295,7 +295,7 @@ type moving struct {
 func (m moving) Read(p []byte) (int, error) {
 	n, err := m.Reader.Read(p)
 	if n > 0 {
-		m.timer.Reset(patience)
+		m.timer.Reset(Patience)
 	}
 	return n, err
 }

@@ -310,5 +310,5 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// patience is how long a repository may take to answer: a build may take no longer for its sake.
-const patience = 15 * time.Second
+// Patience is how long a repository may take to answer: a build may take no longer for its sake.
+const Patience = 15 * time.Second

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +21,9 @@ import (
 	"github.com/slipway-ci/slipway/internal/build/assemble"
 	"github.com/slipway-ci/slipway/internal/build/gocache"
 	"github.com/slipway-ci/slipway/internal/cache"
-	"github.com/slipway-ci/slipway/internal/gocommand"
 	"github.com/slipway-ci/slipway/internal/goenv"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
-	"github.com/slipway-ci/slipway/internal/source"
 )
 
 // Engine builds on this machine.
@@ -32,6 +31,8 @@ type Engine struct {
 	bases   *oci.Bases
 	environ []string
 	shared  func(image string) *gocache.Cache // nil for none
+	// partial are the module caches with the packages' files alone of builds under way, by what these would have downloaded.
+	partial *sync.Map
 }
 
 var _ build.Engine = (*Engine)(nil)
@@ -39,12 +40,12 @@ var _ build.Engine = (*Engine)(nil)
 // New makes an engine that takes base images from bases. environ, a list of KEY=VALUE, is the caller's environment: what
 // finds modules is taken from it, and nothing else.
 func New(bases *oci.Bases, environ []string) *Engine {
-	return &Engine{bases: bases, environ: environ}
+	return &Engine{bases: bases, environ: environ, partial: &sync.Map{}}
 }
 
 // Sharing is an engine that shares compiled packages: cache returns where those of an image are, nil for nowhere.
 func (e *Engine) Sharing(cache func(image string) *gocache.Cache) *Engine {
-	return &Engine{e.bases, e.environ, cache}
+	return &Engine{e.bases, e.environ, cache, e.partial}
 }
 
 var errNoGo = errors.New("there is no go command on the PATH: install Go 1.21 or newer from https://go.dev/dl, or use --engine dagger")
@@ -65,6 +66,8 @@ func (e *Engine) Build(
 		}
 		return
 	}
+	// Bills of materials read the modules of all programs of an image in one place.
+	alone := !slices.ContainsFunc(plans, func(p *plan.Plan) bool { return len(p.OtherModules) > 0 })
 	compiler := func(g plan.Group, dir string) assemble.Compiler {
 		modules := goenv.ModuleCache(e.environ)
 		c := &compiler{plan: g.Plan, report: report, source: source, dir: dir, caller: goenv.Caller(e.environ), cache: e.bases.Cache}
@@ -74,6 +77,9 @@ func (e *Engine) Build(
 		}
 		if e.shared != nil {
 			c.share(ctx, e, g.Images)
+			if alone {
+				c.shareSources(ctx, e, g.Images)
+			}
 		}
 		return c
 	}
@@ -116,6 +122,8 @@ type compiler struct {
 	states *states
 	// shared are the builds that share compiled packages, by platform.
 	shared map[plan.Platform]*gocache.Session
+	// sources shares what packages are compiled from; nil for none that does.
+	sources *sources
 
 	mu      sync.Mutex
 	vcs     map[string]string // of method repository
@@ -161,155 +169,6 @@ func (c *compiler) copySource(ctx context.Context) error {
 	}
 	c.source = to
 	return c.overlay()
-}
-
-// download downloads and verifies. The Go command works on copies of go.mod, go.sum and the workspace files: nothing may change in the source. What it
-// adds to go.sum there is not needed for compiling, or compiling fails for the want of it; what it adds to go.work.sum, it would
-// add whenever it compiles. Modules that cannot be had are no error yet: go build may not need them.
-func (c *compiler) download(ctx context.Context) error {
-	var missing []error // reported before anything is downloaded in vain
-	for _, p := range c.plan.Compile {
-		if p.C != nil {
-			_, err := FindCompiler(p)
-			missing = append(missing, err)
-		}
-	}
-	if err := errors.Join(missing...); err != nil {
-		return err
-	}
-	if err := c.trust(); err != nil {
-		return err
-	}
-	if err := c.debugger(ctx); err != nil {
-		return err
-	}
-	dependencies := c.plan.Dependencies
-	if dependencies.Download == nil {
-		return nil
-	}
-	files, err := c.read(dependencies.Files...)
-	if err != nil {
-		return err
-	}
-	want := fmt.Sprintf("%q %q %q", dependencies.Download, c.plan.Env, files)
-	if c.plan.Source.Workspace {
-		want += fmt.Sprintf(" %q", c.lists())
-	}
-	workSum := c.workSum()
-	if c.verifier.usable() {
-		completed := maps.Clone(files)
-		if text, ok := c.verifier.completed(want); ok {
-			completed[workSum] = text
-		}
-		if known, ok := c.verifier.unchanged(ctx, want, sums(completed)); ok {
-			c.verified = want
-			if c.plan.Source.Workspace {
-				if err := c.replaceWorkSum(completed[workSum]); err != nil {
-					return err
-				}
-			}
-			return build.Do(c.report, "", "verify", func(step build.Step) error {
-				step.Skip(build.Skipped{Reason: fmt.Sprintf("%d modules are as they were when they were verified", known)})
-				return nil
-			})
-		}
-	}
-	copies := filepath.Join(c.dir, "modules")
-	for name, content := range files {
-		to := filepath.Join(copies, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(to, []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	completed := maps.Clone(files)
-	err = build.Do(c.report, "", "download", func(step build.Step) error {
-		cmd := command{dir: filepath.Join(copies, c.plan.Source.Dir), args: dependencies.Download, what: "downloading modules"}
-		c.undownloaded = c.verifier.counted(ctx, step, sums(files), func() error { return c.goCommand(ctx, step, cmd, nil) })
-		if c.undownloaded != nil && !gocommand.Missing(c.undownloaded) {
-			return c.undownloaded
-		}
-		if c.undownloaded != nil {
-			if _, err := fmt.Fprintln(step, "not all modules can be downloaded: the build goes on, and fails if it needs one that is missing"); err != nil {
-				return err
-			}
-		}
-		if !c.plan.Source.Workspace {
-			return nil
-		}
-		if completed[workSum], err = c.completeWorkSum(ctx, step, copies); err != nil || completed[workSum] == files[workSum] {
-			return err
-		}
-		_, err = fmt.Fprintf(step, "%s is incomplete, and was completed for this build: run go mod download and commit the file\n", workSum)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return build.Do(c.report, "", "verify", func(step build.Step) error {
-		if err := c.verify(ctx, step, copies, want, sums(completed)); err != nil || c.verified == "" || completed[workSum] == files[workSum] {
-			return err
-		}
-		return c.verifier.putCompleted(want, completed[workSum])
-	})
-}
-
-// read reads files of the source.
-func (c *compiler) read(names ...string) (_ map[string]string, err error) {
-	tree, err := source.Open(c.source)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, tree.Close()) }()
-	files := map[string]string{}
-	for _, name := range names {
-		content, err := tree.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = string(content)
-	}
-	return files, nil
-}
-
-const poisoned = "The module cache was changed after the download: empty it with go clean -modcache."
-
-// verify verifies the modules by the verifier. If that is not possible, or finds an altered module, go mod verify runs in copies of go.mod,
-// go.sum and the workspace files, so that the Go command reports it. That may report nothing: it skips modules that replace others.
-func (c *compiler) verify(ctx context.Context, step build.Step, copies, want string, modules []pinned) error {
-	var altered error
-	if c.verifier.usable() {
-		found, err := c.verifier.verify(ctx, step, want, modules)
-		if !errors.Is(err, errAltered) && (found || err != nil) {
-			if err == nil {
-				c.verified = want
-			}
-			return err
-		}
-		altered = err
-	}
-	if c.undownloaded != nil { // go mod verify reads the go.mod files of all modules
-		if altered == nil {
-			altered = c.verifier.all(ctx, modules)
-		}
-		if altered != nil {
-			return fmt.Errorf("verifying modules: %w\n%s", altered, poisoned)
-		}
-		return nil
-	}
-	cmd := command{
-		dir: filepath.Join(copies, c.plan.Source.Dir), args: c.plan.Dependencies.Verify, what: "verifying modules",
-		hint: poisoned,
-	}
-	if err := c.goCommand(ctx, step, cmd, nil); err != nil {
-		return err
-	}
-	if altered != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd.what, altered, cmd.hint)
-	}
-	return nil
 }
 
 // debugger downloads the debugger's source, where the plan has one, and finds the module cache that it is in.
@@ -374,6 +233,7 @@ func (c *compiler) Compile(ctx context.Context, p plan.Compile, programs []plan.
 		if session != nil {
 			session.Compiled()
 		}
+		c.sources.compiled(c)
 		if c.plan.Debugger == nil {
 			return nil
 		}

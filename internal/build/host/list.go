@@ -48,6 +48,12 @@ func (e *Engine) List(ctx context.Context, source string, plan *plan.Plan, p pla
 		what:   "listing packages for " + p.Platform.String(),
 		stdout: &out,
 	}
+	if dir, ok := e.partialModules(c); ok {
+		if c.goCommand(ctx, build.Discard.Step("", "list"), cmd, partialEnv(p.Env, dir)) == nil {
+			return out.Bytes(), nil
+		}
+		out.Reset()
+	}
 	err = c.goCommand(ctx, build.Discard.Step("", "list"), cmd, p.Env)
 	return out.Bytes(), err
 }

@@ -36,7 +36,12 @@ func moduleProxy(t *testing.T, names ...string) (dir, sums string) {
 // addModule adds a module of one file to the directory of a GOPROXY, and returns its lines of a go.sum.
 func addModule(t *testing.T, dir string, m module.Version, goMod, code string) string {
 	t.Helper()
-	source := writeTree(t, map[string]string{"go.mod": goMod, "code.go": code})
+	return addTree(t, dir, m, goMod, writeTree(t, map[string]string{"go.mod": goMod, "code.go": code}))
+}
+
+// addTree adds a module that lies in the directory source.
+func addTree(t *testing.T, dir string, m module.Version, goMod, source string) string {
+	t.Helper()
 	at := filepath.Join(dir, filepath.FromSlash(m.Path), "@v", m.Version)
 	require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
 	require.NoError(t, os.WriteFile(at+".mod", []byte(goMod), 0o644))

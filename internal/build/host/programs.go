@@ -36,7 +36,7 @@ func share(processors, platforms int) int {
 // The build ID describes a program as it was written. go build does not check that the program is unchanged; the digests that are cached
 // beside the programs do.
 func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile, programs []plan.Program, env map[string]string, out string) (digests map[string]string, err error) {
-	build := func(out string, quick bool) error {
+	goBuild := func(out string, quick bool) error {
 		platforms := len(c.plan.Compile)
 		atOnce := share(runtime.GOMAXPROCS(0), platforms)
 		for _, args := range p.Commands(filepath.ToSlash(out)) {
@@ -44,11 +44,12 @@ func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile,
 				args = slices.Insert(args, 2, "-p="+strconv.Itoa(atOnce))
 			}
 			cmd := command{dir: filepath.Join(c.source, c.plan.Source.Dir), args: args, what: "compiling for " + p.Platform.String()}
-			if quick && !trace.SpanFromContext(ctx).IsRecording() {
-				err = c.goCommand(ctx, step, cmd, env)
-			} else {
-				err = c.watched(ctx, step, cmd, env, atOnce)
-			}
+			err = c.fromSources(ctx, step, env, func(step build.Step, env map[string]string) error {
+				if quick && !trace.SpanFromContext(ctx).IsRecording() {
+					return c.goCommand(ctx, step, cmd, env)
+				}
+				return c.watched(ctx, step, cmd, env, atOnce)
+			})
 			if err != nil {
 				return err
 			}
@@ -56,16 +57,16 @@ func (c *compiler) compile(ctx context.Context, step build.Step, p plan.Compile,
 		return nil
 	}
 	if c.cache == nil || !cacheable(c.plan, p) {
-		return nil, build(out, false)
+		return nil, goBuild(out, false)
 	}
 	b, err := c.binaryCache(p)
 	if err != nil {
 		return nil, err
 	}
 	if b == nil { // another build of the same is at it, and waiting for it takes longer
-		return nil, build(out, false)
+		return nil, goBuild(out, false)
 	}
-	digests, err = c.fill(step, b, p, programs, build)
+	digests, err = c.fill(step, b, p, programs, goBuild)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ const (
 	Result Kind = "result"
 	// Packages are those that its programs were compiled from.
 	Packages Kind = "packages"
+	// Modules are those files of modules that its programs were compiled from, on all its platforms.
+	Modules Kind = "modules"
 )
 
 // Annotations of a slot. The signature is that of what the slot's kind has signed.
@@ -77,7 +79,7 @@ func Entries(ctx context.Context, repository Repository) ([]Entry, error) {
 			about := found.Index.Annotations
 			kind, _, _ := strings.Cut(name, "-")
 			e := Entry{Kind: Kind(kind), Image: about[AnnotationImage], Platform: about[AnnotationPlatform], Branch: about[AnnotationBranch]}
-			if e.Kind != Result && e.Kind != Packages || name != e.Name() {
+			if !slices.Contains([]Kind{Result, Packages, Modules}, e.Kind) || name != e.Name() {
 				return nil
 			}
 			e.Size, _ = strconv.ParseInt(about[AnnotationSize], 10, 64) // 0 for what is no number

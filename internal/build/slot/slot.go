@@ -99,8 +99,8 @@ func (s *Slot) Artifact(artifactType string) (v1.Descriptor, bool) {
 	return v1.Descriptor{}, false
 }
 
-// most is how many bytes of a document are read into memory.
-const most = 16 << 20
+// MostDocument is how many bytes of a document are read into memory.
+const MostDocument = 16 << 20
 
 // Document reads the only document of an artifact into memory.
 func (s *Slot) Document(ctx context.Context, artifact v1.Descriptor) ([]byte, error) {
@@ -138,8 +138,8 @@ func (s *Slot) ReadAll(ctx context.Context, layer v1.Layer) ([]byte, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	if size > most {
-		return nil, fmt.Errorf("the document has %d bytes, and at most %d are read", size, most)
+	if size > MostDocument {
+		return nil, fmt.Errorf("the document has %d bytes, and at most %d are read", size, MostDocument)
 	}
 	var content []byte
 	err := s.download(ctx, layer, func(r io.Reader) (err error) {
