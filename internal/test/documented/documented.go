@@ -6,7 +6,7 @@
 //   - the digits of a number, and the unit of a size (12.3MB, 812.0kB)
 //   - the digits of a digest that begins with sha256:, and of one alone
 //   - the width of columns
-//   - "…", which stands for the rest of a word, as a word at the end of a line for the rest of the line, and alone for any lines
+//   - "…", which stands for the rest of a word, as a word at the end of a line for the rest of the line, if any, and alone for any lines
 //   - names that the caller gives, such as that of a registry
 package documented
 
@@ -178,7 +178,7 @@ func form(line string, names map[string]string) *regexp.Regexp {
 	slices.Reverse(alternatives) // a longer name before its beginning
 	pieces := regexp.MustCompile(strings.Join(append(alternatives, varies), "|"))
 	var b strings.Builder
-	rest := strings.TrimSpace(line)
+	rest, more := strings.CutSuffix(strings.TrimSpace(line), " "+anything)
 	for rest != "" {
 		at := pieces.FindStringIndex(rest)
 		if at == nil {
@@ -191,8 +191,6 @@ func form(line string, names map[string]string) *regexp.Regexp {
 		switch {
 		case named:
 			b.WriteString(regexp.QuoteMeta(name))
-		case piece == anything && rest == "" && strings.HasSuffix(line, " "+anything):
-			b.WriteString(`.*`)
 		case piece == anything:
 			b.WriteString(`\S*`)
 		case strings.HasPrefix(piece, "sha256:"):
@@ -208,5 +206,8 @@ func form(line string, names map[string]string) *regexp.Regexp {
 		}
 	}
 	b.WriteString(regexp.QuoteMeta(rest))
+	if more {
+		b.WriteString(`(\s.*)?`)
+	}
 	return regexp.MustCompile(`^\s*` + b.String() + `\s*$`)
 }

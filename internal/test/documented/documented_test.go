@@ -45,6 +45,7 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	assert.NoError(t, Compare(dir, "page.md", "$ slipway two", "last word and all that follows\n", nil))
+	assert.NoError(t, Compare(dir, "page.md", "$ slipway two", "last\n", nil))
 	assert.ErrorContains(t, Compare(dir, "page.md", "$ slipway two", "lost\n", nil), "page.md:14: line 2 of the output was not printed there: last …")
 	assert.ErrorContains(t, Compare(dir, "page.md", "$ slipway three", "", nil), "no output on page.md begins with $ slipway three")
 }
