@@ -12,11 +12,13 @@ import (
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
-// Renovate's preset finds images where Slipway writes and reads them. Both have the syntax of RE2.
+// Renovate's preset finds images where Slipway writes and reads them. Both have the syntax of RE2. Renovate puts the template in place of what it
+// found, and can add no digest without one: what was found has to be the reference alone.
 func TestRenovate(t *testing.T) {
 	var preset struct {
 		CustomManagers []struct {
-			ManagerFilePatterns, MatchStrings []string
+			ManagerFilePatterns, MatchStrings               []string
+			MatchStringsStrategy, AutoReplaceStringTemplate string
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(read(t, "renovate/slipway.json")), &preset))
@@ -43,9 +45,25 @@ func TestRenovate(t *testing.T) {
 			if !regexp.MustCompile(strings.Trim(manager.ManagerFilePatterns[0], "/")).MatchString(file) {
 				continue
 			}
-			form := regexp.MustCompile(manager.MatchStrings[0])
-			for _, match := range form.FindAllStringSubmatch(c.text, -1) {
-				found = append(found, []string{match[form.SubexpIndex("depName")], match[form.SubexpIndex("currentValue")], match[form.SubexpIndex("currentDigest")]})
+			texts := []string{c.text}
+			if len(manager.MatchStrings) > 1 {
+				require.Equal(t, "recursive", manager.MatchStringsStrategy)
+				texts = regexp.MustCompile(manager.MatchStrings[0]).FindAllString(c.text, -1)
+			}
+			form := regexp.MustCompile(manager.MatchStrings[len(manager.MatchStrings)-1])
+			for _, text := range texts {
+				for _, match := range form.FindAllStringSubmatch(text, -1) {
+					name, value, digest := match[form.SubexpIndex("depName")], match[form.SubexpIndex("currentValue")], match[form.SubexpIndex("currentDigest")]
+					found = append(found, []string{name, value, digest})
+					if file == "slipway.yaml" {
+						replaced, _, _ := strings.Cut(manager.AutoReplaceStringTemplate, "{{#if newDigest}}")
+						if digest != "" {
+							replaced = strings.NewReplacer("{{#if newDigest}}", "", "{{/if}}", "").Replace(manager.AutoReplaceStringTemplate)
+						}
+						of := strings.NewReplacer("{{{depName}}}", name, "{{{newValue}}}", value, "{{{newDigest}}}", digest)
+						assert.Equal(t, match[0], of.Replace(replaced))
+					}
+				}
 			}
 		}
 		assert.Equal(t, c.want, found, file)
