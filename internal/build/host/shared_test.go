@@ -56,15 +56,9 @@ func TestSharedPackages(t *testing.T) {
 	// builds builds on a machine whose Go cache is in that directory, and reports its steps.
 	builds := func(goCache string, shared bool) string {
 		t.Helper()
-		store, err := cache.Open(t.TempDir())
-		require.NoError(t, err)
-		e := host.New(&oci.Bases{Cache: store}, append(os.Environ(), "GOCACHE="+goCache))
+		e, sharing := newMachine(t, repository, "GOCACHE="+goCache)
 		if shared {
-			e = e.Sharing(func(string) *gocache.Cache {
-				return &gocache.Cache{
-					Repository: repository, Name: "shared", Branches: []string{"main"}, Local: store, Warn: func(text string) { t.Error(text) },
-				}
-			})
+			e = sharing
 		}
 		p, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}, Go: "1.26.8"})
 		require.NoError(t, err)
@@ -107,4 +101,17 @@ func TestSharedPackages(t *testing.T) {
 	assert.Equal(t, before+1, blobs(), "the blob of what is new, beside the one that stays")
 	builds(warm, false)
 	assert.Equal(t, edited, digest, "the digest is that of a build without the cache")
+}
+
+// newMachine returns the engine of a machine without caches of Slipway, and the one that shares by a repository what it compiles.
+func newMachine(t *testing.T, repository slot.Repository, environ ...string) (bare, sharing *host.Engine) {
+	t.Helper()
+	store, err := cache.Open(t.TempDir())
+	require.NoError(t, err)
+	bare = host.New(&oci.Bases{Cache: store}, append(os.Environ(), environ...))
+	return bare, bare.Sharing(func(string) *gocache.Cache {
+		return &gocache.Cache{
+			Repository: repository, Name: "shared", Branches: []string{"main"}, Local: store, Warn: func(text string) { t.Error(text) },
+		}
+	})
 }

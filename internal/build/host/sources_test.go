@@ -13,11 +13,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/slipway-ci/slipway/internal/build"
-	"github.com/slipway-ci/slipway/internal/build/gocache"
-	"github.com/slipway-ci/slipway/internal/build/host"
 	"github.com/slipway-ci/slipway/internal/build/slot"
-	"github.com/slipway-ci/slipway/internal/cache"
-	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
 )
 
@@ -49,18 +45,12 @@ func TestSharedSources(t *testing.T) {
 	// builds builds on a new machine, and reports its steps, the digest of its image, and what is in its module cache then.
 	builds := func(proxy string, shared bool) (report, digest string, modules []string, err error) {
 		t.Helper()
-		store, err := cache.Open(t.TempDir())
-		require.NoError(t, err)
 		moduleCache := t.TempDir()
 		t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", moduleCache).Run() }) // so that it can be removed
-		bare := host.New(&oci.Bases{Cache: store}, append(os.Environ(), "GOCACHE="+strings.TrimSpace(string(out)), "GOMODCACHE="+moduleCache, "GOPROXY="+proxy, "GOSUMDB=off"))
+		bare, sharing := newMachine(t, repository, "GOCACHE="+strings.TrimSpace(string(out)), "GOMODCACHE="+moduleCache, "GOPROXY="+proxy, "GOSUMDB=off")
 		e := bare
 		if shared {
-			e = e.Sharing(func(string) *gocache.Cache {
-				return &gocache.Cache{
-					Repository: repository, Name: "shared", Branches: []string{"main"}, Local: store, Warn: func(text string) { t.Error(text) },
-				}
-			})
+			e = sharing
 		}
 		p, err := plan.Resolve(t.Context(), os.DirFS(dir), plan.Config{Runtime: "scratch", Platforms: []string{"linux/amd64"}, Go: "1.26.8"})
 		require.NoError(t, err)

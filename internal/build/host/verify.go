@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/modcache"
 	"github.com/slipway-ci/slipway/internal/cache"
 	"github.com/slipway-ci/slipway/internal/cache/filestate"
 )
@@ -44,14 +45,12 @@ type pinned struct {
 }
 
 // parseSums reads the modules of a go.sum or go.work.sum; the Go command has found its lines sound.
-// Source: https://go.dev/ref/mod#go-sum-files
 func parseSums(text string) []pinned {
 	var all []pinned
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
+	for v, sum := range modcache.Lines(text) {
 		// The Go command compares the go.mod files itself, whenever it reads one. What it downloads of itself it changes.
-		if len(f) == 3 && !strings.HasSuffix(f[1], "/go.mod") && strings.HasPrefix(f[2], "h1:") && f[0] != "golang.org/toolchain" {
-			all = append(all, pinned{module.Version{Path: f[0], Version: f[1]}, f[2]})
+		if !strings.HasSuffix(v.Version, "/go.mod") && v.Path != "golang.org/toolchain" {
+			all = append(all, pinned{v, sum})
 		}
 	}
 	return all
@@ -59,13 +58,11 @@ func parseSums(text string) []pinned {
 
 // files are the module's zip file and directory in the module cache, of which either may be missing.
 func (v verifier) files(m pinned) (zip, dir string, err error) {
-	escaped, err1 := module.EscapePath(m.Path)
-	version, err2 := module.EscapeVersion(m.Version.Version)
-	if err := errors.Join(err1, err2); err != nil {
+	download, dir, err := modcache.Names(m.Version)
+	if err != nil {
 		return "", "", err
 	}
-	download := filepath.Join(v.modules, "cache", "download", filepath.FromSlash(escaped), "@v", version)
-	dir = filepath.Join(v.modules, filepath.FromSlash(escaped)+"@"+version)
+	download, dir = filepath.Join(v.modules, filepath.FromSlash(download)), filepath.Join(v.modules, filepath.FromSlash(dir))
 	if exists(download + ".partial") {
 		dir += ".partial" // which is never there: the Go command ignores the directory and makes it anew from the zip file
 	}

@@ -37,7 +37,7 @@ var v1Of = func(path string) module.Version { return module.Version{Path: path, 
 // makeModule puts a module into a module cache.
 func makeModule(t *testing.T, modules string, sums Sums, v module.Version, files map[string]string) {
 	t.Helper()
-	download, dir, err := names(v)
+	download, dir, err := Names(v)
 	require.NoError(t, err)
 	for name, text := range files {
 		name = filepath.Join(modules, dir, name)

@@ -60,7 +60,7 @@ func Pack(ctx context.Context, modules string, packages []Package, on []string, 
 	}
 	// The Go command looks for a package in every module whose path its own begins with.
 	for v := range sums {
-		_, dir, err := names(v)
+		_, dir, err := Names(v)
 		if err != nil || strings.HasSuffix(v.Version, goModSuffix) {
 			continue
 		}
@@ -76,7 +76,7 @@ func Pack(ctx context.Context, modules string, packages []Package, on []string, 
 	head := header{Platforms: on, Modules: len(parts)}
 	for _, v := range sorted(maps.Keys(sums)) {
 		if version, ok := strings.CutSuffix(v.Version, goModSuffix); ok {
-			download, _, err := names(module.Version{Path: v.Path, Version: version})
+			download, _, err := Names(module.Version{Path: v.Path, Version: version})
 			if err != nil {
 				return nil, err
 			}
@@ -116,7 +116,7 @@ func sorted(versions func(func(module.Version) bool)) []module.Version {
 
 // pack writes a module's frame, and its files.
 func (p *part) pack(w io.Writer, modules fs.FS, on *platforms, sums Sums) error {
-	_, dir, err := names(p.version())
+	_, dir, err := Names(p.version())
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func writeFrame(w io.Writer, content any) error {
 // Lacks reports whether a module cache lacks one of these modules.
 func Lacks(modules string, required []module.Version) bool {
 	return slices.ContainsFunc(required, func(v module.Version) bool {
-		_, dir, err := names(v)
+		_, dir, err := Names(v)
 		if err == nil {
 			_, err = os.Stat(filepath.Join(modules, filepath.FromSlash(dir)))
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"iter"
 	"path"
 	"strings"
 
@@ -19,17 +20,27 @@ type Sums map[module.Version]string
 // goModSuffix is what the version of a go.mod file ends with.
 const goModSuffix = "/go.mod"
 
-// ParseSums reads go.sum files by their names; other files are left out. Source: https://go.dev/ref/mod#go-sum-files
+// Lines are the versions and hashes of a go.sum. Source: https://go.dev/ref/mod#go-sum-files
+func Lines(text string) iter.Seq2[module.Version, string] {
+	return func(yield func(module.Version, string) bool) {
+		for line := range strings.Lines(text) {
+			f := strings.Fields(line)
+			if len(f) == 3 && strings.HasPrefix(f[2], "h1:") && !yield(module.Version{Path: f[0], Version: f[1]}, f[2]) {
+				return
+			}
+		}
+	}
+}
+
+// ParseSums reads go.sum files by their names; other files are left out.
 func ParseSums(files map[string]string) Sums {
 	all := Sums{}
 	for name, text := range files {
 		if path.Ext(name) != ".sum" {
 			continue
 		}
-		for line := range strings.Lines(text) {
-			if f := strings.Fields(line); len(f) == 3 && strings.HasPrefix(f[2], "h1:") {
-				all[module.Version{Path: f[0], Version: f[1]}] = f[2]
-			}
+		for v, hash := range Lines(text) {
+			all[v] = hash
 		}
 	}
 	return all
@@ -49,9 +60,9 @@ func hashGoMod(text []byte) (string, error) {
 	return dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil })
 }
 
-// download is the beginning of the names of a module's files below cache/download, and dir its directory, in a module cache. Source:
+// Names returns, of a module in a module cache, what the names of its files below cache/download begin with, and its directory. Source:
 // https://go.dev/ref/mod#module-cache
-func names(v module.Version) (download, dir string, err error) {
+func Names(v module.Version) (download, dir string, err error) {
 	escaped, err := module.EscapePath(v.Path)
 	if err != nil {
 		return "", "", err

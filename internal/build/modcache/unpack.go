@@ -102,7 +102,7 @@ func (u *unpacker) goMod(m goMod) error {
 	if err != nil || hash != u.sums[module.Version{Path: m.Path, Version: m.Version + goModSuffix}] {
 		return errors.Join(errSet, err)
 	}
-	download, _, err := names(module.Version{Path: m.Path, Version: m.Version})
+	download, _, err := Names(module.Version{Path: m.Path, Version: m.Version})
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (u *unpacker) part(p *part, on *platforms) error {
 	if hash := u.sums[v]; hash == "" || p.hash() != hash {
 		return errSet
 	}
-	download, dir, err := names(v)
+	download, dir, err := Names(v)
 	if err != nil {
 		return err
 	}
