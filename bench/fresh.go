@@ -19,6 +19,9 @@ const slowly = ", slow network"
 // run once in a round, with the source that the last case left, and are in all results. Two of them leave what the cases take: Slipway's
 // cache in the registry, and the tarball.
 func (l *lab) measureFresh(ctx context.Context, p *project, kinds []kind, against *regexp.Regexp, rounds int, save func(...*result) error) ([]*result, error) {
+	if err := l.download(ctx, p, kinds); err != nil {
+		return nil, err
+	}
 	all := peers(p, kinds[0], against)
 	var warm, cold []peer
 	for _, peer := range all {
@@ -75,6 +78,24 @@ func (l *lab) measureFresh(ctx context.Context, p *project, kinds []kind, agains
 		}
 	}
 	return results, nil
+}
+
+// download fills the caller's module cache with what the runs take from it.
+func (l *lab) download(ctx context.Context, p *project, kinds []kind) error {
+	downloads := [][]string{{"mod", "download"}}
+	for _, k := range kinds {
+		if k.dependency != "" {
+			downloads = append(downloads, []string{"mod", "download", k.dependency})
+		}
+	}
+	for _, args := range downloads {
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir, cmd.Env = p.dir, l.environ
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("downloading the modules of %s: %w\n%s", p.name, err, output)
+		}
+	}
+	return nil
 }
 
 // order is that of a round: every second one is the other way round.
