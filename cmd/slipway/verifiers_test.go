@@ -436,7 +436,7 @@ func (v *verifiers) put(t *testing.T, client *registry.Client, repository string
 		require.NoError(t, push.Attach(t.Context(), attachments))
 		for suffix, layers := range map[string][]registry.Layer{".sig": p.signatures, ".att": p.envelopes} {
 			if len(layers) > 0 {
-				require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(digest, suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
+				require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(digest, suffix), nil, func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 			}
 		}
 	}

@@ -6,10 +6,13 @@ package attest
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -248,7 +251,10 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 			if err != nil {
 				return err
 			}
-			return push.Rewrite(ctx, graph.TagFor(s.Digest, signatureSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
+			has := func(listed []v1.Descriptor) bool {
+				return slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return signs(d, key, payload) })
+			}
+			return push.Rewrite(ctx, graph.TagFor(s.Digest, signatureSuffix), has, func(old []registry.Layer) ([]registry.Layer, error) {
 				return withSignature(old, key, payload)
 			})
 		})
@@ -257,13 +263,17 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 			continue
 		}
 		group.Go(func() error {
-			statements := &statements{key: key, documents: about}
-			return push.Rewrite(ctx, graph.TagFor(s.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
-				return statements.with(ctx, old)
-			})
+			return (&statements{key: key, documents: about}).rewrite(ctx, push, s.Digest)
 		})
 	}
 	return group.Wait()
+}
+
+// signs reports whether a layer that is listed is the key's signature of a payload.
+func signs(d v1.Descriptor, key *signing.Key, payload []byte) bool {
+	sum := sha256.Sum256(payload)
+	signature, err := base64.StdEncoding.DecodeString(d.Annotations[annotationSignature])
+	return err == nil && d.Digest.Hex == hex.EncodeToString(sum[:]) && key.Verifier().Verify(payload, signature) == nil
 }
 
 func withSignature(old []registry.Layer, key *signing.Key, payload []byte) ([]registry.Layer, error) {
@@ -286,6 +296,32 @@ type statements struct {
 	key       *signing.Key
 	documents []Document
 	signed    []registry.Layer // of documents; nil before the first call
+}
+
+// annotationClaim is the key's signature of what a statement's layer holds, so that whoever has the key need not read it to learn that it
+// says the same as a statement at hand.
+const annotationClaim = "io.github.slipway-ci.claim"
+
+// claim is what is signed of a statement in an envelope with this digest.
+func claim(d Document, envelope v1.Hash) []byte {
+	return []byte(strings.Join([]string{"slipway statement", d.Subject.Digest.String(), envelope.String(), d.PredicateType, d.identity()}, "\n"))
+}
+
+// rewrite adds the statements to those under the tag of an image's or index's digest.
+func (s *statements) rewrite(ctx context.Context, push *registry.Push, subject v1.Hash) error {
+	return push.Rewrite(ctx, graph.TagFor(subject, attestationSuffix), s.in, func(old []registry.Layer) ([]registry.Layer, error) {
+		return s.with(ctx, old)
+	})
+}
+
+// in reports whether the layers that are listed have all statements.
+func (s *statements) in(listed []v1.Descriptor) bool {
+	return !slices.ContainsFunc(s.documents, func(d Document) bool {
+		return !slices.ContainsFunc(listed, func(l v1.Descriptor) bool {
+			signature, err := base64.StdEncoding.DecodeString(l.Annotations[annotationClaim])
+			return err == nil && l.Annotations[annotationPredicateType] == d.PredicateType && s.key.Verifier().Verify(claim(d, l.Digest), signature) == nil
+		})
+	})
 }
 
 // with adds the statements to the layers. The first time it replaces those of the same types that the key signed before, but for
@@ -318,10 +354,18 @@ func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry
 			if err != nil {
 				return nil, err
 			}
+			sum := sha256.Sum256(envelope)
+			signature, err := s.key.Sign(claim(d, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}))
+			if err != nil {
+				return nil, err
+			}
 			s.signed[i] = registry.Layer{
 				MediaType: envelopeMediaType, Content: envelope,
-				// cosign wants the first to be there and empty.
-				Annotations: map[string]string{annotationSignature: "", annotationPredicateType: d.PredicateType},
+				Annotations: map[string]string{
+					annotationSignature:     "", // which cosign wants to be there
+					annotationPredicateType: d.PredicateType,
+					annotationClaim:         base64.StdEncoding.EncodeToString(signature),
+				},
 			}
 		}
 		layers = append(layers, s.signed[i])

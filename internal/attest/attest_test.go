@@ -212,12 +212,15 @@ func TestTampering(t *testing.T) {
 				}
 				tamper.change(&changed[at])
 				rewrite := func(layers []registry.Layer) {
-					require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digest, tamper.suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
+					require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digest, tamper.suffix), nil, func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 				}
 				rewrite(changed)
 				_, err := p.verify(t, p.key)
 				require.Error(t, err)
 				assert.Contains(t, err.Error(), digest.String())
+				p.prove(t)
+				_, err = p.verify(t, p.key)
+				require.NoError(t, err, "publishing again mends it")
 				rewrite(before)
 				_, err = p.verify(t, p.key)
 				require.NoError(t, err)
@@ -236,12 +239,15 @@ func TestOfAnotherImage(t *testing.T) {
 		other := p.layers(t, digests[2], suffix)
 		own := p.layers(t, digests[1], suffix)
 		put := func(layers []registry.Layer) {
-			require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digests[1], suffix), func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
+			require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digests[1], suffix), nil, func([]registry.Layer) ([]registry.Layer, error) { return layers, nil }))
 		}
 		put(other)
 		_, err := p.verify(t, p.key)
 		require.Error(t, err)
 		assert.Contains(t, err.Error(), digests[1].String())
+		p.prove(t)
+		_, err = p.verify(t, p.key)
+		require.NoError(t, err, "what is claimed of another image is not taken for this one's")
 		put(own)
 	}
 	_, err := p.verify(t, p.key)
@@ -387,6 +393,7 @@ func TestSignAgain(t *testing.T) {
 	p.prove(t)
 	for _, r := range p.server.Requests() {
 		assert.Contains(t, []string{http.MethodGet, http.MethodHead}, r.Method, "the same build writes nothing: %s", r.Path)
+		assert.NotContains(t, r.Path, "/blobs/", "what is listed under tags says enough")
 	}
 	p.build.Version, p.build.Finished = "v1.2.4", time.Unix(4, 0)
 	p.prove(t)

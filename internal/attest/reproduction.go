@@ -12,7 +12,6 @@ import (
 
 	"github.com/slipway-ci/slipway/internal/attest/provenance"
 	"github.com/slipway-ci/slipway/internal/attest/signing"
-	"github.com/slipway-ci/slipway/internal/oci/graph"
 	"github.com/slipway-ci/slipway/internal/registry"
 )
 
@@ -101,8 +100,5 @@ func AttachStatement(
 	if !format.Has(FormatTags) || !isKey {
 		return nil, nil
 	}
-	statements := &statements{key: key, documents: []Document{document}}
-	return rejected, push.Rewrite(ctx, graph.TagFor(subject.Digest, attestationSuffix), func(old []registry.Layer) ([]registry.Layer, error) {
-		return statements.with(ctx, old)
-	})
+	return rejected, (&statements{key: key, documents: []Document{document}}).rewrite(ctx, push, subject.Digest)
 }

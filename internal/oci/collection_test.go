@@ -39,7 +39,7 @@ func signed(t *testing.T) *graph.Collection {
 	d, err := partial.Descriptor(image)
 	require.NoError(t, err)
 	require.NoError(t, push.Attach(t.Context(), []registry.Attachment{{Subject: *d, MediaType: "application/vnd.test+json", Content: []byte("{}"), Annotations: map[string]string{"note": "one"}}}))
-	require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(d.Digest, ".sig"), func([]registry.Layer) ([]registry.Layer, error) {
+	require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(d.Digest, ".sig"), nil, func([]registry.Layer) ([]registry.Layer, error) {
 		return []registry.Layer{{MediaType: "application/vnd.test", Content: []byte("signature")}}, nil
 	}))
 	c, err := graph.Collect(t.Context(), client.Source(repository), d.Digest)

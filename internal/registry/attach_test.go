@@ -141,14 +141,14 @@ func TestRewrite(t *testing.T) {
 	registrytest.NoLogin(t)
 	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, with("one")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, with("two")))
 	got, err := registry.Layers(t.Context(), client, tag)
 	require.NoError(t, err)
 	assert.Equal(t, []registry.Layer{document("one"), document("two")}, got)
 
 	server.Forget()
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) { return old, nil }))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, func(old []registry.Layer) ([]registry.Layer, error) { return old, nil }))
 	for _, r := range server.Requests() {
 		assert.Equal(t, http.MethodGet, r.Method, "nothing is pushed, nor searched, where nothing changes")
 	}
@@ -184,11 +184,11 @@ func TestRewriteAfterOther(t *testing.T) {
 	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
 	others := []string{"one", "two", "three"}
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) {
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, func(old []registry.Layer) ([]registry.Layer, error) {
 		if len(others) > 0 {
 			other, err := client.Push(registry.Target{Repository: server.Host + "/owner/app"})
 			require.NoError(t, err)
-			require.NoError(t, other.Rewrite(t.Context(), tag.TagStr(), with(others[0])))
+			require.NoError(t, other.Rewrite(t.Context(), tag.TagStr(), nil, with(others[0])))
 			others = others[1:]
 		}
 		return with("last")(old)
@@ -204,9 +204,9 @@ func TestRewriteOvertaken(t *testing.T) {
 	server, client := registrytest.Start(t), newPushClient(t)
 	session, tag := signatures(t, client, server.Host)
 	count := 0
-	err := session.Rewrite(t.Context(), tag.TagStr(), func(old []registry.Layer) ([]registry.Layer, error) {
+	err := session.Rewrite(t.Context(), tag.TagStr(), nil, func(old []registry.Layer) ([]registry.Layer, error) {
 		count++
-		require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with(strconv.Itoa(count))))
+		require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, with(strconv.Itoa(count))))
 		return with("last")(old)
 	})
 	require.ErrorContains(t, err, tag.String()+": others keep changing it at the same time: publish again when they are done")
@@ -260,10 +260,10 @@ func TestRewriteBesideMirror(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	stale, tag := signatures(t, newPushClient(t), mirror.Host)
-	require.NoError(t, stale.Rewrite(t.Context(), tag.TagStr(), with("stale")))
+	require.NoError(t, stale.Rewrite(t.Context(), tag.TagStr(), nil, with("stale")))
 	session, tag := signatures(t, client, server.Host)
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("one")))
-	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), with("two")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, with("one")))
+	require.NoError(t, session.Rewrite(t.Context(), tag.TagStr(), nil, with("two")))
 	got, err := registry.Layers(t.Context(), newPushClient(t), tag)
 	require.NoError(t, err)
 	assert.Equal(t, []registry.Layer{document("one"), document("two")}, got)

@@ -82,7 +82,7 @@ func (p *Push) merge(ctx context.Context, t graph.Tagged, m manifest, nodes []gr
 	if err != nil {
 		return fmt.Errorf("reading what is under %s: %w", t.Tag, err)
 	}
-	return p.Rewrite(ctx, t.Tag, func(old []Layer) ([]Layer, error) {
+	return p.Rewrite(ctx, t.Tag, nil, func(old []Layer) ([]Layer, error) {
 		layers := slices.Clone(old)
 		for _, l := range add {
 			if !slices.ContainsFunc(layers, l.Same) {

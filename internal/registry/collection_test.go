@@ -54,7 +54,7 @@ func beginCopy(t *testing.T, server *registrytest.Registry) *copied {
 		Subject: v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: listed[0].Digest, Size: listed[0].Size}, MediaType: "application/vnd.test+json",
 		Content: []byte("about a document"), Annotations: map[string]string{"note": "deep"},
 	}}))
-	require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(c.digests[1], ".sig"), with("theirs")))
+	require.NoError(t, push.Rewrite(t.Context(), graph.TagFor(c.digests[1], ".sig"), nil, with("theirs")))
 	require.NoError(t, push.Tag(t.Context()))
 	server.Forget()
 	return c
@@ -186,7 +186,7 @@ func TestCollectionKeepsOthers(t *testing.T) {
 	push, err := c.client.Push(registry.Target{Repository: server.Host + "/to/app"})
 	require.NoError(t, err)
 	tag := graph.TagFor(c.digests[1], ".sig")
-	require.NoError(t, push.Rewrite(t.Context(), tag, func([]registry.Layer) ([]registry.Layer, error) { return []registry.Layer{document("ours")}, nil }))
+	require.NoError(t, push.Rewrite(t.Context(), tag, nil, func([]registry.Layer) ([]registry.Layer, error) { return []registry.Layer{document("ours")}, nil }))
 	subject := v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: c.digests[1], Size: 1}
 	require.NoError(t, push.Attach(t.Context(), []registry.Attachment{{Subject: subject, MediaType: "a/b", Content: []byte("ours")}}))
 

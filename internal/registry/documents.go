@@ -178,13 +178,25 @@ func readLayer(layer v1.Layer) (content []byte, err error) {
 
 // Rewrite puts the layers that change makes of those there are under a tag of the repository. Where nothing changes,
 // nothing is pushed. change is called again with what is there then if another push came between, or if the registry
-// refuses to move the tag: whatever change leaves as it is, is good.
-func (p *Push) Rewrite(ctx context.Context, tag string, change func(old []Layer) ([]Layer, error)) error {
+// refuses to move the tag: whatever change leaves as it is, is good. Where good, unless it is nil, finds what is listed good as it is, no layer
+// is read.
+func (p *Push) Rewrite(ctx context.Context, tag string, good func(listed []v1.Descriptor) bool, change func(old []Layer) ([]Layer, error)) error {
 	ref := p.repository.Tag(tag)
 	return p.update(ctx, ref, func() (*manifest, v1.Hash, error) {
-		old, was, err := layersUnder(ctx, p.client.GetUpstream, ref)
+		content, err := p.read(ctx, ref)
 		if err != nil {
-			return nil, was, err
+			return nil, v1.Hash{}, p.client.Explain(ref, err)
+		}
+		var old []Layer
+		var was v1.Hash
+		if content != nil {
+			var listed v1.Manifest
+			if good != nil && json.Unmarshal(content, &listed) == nil && good(listed.Layers) {
+				return nil, was, nil
+			}
+			if old, was, err = layersUnder(ctx, p.client.GetUpstream, ref); err != nil {
+				return nil, was, err
+			}
 		}
 		layers, err := change(old)
 		if err != nil || slices.EqualFunc(old, layers, Layer.Same) {
