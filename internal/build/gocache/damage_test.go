@@ -77,7 +77,7 @@ func (m *machine) publish(t *testing.T, form string, index []byte, blobs ...[]by
 func compress(t *testing.T, content io.Reader) []byte {
 	t.Helper()
 	var packed bytes.Buffer
-	z, err := zstd.NewWriter(&packed, zstd.WithWindowSize(window))
+	z, err := zstd.NewWriter(&packed, zstd.WithWindowSize(1<<20))
 	require.NoError(t, err)
 	_, err = io.Copy(z, content)
 	require.NoError(t, err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
@@ -229,10 +228,6 @@ func (s *Session) local(b blob, shared store) (total int64) {
 	return total
 }
 
-// window is the most memory in bytes that a compressed blob may ask for: several are read at a time. Twice as much would make
-// packages 2 % smaller.
-const window = 4 << 20
-
 // receive fetches a blob, whose objects are those that are arriving, and nil for one that another blob has.
 func (s *Session) receive(ctx context.Context, from *slot.Slot, b blob, objects []*arriving) error {
 	defer func() {
@@ -247,7 +242,7 @@ func (s *Session) receive(ctx context.Context, from *slot.Slot, b blob, objects 
 	err := from.Read(ctx, b.layer, func(r io.Reader) error {
 		timer := time.AfterFunc(Patience, func() { cancel(errStalled) })
 		defer timer.Stop()
-		d, err := zstd.NewReader(moving{r, timer}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+		d, err := slot.Decompress(moving{r, timer})
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/mod/module"
 
 	"github.com/slipway-ci/slipway/internal/build/slot"
@@ -88,18 +87,22 @@ func Pack(ctx context.Context, modules string, packages []Package, on []string, 
 		}
 	}
 	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
-	if err != nil {
-		return nil, err
-	}
-	err = writeFrame(z, head)
 	known := newPlatforms(on)
-	for _, v := range sorted(maps.Keys(parts)) {
-		if err = errors.Join(err, ctx.Err()); err == nil && out.Len() <= slot.MostDocument {
-			err = parts[v].pack(z, inDir, known, sums)
+	err := slot.Compress(ctx, &out, func(z io.Writer) error {
+		if err := writeFrame(z, head); err != nil {
+			return err
 		}
-	}
-	if err = errors.Join(err, z.Close()); err != nil {
+		for _, v := range sorted(maps.Keys(parts)) {
+			if err := ctx.Err(); err != nil || out.Len() > slot.MostDocument {
+				return err
+			}
+			if err := parts[v].pack(z, inDir, known, sums); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	if out.Len() > slot.MostDocument {

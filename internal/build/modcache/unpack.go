@@ -13,13 +13,13 @@ import (
 	"path"
 	"slices"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/mod/module"
+
+	"github.com/slipway-ci/slipway/internal/build/slot"
 )
 
-// Bounds of what a set may ask for, in bytes: the memory to decompress it, that of a frame, and the disk for all files.
+// Bounds of what a set may ask for, in bytes: the memory for a frame, and the disk for all files.
 const (
-	window    = 4 << 20
 	mostFrame = 8 << 20
 	mostFiles = 1 << 30
 )
@@ -34,7 +34,7 @@ func Unpack(set []byte, dir string, on []string, sums Sums) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	z, err := zstd.NewReader(bytes.NewReader(set), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+	z, err := slot.Decompress(bytes.NewReader(set))
 	if err != nil {
 		return err
 	}
