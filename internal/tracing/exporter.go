@@ -11,7 +11,8 @@ import (
 
 // exporter gives spans to another, until that fails: a collector that does not answer is asked once.
 type exporter struct {
-	next sdk.SpanExporter
+	// next waits until the other is made, which is done beside the run; nil if it cannot be made.
+	next func() sdk.SpanExporter
 
 	mu  sync.Mutex
 	err error // the first
@@ -19,14 +20,19 @@ type exporter struct {
 
 // ExportSpans never fails, since the SDK would report each failure.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
-	if e.failed() == nil {
-		e.keep(e.next.ExportSpans(ctx, spans))
+	if next := e.next(); e.failed() == nil {
+		e.keep(next.ExportSpans(ctx, spans))
 	}
 	return nil
 }
 
 // Shutdown is that of a [sdk.SpanExporter].
-func (e *exporter) Shutdown(ctx context.Context) error { return e.next.Shutdown(ctx) }
+func (e *exporter) Shutdown(ctx context.Context) error {
+	if next := e.next(); next != nil {
+		return next.Shutdown(ctx)
+	}
+	return nil
+}
 
 func (e *exporter) keep(err error) {
 	e.mu.Lock()

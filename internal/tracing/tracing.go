@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -57,11 +58,12 @@ func Start(ctx context.Context, environ []string, name, version string) context.
 	// What the SDK would print on standard error.
 	otel.SetLogger(logr.New(logs{e}))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(e.keep))
-	var err error
-	if e.next, err = newExporter(ctx, get); err != nil {
+	e.next = sync.OnceValue(func() sdk.SpanExporter {
+		next, err := newExporter(ctx, get)
 		e.keep(err)
-		return ctx
-	}
+		return next
+	})
+	go e.next()
 	// Not resource.Default, which has the command line.
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
@@ -69,9 +71,9 @@ func Start(ctx context.Context, environ []string, name, version string) context.
 		resource.WithFromEnv())
 	e.keep(err)
 	r.provider = sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(e, sdk.WithExportTimeout(patience)))
-	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": get("TRACEPARENT"), "tracestate": get("TRACESTATE")})
-	ctx, r.span = r.provider.Tracer("github.com/slipway-ci/slipway").Start(ctx, name)
-	return ctx
+	under := propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": get("TRACEPARENT"), "tracestate": get("TRACESTATE")})
+	under, r.span = r.provider.Tracer("github.com/slipway-ci/slipway").Start(under, name)
+	return under
 }
 
 // End ends the trace of a run that failed with problem, or went well if that is empty, and waits a moment for the collector. It returns why the
@@ -81,15 +83,13 @@ func End(ctx context.Context, problem string) error {
 	if !ok {
 		return nil
 	}
-	if r.provider != nil {
-		if problem != "" {
-			r.span.SetStatus(codes.Error, problem)
-		}
-		r.span.End()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		r.exporter.keep(r.provider.Shutdown(ctx))
+	if problem != "" {
+		r.span.SetStatus(codes.Error, problem)
 	}
+	r.span.End()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	r.exporter.keep(r.provider.Shutdown(ctx))
 	if err := r.exporter.failed(); err != nil {
 		return fmt.Errorf("sending the trace: %w (the OTEL_EXPORTER_OTLP_* variables say where; OTEL_TRACES_EXPORTER=none turns it off)", err)
 	}
