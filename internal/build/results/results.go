@@ -134,7 +134,7 @@ func answered(err error) error {
 	return fmt.Errorf("%w: %w", errNoAnswer, err)
 }
 
-// sideBySide bounds how many plans are looked for at a time.
+// sideBySide bounds how many plans are looked for at a time, and how many go list commands run.
 const sideBySide = 8
 
 // merge puts the images of a plan together: those that were found, and those that were built, nil for none.

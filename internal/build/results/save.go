@@ -76,22 +76,24 @@ func (e *Engine) verify(ctx context.Context, p *plan.Plan, images []build.Image,
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(images, func(image build.Image) bool { return now[image.Platform] != keys[image.Platform] }) {
+		return errors.New("the source changed while it was built")
+	}
+	var group errgroup.Group
+	group.SetLimit(sideBySide)
 	for _, image := range images {
-		if now[image.Platform] != keys[image.Platform] {
-			return errors.New("the source changed while it was built")
-		}
 		n := slices.IndexFunc(p.Compile, func(c plan.Compile) bool { return c.Platform.String() == image.Platform })
 		for _, part := range p.Parts() {
-			out, root, err := e.List(ctx, e.source, part, part.Compile[n], listArgs...)
-			if err != nil {
-				return err
-			}
-			if err := checkUsed(out, root, part, compiled, sums); err != nil {
-				return err
-			}
+			group.Go(func() error {
+				out, root, err := e.List(ctx, e.source, part, part.Compile[n], listArgs...)
+				if err != nil {
+					return err
+				}
+				return checkUsed(out, root, part, compiled, sums)
+			})
 		}
 	}
-	return nil
+	return group.Wait()
 }
 
 // listArgs make go list say what goPackage holds.
