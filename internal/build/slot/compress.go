@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -12,8 +13,9 @@ import (
 // packages 2 % smaller.
 const window = 2 << 20
 
-// compressing holds whoever compresses: each takes 9 MiB, and a build may have an image for each of many platforms.
-var compressing = make(chan struct{}, 2)
+// compressing holds whoever compresses: each takes 9 MiB, and a build may have an image for each of many platforms. The other processors are for
+// what goes on beside it.
+var compressing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 
 // Compress compresses what fill writes. The level makes compiled packages a tenth smaller than the fastest one, for 1 % of the time that it
 // takes to compile them: they are compressed once, and read by every new machine.
