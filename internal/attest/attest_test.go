@@ -254,6 +254,24 @@ func TestOfAnotherImage(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Two images may be built alike, so that their provenance says the same but for what it is about: that of one, put beside the other, does not
+// keep the other's own from being signed.
+func TestProvenanceOfAnotherImage(t *testing.T) {
+	p := begin(t)
+	p.signatures, p.format = attest.FormatTags, ""
+	p.prove(t)
+	digests := p.digests(t)
+	other := p.layers(t, digests[2], ".att")
+	require.NoError(t, p.push.Rewrite(t.Context(), graph.TagFor(digests[1], ".att"), nil, func([]registry.Layer) ([]registry.Layer, error) { return other, nil }))
+	p.prove(t)
+	about := func(l registry.Layer) string {
+		statement, err := p.key.Verifier().Open(l.Content, provenance.MediaType)
+		require.NoError(t, err)
+		return string(statement)
+	}
+	assert.True(t, slices.ContainsFunc(p.layers(t, digests[1], ".att"), func(l registry.Layer) bool { return strings.Contains(about(l), digests[1].Hex) }))
+}
+
 func TestWhatIsMissing(t *testing.T) {
 	t.Run("signature", func(t *testing.T) {
 		_, err := begin(t).verify(t, newKey(t))
