@@ -255,7 +255,13 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 				return slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return signs(d, key, payload) })
 			}
 			return push.Rewrite(ctx, graph.TagFor(s.Digest, signatureSuffix), has, func(old []registry.Layer) ([]registry.Layer, error) {
-				return withSignature(old, key, payload)
+				signature, err := key.Sign(payload)
+				if err != nil {
+					return nil, err
+				}
+				return append(slices.Clone(old), registry.Layer{
+					MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64.StdEncoding.EncodeToString(signature)},
+				}), nil
 			})
 		})
 		about := slices.DeleteFunc(slices.Clone(documents), func(d Document) bool { return d.Subject.Digest != s.Digest })
@@ -271,24 +277,8 @@ func Sign(ctx context.Context, push *registry.Push, key *signing.Key, repository
 
 // signs reports whether a layer that is listed is the key's signature of a payload.
 func signs(d v1.Descriptor, key *signing.Key, payload []byte) bool {
-	sum := sha256.Sum256(payload)
 	signature, err := base64.StdEncoding.DecodeString(d.Annotations[annotationSignature])
-	return err == nil && d.Digest.Hex == hex.EncodeToString(sum[:]) && key.Verifier().Verify(payload, signature) == nil
-}
-
-func withSignature(old []registry.Layer, key *signing.Key, payload []byte) ([]registry.Layer, error) {
-	for _, l := range old {
-		if string(l.Content) == string(payload) && verifyLayer(l, key.Verifier()) == nil {
-			return old, nil
-		}
-	}
-	signature, err := key.Sign(payload)
-	if err != nil {
-		return nil, err
-	}
-	return append(slices.Clone(old), registry.Layer{
-		MediaType: signatureMediaType, Content: payload, Annotations: map[string]string{annotationSignature: base64.StdEncoding.EncodeToString(signature)},
-	}), nil
+	return err == nil && d.Digest == digestOf(payload) && key.Verifier().Verify(payload, signature) == nil
 }
 
 // statements are documents that are signed once.
@@ -296,6 +286,11 @@ type statements struct {
 	key       *signing.Key
 	documents []Document
 	signed    []registry.Layer // of documents; nil before the first call
+}
+
+func digestOf(content []byte) v1.Hash {
+	sum := sha256.Sum256(content)
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 }
 
 // annotationClaim is the key's signature of what a statement's layer holds, so that whoever has the key need not read it to learn that it
@@ -354,8 +349,7 @@ func (s *statements) with(ctx context.Context, old []registry.Layer) ([]registry
 			if err != nil {
 				return nil, err
 			}
-			sum := sha256.Sum256(envelope)
-			signature, err := s.key.Sign(claim(d, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}))
+			signature, err := s.key.Sign(claim(d, digestOf(envelope)))
 			if err != nil {
 				return nil, err
 			}

@@ -2,8 +2,6 @@ package attest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -99,8 +97,7 @@ func (d Document) identity() string {
 	if d.Identity != "" {
 		return d.Identity
 	}
-	digest := sha256.Sum256(d.Statement)
-	return hex.EncodeToString(digest[:])
+	return digestOf(d.Statement).Hex
 }
 
 // annotations are what a document is listed with.

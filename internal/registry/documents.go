@@ -52,27 +52,34 @@ func newBudget() *budget { return &budget{layersLimit, bytesLimit} }
 // Layers reads the image of documents under ref. The error is one of [Client.Explain]; where there is no such
 // image, there are no layers and no error.
 func Layers(ctx context.Context, client Getter, ref name.Reference) ([]Layer, error) {
-	layers, _, err := layersUnder(ctx, client.Get, ref)
-	return layers, err
+	desc, err := under(ctx, client.Get, ref)
+	if desc == nil {
+		return nil, err
+	}
+	return layersOfImage(desc, ref)
 }
 
-// layersUnder is [Layers], with the digest of the image; the zero one where there is none.
-func layersUnder(
+// under is the image of documents under ref, nil where there is none.
+func under(
 	ctx context.Context, get func(context.Context, name.Reference) (*remote.Descriptor, error), ref name.Reference,
-) ([]Layer, v1.Hash, error) {
+) (*remote.Descriptor, error) {
 	desc, err := get(ctx, ref)
 	if err != nil {
 		var answered *transport.Error
 		if errors.As(err, &answered) && answered.StatusCode == http.StatusNotFound {
-			return nil, v1.Hash{}, nil
+			return nil, nil
 		}
-		return nil, v1.Hash{}, err
+		return nil, err
 	}
+	return desc, nil
+}
+
+func layersOfImage(desc *remote.Descriptor, ref name.Reference) ([]Layer, error) {
 	layers, err := readLayers(desc, newBudget())
 	if err != nil {
-		return nil, v1.Hash{}, fmt.Errorf("reading %s: %w", ref, err)
+		return nil, fmt.Errorf("reading %s: %w", ref, err)
 	}
-	return layers, desc.Digest, nil
+	return layers, nil
 }
 
 // Getter is the part of a registry client that reads.
@@ -178,23 +185,24 @@ func readLayer(layer v1.Layer) (content []byte, err error) {
 
 // Rewrite puts the layers that change makes of those there are under a tag of the repository. Where nothing changes,
 // nothing is pushed. change is called again with what is there then if another push came between, or if the registry
-// refuses to move the tag: whatever change leaves as it is, is good. Where good, unless it is nil, finds what is listed good as it is, no layer
+// refuses to move the tag: whatever change leaves as it is, is good. If good, unless it is nil, says of what is listed that it may stay, no layer
 // is read.
 func (p *Push) Rewrite(ctx context.Context, tag string, good func(listed []v1.Descriptor) bool, change func(old []Layer) ([]Layer, error)) error {
 	ref := p.repository.Tag(tag)
 	return p.update(ctx, ref, func() (*manifest, v1.Hash, error) {
-		content, err := p.read(ctx, ref)
+		desc, err := under(ctx, p.client.GetUpstream, ref)
 		if err != nil {
-			return nil, v1.Hash{}, p.client.Explain(ref, err)
+			return nil, v1.Hash{}, err
 		}
 		var old []Layer
 		var was v1.Hash
-		if content != nil {
+		if desc != nil {
+			was = desc.Digest
 			var listed v1.Manifest
-			if good != nil && json.Unmarshal(content, &listed) == nil && good(listed.Layers) {
+			if good != nil && json.Unmarshal(desc.Manifest, &listed) == nil && good(listed.Layers) {
 				return nil, was, nil
 			}
-			if old, was, err = layersUnder(ctx, p.client.GetUpstream, ref); err != nil {
+			if old, err = layersOfImage(desc, ref); err != nil {
 				return nil, was, err
 			}
 		}

@@ -11,13 +11,13 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/mod/module"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-ci/slipway/internal/build"
+	"github.com/slipway-ci/slipway/internal/build/modcache"
 	"github.com/slipway-ci/slipway/internal/build/slot"
 	"github.com/slipway-ci/slipway/internal/oci"
 	"github.com/slipway-ci/slipway/internal/plan"
@@ -159,10 +159,8 @@ func pinned(tree *source.Tree, p *plan.Plan) (map[module.Version]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.Lines(string(text)) {
-			if fields := strings.Fields(line); len(fields) == 3 {
-				sums[module.Version{Path: fields[0], Version: fields[1]}] = true
-			}
+		for v := range modcache.Lines(string(text)) {
+			sums[v] = true
 		}
 	}
 	return sums, nil
