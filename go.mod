@@ -1,6 +1,6 @@
 module github.com/slipway-ci/slipway
 
-go 1.26.8
+go 1.26.1
 
 toolchain go1.26.11
 

@@ -1,8 +1,6 @@
 module github.com/slipway-ci/slipway/ci
 
-go 1.26.8
-
-toolchain go1.26.11
+go 1.26.1
 
 require (
 	github.com/Khan/genqlient v0.8.1

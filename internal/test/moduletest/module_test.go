@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/version"
 	"maps"
 	"os"
 	"os/exec"
@@ -141,6 +142,24 @@ func TestOneEngineVersion(t *testing.T) {
 			}
 		}
 		assert.Positive(t, seen, pattern)
+	}
+}
+
+// A fresh engine compiles the module with the Go of its SDK, whose image has the standard library compiled. A module that asks for
+// a newer Go, by its own go line, its toolchain line or the go line of what it requires, makes the Go command fetch that one, and compile
+// the standard library, too.
+func TestModulesCompileWithTheGoOfTheSDK(t *testing.T) {
+	sdk, err := exec.Command("go", "list", "-C", "../../..", "-m", "-f", "{{.GoVersion}}", "dagger.io/dagger").Output()
+	require.NoError(t, err)
+	for _, file := range []string{"go.mod", "ci/go.mod", "examples/go/go.mod"} {
+		out, err := exec.Command("go", "mod", "edit", "-json", "../../../"+file).Output()
+		require.NoError(t, err)
+		var mod struct{ Go, Toolchain string }
+		require.NoError(t, json.Unmarshal(out, &mod))
+		assert.LessOrEqual(t, version.Compare("go"+mod.Go, "go"+strings.TrimSpace(string(sdk))), 0, "%s: go %s", file, mod.Go)
+		if file != "go.mod" {
+			assert.Empty(t, mod.Toolchain, file)
+		}
 	}
 }
 
