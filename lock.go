@@ -81,7 +81,7 @@ func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, shown st
 	if err != nil {
 		return nil, err
 	}
-	refs, urls, requests := slices.Collect(maps.Keys(old.Images)), slices.Collect(maps.Keys(old.Files)), slices.Collect(maps.Keys(old.Packages))
+	var refs, urls, requests, tools []string
 	for _, plan := range plans {
 		refs = append(refs, plan.Floating()...)
 		for _, d := range plan.Downloads() {
@@ -90,28 +90,29 @@ func (b *Builder) lock(ctx context.Context, tree *source.Tree, l *Lock, shown st
 		for _, request := range plan.PackageRequests() {
 			requests = append(requests, request.String())
 		}
+		tools = append(tools, plan.FloatingTools()...)
 	}
-	var tools []string
-	for _, plan := range plans {
-		for _, ref := range plan.FloatingTools() {
-			if old.Images[ref] == "" {
-				tools = append(tools, ref)
-			}
-		}
+	needed := map[string]bool{}
+	for _, key := range slices.Concat(refs, urls, requests, tools) {
+		needed[key] = true
 	}
+	tools = slices.DeleteFunc(tools, func(ref string) bool { return old.Images[ref] != "" }) // those are among the images of the lock
+	refs = slices.AppendSeq(refs, maps.Keys(old.Images))
+	urls = slices.AppendSeq(urls, maps.Keys(old.Files))
+	requests = slices.AppendSeq(requests, maps.Keys(old.Packages))
 	slices.Sort(refs)
 	slices.Sort(tools)
 	slices.Sort(urls)
 	slices.Sort(requests)
 	var lock plan.Lock
-	if lock.Images, err = b.digests(ctx, slices.Compact(refs)); err != nil {
+	if lock.Images, err = b.digests(ctx, slices.Compact(refs), needed); err != nil {
 		return nil, err
 	}
 	maps.Copy(lock.Images, b.toolDigests(ctx, slices.Compact(tools)))
-	if lock.Files, err = b.downloads(ctx, slices.Compact(urls)); err != nil {
+	if lock.Files, err = b.downloads(ctx, slices.Compact(urls), needed); err != nil {
 		return nil, err
 	}
-	if lock.Packages, err = b.choosePackages(ctx, slices.Compact(requests), old, lock.Images); err != nil {
+	if lock.Packages, err = b.choosePackages(ctx, slices.Compact(requests), needed, old, lock.Images); err != nil {
 		return nil, err
 	}
 	l.Changes = slices.Concat(imageChanges(old.Images, lock.Images), fileChanges(old.Files, lock.Files), packageChanges(old.Packages, lock.Packages))
@@ -148,11 +149,11 @@ func (b *Builder) toolDigests(ctx context.Context, refs []string) map[string]str
 }
 
 // digests asks the registries what refs stand for.
-func (b *Builder) digests(ctx context.Context, refs []string) (map[string]string, error) {
-	return eachKey(ctx, b.reporter(), refs, func(ctx context.Context, ref string) (string, error) {
+func (b *Builder) digests(ctx context.Context, refs []string, needed map[string]bool) (map[string]string, error) {
+	return eachKey(ctx, b.reporter(), refs, needed, func(ctx context.Context, ref string) (string, error) {
 		digest, err := b.digest(ctx, ref)
 		if err != nil {
-			err = fmt.Errorf("asking for the digest of %s: %w: if no build needs it any more, delete its line of %s", ref, err, plan.LockFile)
+			err = fmt.Errorf("asking for the digest of %s: %w", ref, err)
 		}
 		return digest, err
 	})
@@ -171,18 +172,16 @@ func (b *Builder) digest(ctx context.Context, ref string) (string, error) {
 }
 
 // downloads fetches what is at urls.
-func (b *Builder) downloads(ctx context.Context, urls []string) (map[string]plan.Download, error) {
-	return eachKey(ctx, b.reporter(), urls, func(ctx context.Context, url string) (plan.Download, error) {
-		d, err := assemble.RecordDownload(ctx, b.Bases, url)
-		if err != nil {
-			err = fmt.Errorf("%w: if no build needs it any more, delete its line of %s", err, plan.LockFile)
-		}
-		return d, err
+func (b *Builder) downloads(ctx context.Context, urls []string, needed map[string]bool) (map[string]plan.Download, error) {
+	return eachKey(ctx, b.reporter(), urls, needed, func(ctx context.Context, url string) (plan.Download, error) {
+		return assemble.RecordDownload(ctx, b.Bases, url)
 	})
 }
 
 // choosePackages chooses the packages of requests. Bases are those of digests. No suite may be older than the old lock says.
-func (b *Builder) choosePackages(ctx context.Context, requests []string, old plan.Lock, digests map[string]string) (map[string]distro.Selection, error) {
+func (b *Builder) choosePackages(
+	ctx context.Context, requests []string, needed map[string]bool, old plan.Lock, digests map[string]string,
+) (map[string]distro.Selection, error) {
 	notBefore := map[string]time.Time{}
 	for _, lock := range old.Packages {
 		for suite, date := range lock.Dates {
@@ -191,24 +190,23 @@ func (b *Builder) choosePackages(ctx context.Context, requests []string, old pla
 			}
 		}
 	}
-	return eachKey(ctx, b.reporter(), requests, func(ctx context.Context, text string) (lock distro.Selection, err error) {
+	return eachKey(ctx, b.reporter(), requests, needed, func(ctx context.Context, text string) (distro.Selection, error) {
 		request, err := plan.ParsePackageRequest(text)
 		if err != nil {
-			return lock, err
+			return distro.Selection{}, err
 		}
 		base := request.Base
 		if digest := digests[base]; digest != "" {
 			base += "@" + digest
 		}
-		if lock, err = assemble.ChoosePackages(ctx, b.Bases, request, base, notBefore); err != nil {
-			err = fmt.Errorf("%w: if no build needs the packages %s any more, delete them from %s", err, text, plan.LockFile)
-		}
-		return lock, err
+		return assemble.ChoosePackages(ctx, b.Bases, request, base, notBefore)
 	})
 }
 
-// eachKey finds the value of each key, some at a time.
-func eachKey[T any](ctx context.Context, report build.Reporter, keys []string, find func(context.Context, string) (T, error)) (map[string]T, error) {
+// eachKey finds the value of each key, some at a time. Keys that are not needed are those that the lock alone still has.
+func eachKey[T any](
+	ctx context.Context, report build.Reporter, keys []string, needed map[string]bool, find func(context.Context, string) (T, error),
+) (map[string]T, error) {
 	found := make([]T, len(keys))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
@@ -216,6 +214,12 @@ func eachKey[T any](ctx context.Context, report build.Reporter, keys []string, f
 		group.Go(func() error {
 			return build.Do(report, "", "pin "+key, func(build.Step) (err error) {
 				found[i], err = find(groupCtx, key)
+				switch {
+				case err != nil && groupCtx.Err() != nil:
+					err = groupCtx.Err() // net/http says what stopped it, which is another key's error
+				case err != nil && !needed[key]:
+					err = fmt.Errorf("%w; or, since these settings do not need it, delete it from %s if no others do", err, plan.LockFile)
+				}
 				return err
 			})
 		})
