@@ -1,0 +1,114 @@
+//go:build dagger_e2e
+
+package moduletest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// In a repository that has Slipway among its tools, Dagger's own commands find its generators, checks and services, and arguments that are set
+// for all calls: as a toolchain on Dagger 0.21, as a module of the workspace on 1.0.
+func TestWorkspace(t *testing.T) {
+	dir := user(t)
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "dagger", append([]string{"--progress=plain"}, args...)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%v: %s", args, out)
+		return string(out)
+	}
+	port := freePort(t)
+	settings := [][2]string{{"runtime", `"SCRATCH"`}, {"ports", port}, {"environment", "PORT=" + port}}
+	if mirrors := os.Getenv("SLIPWAY_MIRRORS"); mirrors != "" {
+		settings = append(settings, [2]string{"mirrors", mirrors})
+	}
+	root, err := filepath.Abs("../../..")
+	require.NoError(t, err)
+	version, err := exec.Command("dagger", "version").Output()
+	require.NoError(t, err)
+	if strings.Contains(string(version), " v1.") {
+		run("install", root)
+		for _, setting := range settings {
+			run("settings", "slipway", setting[0], setting[1])
+		}
+	} else {
+		addToolchain(t, dir, root, settings)
+		run("functions")
+	}
+
+	run("generate", "-y")
+	lock, err := os.ReadFile(filepath.Join(dir, "slipway.lock"))
+	require.NoError(t, err)
+	assert.Regexp(t, `(?m)^docker\.io/library/golang:\S+ sha256:[0-9a-f]{64}$`, string(lock))
+	assert.NotContains(t, string(lock), "distroless", "the runtime is set to another")
+	run("generate", "-y")
+	again, err := os.ReadFile(filepath.Join(dir, "slipway.lock"))
+	require.NoError(t, err)
+	assert.Equal(t, string(lock), string(again))
+
+	run("check", "slipway:verify", "slipway:vet")
+	assert.Contains(t, run("call", "slipway", "plan"), "scratch, on nothing")
+
+	ctx, stop := context.WithCancel(t.Context())
+	up := exec.CommandContext(ctx, "dagger", "--progress=plain", "up")
+	up.Dir = dir
+	up.Cancel = func() error { return up.Process.Signal(os.Interrupt) }
+	up.WaitDelay = 20 * time.Second
+	var said bytes.Buffer
+	up.Stdout, up.Stderr = &said, &said
+	require.NoError(t, up.Start())
+	assertHealthy(t, port)
+	stop()
+	_ = up.Wait()
+	if t.Failed() {
+		t.Log(said.String())
+	}
+}
+
+// addToolchain adds the module at root to the repository dir, which a toolchain has to be in, and sets arguments.
+func addToolchain(t *testing.T, dir, root string, settings [][2]string) {
+	t.Helper()
+	listed, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	require.NoError(t, err)
+	const within = "tools/slipway"
+	for file := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if os.IsNotExist(err) { // deleted, and not committed yet
+			continue
+		}
+		require.NoError(t, err)
+		write(t, dir, filepath.Join(within, file), string(text))
+	}
+	type customization struct {
+		Argument string `json:"argument"`
+		Default  string `json:"default"`
+	}
+	var customizations []customization
+	for _, setting := range settings {
+		customizations = append(customizations, customization{setting[0], setting[1]})
+	}
+	var ours struct {
+		EngineVersion string `json:"engineVersion"`
+	}
+	text, err := os.ReadFile(filepath.Join(root, "dagger.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &ours))
+	config, err := json.Marshal(map[string]any{
+		"name": "user", "engineVersion": ours.EngineVersion,
+		"toolchains": []any{map[string]any{"name": "slipway", "source": within, "customizations": customizations}},
+	})
+	require.NoError(t, err)
+	write(t, dir, "dagger.json", string(config))
+}
