@@ -1,6 +1,7 @@
 package moduletest
 
 import (
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checked is a directory with the modules that the command's own tests check, and their database of vulnerabilities.
+// checked is a repository with the modules that the command's own tests check, and their database of vulnerabilities.
 func checked(t *testing.T) string {
 	t.Helper()
 	all := &txtar.Archive{}
@@ -28,6 +29,7 @@ func checked(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	require.NoError(t, txtar.Write(all, dir))
+	require.NoError(t, exec.Command("git", "init", "-q", dir).Run())
 	return dir
 }
 
