@@ -53,6 +53,7 @@ func TestCompare(t *testing.T) {
 // inputs are blocks of JSON that nobody prints, with what reads them.
 var inputs = map[string]string{
 	"docs/checks.md":  "a document that a user writes, which TestDocumentedSuppression reads",
+	"docs/dagger.md":  "a configuration that a user writes, which TestDocumentedToolchain reads, and TestWorkspace on an engine",
 	"docs/pinning.md": "Renovate's configuration: TestRenovate reads the preset that it names",
 }
 

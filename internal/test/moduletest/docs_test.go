@@ -1,6 +1,8 @@
 package moduletest
 
 import (
+	"bytes"
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -155,6 +157,55 @@ func TestDocumentedCalls(t *testing.T) {
 	} {
 		assert.Equal(t, want, wrong(strings.Fields(call), all, values), call)
 	}
+}
+
+// toolchain is a dagger.json with this module as a toolchain whose arguments are set.
+type toolchain struct {
+	Name          string `json:"name"`
+	EngineVersion string `json:"engineVersion"`
+	Toolchains    []struct {
+		Name           string          `json:"name"`
+		Source         string          `json:"source"`
+		Customizations []customization `json:"customizations"`
+	} `json:"toolchains"`
+}
+
+type customization struct {
+	Argument string `json:"argument"`
+	Default  string `json:"default"`
+}
+
+// documentedToolchain is the one in the documentation.
+func documentedToolchain(t *testing.T) (config toolchain) {
+	t.Helper()
+	page, err := os.ReadFile("../../../docs/dagger.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```json\n(\\{.*?\n\\})\n```").FindSubmatch(page)
+	require.NotNil(t, block)
+	decoder := json.NewDecoder(bytes.NewReader(block[1]))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&config))
+	require.Len(t, config.Toolchains, 1)
+	return config
+}
+
+// The arguments that the documentation sets for a toolchain are the module's, and their values are of their types.
+func TestDocumentedToolchain(t *testing.T) {
+	all, values := functions(t)
+	set := documentedToolchain(t).Toolchains[0].Customizations
+	require.NotEmpty(t, set)
+	enumerations := 0
+	for _, c := range set {
+		of, known := all[""][c.Argument]
+		assert.True(t, known, c.Argument)
+		if values[of] != nil {
+			enumerations++
+			var value string
+			require.NoError(t, json.Unmarshal([]byte(c.Default), &value), c.Argument)
+			assert.Contains(t, values[of], value, c.Argument)
+		}
+	}
+	assert.Positive(t, enumerations)
 }
 
 // daggerFlags are the flags that the dagger command has for every module, in v0.21 and in v1.0. An argument of the same name would

@@ -77,7 +77,8 @@ func TestWorkspace(t *testing.T) {
 	}
 }
 
-// addToolchain adds the module at root to the repository dir, which a toolchain has to be in, and sets arguments.
+// addToolchain adds the module at root to the repository dir, which a toolchain has to be in, and sets arguments, in the form that is
+// documented.
 func addToolchain(t *testing.T, dir, root string, settings [][2]string) {
 	t.Helper()
 	listed, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
@@ -91,24 +92,13 @@ func addToolchain(t *testing.T, dir, root string, settings [][2]string) {
 		require.NoError(t, err)
 		write(t, dir, filepath.Join(within, file), string(text))
 	}
-	type customization struct {
-		Argument string `json:"argument"`
-		Default  string `json:"default"`
-	}
-	var customizations []customization
+	config := documentedToolchain(t)
+	config.Toolchains[0].Source = within
+	config.Toolchains[0].Customizations = nil
 	for _, setting := range settings {
-		customizations = append(customizations, customization{setting[0], setting[1]})
+		config.Toolchains[0].Customizations = append(config.Toolchains[0].Customizations, customization{setting[0], setting[1]})
 	}
-	var ours struct {
-		EngineVersion string `json:"engineVersion"`
-	}
-	text, err := os.ReadFile(filepath.Join(root, "dagger.json"))
+	text, err := json.Marshal(config)
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &ours))
-	config, err := json.Marshal(map[string]any{
-		"name": "user", "engineVersion": ours.EngineVersion,
-		"toolchains": []any{map[string]any{"name": "slipway", "source": within, "customizations": customizations}},
-	})
-	require.NoError(t, err)
-	write(t, dir, "dagger.json", string(config))
+	write(t, dir, "dagger.json", string(text))
 }
