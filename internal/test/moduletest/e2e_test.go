@@ -169,23 +169,35 @@ func assertHealthy(t *testing.T, port string) {
 // The program answers on the caller's own machine.
 func TestServe(t *testing.T) {
 	port := freePort(t)
+	assertServes(t, port, func(ctx context.Context) *exec.Cmd {
+		return command(ctx, t, user(t), "call", "--ports", "8080", "serve", "up", "--ports", port+":8080")
+	})
+}
+
+// assertServes runs a command until the program that it runs answers on port.
+func assertServes(t *testing.T, port string, command func(context.Context) *exec.Cmd) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	cmd := command(ctx, t, user(t), "call", "--ports", "8080", "serve", "up", "--ports", port+":8080")
+	cmd := command(ctx)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	require.NoError(t, cmd.Start())
-	defer func() {
-		stop()
-		_ = cmd.Wait()
-	}()
 	assertHealthy(t, port)
+	stop()
+	_ = cmd.Wait()
 	if t.Failed() {
-		stop()
-		_ = cmd.Wait()
 		t.Log(said.String())
 	}
+}
+
+// daggerOne reports whether the dagger command is of version 1.0.
+func daggerOne(t *testing.T) bool {
+	t.Helper()
+	version, err := exec.Command("dagger", "version").Output()
+	require.NoError(t, err)
+	return strings.Contains(string(version), " v1.")
 }
 
 // The same sentences as the command's.

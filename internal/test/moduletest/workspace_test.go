@@ -3,7 +3,6 @@
 package moduletest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,9 +34,7 @@ func TestWorkspace(t *testing.T) {
 	}
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
-	version, err := exec.Command("dagger", "version").Output()
-	require.NoError(t, err)
-	if strings.Contains(string(version), " v1.") {
+	if daggerOne(t) {
 		run("install", root)
 		for _, setting := range settings {
 			run("settings", "slipway", setting[0], setting[1])
@@ -61,20 +57,11 @@ func TestWorkspace(t *testing.T) {
 	run("check", "slipway:verify", "slipway:vet")
 	assert.Contains(t, run("call", "slipway", "plan"), "scratch, on nothing")
 
-	ctx, stop := context.WithCancel(t.Context())
-	up := exec.CommandContext(ctx, "dagger", "--progress=plain", "up")
-	up.Dir = dir
-	up.Cancel = func() error { return up.Process.Signal(os.Interrupt) }
-	up.WaitDelay = 20 * time.Second
-	var said bytes.Buffer
-	up.Stdout, up.Stderr = &said, &said
-	require.NoError(t, up.Start())
-	assertHealthy(t, port)
-	stop()
-	_ = up.Wait()
-	if t.Failed() {
-		t.Log(said.String())
-	}
+	assertServes(t, port, func(ctx context.Context) *exec.Cmd {
+		up := exec.CommandContext(ctx, "dagger", "--progress=plain", "up")
+		up.Dir = dir
+		return up
+	})
 }
 
 // addToolchain adds the module at root to the repository dir, which a toolchain has to be in, and sets arguments, in the form that is
